@@ -1,0 +1,126 @@
+"""Which sites a network has, found by running it once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+
+import torch
+from torch import Tensor, nn
+
+from padscope.sites.geometry import SMALLEST_AXIS, Window
+from padscope.sites.interception import Call, Interception
+from padscope.sites.padding import Untaken
+from padscope.sites.site import Site
+
+
+def find_sites(model: nn.Module, example: Tensor) -> list[Site]:
+    """List every padded operation that one forward pass runs, in order.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In the mode (train or eval) in which it will be used; left as it was.
+    example : (N, C, *spatial) Tensor
+        Input of the size to be scanned. Use N ≥ 2: the batch axis is recognised by its size.
+
+    Returns
+    -------
+    list of Site
+        Scored sites, poolings, and pads or operations that could not be followed, each with the
+        reason in `Site.unscored`. Nothing is skipped silently.
+
+    Examples
+    --------
+    >>> [site.name for site in find_sites(nn.Conv2d(3, 8, 3, padding=1), torch.zeros(2, 3, 9, 9))]
+    ['conv2d']
+    """
+    return list(observe(model, example).sites)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one forward pass shows of a network.
+
+    Attributes
+    ----------
+    sites : tuple of Site
+        See `find_sites`.
+    weights : dict
+        Site name → its weight, as the operation was given it.
+    named_by_weight : bool
+        Whether all convolutions can be told by their weights: see `Interception.every_module`.
+    """
+
+    sites: tuple[Site, ...]
+    weights: dict[str, Tensor]
+    named_by_weight: bool
+
+
+def observe(model: nn.Module, example: Tensor) -> Observation:
+    """Run a model once and note its sites and their weights; parameters as of `find_sites`."""
+    sites: list[Site] = []
+    weights: dict[str, Tensor] = {}
+    by_weight: list[bool] = []
+    names: set[str] = set()
+
+    def note(call: Call) -> None:
+        names.add(call.name)
+        if call.operation.window.padded:
+            sites.append(_site(call, len(example)))
+        if call.weight is not None:
+            weights[call.name] = call.weight
+            by_weight.append(seen.named_by_weight(call))
+
+    seen = Interception(model, note)
+    with torch.no_grad(), seen:
+        model(example)
+        untaken = [_untaken_site(pad, names) for pad in seen.padded.untaken.values()]
+    return Observation((*sites, *untaken), weights, all(by_weight))
+
+
+def _site(call: Call, images: int) -> Site:
+    operation = call.operation
+    return Site(
+        call.name, operation.op, operation.window, operation.groups, operation.filters,
+        operation.fill, _unscored(call, images), call.hidden,
+    )  # fmt: skip
+
+
+def _unscored(call: Call, images: int) -> str:
+    """Why the filters of a padded operation cannot be scored, or ""."""
+    operation, output = call.operation, call.output
+    if "pool" in operation.op:
+        return "pooling has no filters"
+    if "conv" not in operation.op or operation.op == "deform_conv2d":
+        return f"{operation.op} is listed, not followed"
+    axes = range(len(operation.window.out))
+    if not any(lines for axis in axes for lines in operation.window.contact(axis)):
+        return "no window touches the padding"
+    if output.ndim != len(operation.window.out) + 2:
+        return "its output has no batch axis"
+    if len(output) != images:
+        return f"its batch holds {len(output)} maps for {images} images"
+    if not output.is_floating_point():
+        return f"its output is {str(output.dtype).removeprefix('torch.')}"
+    if all(size < SMALLEST_AXIS for size in operation.window.out):
+        return f"a map of {'×'.join(map(str, operation.window.out))} has no core"
+    return ""
+
+
+def _untaken_site(pad: Untaken, names: set[str]) -> Site:
+    """List a pad under a name that is not among `names` yet."""
+    order = count(1)
+    name = pad.name
+    while name in names:
+        name = f"{pad.name}#{next(order)}"
+    names.add(name)
+    dims = len(pad.size)
+    ones = (1,) * dims
+    before, after = pad.padding.before, pad.padding.after
+    out = tuple(n + b + a for n, b, a in zip(pad.size, before, after, strict=True))
+    window = Window(ones, ones, ones, before, after, pad.size, out)
+    reason = "taken by no operation"
+    if pad.taken_by:
+        reason = f"taken by {pad.taken_by}, not by a convolution"
+    return Site(name, "pad", window, 1, 0, pad.padding.fills[-1], reason)

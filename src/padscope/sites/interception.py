@@ -1,0 +1,294 @@
+"""See every padded operation of a forward pass, and change its output if asked to.
+
+Two modes of torch carry it. A `TorchFunctionMode` sees public functions and the operators of
+exported programs; it stands above autograd and costs nothing measurable. Scripted code hides its
+insides from it, so a `TorchDispatchMode` below takes whatever the first did not announce.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from padscope.sites.operations import (
+    ARGUMENTS,
+    Operation,
+    bind,
+    operation_name,
+    preserves_padding,
+    read_operation,
+    read_pad,
+)
+from padscope.sites.padding import PaddedTensors
+
+
+@dataclass(frozen=True)
+class Call:
+    """One windowed operation of one forward pass, as it ran.
+
+    Attributes
+    ----------
+    name : str
+        Module path and, from the second call on, call order: ``blocks.2.1.conv_dw``, ``head#1``.
+    operation : Operation
+        What was called, with its geometry.
+    input, output : Tensor
+        What it was given (explicit padding inside) and returned.
+    weight, bias : Tensor or None
+        None for poolings.
+    hidden : bool
+        Seen below autograd only (inside scripted code): gradients cannot be taken here.
+    """
+
+    name: str
+    operation: Operation
+    input: Tensor
+    output: Tensor
+    weight: Tensor | None
+    bias: Tensor | None
+    hidden: bool
+
+
+class Visitor(Protocol):
+    """What looks at the calls; returns an output to put in place of the call's own, or None."""
+
+    def __call__(self, call: Call) -> Tensor | None:
+        """Look at one call."""
+        ...
+
+
+class _ModulePaths:
+    """Which module a call belongs to: the owner of its weight, or else the one that is running.
+
+    Torch's global module hooks tell which is running: they reach scripted modules, which refuse
+    hooks of their own, and leave no trace on the model. They cost two calls per module, so they
+    are left out where weights alone will do.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._paths = {id(module): path for path, module in model.named_modules()}
+        self._running: list[str] = []
+        self._owners: dict[int, list[str]] = {}
+        for path, module in model.named_modules():
+            own = (module.named_parameters(recurse=False), module.named_buffers(recurse=False))
+            for _, tensor in chain(*own):
+                self._owners.setdefault(id(tensor), []).append(path)
+
+    @contextmanager
+    def watching(self, begin: Callable[[], None], *, every_module: bool) -> Iterator[None]:
+        """Call `begin` whenever the model starts; keep the stack of running modules if asked to."""
+
+        def enter(module: nn.Module, inputs: object) -> None:  # noqa: ARG001 - torch's hook
+            if module is self._model:  # a pass that raised may have left its modules on the stack
+                self._running.clear()
+                begin()
+            if id(module) in self._paths:
+                self._running.append(self._paths[id(module)])
+
+        def leave(module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG001
+            if id(module) in self._paths and self._running:
+                self._running.pop()
+
+        with ExitStack() as hooks:
+            if every_module or isinstance(self._model, torch.jit.ScriptModule):
+                hooks.callback(register_module_forward_pre_hook(enter).remove)
+                hooks.callback(register_module_forward_hook(leave, always_call=True).remove)
+            else:
+                handle = self._model.register_forward_pre_hook(lambda module, inputs: begin())  # noqa: ARG005
+                hooks.callback(handle.remove)
+            yield
+
+    def sole_owner(self, weight: Tensor | None) -> bool:
+        """Whether a weight tells its module."""
+        return len(self._owners.get(id(weight), ())) == 1
+
+    def path(self, weight: Tensor | None) -> str:
+        """Path of the module that a call belongs to."""
+        running = self._running[-1] if self._running else ""
+        owners = self._owners.get(id(weight), [])
+        return running if not owners or running in owners else owners[0]
+
+
+class Interception:
+    """Context manager in which a visitor sees every windowed operation of a model's forwards.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Its hooks are as they were when the context ends, however it ends.
+    visitor : Visitor
+        Called after each convolution, pooling or unfold, padded or not.
+    hidden : bool
+        Also look below autograd, for scripted code. Costs a Python call per operator.
+    every_module : bool
+        Follow which module is running. Needed to name calls whose weight belongs to no module, or
+        to several; costs two Python calls per module.
+
+    Attributes
+    ----------
+    padded : PaddedTensors
+        Explicit pads of the last forward pass, and which of them nothing took.
+
+    Examples
+    --------
+    >>> names = []
+    >>> model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 4, 3, padding=1))
+    >>> with Interception(model, lambda call: names.append(call.name)):
+    ...     _ = model(torch.zeros(1, 1, 5, 5))
+    >>> names
+    ['0', '1']
+    """
+
+    def __init__(
+        self, model: nn.Module, visitor: Visitor, *, hidden: bool = True, every_module: bool = True
+    ) -> None:
+        self.model = model
+        self.padded = PaddedTensors()
+        self._visitor = visitor
+        self._hidden = hidden
+        self._every_module = every_module
+        self._paths = _ModulePaths(model)
+        self._calls: Counter[str] = Counter()
+        self._announced = False
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Interception:
+        """Install hooks and modes."""
+        with ExitStack() as stack:
+            watching = self._paths.watching(self._begin, every_module=self._every_module)
+            stack.enter_context(watching)
+            if self._hidden:
+                stack.enter_context(_Dispatch(self))
+            stack.enter_context(_Function(self))
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Remove hooks and modes."""
+        self._exit.close()
+        self.padded.clear()
+
+    def _begin(self) -> None:
+        self._calls.clear()
+        self.padded.clear()
+
+    def _name(self, weight: Tensor | None, op: str) -> str:
+        path = self._paths.path(weight) or op  # the model itself, or its graph, has no path
+        order = self._calls[path]
+        self._calls[path] += 1
+        return f"{path}#{order}" if order else path
+
+    def run(
+        self,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        *,
+        hidden: bool,
+    ) -> Any:  # noqa: ANN401 - whatever the torch function returns
+        """Run a torch call for one of the modes, and show it to the visitor if it is windowed."""
+        name = operation_name(function)
+        if name not in ARGUMENTS:
+            result = function(*args, **kwargs)
+            if self.padded:
+                self._follow(name, [*args, *kwargs.values()], result)
+            return result
+        arguments = bind(name, args, kwargs)
+        outer, self._announced = self._announced, True
+        try:
+            result = function(*args, **kwargs)
+            if "pad" not in arguments:  # what the visitor itself calls is none of the model's
+                return self._visit(name, arguments, result, hidden=hidden)
+        finally:
+            self._announced = outer
+        pads, fill = read_pad(name, arguments)
+        self.padded.pad(arguments["input"], result, pads, fill, self._paths.path(None) or name)
+        return result
+
+    def _visit(self, name: str, arguments: dict[str, Any], result: Any, *, hidden: bool) -> Any:  # noqa: ANN401
+        output = result[0] if isinstance(result, tuple) else result
+        explicit = self.padded.take(arguments["input"])
+        weight = arguments.get("weight")
+        operation = read_operation(name, arguments, output, explicit)
+        call = Call(
+            self._name(weight, operation.op), operation, arguments["input"], output, weight,
+            arguments.get("bias"), hidden,
+        )  # fmt: skip
+        replacement = self._visitor(call)
+        if replacement is None:
+            return result
+        return (replacement, *result[1:]) if isinstance(result, tuple) else replacement
+
+    def _follow(self, name: str, values: Sequence[Any], result: Any) -> None:  # noqa: ANN401
+        if not _tensors([result]):  # reads such as x.shape
+            return
+        for order, source in enumerate(_tensors(values)):
+            fills = self.padded.padding_of(source).fills
+            if order == 0 and isinstance(result, Tensor) and preserves_padding(name, fills):
+                self.padded.follow(source, result)
+            else:
+                self.padded.lose(source, name.strip("_"))
+
+    def named_by_weight(self, call: Call) -> bool:
+        """Whether the name of a call needs no knowledge of which module is running."""
+        return self._paths.sole_owner(call.weight)
+
+    def announced(self) -> bool:
+        """Whether a call below is part of one that was seen above."""
+        return self._announced
+
+
+def _tensors(values: Sequence[Any]) -> list[Tensor]:
+    """Tensors among the arguments or results of a call, and in lists among them."""
+    lists = (value if isinstance(value, (list, tuple)) else (value,) for value in values)
+    return [value for values in lists for value in values if isinstance(value, Tensor)]
+
+
+class _Function(TorchFunctionMode):
+    def __init__(self, owner: Interception) -> None:
+        super().__init__()
+        self._owner = owner
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        if operation_name(func) not in ARGUMENTS and not self._owner.padded:  # nearly every call
+            return func(*args, **(kwargs or {}))
+        return self._owner.run(func, args, kwargs or {}, hidden=False)
+
+
+class _Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __init__(self, owner: Interception) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._owner = owner
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        if self._owner.announced():
+            return func(*args, **(kwargs or {}))
+        # The function mode would see the operator called here as if the model had called it.
+        with torch._C.DisableTorchFunction():
+            return self._owner.run(func, args, kwargs or {}, hidden=True)

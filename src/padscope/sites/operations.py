@@ -1,0 +1,237 @@
+"""What a torch call does as a windowed operation: convolution, pooling, or pad.
+
+Calls reach the interception as public functions (`torch.conv2d`, `F.pad`), as operators of an
+exported program (`aten.conv2d.default`, `aten.conv2d.padding`) or as the lower operators that
+scripted code runs (`aten.convolution`, `aten.constant_pad_nd`). One table says where each keeps
+its arguments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from torch import Tensor
+from torch._ops import OpOverload
+from torch.nn import functional as F
+
+from padscope.sites.geometry import Window
+from padscope.sites.padding import ZEROS, ExplicitPadding, describe_fill, join_fills
+
+_CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+_CONV_T = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+_CONVOLUTION = (*_CONV[:6], "transposed", "output_padding", "groups")
+_MAX_POOL = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
+_AVG_POOL = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    **{f"conv{d}d": _CONV for d in (1, 2, 3)},
+    **{f"conv_transpose{d}d": _CONV_T for d in (1, 2, 3)},
+    "convolution": _CONVOLUTION,
+    "_convolution": _CONVOLUTION,
+    **{f"max_pool{d}d{tail}": _MAX_POOL for d in (1, 2, 3) for tail in ("", "_with_indices")},
+    **{f"avg_pool{d}d": _AVG_POOL for d in (1, 2, 3)},
+    "pad": ("input", "pad", "mode", "value"),
+    "constant_pad_nd": ("input", "pad", "value"),
+    **{f"reflection_pad{d}d": ("input", "pad") for d in (1, 2, 3)},
+    **{f"replication_pad{d}d": ("input", "pad") for d in (1, 2, 3)},
+    # Windowed operations with padding that are listed, never followed.
+    "im2col": ("input", "kernel_size", "dilation", "padding", "stride"),
+    "deform_conv2d": ("input", "weight", "offset", "mask", "bias", "stride_h", "stride_w",
+                      "pad_h", "pad_w", "dilation_h", "dilation_w", "groups"),
+}  # fmt: skip
+
+# Operations that leave every value, and so all padding, in place.
+VALUE_PRESERVING = frozenset(
+    {"contiguous", "to", "clone", "detach", "float", "half", "bfloat16", "double", "type", "cuda",
+     "cpu", "dropout", "dropout2d", "feature_dropout", "alias", "_to_copy", "type_as", "identity"}
+)  # fmt: skip
+
+# Operations that leave zeros zero: padding with zeros can be followed through them.
+ZERO_PRESERVING = frozenset(
+    {"relu", "relu_", "relu6", "leaky_relu", "leaky_relu_", "prelu", "elu", "elu_", "selu", "silu",
+     "silu_", "gelu", "hardswish", "hardswish_", "hardtanh", "hardtanh_", "tanh", "tanh_", "mish",
+     "mish_"}
+)  # fmt: skip
+
+
+def preserves_padding(name: str, fills: Sequence[str]) -> bool:
+    """Whether an operation of one tensor hands its padding on unchanged."""
+    zeros = all(fill == ZEROS for fill in fills)
+    return name in VALUE_PRESERVING or (zeros and name in ZERO_PRESERVING)
+
+
+@lru_cache(maxsize=4096)
+def operation_name(function: Callable[..., Any]) -> str:
+    """Name of a torch function or operator, without name space and overload."""
+    if isinstance(function, OpOverload):
+        return str(function._schema.name).rpartition("::")[2]
+    if function is F.unfold:  # as its operator; `Tensor.unfold` is a view along one axis
+        return "im2col"
+    return str(getattr(function, "__name__", function))
+
+
+def bind(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a call by name, for the operations of `ARGUMENTS`."""
+    # Operators call the first argument `self`; every other name agrees.
+    named = {"input" if key == "self" else key: value for key, value in kwargs.items()}
+    return dict(zip(ARGUMENTS[name], args, strict=False)) | named
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A windowed operation as it was called.
+
+    Attributes
+    ----------
+    op : str
+        ``conv2d``, ``conv_transpose1d``, ``max_pool2d``, ``unfold``, …
+    window : Window
+        Its walk, explicit padding included.
+    fill : str
+        What the padding holds; "" without padding.
+    groups, filters : int
+        Groups and output channels; 1 and 0 for what has no weights.
+    """
+
+    op: str
+    window: Window
+    fill: str
+    groups: int
+    filters: int
+
+
+def _per_axis(value: Any, dims: int) -> tuple[int, ...]:  # noqa: ANN401 - int or any sequence
+    values = tuple(int(v) for v in value) if isinstance(value, Sequence) else (int(value),)
+    return values * dims if len(values) == 1 else values
+
+
+def _own_padding(padding: Any, kernel: tuple[int, ...], dilation: tuple[int, ...]) -> list[Any]:  # noqa: ANN401
+    if padding == "valid":
+        padding = 0
+    if padding == "same":  # the odd position of an even window goes to the far end
+        total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        return [tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)]
+    return [_per_axis(padding, len(kernel))] * 2
+
+
+def read_pad(name: str, arguments: Mapping[str, Any]) -> tuple[Sequence[int], str]:
+    """Torch's list of pads, and the fill, of a pad operation."""
+    if name.startswith(("reflection", "replication")):
+        mode = "reflect" if name.startswith("reflection") else "replicate"
+    else:
+        mode = arguments.get("mode") or "constant"
+    return arguments["pad"], describe_fill(mode, arguments.get("value"))
+
+
+def read_operation(
+    name: str, arguments: Mapping[str, Any], output: Tensor, explicit: ExplicitPadding
+) -> Operation:
+    """Describe a convolution, pooling or other windowed call.
+
+    Parameters
+    ----------
+    name : str
+        A name of `ARGUMENTS` that is not a pad.
+    arguments : mapping
+        From `bind`.
+    output : Tensor
+        What the call returned.
+    explicit : ExplicitPadding
+        Padding that the input brought along.
+    """
+    if name == "deform_conv2d":
+        pairs = {"stride": "stride", "padding": "pad", "dilation": "dilation"}
+        arguments = {
+            **arguments,
+            **{k: (arguments[f"{v}_h"], arguments[f"{v}_w"]) for k, v in pairs.items()},
+        }
+    weight = arguments.get("weight")
+    # Forward passes repeat: what depends on shapes and numbers alone is worked out once.
+    return _describe(
+        name,
+        None if weight is None else tuple(weight.shape),
+        tuple(arguments["input"].shape),
+        tuple(output.shape),
+        explicit,
+        _hashable(arguments.get("kernel_size")),
+        _hashable(arguments.get("stride")),
+        _hashable(arguments.get("padding")),
+        _hashable(arguments.get("dilation")),
+        int(arguments.get("groups") or 1),
+        "transpose" in name or bool(arguments.get("transposed")),
+    )
+
+
+def _hashable(value: Any) -> Any:  # noqa: ANN401 - int, str, None or a sequence
+    return tuple(value) if isinstance(value, list) else value
+
+
+@lru_cache(maxsize=4096)
+def _describe(
+    name: str,
+    weight: tuple[int, ...] | None,
+    source: tuple[int, ...],
+    output: tuple[int, ...],
+    explicit: ExplicitPadding,
+    kernel_size: Any,  # noqa: ANN401 - here and below: int, tuple or None, as torch takes them
+    stride: Any,  # noqa: ANN401
+    padding: Any,  # noqa: ANN401
+    dilation: Any,  # noqa: ANN401
+    groups: int,
+    transposed: bool,
+) -> Operation:
+    if weight is not None:
+        dims, kernel = len(weight) - 2, weight[2:]
+    else:
+        digit = re.search(r"(\d)d", name)
+        dims = int(digit[1]) if digit else 2
+        kernel = _per_axis(kernel_size, dims)
+    steps = _per_axis(stride or (kernel if "pool" in name else 1), dims)
+    spread = _per_axis(dilation or 1, dims)
+    before, after = _own_padding(padding or 0, kernel, spread)
+    own_fill = "-inf" if name.startswith("max_pool") else ZEROS
+    explicit = explicit.last(dims)
+    ends = zip(source[-dims:], explicit.before, explicit.after, strict=True)
+    size, out = tuple(n - b - a for n, b, a in ends), output[-dims:]
+    if name == "im2col":  # gives all its windows in one axis
+        reach = zip(source[-dims:], before, after, kernel, spread, steps, strict=True)
+        out = tuple((n + b + a - d * (k - 1) - 1) // s + 1 for n, b, a, k, d, s in reach)
+    if transposed:
+        before, after = _transposed_padding(kernel, steps, spread, before, explicit, size, out)
+    own = [own_fill] if max(*before, *after) > 0 else []
+    if not transposed:
+        before = tuple(new + old for new, old in zip(before, explicit.before, strict=True))
+        after = tuple(new + old for new, old in zip(after, explicit.after, strict=True))
+    label = name.removeprefix("_").removesuffix("_with_indices")
+    if label == "convolution":
+        label = f"conv_transpose{dims}d" if transposed else f"conv{dims}d"
+    if label == "im2col":
+        label = "unfold"
+    window = Window(kernel, steps, spread, before, after, size, out, transposed)
+    filters = 0 if weight is None else output[-dims - 1]
+    return Operation(label, window, join_fills((*explicit.fills, *own)), groups, filters)
+
+
+def _transposed_padding(
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    cropped: tuple[int, ...],
+    explicit: ExplicitPadding,
+    size: tuple[int, ...],
+    out: tuple[int, ...],
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Find the padding of the plain convolution that equals a transposed one (see `geometry`)."""
+    reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    before = tuple(
+        r - c + e * s for r, c, e, s in zip(reach, cropped, explicit.before, stride, strict=True)
+    )
+    after = tuple(
+        (o - 1) + r - b - (n - 1) * s
+        for o, r, b, n, s in zip(out, reach, before, size, stride, strict=True)
+    )
+    return before, after

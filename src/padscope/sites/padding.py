@@ -1,0 +1,172 @@
+"""Explicit padding, followed from `F.pad` to the operation that takes the padded tensor."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+ZEROS = "zeros"
+
+
+def describe_fill(mode: str, value: float | None) -> str:
+    """Name what a pad writes, such as ``zeros``, ``constant 0.5``, ``-inf`` or ``reflect``."""
+    if mode != "constant":
+        return mode
+    if not value:
+        return ZEROS
+    return "-inf" if value == float("-inf") else f"constant {value:g}"
+
+
+def join_fills(fills: Iterable[str]) -> str:
+    """Join the fills of nested pads, innermost first, each once."""
+    return " + ".join(dict.fromkeys(fills))
+
+
+@dataclass(frozen=True)
+class ExplicitPadding:
+    """Padding already inside a tensor.
+
+    It is kept for every axis, since only the operation that takes the tensor tells which of them
+    are spatial. True if anything is padded beyond the first two axes, batch and channels.
+
+    Attributes
+    ----------
+    before, after : tuple of int
+        Padded positions at each end of each axis, first axis first.
+    fills : tuple of str
+        What was written, innermost first.
+    made_by : tuple of int
+        Which pads of the forward pass made it, by their order.
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    fills: tuple[str, ...] = ()
+    made_by: tuple[int, ...] = ()
+
+    @classmethod
+    def none(cls, rank: int) -> ExplicitPadding:
+        """No padding on `rank` axes."""
+        return cls((0,) * rank, (0,) * rank)
+
+    def padded(self, pads: Sequence[int], fill: str, order: int) -> ExplicitPadding:
+        """Pad further, by torch's list of pads (last axis first, both ends of each).
+
+        A negative pad crops: it first eats padding that is already there. Pads of batch and
+        channels alone move no border.
+        """
+        ends = [*pads, *([0] * (2 * len(self.before) - len(pads)))]
+        before, after = ends[0::2][::-1], ends[1::2][::-1]
+        spatial = (*before[2:], *after[2:])
+        if not any(spatial):
+            return self
+        written = max(spatial) > 0
+        return ExplicitPadding(
+            tuple(max(0, old + new) for old, new in zip(self.before, before, strict=True)),
+            tuple(max(0, old + new) for old, new in zip(self.after, after, strict=True)),
+            (*self.fills, fill) if written else self.fills,
+            (*self.made_by, order) if written else self.made_by,
+        )
+
+    def last(self, dims: int) -> ExplicitPadding:
+        """Keep the padding of the last `dims` axes alone."""
+        return replace(self, before=self.before[-dims:], after=self.after[-dims:])
+
+    def __bool__(self) -> bool:
+        """Whether any position beyond batch and channels is padded."""
+        return any(self.before[2:]) or any(self.after[2:])
+
+
+@dataclass
+class Untaken:
+    """An explicit pad that no convolution or pooling has taken so far.
+
+    Attributes
+    ----------
+    name : str
+        Module path.
+    padding : ExplicitPadding
+        All padding of the padded tensor's spatial axes.
+    size : tuple of int
+        Real positions per axis.
+    taken_by : str
+        The operation behind which the padding could not be followed; "" if there was none.
+    """
+
+    name: str
+    padding: ExplicitPadding
+    size: tuple[int, ...]
+    taken_by: str = ""
+
+
+class PaddedTensors:
+    """The padded tensors of one forward pass, and the pads that nothing has taken yet.
+
+    Tensors are known by identity and held weakly: a padded tensor is as large as an activation,
+    and keeping it would raise the memory of the pass that is only being watched.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[weakref.ref[Tensor], ExplicitPadding]] = {}
+        self.untaken: dict[int, Untaken] = {}
+        self._pads = 0
+
+    def __bool__(self) -> bool:
+        """Whether any padded tensor is being followed."""
+        return bool(self._known)
+
+    def clear(self) -> None:
+        """Forget everything: a new forward pass begins."""
+        self._known.clear()
+        self.untaken.clear()
+        self._pads = 0
+
+    def padding_of(self, tensor: Tensor) -> ExplicitPadding:
+        """Tell the padding known to be inside a tensor."""
+        entry = self._known.get(id(tensor))
+        if entry is not None and entry[0]() is tensor:
+            return entry[1]
+        return ExplicitPadding.none(tensor.ndim)
+
+    def pad(
+        self, source: Tensor, result: Tensor, pads: Sequence[int], fill: str, name: str
+    ) -> None:
+        """Note that `result` is `source` padded by torch's list `pads`."""
+        old = self.padding_of(source)
+        new = old.padded(pads, fill, self._pads)
+        if new is old:
+            return
+        if not new:  # a crop that leaves no padding
+            self.take(source)
+            return
+        spatial = new.last(result.ndim - 2)
+        ends = zip(result.shape[2:], spatial.before, spatial.after, strict=True)
+        size = tuple(n - before - after for n, before, after in ends)
+        self.untaken[self._pads] = Untaken(name, spatial, size)
+        self._pads += 1
+        self._remember(result, new)
+
+    def take(self, tensor: Tensor) -> ExplicitPadding:
+        """Tell the padding inside an operation's input, which settles the pads behind it."""
+        padding = self.padding_of(tensor)
+        for order in padding.made_by:
+            self.untaken.pop(order, None)
+        return padding
+
+    def follow(self, source: Tensor, result: Tensor) -> None:
+        """Carry padding through an operation that changes no value."""
+        if padding := self.padding_of(source):
+            self._remember(result, padding)
+
+    def _remember(self, tensor: Tensor, padding: ExplicitPadding) -> None:
+        key, known = id(tensor), self._known
+        known[key] = (weakref.ref(tensor, lambda _: known.pop(key, None)), padding)
+
+    def lose(self, tensor: Tensor, operation: str) -> None:
+        """Note an operation behind which the padding of its input is not followed."""
+        for order in self.padding_of(tensor).made_by:
+            if order in self.untaken:
+                self.untaken[order].taken_by = operation
