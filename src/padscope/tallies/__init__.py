@@ -1,0 +1,12 @@
+"""What streams: integer histograms per filter, region and image fold. Merging is adding.
+
+`bins` turns activations into small integers, `calibration` fits the bins to a filter's first
+activations, `tally` holds the counts of a site, and `collector` is the visitor that fills them.
+"""
+
+from padscope.tallies.bins import BINS, HOLE, Bins
+from padscope.tallies.calibration import SiteCalibration
+from padscope.tallies.collector import Calibrator, Collector
+from padscope.tallies.tally import FOLDS, Tally
+
+__all__ = ["BINS", "FOLDS", "HOLE", "Bins", "Calibrator", "Collector", "SiteCalibration", "Tally"]

@@ -1,0 +1,92 @@
+"""Activations as small integers: 248 bins whose width grows away from a centre.
+
+A value v of a filter with centre m and spread s falls into the bin of softsign((v - m) / s), where
+softsign(z) = z / (1 + |z|) squeezes the real line into (-1, 1): no value is out of range, and the
+bins are narrow where the filter's values are dense. KS distances do not change under such a
+monotone map, so binning costs resolution only, and `scores.distance` bounds that cost.
+
+The centre is a bin of its own, of one value. Behind a ReLU a filter often has one value, what it
+gives for an input of zeros, in a tenth or half of all places; counted together with its neighbours
+it would blur the distance by as much.
+
+Codes are laid out for two resolutions at once: code >> 3 is the coarse bin that image folds count
+in. What is not a number gets a code of its own, so that it is counted and never scored.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+BINS = 248  # fine bins that hold values
+HOLE = 248  # the code of NaN and ±inf; codes above it stay empty
+CODES = 256  # length of a fine histogram
+COARSE_SHIFT = 3
+COARSE_CODES = CODES >> COARSE_SHIFT
+COARSE_BINS = BINS >> COARSE_SHIFT
+CENTRE = 123  # below it the 123 bins of smaller values, above it the 124 of larger ones
+DEAD_BINS = slice(CENTRE - 1, CENTRE + 2)  # a constant, give or take the arithmetic's noise
+_CENTRE = torch.tensor(float(CENTRE))
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The bins of C filters.
+
+    Attributes
+    ----------
+    centre, spread : (C,) float32 Tensor
+        In units of the activation; `spread` is positive.
+    """
+
+    centre: Tensor
+    spread: Tensor
+
+    @cached_property
+    def _slope(self) -> Tensor:
+        return 1 / self.spread
+
+    def codes(self, values: Tensor) -> Tensor:
+        """Bin every value.
+
+        Parameters
+        ----------
+        values : (..., C) floating Tensor
+
+        Returns
+        -------
+        (..., C) int32 Tensor
+            In 0 … `BINS` - 1, or `HOLE` where the value is NaN or infinite.
+        """
+        scaled = (values.float() - self.centre).mul_(self._slope)
+        beyond = scaled.abs().add_(1)
+        squeezed = torch.addcdiv(_CENTRE, scaled, beyond, value=CENTRE, out=scaled)
+        # What lies above the centre, and would share its bin or a higher one, moves up by one.
+        codes = squeezed.to(torch.int32).add_(squeezed > CENTRE)
+        # One sum tells whether anything is not finite: infinity became inf / inf.
+        if not math.isfinite(squeezed.sum().item()):
+            codes[~values.isfinite()] = HOLE
+        return codes
+
+    def edges(self) -> NDArray[np.float64]:
+        """Upper edge of every bin but the last.
+
+        Returns
+        -------
+        (C, BINS - 1) float64
+            Ascending along the bins, in units of the activation. The centre's bin has no width:
+            its edges are equal. The last edge is infinite: only rounding puts a value above it.
+        """
+        upper = np.arange(1, BINS) - (np.arange(BINS - 1) >= CENTRE)
+        squeezed = upper / CENTRE - 1
+        with np.errstate(divide="ignore"):
+            scaled = squeezed / (1 - np.abs(squeezed))
+        centre, spread = self.centre.double().numpy(), self.spread.double().numpy()
+        edges: NDArray[np.float64] = centre[:, None] + spread[:, None] * scaled
+        return edges

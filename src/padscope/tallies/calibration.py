@@ -1,0 +1,82 @@
+"""Bins fitted to the first images, and the mean maps of those images.
+
+Calibration belongs to the identity of a run: every worker, and a resumed run, must use the same
+bins, or counts could not be added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from padscope.tallies.bins import Bins
+
+FloatArray = NDArray[np.float32]
+
+# A filter whose values spread less than this (absolute, and relative to their centre) is noise of
+# the arithmetic around a constant; its bins are no finer, so that it is seen to be dead.
+LEAST_SPREAD = 1e-6
+# Quantiles at which a value that recurs is looked for: a 32nd of the sample is enough to be found.
+GRID = 64
+
+
+@dataclass(frozen=True)
+class SiteCalibration:
+    """What the first images say about a site.
+
+    Attributes
+    ----------
+    bins : Bins
+        Bins of its filters.
+    mean_map : (C, *spatial) float32 Tensor
+        Mean activation map over those images. Axes longer than `maps.LONGEST` are thinned in the
+        middle, see `maps.kept_lines`.
+    """
+
+    bins: Bins
+    mean_map: Tensor
+
+
+def fit_bins(values: Tensor) -> Bins:
+    """Fit bins to a sample of every filter's values.
+
+    Parameters
+    ----------
+    values : (S, C) float Tensor
+        S values of each of C filters; NaN and infinities are left out.
+
+    Returns
+    -------
+    Bins
+    """
+    ordered = np.array(values.t().float().numpy(), order="C")
+    ordered[~np.isfinite(ordered)] = np.nan
+    ordered.sort(axis=1)  # NaN goes last
+    finite = np.maximum(np.isfinite(ordered).sum(axis=1), 1)
+    places = (finite[:, None] - 1) * np.arange(GRID + 1) // GRID
+    quantiles = np.nan_to_num(np.take_along_axis(ordered, places, axis=1))
+    centre = _most_frequent(quantiles)
+    distances = np.abs(quantiles - centre[:, None])
+    apart = distances > 0
+    distances.sort(axis=1)  # the centre's own, all zero, come first
+    # Half of the values apart from the centre lie within one spread of it.
+    middle = GRID - apart.sum(axis=1) // 2
+    spread = np.take_along_axis(distances, middle[:, None], axis=1)[:, 0]
+    spread = np.maximum(spread, LEAST_SPREAD * np.maximum(1, np.abs(centre)))
+    return Bins(torch.from_numpy(centre), torch.from_numpy(spread.astype(np.float32)))
+
+
+def _most_frequent(quantiles: FloatArray) -> FloatArray:
+    """Value that most of each row's quantiles share; the median if none recurs."""
+    run = np.zeros(len(quantiles), dtype=np.int64)
+    longest, best = run.copy(), quantiles[:, GRID // 2].copy()
+    for place in range(1, GRID + 1):
+        value = quantiles[:, place]
+        run = np.where(value == quantiles[:, place - 1], run + 1, 0)
+        longer = run > longest
+        longest[longer], best[longer] = run[longer], value[longer]
+    return best

@@ -1,0 +1,54 @@
+"""Mean activation maps, kept small enough to have one for every filter."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Longest axis of a kept map, by number of spatial axes: at most 64 kB a filter.
+LONGEST = {1: 4096, 2: 128, 3: 24}
+
+
+def kept_lines(size: int, dims: int) -> list[int]:
+    """Positions of an axis that a map keeps.
+
+    All of a short axis. Of a longer one the quarter at each end, where borders show, and an even
+    sample of what lies between.
+
+    Examples
+    --------
+    >>> len(kept_lines(112, dims=2)), len(kept_lines(500, dims=2))
+    (112, 128)
+    """
+    longest = LONGEST[dims]
+    if size <= longest:
+        return list(range(size))
+    end = longest // 4
+    middle = longest - 2 * end
+    between = [end + (size - 2 * end) * i // middle for i in range(middle)]
+    return [*range(end), *between, *range(size - end, size)]
+
+
+def sum_maps(output: Tensor) -> Tensor:
+    """Sum the maps of a batch, thinned to the kept lines.
+
+    Parameters
+    ----------
+    output : (N, C, *spatial) Tensor
+
+    Returns
+    -------
+    (C, *kept) float64 Tensor
+    """
+    total = output.sum(dim=0, dtype=torch.float64)
+    dims = total.ndim - 1
+    for axis, size in enumerate(output.shape[2:], start=1):
+        lines = kept_lines(size, dims)
+        if len(lines) < size:
+            total = total.index_select(axis, torch.tensor(lines))
+    return total
+
+
+def kept_shape(size: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of a kept map of a full one's size."""
+    return tuple(len(kept_lines(n, len(size))) for n in size)
