@@ -1,0 +1,97 @@
+"""Scores of a site's filters, side by side, from its tally."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from padscope.regions import Layout
+from padscope.scores.distance import Distance, compare
+from padscope.scores.interval import Interval, jackknife
+from padscope.tallies.bins import BINS, CENTRE, COARSE_BINS, DEAD_BINS, HOLE
+from padscope.tallies.tally import Tally
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of C filters at S sides.
+
+    Attributes
+    ----------
+    line : Distance of (S, C) arrays
+        Line 0 against the core.
+    interval : Interval of (S, C) arrays
+        Of `line.ks`, over image folds.
+    profile : (S, D, C) float64 array
+        KS of lines 1 … D against the core, from coarse bins; NaN where a side has no such line.
+    corners : dict
+        Corner name → (C,) KS against the core, from coarse bins.
+    dead : (C,) bool array
+        Filters without spread: unmeasured, which is not a score of 0.
+    nonfinite : (C,) int64 array
+        NaN and infinite values among those drawn; they are left out of the scores.
+    """
+
+    line: Distance
+    interval: Interval
+    profile: NDArray[np.float64]
+    corners: dict[str, NDArray[np.float64]]
+    dead: NDArray[np.bool_]
+    nonfinite: NDArray[np.int64]
+
+
+def score_site(layout: Layout, tally: Tally) -> Scores:
+    """Score every filter of a site at every side.
+
+    Parameters
+    ----------
+    layout : Layout
+        The regions that the tally counts.
+    tally : Tally
+
+    Returns
+    -------
+    Scores
+        Distances of dead filters are NaN.
+    """
+    fine, folds = tally.fine.numpy(), tally.folds.numpy()
+    values, coarse = fine[..., :BINS], folds[..., :COARSE_BINS]
+    sides = len(layout.sides)
+    core = sides  # the compared regions are line 0 of every side, then the core
+    dead = values.sum(axis=(0, 2)) == values[..., DEAD_BINS].sum(axis=(0, 2))
+    line = _masked(compare(values[:sides], values[core], single=CENTRE), dead)
+    intervals = [jackknife(line.ks[s], coarse[s], coarse[core]) for s in range(sides)]
+    deeper = _coarse_distances(layout, coarse, dead)
+    depth = max((layout.depth(axis) for axis in range(len(layout.size))), default=1)
+    missing = np.full(len(dead), np.nan)
+    profile = [
+        [deeper.get(f"{side.name}+{d}", missing) for d in range(1, depth)] for side in layout.sides
+    ]
+    return Scores(
+        line,
+        Interval(np.stack([i.low for i in intervals]), np.stack([i.high for i in intervals])),
+        np.array(profile).reshape(sides, depth - 1, len(dead)),
+        {region.name: deeper[region.name] for region in layout.regions if len(region.sides) > 1},
+        dead,
+        fine[..., HOLE].sum(axis=0),
+    )
+
+
+def _coarse_distances(
+    layout: Layout, coarse: NDArray[np.int32], dead: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float64]]:
+    """KS against the core of the regions that are counted coarsely only, by name."""
+    first = len(layout.compared)
+    totals = coarse.sum(axis=1)
+    distances = _masked(compare(totals[first:], totals[first - 1]), dead).ks
+    names = [region.name for region in layout.regions[first:]]
+    return dict(zip(names, distances, strict=True))
+
+
+def _masked(distance: Distance, dead: NDArray[np.bool_]) -> Distance:
+    ks, bound, polarity = (
+        np.where(dead, np.nan, array) for array in (distance.ks, distance.bound, distance.polarity)
+    )
+    return Distance(ks, bound, polarity)
