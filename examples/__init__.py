@@ -1,0 +1,1 @@
+"""Architectures to try padscope on, written out from their papers."""

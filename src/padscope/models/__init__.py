@@ -1,0 +1,20 @@
+"""From what a person names to a model in eval mode, and what to feed it.
+
+`load_model` takes a spec from the command line, `wrap_module` a module from Python; both give a
+`LoadedModel`. `as_found` borrows the module for a measurement and gives it back unchanged.
+"""
+
+from padscope.models.borrowing import as_found
+from padscope.models.load import load_model, wrap_module
+from padscope.models.loaded import LoadedModel
+from padscope.models.preprocessing import Preprocessing
+from padscope.models.structure import spatial_dims
+
+__all__ = [
+    "LoadedModel",
+    "Preprocessing",
+    "as_found",
+    "load_model",
+    "spatial_dims",
+    "wrap_module",
+]

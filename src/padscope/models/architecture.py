@@ -1,0 +1,88 @@
+"""What every named source of models can do: build one with its own weights, or with fresh ones."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from padscope.models.preprocessing import InputDefaults
+
+
+class Architecture(Protocol):
+    """A model that has been named and not built yet.
+
+    Attributes
+    ----------
+    weights : str
+        Where `pretrained` takes its weights from, in words.
+    """
+
+    @property
+    def weights(self) -> str:
+        """Where `pretrained` takes its weights from, in words."""
+
+    def pretrained(self) -> nn.Module:
+        """Build the model with the weights it comes with.
+
+        Raises
+        ------
+        PadscopeError
+            They cannot be had here.
+        """
+
+    def fresh(self) -> nn.Module:
+        """Build the model with initial weights, where it has any; the caller seeds and checks."""
+
+    def defaults(self, module: nn.Module) -> InputDefaults:
+        """Say what a model that was built here expects as input."""
+
+
+def seeded(build: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
+    """Build a module under a fixed seed, so that the same command gives the same weights.
+
+    Parameters
+    ----------
+    build : callable
+        Takes nothing, returns the module.
+    seed : int
+        For torch's CPU generator, whose state is put back afterwards.
+
+    Returns
+    -------
+    torch.nn.Module
+        What `build` returned.
+    """
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(seed)
+        return build()
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Propose the known names closest to a mistyped one.
+
+    Parameters
+    ----------
+    name : str
+        What was typed.
+    known : iterable of str
+        What could have been meant.
+
+    Returns
+    -------
+    str
+        The end of a sentence: "; did you mean a, b or c?", or nothing.
+
+    Examples
+    --------
+    >>> did_you_mean("resnt18", ["resnet18", "vgg11"])
+    '; did you mean resnet18?'
+    """
+    close = difflib.get_close_matches(name, known, n=3)
+    if not close:
+        return ""
+    *others, last = close
+    return f"; did you mean {', '.join(others)}{' or ' if others else ''}{last}?"

@@ -1,0 +1,199 @@
+"""The two ways to a `LoadedModel`: a spec from the command line, a module from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from torch import nn
+
+from padscope.errors import PadscopeError
+from padscope.models.architecture import Architecture, seeded
+from padscope.models.checkpoints import load_weights
+from padscope.models.exported import Exported
+from padscope.models.factories import Factory, own_defaults
+from padscope.models.libraries import Lite0, Timm, Torchvision
+from padscope.models.loaded import LoadedModel, hash_weights
+from padscope.models.preprocessing import resolve_preprocessing
+from padscope.models.structure import spatial_dims, traced_input_shape
+
+RANDOM = "random"
+WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
+
+
+def load_model(
+    spec: str,
+    *,
+    weights: str | Path | None = None,
+    size: int | Sequence[int] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+) -> LoadedModel:
+    """Load a model by name, in eval mode.
+
+    Building is seeded: the same spec gives the same weights every time.
+
+    Parameters
+    ----------
+    spec : str
+        ``lite0`` (built in), ``timm:NAME[.TAG]``, ``torchvision:NAME``, ``package.module:factory``
+        (importable from the working directory, called without arguments), or the path of a
+        ``.pt2`` file of `torch.export.save`. The last two execute the code they name.
+    weights : str or pathlib.Path, optional
+        A file with the architecture's weights (``.safetensors``, or a state dict of
+        `torch.save`), or "random" for its initial weights. By default, the weights that the spec
+        stands for.
+    size : int or sequence of int, optional
+        Input size in pixels; one int stands for every spatial axis.
+    mean, std : float or sequence of float, optional
+        On the scale of pixels in [0, 1]; one value stands for every channel. What is not given
+        comes from the weights' documented preprocessing or a ``pretrained_cfg`` in timm's
+        convention on the factory or its module, and is 0 and 1 where there is neither.
+
+    Returns
+    -------
+    LoadedModel
+        Its preprocessing is never None.
+
+    Raises
+    ------
+    PadscopeError
+        The model or its weights cannot be had, do not fit, or the input size is not known.
+    """
+    architecture = _find_architecture(spec)
+    module, origin = _build(architecture, spec, weights)
+    weights_hash = hash_weights(module)
+    with suppress(NotImplementedError):  # an exported program has no modes
+        module.eval()
+    _check_fixed_size(module, spec, size)
+    defaults = architecture.defaults(module)
+    rank = spatial_dims(module)
+    preprocessing = resolve_preprocessing(defaults, rank, size=size, mean=mean, std=std)
+    if preprocessing is None:
+        example = "x".join(["224"] * rank)
+        raise PadscopeError(
+            f"the input size of {spec} is not known: pass --size, for example --size {example}"
+        )
+    return LoadedModel(
+        module=module,
+        spec=spec,
+        weights=origin,
+        weights_hash=weights_hash,
+        preprocessing=preprocessing,
+        input_channels=defaults.channels,
+        static_batch=_static_batch(module),
+    )
+
+
+def wrap_module(
+    module: nn.Module,
+    *,
+    size: int | Sequence[int] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+) -> LoadedModel:
+    """Describe a module from Python the way `load_model` describes one from a spec.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Left as it is, mode included; see `as_found`. A ``pretrained_cfg`` attribute in timm's
+        convention is read.
+    size, mean, std : optional
+        As for `load_model`.
+
+    Returns
+    -------
+    LoadedModel
+        Its preprocessing is None if no size is known: it can be fed ready tensors, not images.
+
+    Raises
+    ------
+    PadscopeError
+        This is no module, it is lazy and not yet initialised, or the values do not fit it.
+    """
+    kind = type(module)
+    spec = f"{kind.__module__}.{kind.__qualname__}"
+    if not isinstance(module, nn.Module):
+        raise PadscopeError(f"{spec} is not a torch.nn.Module: pass the network itself")
+    weights_hash = hash_weights(module)
+    _check_fixed_size(module, spec, size)
+    defaults = own_defaults(module, getattr(module, "pretrained_cfg", None))
+    preprocessing = resolve_preprocessing(
+        defaults, spatial_dims(module), size=size, mean=mean, std=std
+    )
+    if preprocessing is None and not (mean is None and std is None):
+        raise PadscopeError(f"the input size of {spec} is not known: pass size beside mean and std")
+    return LoadedModel(
+        module=module,
+        spec=spec,
+        weights="weights as given",
+        weights_hash=weights_hash,
+        preprocessing=preprocessing,
+        input_channels=defaults.channels,
+        static_batch=_static_batch(module),
+    )
+
+
+def _find_architecture(spec: str) -> Architecture:
+    """Match a spec to its source; the first that fits wins."""
+    source, _, name = spec.partition(":")
+    suffix = Path(spec).suffix
+    if spec == "lite0":
+        return Lite0()
+    if source == "timm" and name:
+        return Timm(name)
+    if source == "torchvision" and name:
+        return Torchvision(name)
+    if suffix == ".pt2":
+        return Exported(Path(spec))
+    if suffix in WEIGHT_SUFFIXES:
+        raise PadscopeError(
+            f"{spec} holds weights, not a model: give the architecture as package.module:factory "
+            f"and the file with --weights {spec}"
+        )
+    if name.isidentifier() and all(part.isidentifier() for part in source.split(".")):
+        return Factory(spec)
+    raise PadscopeError(
+        f"{spec!r} names no model: give lite0, timm:NAME, torchvision:NAME, "
+        "package.module:factory or a .pt2 file"
+    )
+
+
+def _build(
+    architecture: Architecture, spec: str, weights: str | Path | None
+) -> tuple[nn.Module, str]:
+    """Build the module with the weights asked for, and say in words which these are."""
+    if weights is None:
+        return seeded(architecture.pretrained), architecture.weights
+    module = seeded(architecture.fresh)
+    if str(weights) != RANDOM:
+        load_weights(module, Path(weights), spec)
+        return module, f"weights from {Path(weights).name}"
+    # A factory may set its weights itself; to call those random would falsify every baseline.
+    if hash_weights(module) == hash_weights(seeded(architecture.fresh, seed=1)):
+        raise PadscopeError(
+            f"{spec} has the same weights whatever the seed, so they are not random: "
+            "give an architecture that initialises itself"
+        )
+    return module, "random weights"
+
+
+def _check_fixed_size(module: nn.Module, spec: str, size: int | Sequence[int] | None) -> None:
+    shape = traced_input_shape(module)
+    if shape is None or size is None:
+        return
+    fixed = shape[2:]
+    wanted = (size,) * len(fixed) if isinstance(size, int) else tuple(size)
+    if any(have not in (None, want) for have, want in zip(fixed, wanted, strict=False)):
+        pixels = "×".join("any" if length is None else str(length) for length in fixed)
+        raise PadscopeError(
+            f"{spec} was exported for inputs of {pixels} pixels: leave out the size, or export "
+            "it with dynamic shapes"
+        )
+
+
+def _static_batch(module: nn.Module) -> int | None:
+    shape = traced_input_shape(module)
+    return shape[0] if shape else None

@@ -1,0 +1,101 @@
+"""A model ready to be measured, and the identity of its weights."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from padscope.errors import PadscopeError
+from padscope.models.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A module with all that a run must know about it.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        The network. From `load_model` it is in eval mode; from `wrap_module`, as it was given.
+    spec : str
+        What the user typed, or "package.module.ClassName" for a module from Python.
+    weights : str
+        Where the weights come from, in words.
+    weights_hash : str
+        BLAKE2b of the state dict, in hexadecimal: the identity of the weights.
+    preprocessing : Preprocessing or None
+        What to feed the module. None only from `wrap_module`, when the size is not known: the
+        module can then be fed ready tensors but no images.
+    input_channels : int or None
+        Channels of the input; None if nothing tells.
+    static_batch : int or None
+        The batch size an exported program is fixed to; None if any will do.
+    """
+
+    module: nn.Module
+    spec: str
+    weights: str
+    weights_hash: str
+    preprocessing: Preprocessing | None
+    input_channels: int | None
+    static_batch: int | None = None
+
+    def describe(self) -> str:
+        """Sum the model up in one line for people."""
+        millions = sum(p.numel() for p in self.module.parameters()) / 1e6
+        parts = [
+            f"{type(self.module).__name__}, {millions:.3g} M parameters",
+            f"{self.weights} ({self.weights_hash[:8]})",
+            self._describe_input(),
+        ]
+        if self.static_batch is not None:
+            parts.append(f"batch fixed at {self.static_batch}")
+        return f"{self.spec}: " + ", ".join(parts)
+
+    def _describe_input(self) -> str:
+        if self.preprocessing is None:
+            return f"input of {self.input_channels or 'unknown'} channels, size not known"
+        shape = "×".join(map(str, (self.preprocessing.channels, *self.preprocessing.size)))
+        mean, std = (
+            "/".join(f"{value:g}" for value in dict.fromkeys(values))
+            for values in (self.preprocessing.mean, self.preprocessing.std)
+        )
+        return f"input {shape}, mean {mean}, std {std}"
+
+
+def hash_weights(module: nn.Module) -> str:
+    """Compute the identity of a module's weights.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        On any device; memory format does not matter.
+
+    Returns
+    -------
+    str
+        BLAKE2b in hexadecimal over names, dtypes, shapes and bytes of the state dict, in order.
+
+    Raises
+    ------
+    PadscopeError
+        The module is lazy and has no weights yet.
+    """
+    digest = hashlib.blake2b(digest_size=32)
+    for name, tensor in module.state_dict().items():
+        if not isinstance(tensor, torch.Tensor):  # a module's extra state: no weight
+            continue
+        if is_lazy(tensor):
+            raise PadscopeError(
+                f"the weight {name} of {type(module).__name__} is not initialised: "
+                "run the model once on a batch first"
+            )
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        # Read as bytes: numpy knows no bfloat16.
+        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(flat.numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,81 @@
+"""What a module's own structure says about its input."""
+
+from __future__ import annotations
+
+from torch import fx, nn
+from torch.nn.modules.conv import _ConvNd
+
+
+def spatial_dims(module: nn.Module) -> int:
+    """Count the spatial axes of a module's input.
+
+    Read from the first convolution. A program exported or scripted has lost its convolution
+    modules: there the traced input decides, or else the parameter of the highest rank up to 5
+    (a position embedding has a lower one).
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any module.
+
+    Returns
+    -------
+    int
+        1, 2 or 3; 2 if the module has no weight to tell.
+
+    Examples
+    --------
+    >>> spatial_dims(nn.Conv3d(1, 1, 3))
+    3
+    """
+    shape = traced_input_shape(module) or _kernel_shape(module)
+    return len(shape) - 2 if shape else 2
+
+
+def input_channels(module: nn.Module) -> int | None:
+    """Count the channels that the first convolution takes.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any module.
+
+    Returns
+    -------
+    int or None
+        None if the module has no weight to tell.
+    """
+    shape = traced_input_shape(module) or _kernel_shape(module)
+    return shape[1] if shape else None
+
+
+def traced_input_shape(module: nn.Module) -> tuple[int | None, ...] | None:
+    """Read the shape of the first input of an exported program.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any module; only what `torch.export` makes carries shapes.
+
+    Returns
+    -------
+    tuple of (int or None), or None
+        (N, C, *spatial), None where the program leaves an axis free; None for other modules.
+    """
+    if not isinstance(module, fx.GraphModule):
+        return None
+    placeholders = (node for node in module.graph.nodes if node.op == "placeholder")
+    traced = next((node.meta.get("val") for node in placeholders), None)
+    shape = getattr(traced, "shape", ())
+    if not 3 <= len(shape) <= 5:
+        return None
+    return tuple(length if isinstance(length, int) else None for length in shape)
+
+
+def _kernel_shape(module: nn.Module) -> tuple[int, ...] | None:
+    """(C_out, C_in, *kernel) of the convolution that comes first, over all its groups."""
+    for child in module.modules():
+        if isinstance(child, _ConvNd):
+            return (child.out_channels, child.in_channels, *child.kernel_size)
+    kernels = [tuple(p.shape) for p in module.parameters() if 3 <= p.ndim <= 5]
+    return max(kernels, key=len, default=None)

