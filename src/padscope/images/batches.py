@@ -1,0 +1,162 @@
+"""Batches of images, decoded ahead of whoever consumes them.
+
+A *unit* u is the images u·batch_size to (u+1)·batch_size, less those which cannot be read. It is
+the grain in which work is shared out, resumed and checkpointed. What it holds depends on indices
+alone: an image which is skipped never shifts another into its place.
+"""
+
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from padscope.errors import PadscopeError
+from padscope.images.source import Images, UnreadableImage
+from padscope.images.tensors import StreamedImages
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An image which could not be read: its index, its name, and why."""
+
+    index: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The readable images of one unit.
+
+    Attributes
+    ----------
+    unit : int
+        Number of the unit.
+    indices : tuple of int
+        The images in the batch, ascending.
+    pixels : (len(indices), C, *spatial) float32 tensor
+        Of shape (0,) if no image of the unit can be read. Channels lie innermost in memory
+        (channels last) if they do in the images, as in photographs.
+    skipped : tuple of Skipped
+        The other images of the unit.
+    """
+
+    unit: int
+    indices: tuple[int, ...]
+    pixels: Tensor
+    skipped: tuple[Skipped, ...] = ()
+
+
+def unit_count(length: int, batch_size: int) -> int:
+    """Return the number of units of `length` images; the last one may be smaller."""
+    return -(-length // batch_size)
+
+
+def stream(
+    images: Images | StreamedImages,
+    units: Iterable[int],
+    batch_size: int,
+    workers: int = 1,
+    ahead: int = 3,
+) -> Generator[Batch, None, None]:
+    """Yield the batches of some units, in the given order.
+
+    Images with random access are decoded in threads while the consumer computes. Closing the
+    iterator, or an exception in it, drops the waiting work and ends the threads. Images which come
+    one after the other are read as they come, up to the last unit asked for.
+
+    Parameters
+    ----------
+    images : Images or StreamedImages
+        The source.
+    units : iterable of int
+        Numbers below `unit_count`. For `StreamedImages` they must ascend, and numbers beyond the
+        last image end the stream.
+    batch_size : int
+        Images per unit.
+    workers : int
+        Decoding threads.
+    ahead : int
+        Units which may be decoded, or waiting for it, before they are consumed.
+
+    Raises
+    ------
+    PadscopeError
+        The images of a unit differ in shape, or the units of a stream do not ascend.
+    """
+    if isinstance(images, StreamedImages):
+        return _read_in_order(images, units, batch_size)
+    return _decode_ahead(images, units, batch_size, workers, ahead)
+
+
+def _decode_ahead(
+    images: Images, units: Iterable[int], batch_size: int, workers: int, ahead: int
+) -> Generator[Batch, None, None]:
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="padscope-decode")
+    waiting: deque[tuple[int, list[tuple[int, Future[Tensor]]]]] = deque()
+    try:
+        for unit in units:
+            indices = range(unit * batch_size, min((unit + 1) * batch_size, len(images)))
+            futures = [(index, pool.submit(images.tensor, index)) for index in indices]
+            waiting.append((unit, futures))
+            if len(waiting) > ahead:
+                yield _collect(images, *waiting.popleft())
+        while waiting:
+            yield _collect(images, *waiting.popleft())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _collect(images: Images, unit: int, futures: list[tuple[int, Future[Tensor]]]) -> Batch:
+    """Wait for the images of a unit."""
+    tensors: dict[int, Tensor] = {}
+    skipped: list[Skipped] = []
+    for index, future in futures:
+        try:
+            tensors[index] = future.result()
+        except UnreadableImage as error:
+            skipped.append(Skipped(index, images.name(index), error.reason))
+    names = [images.name(index) for index in tensors]
+    return Batch(unit, tuple(tensors), _stack(list(tensors.values()), names), tuple(skipped))
+
+
+def _read_in_order(
+    images: StreamedImages, units: Iterable[int], batch_size: int
+) -> Generator[Batch, None, None]:
+    remaining = iter(images)
+    position = 0
+    for unit in units:
+        start = unit * batch_size
+        if start < position:
+            raise PadscopeError(
+                f"images which come one after the other cannot go back to unit {unit}; "
+                "give a tensor or a Dataset instead"
+            )
+        for _ in islice(remaining, start - position):
+            pass
+        tensors = list(islice(remaining, batch_size))
+        if not tensors:
+            return
+        position = start + len(tensors)
+        indices = tuple(range(start, position))
+        yield Batch(unit, indices, _stack(tensors, [images.name(index) for index in indices]))
+
+
+def _stack(tensors: Sequence[Tensor], names: Sequence[str]) -> Tensor:
+    """Stack images into a batch, in the memory layout they have."""
+    if not tensors:
+        return torch.empty(0)
+    for tensor, name in zip(tensors, names, strict=True):
+        if tensor.shape != tensors[0].shape:
+            raise PadscopeError(
+                f"{name} has shape {tuple(tensor.shape)} and {names[0]} in the same batch "
+                f"{tuple(tensors[0].shape)}; give images of one shape, or a batch size of 1"
+            )
+    channels_last = [tensor.movedim(0, -1) for tensor in tensors]
+    if channels_last[0].is_contiguous():
+        return torch.stack(channels_last).movedim(-1, 1)
+    return torch.stack(list(tensors))

@@ -1,0 +1,94 @@
+"""Any photograph file → an upright image of 8-bit grey or RGB pixels."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from padscope.images.source import UnreadableImage
+
+# Pillow would try all its formats whatever the file is called. Some of them start other programs
+# (EPS runs Ghostscript), and none of the rest holds photographs.
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
+
+
+def decode(path: Path) -> Image.Image:
+    """Decode a photograph.
+
+    Transparency is laid over white, the first frame stands for an animation, and the EXIF
+    orientation is applied. Colour profiles are ignored, as in the usual training pipelines. Pixels
+    deeper than 8 bits are scaled, never clipped: 16-bit ones from 0..65535, floats from 0..1, and
+    values outside these ranges from their own minimum and maximum. Safe to call from many threads.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Its content decides on the format, not its extension.
+
+    Returns
+    -------
+    PIL.Image.Image
+        In mode ``L`` or ``RGB``.
+
+    Raises
+    ------
+    UnreadableImage
+        The file is missing, truncated, corrupt, no photograph, or larger than
+        ``PIL.Image.MAX_IMAGE_PIXELS``.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            _refuse_bomb(image, path)
+            # In place, because otherwise every upright photograph would be copied.
+            ImageOps.exif_transpose(image, in_place=True)
+            return _to_8_bit(image)
+    except UnreadableImage:
+        raise
+    # Decoders fed with arbitrary bytes raise nearly anything: SyntaxError, struct.error, EOFError…
+    except Exception as error:
+        raise UnreadableImage(path.as_posix(), _reason(error, path)) from error
+
+
+def _refuse_bomb(image: Image.Image, path: Path) -> None:
+    """Refuse on the header's word, before any pixel is decoded; Pillow itself only warns here."""
+    width, height = image.size
+    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+        raise UnreadableImage(path.as_posix(), f"decompression bomb: {width} × {height} pixels")
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # I;16 in either byte order, and I
+        return _scaled(image, top=65535)
+    if image.mode == "F":
+        return _scaled(image, top=1)
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    mode = "L" if image.mode in ("1", "L") else "RGB"
+    image.load()
+    # Pillow converts a mode to itself by copying, a tenth of the whole cost of a photograph.
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _scaled(image: Image.Image, top: float) -> Image.Image:
+    """Scale 0..top to 0..255, or minimum..maximum if the pixels leave 0..top."""
+    values = np.asarray(image, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("its pixels are not all finite")
+    low, high = values.min(), values.max()
+    if low >= 0 and high <= top:
+        low, high = 0, top
+    return Image.fromarray(np.rint((values - low) * (255 / (high - low or 1))).astype(np.uint8))
+
+
+def _reason(error: Exception, path: Path) -> str:
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        # Raised while the header is read: of the size, only the count in the message gets out.
+        count = re.search(r"\d+ pixels", str(error))
+        return f"decompression bomb: {count[0] if count else 'too many pixels'}"
+    if isinstance(error, UnidentifiedImageError):
+        return "not a photograph in a known format" if path.stat().st_size else "empty file"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -1,0 +1,216 @@
+"""Images which are Python objects already: tensors, datasets, data loaders, generators."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from padscope.errors import PadscopeError
+
+
+@runtime_checkable
+class Indexable(Protocol):
+    """A tensor or a map-style dataset."""
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        ...
+
+    def __getitem__(self, index: int, /) -> object:
+        """Return an item: an image, or a tuple or list which starts with one."""
+        ...
+
+
+class TensorImages:
+    """A tensor, or a dataset of tensors, with random access; an `Images`.
+
+    Parameters
+    ----------
+    items : Tensor or map-style dataset
+        Each item is a (C, *spatial) floating-point tensor, or a tuple or list which starts with
+        one.
+    dims : int
+        Number of spatial dimensions.
+    """
+
+    def __init__(self, items: Indexable, dims: int) -> None:
+        self.items = items
+        self.dims = dims
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.items)
+
+    def name(self, index: int) -> str:
+        """Return "image" and the index."""
+        return f"image {index}"
+
+    def group(self, index: int) -> int:
+        """Return the index: every item counts as independent."""
+        return index
+
+    def tensor(self, index: int) -> Tensor:
+        """Return the image, (C, *spatial) float32; raises `PadscopeError` if the item is none."""
+        image = _pixels(self.items[index], self.name(index))
+        if image.ndim != self.dims + 1:
+            raise PadscopeError(
+                f"{self.name(index)} has shape {tuple(image.shape)}; the model wants items of "
+                f"{self.dims + 1} axes, channels first"
+            )
+        return image
+
+    def fingerprint(self) -> str:
+        """Return a digest of the type, the length and the first and the last image.
+
+        A dataset which draws its images at random has another one each time.
+        """
+        length = len(self)
+        digest = blake2b(repr((type(self.items).__name__, length)).encode(), digest_size=16)
+        for index in (0, length - 1):
+            image = self.tensor(index).cpu().contiguous()
+            digest.update(repr(tuple(image.shape)).encode())
+            digest.update(image.numpy().tobytes())
+        return digest.hexdigest()
+
+    def describe(self) -> str:
+        """Return one line for people."""
+        return f"{len(self)} images from a {type(self.items).__name__}"
+
+
+class StreamedImages:
+    """Images which come one after the other, and cannot be asked for by their index.
+
+    Parameters
+    ----------
+    batches : iterable
+        Yields (N, C, *spatial) batches or (C, *spatial) images, told apart by their rank, or
+        tuples or lists which start with one.
+    dims : int
+        Number of spatial dimensions.
+    length : int, optional
+        Number of images, if it is known before they come.
+    """
+
+    def __init__(self, batches: Iterable[object], dims: int, length: int | None = None) -> None:
+        self.batches = batches
+        self.dims = dims
+        self.length = length
+        self._spent = False
+
+    def __len__(self) -> int:
+        """Return the number of images; raises `TypeError` if it is unknown."""
+        if self.length is None:
+            raise TypeError("the number of streamed images is unknown until they have come")
+        return self.length
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Yield the images, each (C, *spatial) float32, from the first one on.
+
+        Raises
+        ------
+        PadscopeError
+            Something else than images comes, or a generator is asked a second time.
+        """
+        if self._spent:
+            raise PadscopeError(
+                "the images came from a generator, which gives them only once; "
+                "give a list, a DataLoader or a Dataset instead"
+            )
+        iterator = iter(self.batches)
+        self._spent = iterator is self.batches
+        for number, item in enumerate(iterator):
+            yield from self._images_of(item, f"item {number} of the images")
+
+    def _images_of(self, item: object, name: str) -> Iterable[Tensor]:
+        pixels = _pixels(item, name)
+        if pixels.ndim == self.dims + 2:
+            return pixels.unbind()
+        if pixels.ndim == self.dims + 1:
+            return (pixels,)
+        raise PadscopeError(
+            f"{name} has shape {tuple(pixels.shape)}; the model wants batches of {self.dims + 2} "
+            f"axes or single images of {self.dims + 1}, channels before the spatial axes"
+        )
+
+    def name(self, index: int) -> str:
+        """Return "image" and the index."""
+        return f"image {index}"
+
+    def group(self, index: int) -> int:
+        """Return the index: every image counts as independent."""
+        return index
+
+    def fingerprint(self) -> str:
+        """Return "streamed": looking at the images would use them up."""
+        return "streamed"
+
+    def describe(self) -> str:
+        """Return one line for people."""
+        count = "" if self.length is None else f"{self.length} "
+        return f"{count}images streamed from a {type(self.batches).__name__}"
+
+
+def from_python(data: object, dims: int) -> TensorImages | StreamedImages:
+    """Make images of what a Python user has.
+
+    Parameters
+    ----------
+    data : Tensor, map-style dataset, or iterable
+        A (N, C, *spatial) tensor, or a dataset with ``__getitem__`` and ``__len__``, gives random
+        access. A list, data loader or generator of batches or single images gives a stream.
+    dims : int
+        Number of spatial dimensions of the model: 1, 2 or 3.
+
+    Raises
+    ------
+    PadscopeError
+        `data` is none of these, is empty, or is a tensor without a batch axis.
+    """
+    if isinstance(data, Tensor) and data.ndim != dims + 2:
+        raise PadscopeError(
+            f"the tensor given as images has shape {tuple(data.shape)}; the model wants "
+            f"{dims + 2} axes: batch, channels and {dims} spatial"
+        )
+    images = _wrapped(data, dims)
+    if images is None:
+        raise PadscopeError(
+            f"images cannot come from a {type(data).__name__}; give a tensor, a Dataset, a "
+            "DataLoader or another iterable of tensors"
+        )
+    length = images.length if isinstance(images, StreamedImages) else len(images)
+    if length == 0:
+        raise PadscopeError(f"the {type(data).__name__} given as images is empty")
+    return images
+
+
+def _wrapped(data: object, dims: int) -> TensorImages | StreamedImages | None:
+    if isinstance(data, str | bytes | Mapping):
+        return None
+    if isinstance(data, list | tuple):
+        # Already in memory, so going through it once is cheap, and finds mistakes early.
+        return StreamedImages(data, dims, length=sum(1 for _ in StreamedImages(data, dims)))
+    # Every torch Dataset has a __getitem__, even one which can only be iterated.
+    if isinstance(data, Indexable) and not isinstance(data, IterableDataset):
+        return TensorImages(data, dims)
+    if isinstance(data, Iterable):
+        return StreamedImages(data, dims)
+    return None
+
+
+def _pixels(item: object, name: str) -> Tensor:
+    """Return the tensor which an item is or starts with."""
+    if isinstance(item, tuple | list) and item:
+        item = item[0]
+    if not isinstance(item, Tensor):
+        raise PadscopeError(
+            f"{name} is a {type(item).__name__}, not a tensor; preprocess images into tensors as "
+            "the model wants them"
+        )
+    if not item.is_floating_point():
+        raise PadscopeError(
+            f"{name} holds {item.dtype}; give floating-point tensors, preprocessed as the model "
+            "wants them"
+        )
+    return item.detach().float()

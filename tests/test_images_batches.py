@@ -1,0 +1,241 @@
+"""Streaming: the same units however they are shared out, and no thread left behind."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from torch import Tensor
+
+from padscope.errors import PadscopeError
+from padscope.images import (
+    Batch,
+    PhotoFiles,
+    Probe,
+    StreamedImages,
+    TensorImages,
+    UnreadableImage,
+    stream,
+    unit_count,
+)
+
+
+class Numbered:
+    """Image i is full of i; some cannot be read, some have another shape."""
+
+    def __init__(
+        self, length: int, unreadable: frozenset[int] = frozenset(), odd: int | None = None
+    ) -> None:
+        self.length = length
+        self.unreadable = unreadable
+        self.odd = odd
+        self.asked: list[int] = []
+
+    def __len__(self) -> int:
+        return self.length
+
+    def name(self, index: int) -> str:
+        return f"{index}.png"
+
+    def group(self, index: int) -> int:
+        return index
+
+    def tensor(self, index: int) -> Tensor:
+        self.asked.append(index)
+        if index in self.unreadable:
+            raise UnreadableImage(self.name(index), "torn")
+        return torch.full((1, 2, 3 if index == self.odd else 2), float(index))
+
+    def fingerprint(self) -> str:
+        return "numbered"
+
+    def describe(self) -> str:
+        return f"{self.length} numbers"
+
+
+def decoding_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("padscope")]
+
+
+def values(batch: Batch) -> list[int]:
+    return [int(image.mean()) for image in batch.pixels]
+
+
+@given(length=st.integers(0, 1000), batch_size=st.integers(1, 70))
+def test_unit_count(length: int, batch_size: int) -> None:
+    assert unit_count(length, batch_size) == len(range(0, length, batch_size))
+
+
+@given(
+    length=st.integers(1, 40),
+    batch_size=st.integers(1, 9),
+    unreadable=st.frozensets(st.integers(0, 39)),
+    workers=st.integers(1, 4),
+    ahead=st.integers(0, 5),
+    data=st.data(),
+)
+def test_units_depend_on_indices_alone(
+    length: int,
+    batch_size: int,
+    unreadable: frozenset[int],
+    workers: int,
+    ahead: int,
+    data: st.DataObject,
+) -> None:
+    units = data.draw(st.permutations(range(unit_count(length, batch_size))))
+    images = Numbered(length, unreadable)
+    batches = list(stream(images, units, batch_size, workers, ahead))
+    assert [batch.unit for batch in batches] == units
+    for batch in batches:
+        members = range(batch.unit * batch_size, min((batch.unit + 1) * batch_size, length))
+        assert batch.indices == tuple(index for index in members if index not in unreadable)
+        assert values(batch) == list(batch.indices)
+        assert [(s.index, s.name, s.reason) for s in batch.skipped] == [
+            (index, f"{index}.png", "torn") for index in members if index in unreadable
+        ]
+        if not batch.indices:
+            assert batch.pixels.shape == (0,)
+
+
+def test_any_sharding_gives_the_same_crops(tmp_path: Path) -> None:
+    for number in range(10):
+        pixels = np.random.default_rng(number).integers(0, 256, (40, 50, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    (tmp_path / "3.png").write_bytes(b"")
+    probe = Probe((16, 16), (0.5,) * 3, (0.25,) * 3, channels=3)
+
+    def crops(shards: list[list[int]], workers: int) -> dict[int, Tensor]:
+        # Opened anew for every shard, as another process would.
+        batches = [
+            batch
+            for shard in shards
+            for batch in stream(PhotoFiles.from_folder(tmp_path, probe), shard, 3, workers)
+        ]
+        assert all(b.pixels.is_contiguous(memory_format=torch.channels_last) for b in batches)
+        return {i: image for b in batches for i, image in zip(b.indices, b.pixels, strict=True)}
+
+    whole = crops([[0, 1, 2, 3]], workers=1)
+    assert len(whole) == 9
+    for shards, workers in (([[3, 1], [0], [2]], 3), ([[2], [3], [], [1, 0]], 2)):
+        again = crops(shards, workers)
+        assert again.keys() == whole.keys()
+        assert all(torch.equal(again[index], whole[index]) for index in whole)
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (2, 5, 4), (2, 5, 4, 3)])
+def test_every_rank_keeps_its_layout(shape: tuple[int, ...]) -> None:
+    items = torch.rand(6, *shape)
+    for images in (
+        TensorImages(items, len(shape) - 1),
+        TensorImages(items.movedim(1, -1).contiguous().movedim(-1, 1), len(shape) - 1),
+    ):
+        (batch,) = stream(images, [0], 6)
+        assert torch.equal(batch.pixels, items)
+        assert batch.pixels[0].stride() == images.tensor(0).stride()
+
+
+def test_look_ahead_is_bounded() -> None:
+    images = Numbered(100)
+    batches = stream(images, range(10), 10, workers=2, ahead=2)
+    next(batches)
+    time.sleep(0.05)
+    assert max(images.asked) < 30
+    batches.close()
+
+
+def test_different_shapes_in_one_batch() -> None:
+    with pytest.raises(
+        PadscopeError, match=r"7\.png has shape \(1, 2, 3\) and 6\.png .*\(1, 2, 2\)"
+    ):
+        list(stream(Numbered(10, odd=7), range(5), 2))
+    assert len(list(stream(Numbered(10, odd=7), range(10), 1))) == 10
+    assert decoding_threads() == []
+
+
+class Slow(Numbered):
+    def tensor(self, index: int) -> Tensor:
+        time.sleep(0.02)
+        return super().tensor(index)
+
+
+def test_closing_early_ends_the_threads() -> None:
+    images = Slow(1000)
+    batches = stream(images, range(10), 100, workers=2)
+    started = time.perf_counter()
+    batches.close()  # before it has begun
+    batches = stream(images, range(100), 10, workers=2)
+    next(batches)
+    assert decoding_threads()
+    batches.close()
+    assert decoding_threads() == []
+    assert len(images.asked) < 40
+    assert time.perf_counter() - started < 5
+
+
+def test_a_consumer_which_fails_ends_the_threads() -> None:
+    def consume() -> None:
+        for _ in stream(Slow(100), range(10), 10):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        consume()
+    assert decoding_threads() == []
+
+
+def test_other_exceptions_propagate() -> None:
+    class Broken(Numbered):
+        def tensor(self, index: int) -> Tensor:
+            if index == 5:
+                raise ZeroDivisionError
+            return super().tensor(index)
+
+    with pytest.raises(ZeroDivisionError):
+        list(stream(Broken(100), range(10), 10))
+    assert decoding_threads() == []
+
+
+@given(
+    sizes=st.lists(st.integers(0, 7), min_size=1, max_size=8),
+    batch_size=st.integers(1, 9),
+    wanted=st.sets(st.integers(0, 30)),
+)
+def test_streamed_images_are_cut_anew(sizes: list[int], batch_size: int, wanted: set[int]) -> None:
+    pixels = torch.arange(sum(sizes), dtype=torch.float32).reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2)
+    streamed = StreamedImages(iter(torch.split(pixels, sizes)), dims=2)
+    units = [unit for unit in sorted(wanted) if unit < unit_count(len(pixels), batch_size)]
+    expected = list(stream(TensorImages(pixels, 2), units, batch_size))
+    # A unit beyond the end stops the stream, whose length nobody may know.
+    batches = list(stream(streamed, [*units, 1000], batch_size))
+    assert [batch.unit for batch in batches] == units
+    for batch, truth in zip(batches, expected, strict=True):
+        assert batch.indices == truth.indices
+        assert torch.equal(batch.pixels, truth.pixels)
+
+
+def test_streamed_images_come_no_earlier_than_needed() -> None:
+    given_out = 0
+
+    def generate() -> Iterator[Tensor]:
+        nonlocal given_out
+        while True:
+            given_out += 1
+            yield torch.zeros(4, 1, 2, 2)
+
+    batches = stream(StreamedImages(generate(), 2), [1, 3], 4)
+    next(batches)
+    assert given_out == 2
+    next(batches)
+    assert given_out == 4
+
+
+def test_streamed_images_cannot_go_back() -> None:
+    batches = stream(StreamedImages([torch.zeros(9, 1, 2, 2)], 2), [1, 0], 3)
+    next(batches)
+    with pytest.raises(PadscopeError, match="cannot go back to unit 0"):
+        next(batches)

@@ -1,0 +1,172 @@
+"""Photograph sets on disk and built in: what is found, its order, and its fingerprint."""
+
+import importlib.machinery
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from padscope.errors import PadscopeError
+from padscope.images import BuiltinPhotos, PhotoFiles, Probe, UnreadableImage, builtin, open_images
+
+PROBE = Probe((16, 16), (0.5,) * 3, (0.25,) * 3, channels=3)
+
+
+def write_photo(path: Path, seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (30, 40, 3), np.uint8)
+    Image.fromarray(pixels).save(path, "PNG")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "photos"
+    for number in range(20):
+        write_photo(root / f"class{number // 10}" / f"{number:02}.png", number)
+    return root
+
+
+def names(images: PhotoFiles) -> set[str]:
+    return {images.name(index) for index in range(len(images))}
+
+
+def test_which_files_are_photographs(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    for name in ("a.JPG", "deep/er/b.jpeg", "c.Png", "d.webp", "ä.tif"):
+        write_photo(root / name)
+    for name in (".hidden.png", ".cache/e.png", "notes.txt", "labels.csv"):
+        write_photo(root / name)
+    (root / "folder.png").mkdir()
+    (root / "dangling.png").symlink_to("nowhere")
+    images = PhotoFiles.from_folder(root, PROBE)
+    assert names(images) == {"a.JPG", "deep/er/b.jpeg", "c.Png", "d.webp", "ä.tif"}
+    assert images.tensor(0).shape == (3, 16, 16)
+
+
+def test_links(folder: Path, tmp_path: Path) -> None:
+    write_photo(tmp_path / "elsewhere" / "far.png")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "class0" / "up").symlink_to(folder)
+    (folder / "twice").symlink_to(tmp_path / "elsewhere")
+    found = names(PhotoFiles.from_folder(folder, PROBE))
+    assert len(found) == 21
+    assert "linked/far.png" in found
+
+
+def test_a_limit_is_an_unbiased_nested_sample(folder: Path) -> None:
+    ten = PhotoFiles.from_folder(folder, PROBE, limit=10)
+    assert ten.describe() == "10 of 20 photographs in photos/ (seed 0)"
+    assert {name.split("/")[0] for name in ten.names} == {"class0", "class1"}
+    five = PhotoFiles.from_folder(folder, PROBE, limit=5)
+    assert five.names == ten.names[:5]
+    assert PhotoFiles.from_folder(folder, PROBE, limit=10, seed=1).names != ten.names
+    everything = PhotoFiles.from_folder(folder, PROBE, limit=99)
+    assert len(everything) == 20
+    assert everything.describe() == "20 photographs in photos/"
+    assert [everything.group(index) for index in range(20)] == list(range(20))
+
+
+def test_fingerprint(folder: Path, tmp_path: Path) -> None:
+    def fingerprint(probe: Probe = PROBE, limit: int | None = None, seed: int = 0) -> str:
+        return PhotoFiles.from_folder(folder, probe, limit, seed).fingerprint()
+
+    original = fingerprint()
+    assert len(original) == 32
+    os.utime(folder / "class0" / "00.png", (1, 1))
+    assert fingerprint() == original
+    folder.rename(tmp_path / "moved")
+    (tmp_path / "moved").rename(folder)
+    assert fingerprint() == original
+
+    larger = Probe((32, 32), PROBE.mean, PROBE.std, 3)
+    reseeded = Probe(PROBE.size, PROBE.mean, PROBE.std, 3, seed=1)
+    others = [fingerprint(larger), fingerprint(reseeded), fingerprint(limit=5), fingerprint(seed=1)]
+    write_photo(folder / "class0" / "00.png", seed=99)
+    others.append(fingerprint())
+    (folder / "class0" / "00.png").unlink()
+    others.append(fingerprint())
+    assert len({original, *others}) == 7
+
+
+def test_a_photograph_which_vanishes_is_unreadable(folder: Path) -> None:
+    images = PhotoFiles.from_folder(folder, PROBE)
+    before = images.fingerprint()
+    (folder / images.name(3)).unlink()
+    assert images.fingerprint() != before
+    with pytest.raises(UnreadableImage, match="no such file"):
+        images.tensor(3)
+
+
+def test_list(folder: Path) -> None:
+    listing = folder / "some.txt"
+    lines = ["# chosen", "class0/01.png", "", "  class1/12.png  ", "./class0/01.png"]
+    listing.write_text("\n".join(lines), encoding="utf-8-sig")
+    images = PhotoFiles.from_list(listing, PROBE)
+    assert names(images) == {"class0/01.png", "class1/12.png"}
+    assert images.describe() == "2 photographs listed in some.txt"
+    assert images.tensor(1).shape == (3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"class0/00.png\n\nclass0/nine.png\n", r"some\.txt, line 3: there is no file class0/nine"),
+        (b"# nothing\n\n", "lists no photograph"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+    ],
+)
+def test_list_errors(folder: Path, content: bytes, said: str) -> None:
+    (folder / "some.txt").write_bytes(content)
+    with pytest.raises(PadscopeError, match=said):
+        PhotoFiles.from_list(folder / "some.txt", PROBE)
+
+
+def test_open_images(folder: Path, tmp_path: Path) -> None:
+    (folder / "some.LST").write_text("class0/01.png\nclass0/02.png")
+    assert len(open_images(folder, PROBE, limit=7)) == 7
+    assert len(open_images(str(folder / "some.LST"), PROBE)) == 2
+    one = open_images(folder / "class0" / "00.png", PROBE)
+    assert (len(one), one.name(0), one.describe()) == (1, "00.png", "1 photograph, 00.png")
+    assert len(open_images(None, PROBE, crops=3)) == 3
+
+
+def test_sources_which_are_not_there(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for source, said in (
+        ("empty", "no photograph in"),
+        ("missing", "there is no image"),
+        ("missing.txt", "cannot read the image list .*: No such file"),
+        ("missing.png", "there is no image"),
+    ):
+        with pytest.raises(PadscopeError, match=said):
+            open_images(tmp_path / source, PROBE)
+    with pytest.raises(PadscopeError, match="there is no image folder"):
+        PhotoFiles.from_folder(tmp_path / "missing", PROBE)
+    with pytest.raises(PadscopeError, match="at least 1"):
+        open_images(folder, PROBE, limit=0)
+    with pytest.raises(PadscopeError, match="at least 1"):
+        open_images(None, PROBE, crops=0)
+
+
+def test_builtin_photographs() -> None:
+    images = BuiltinPhotos(PROBE, crops=20)
+    assert len(images) == 20
+    assert [images.group(index) for index in (0, 7, 8, 19)] == [0, 7, 0, 3]
+    assert images.name(1) == "coffee, crop 0"
+    assert images.name(9) == "coffee, crop 1"
+    assert images.describe() == "20 random crops of 8 built-in photographs"
+    crops = [images.tensor(index) for index in range(20)]
+    assert all(crop.shape == (3, 16, 16) for crop in crops)
+    assert not torch.equal(crops[0], crops[8])
+    assert images.fingerprint() == BuiltinPhotos(PROBE, crops=20).fingerprint()
+    assert images.fingerprint() != BuiltinPhotos(PROBE, crops=21).fingerprint()
+
+
+def test_builtin_photographs_without_their_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    for spec in (None, importlib.machinery.ModuleSpec("skimage", None, origin="/no/where")):
+        monkeypatch.setattr(builtin, "find_spec", lambda package, spec=spec: spec)
+        with pytest.raises(PadscopeError, match=r'pip install "padscope\[demo\]"'):
+            BuiltinPhotos(PROBE)
