@@ -20,7 +20,7 @@ def find_sites(model: nn.Module, example: Tensor) -> list[Site]:
     Parameters
     ----------
     model : nn.Module
-        In the mode (train or eval) in which it will be used; left as it was.
+        In eval mode, as it will be used: in training mode batch norm would take this pass in too.
     example : (N, C, *spatial) Tensor
         Input of the size to be scanned. Use N ≥ 2: the batch axis is recognised by its size.
 

@@ -65,7 +65,7 @@ class Call:
 class Visitor(Protocol):
     """What looks at the calls; returns an output to put in place of the call's own, or None."""
 
-    def __call__(self, call: Call) -> Tensor | None:
+    def __call__(self, call: Call, /) -> Tensor | None:
         """Look at one call."""
         ...
 
@@ -169,6 +169,8 @@ class Interception:
     def __enter__(self) -> Interception:
         """Install hooks and modes."""
         with ExitStack() as stack:
+            # Compiled modules run as they were written: a graph would take hooks and modes into it.
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
             watching = self._paths.watching(self._begin, every_module=self._every_module)
             stack.enter_context(watching)
             if self._hidden:

@@ -1,0 +1,642 @@
+"""Which sites a network has, against expectations written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+import torch
+import torch.nn.modules.module as torch_modules
+from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.pool2d_same import MaxPool2dSame
+from timm.layers.std_conv import StdConv2d
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.ops import DeformConv2d
+
+from padscope.sites import Call, Interception, Site, find_sites, observe
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
+    pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:Using .torch.compile:UserWarning"),
+]
+
+Ends = tuple[tuple[int, ...], tuple[int, ...]]  # per axis
+Contact = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]  # per axis, from both ends
+
+
+class Forward(nn.Module):
+    """A forward pass written as a function of the module and its input."""
+
+    def __init__(self, forward: Callable[[Any, Tensor], Tensor], **children: nn.Module) -> None:
+        super().__init__()
+        self._forward = forward
+        for name, child in children.items():
+            self.add_module(name, child)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._forward(self, x)
+
+
+def images(*size: int, channels: int = 4) -> Tensor:
+    return torch.randn(2, channels, *size)
+
+
+def sites_of(model: nn.Module, *size: int) -> list[Site]:
+    return find_sites(model, images(*(size or (8, 9))))
+
+
+def only_site(model: nn.Module, *size: int) -> Site:
+    (site,) = sites_of(model, *size)
+    return site
+
+
+def padding(site: Site) -> Ends:
+    return site.window.before, site.window.after
+
+
+@pytest.mark.parametrize(
+    ("model", "before", "after", "map_size"),
+    [
+        (nn.Conv2d(4, 6, 3, padding=1), (1, 1), (1, 1), (8, 9)),
+        (nn.Conv2d(4, 6, 3, padding=(0, 2)), (0, 2), (0, 2), (6, 11)),
+        (nn.Conv2d(4, 6, (3, 5), padding=(1, 2), stride=(2, 1)), (1, 2), (1, 2), (4, 9)),
+        (nn.Conv2d(4, 6, 3, padding="same"), (1, 1), (1, 1), (8, 9)),
+        (nn.Conv2d(4, 6, 4, padding="same"), (1, 1), (2, 2), (8, 9)),
+        (nn.Conv2d(4, 6, (2, 3), padding="same", dilation=(3, 2)), (1, 2), (2, 2), (8, 9)),
+        (nn.Conv2d(4, 6, 3, padding=2, dilation=2), (2, 2), (2, 2), (8, 9)),
+        (nn.Conv2d(4, 6, 1, padding=1), (1, 1), (1, 1), (10, 11)),
+        (nn.Conv2d(4, 6, 2, padding=1, groups=2), (1, 1), (1, 1), (9, 10)),
+        (nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(4, 6, 3)), (1, 1), (1, 1), (8, 9)),
+        (nn.Sequential(nn.ZeroPad2d((1, 0, 2, 0)), nn.Conv2d(4, 6, 3)), (2, 1), (0, 0), (8, 8)),
+        (nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(4, 6, 3, padding=1)), (2, 2), (2, 2), (10, 11)),
+        (Conv2dSame(4, 6, 3, stride=2), (0, 1), (1, 1), (4, 5)),
+        (Conv2dSame(4, 6, 5, stride=2), (1, 2), (2, 2), (4, 5)),
+        (Conv2dSame(4, 6, 3, stride=1), (1, 1), (1, 1), (8, 9)),
+        (StdConv2d(4, 6, 3, padding=1), (1, 1), (1, 1), (8, 9)),
+    ],
+)
+def test_the_padding_of_every_end_is_seen(
+    model: nn.Module, before: tuple[int, ...], after: tuple[int, ...], map_size: tuple[int, ...]
+) -> None:
+    site = only_site(model)
+    assert (site.op, site.filters, site.fill) == ("conv2d", 6, "zeros")
+    assert padding(site) == (before, after)
+    assert site.window.size == (8, 9)
+    assert site.map_size == map_size
+    assert site.scored
+    assert not site.hidden
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Conv2d(4, 6, 3),
+        nn.Conv2d(4, 6, 3, padding="valid"),
+        nn.Conv2d(4, 6, 3, padding="valid", padding_mode="reflect"),
+        nn.Conv2d(4, 6, 1, padding="same"),
+        nn.Sequential(nn.ZeroPad2d(0), nn.Conv2d(4, 6, 3)),
+        nn.Sequential(nn.ZeroPad2d(-1), nn.Conv2d(4, 6, 3)),
+        nn.Sequential(nn.ZeroPad2d(1), nn.ZeroPad2d(-1), nn.Conv2d(4, 6, 3)),
+        Forward(lambda m, x: F.pad(x, (-1, -1, -1, -1))),
+        Forward(lambda m, x: F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 1, 1))),
+        Forward(lambda m, x: m.conv(F.pad(x, (0, 0, 0, 0, 1, 1))), conv=nn.Conv2d(6, 6, 3)),
+        Forward(lambda m, x: x.unfold(2, 3, 1).unfold(3, 3, 1)),
+        Forward(lambda m, x: x.flatten().unfold(0, 2, 2)),
+        nn.Sequential(nn.MaxPool2d(2), nn.AvgPool2d(2), nn.Conv2d(4, 4, 1)),
+        nn.Sequential(nn.Flatten(), nn.Linear(4 * 8 * 9, 3)),
+    ],
+)
+def test_where_nothing_is_padded_there_is_no_site(model: nn.Module) -> None:
+    assert sites_of(model) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "fill"),
+    [
+        (nn.Conv2d(4, 6, 3, padding=1, padding_mode="zeros"), "zeros"),
+        (nn.Conv2d(4, 6, 3, padding=1, padding_mode="reflect"), "reflect"),
+        (nn.Conv2d(4, 6, 3, padding=1, padding_mode="replicate"), "replicate"),
+        (nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"), "circular"),
+        (nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(4, 6, 3)), "reflect"),
+        (nn.Sequential(nn.ReplicationPad2d(1), nn.Conv2d(4, 6, 3)), "replicate"),
+        (nn.Sequential(nn.CircularPad2d(1), nn.Conv2d(4, 6, 3)), "circular"),
+        (nn.Sequential(nn.ZeroPad2d(1), nn.Conv2d(4, 6, 3)), "zeros"),
+        (nn.Sequential(nn.ConstantPad2d(1, 0.5), nn.Conv2d(4, 6, 3)), "constant 0.5"),
+        (nn.Sequential(nn.ConstantPad2d(1, 0.0), nn.Conv2d(4, 6, 3)), "zeros"),
+    ],
+)
+def test_the_fill_is_named(model: nn.Module, fill: str) -> None:
+    site = only_site(model)
+    assert site.fill == fill
+    assert padding(site) == ((1, 1), (1, 1))
+    assert site.scored
+
+
+def test_even_same_padding_keeps_its_fill() -> None:
+    site = only_site(nn.Conv2d(4, 6, 4, padding="same", padding_mode="reflect"))
+    assert (site.fill, padding(site)) == ("reflect", ((1, 1), (2, 2)))
+
+
+def test_nested_pads_add_up_and_name_every_fill() -> None:
+    pads = (nn.ZeroPad2d((1, 0, 0, 2)), nn.ReflectionPad2d(2), nn.ConstantPad2d((0, 1, 0, 0), 0.5))
+    site = only_site(nn.Sequential(*pads, nn.Conv2d(4, 6, 3)))
+    assert padding(site) == ((2, 3), (4, 3))
+    assert site.window.size == (8, 9)
+    assert site.fill == "zeros + reflect + constant 0.5"
+
+
+def test_a_pad_before_a_padded_convolution_names_both_fills() -> None:
+    site = only_site(nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(4, 6, 3, padding=1)))
+    assert (padding(site), site.fill) == (((2, 2), (2, 2)), "reflect + zeros")
+
+
+def test_a_negative_pad_crops_the_image_first_behind_padding() -> None:
+    model = nn.Sequential(nn.ZeroPad2d(2), nn.ConstantPad2d((-1, -3, 0, 1), 0), nn.Conv2d(4, 6, 3))
+    site = only_site(model)
+    # Left: one of two padded columns is left. Right: both are gone, and a column of the image.
+    assert padding(site) == ((2, 1), (3, 0))
+    assert site.window.size == (8, 8)
+
+
+def test_a_crop_adds_no_fill_of_its_own() -> None:
+    model = nn.Sequential(nn.ZeroPad2d(-1), nn.Conv2d(4, 6, 3, padding=1, padding_mode="reflect"))
+    site = only_site(model)
+    assert (site.fill, site.window.size) == ("reflect", (6, 7))
+
+
+def test_asymmetric_functional_pad_touches_one_side_only() -> None:
+    model = Forward(lambda m, x: m.conv(F.pad(x, (2, 0))), conv=nn.Conv2d(4, 6, (1, 3)))
+    site = only_site(model)
+    assert (site.name, padding(site)) == ("conv", ((0, 2), (0, 0)))
+    assert site.contact == (((), ()), ((0, 1), ()))
+
+
+@pytest.mark.parametrize(
+    ("size", "contact"),
+    [
+        ((8, 8), (((), (0,)), ((), (0,)))),
+        ((9, 9), (((0,), (0,)), ((0,), (0,)))),
+        ((8, 9), (((), (0,)), ((0,), (0,)))),
+    ],
+)
+def test_same_padding_under_stride_depends_on_the_size(
+    size: tuple[int, ...], contact: Contact
+) -> None:
+    assert only_site(Conv2dSame(4, 6, 3, stride=2), *size).contact == contact
+
+
+@pytest.mark.parametrize(
+    ("model", "groups", "kernel"),
+    [
+        (nn.Conv2d(4, 4, 3, padding=1, groups=4), 4, (1, 3, 3)),
+        (nn.Conv2d(4, 8, 3, padding=1, groups=4), 4, (1, 3, 3)),
+        (nn.Conv2d(4, 6, 3, padding=1, groups=2), 2, (2, 3, 3)),
+        (nn.ConvTranspose2d(4, 6, 3, groups=2), 2, (2, 3, 3)),
+    ],
+)
+def test_groups_and_the_kernel_of_one_filter(
+    model: nn.Conv2d | nn.ConvTranspose2d, groups: int, kernel: tuple[int, ...]
+) -> None:
+    site = only_site(model)
+    assert (site.groups, site.filters) == (groups, model.out_channels)
+    assert tuple(site.kernel(model.weight, 3).shape) == kernel
+
+
+def test_the_kernel_of_a_transposed_filter_alone_makes_its_map() -> None:
+    model = nn.ConvTranspose2d(4, 6, 3, groups=2, bias=False)
+    x, filter_index = images(8, 9), 4  # the second filter of the second group, which reads 2 and 3
+    kernel = only_site(model).kernel(model.weight, filter_index)
+    alone = F.conv_transpose2d(x[:, 2:], kernel[:, None])
+    torch.testing.assert_close(alone[:, 0], model(x)[:, filter_index])
+
+
+@pytest.mark.parametrize(
+    ("model", "map_size", "contact"),
+    [
+        (nn.ConvTranspose2d(4, 6, 3), (10, 11), (((0, 1), (0, 1)), ((0, 1), (0, 1)))),
+        (nn.ConvTranspose2d(4, 6, 4, 2, 1), (16, 18), (((0,), (0,)), ((0,), (0,)))),
+        (nn.ConvTranspose2d(4, 6, 3, 2, 1, 1), (16, 18), (((), (0,)), ((), (0,)))),
+        (nn.ConvTranspose2d(4, 6, 5, 2, 2, (1, 0)), (16, 17), (((0,), (0, 1)), ((0,), (0,)))),
+    ],
+)
+def test_transposed_convolutions(
+    model: nn.Module, map_size: tuple[int, ...], contact: Contact
+) -> None:
+    site = only_site(model)
+    assert (site.op, site.filters, site.map_size) == ("conv_transpose2d", 6, map_size)
+    assert site.contact == contact
+    assert site.scored
+
+
+@pytest.mark.parametrize(
+    "model", [nn.ConvTranspose2d(4, 6, 2, 2), nn.ConvTranspose2d(4, 6, 3, 2, 1)]
+)
+def test_upsampling_that_touches_no_padding_is_listed_with_the_reason(model: nn.Module) -> None:
+    site = only_site(model)
+    assert site.contact == (((), ()), ((), ()))
+    assert site.unscored == "no window touches the padding"
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "op", "contact"),
+    [
+        (nn.Conv1d(4, 6, 5, padding=2), (12,), "conv1d", (((0, 1), (0, 1)),)),
+        (nn.Conv3d(4, 6, 3, padding=(1, 0, 1)), (5, 6, 7), "conv3d",
+         (((0,), (0,)), ((), ()), ((0,), (0,)))),
+        (nn.ConvTranspose1d(4, 6, 3), (12,), "conv_transpose1d", (((0, 1), (0, 1)),)),
+        (nn.ConvTranspose3d(4, 6, (1, 2, 1)), (5, 6, 7), "conv_transpose3d",
+         (((), ()), ((0,), (0,)), ((), ()))),
+        (nn.Sequential(nn.ReflectionPad1d((2, 0)), nn.Conv1d(4, 6, 3)), (12,), "conv1d",
+         (((0, 1), ()),)),
+        (nn.Sequential(nn.ConstantPad3d((0, 1, 0, 0, 0, 0), 0), nn.Conv3d(4, 6, 2)), (5, 6, 7),
+         "conv3d", (((), ()), ((), ()), ((), (0,)))),
+    ],
+)  # fmt: skip
+def test_other_dimensions(
+    model: nn.Module, size: tuple[int, ...], op: str, contact: Contact
+) -> None:
+    site = only_site(model, *size)
+    assert (site.op, site.filters) == (op, 6)
+    assert site.contact == contact
+    assert site.scored
+
+
+def test_a_module_called_twice_has_two_sites() -> None:
+    model = Forward(lambda m, x: m.conv(m.conv(m.conv(x))), conv=nn.Conv2d(4, 4, 3, padding=1))
+    assert [site.name for site in sites_of(model)] == ["conv", "conv#1", "conv#2"]
+
+
+def test_modules_that_share_a_weight_have_their_own_sites() -> None:
+    first, second = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+    second.weight = first.weight
+    model = nn.Sequential(first, nn.ReLU(), second)
+    assert [site.name for site in sites_of(model)] == ["0", "2"]
+    assert not observe(model, images(8, 9)).named_by_weight
+
+
+def test_a_functional_call_is_named_after_the_owner_of_its_weight() -> None:
+    model = Forward(
+        lambda m, x: F.conv2d(x, m.block.conv.weight, padding=1),
+        block=nn.ModuleDict({"conv": nn.Conv2d(4, 6, 3)}),
+    )
+    assert [site.name for site in sites_of(model)] == ["block.conv"]
+
+
+def test_a_computed_weight_is_named_after_the_running_module() -> None:
+    inner = nn.Sequential(StdConv2d(4, 6, 3, padding=1))
+    model = nn.Sequential(StdConv2d(4, 4, 3, padding=1), inner)
+    seen = observe(model, images(8, 9))
+    assert [site.name for site in seen.sites] == ["0", "1.0"]
+    assert not seen.named_by_weight
+
+
+def test_a_parametrized_weight_is_named_after_its_convolution() -> None:
+    convolution = nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 6, 3, padding=1))
+    model = nn.Sequential(nn.Identity(), convolution)
+    assert [site.name for site in sites_of(model)] == ["1"]
+
+
+def test_a_failure_that_the_model_catches_does_not_shift_names() -> None:
+    class Failing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise ValueError
+
+    def attempt(model: Any, x: Tensor) -> Tensor:  # noqa: ANN401 - a Forward with children
+        try:
+            return torch.as_tensor(model.failing(x))
+        except ValueError:
+            return F.max_pool2d(model.scaled(x), 3, 1, 1)
+
+    model = Forward(attempt, failing=Failing(), scaled=StdConv2d(4, 6, 3, padding=1))
+    assert [site.name for site in sites_of(model)] == ["scaled", "max_pool2d"]
+
+
+def test_weights_are_given_as_the_operation_had_them() -> None:
+    model = nn.Sequential(nn.Conv2d(4, 4, 1), nn.Conv2d(4, 6, 3, padding=1), nn.MaxPool2d(3, 1, 1))
+    weights = observe(model, images(8, 9)).weights
+    assert list(weights) == ["0", "1"]
+    assert weights["1"] is model[1].weight
+
+
+@pytest.mark.parametrize(
+    "between",
+    [nn.ReLU(), nn.ReLU(inplace=True), nn.ReLU6(), nn.SiLU(inplace=True), nn.Dropout(), nn.GELU(),
+     nn.Hardswish(), nn.Identity(), nn.LeakyReLU(0.1), nn.PReLU()],
+)  # fmt: skip
+def test_zeros_are_followed_through_what_keeps_them(between: nn.Module) -> None:
+    model = nn.Sequential(nn.ZeroPad2d(1), between, nn.Conv2d(4, 6, 3)).eval()
+    site = only_site(model)
+    assert (site.name, padding(site), site.fill) == ("2", ((1, 1), (1, 1)), "zeros")
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "reason"),
+    [
+        (nn.Sequential(nn.ZeroPad2d(1), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3)), "0", "batch_norm"),
+        (nn.Sequential(nn.ZeroPad2d(1), nn.Sigmoid(), nn.Conv2d(4, 6, 3)), "0", "sigmoid"),
+        (nn.Sequential(nn.ConstantPad2d(1, 0.5), nn.ReLU(), nn.Conv2d(4, 6, 3)), "0", "relu"),
+        (Forward(lambda m, x: F.pad(x, (1, 1)) + 1), "pad", "add"),
+        (Forward(lambda m, x: F.pad(x, (1, 1))[..., 1:]), "pad", "getitem"),
+        (Forward(lambda m, x: torch.cat([x, F.pad(x, (0, 0, 2, 0))[:, :, :8]])), "pad", "getitem"),
+        (Forward(lambda m, x: torch.cat([F.pad(x, (1, 1)), F.pad(x, (2, 0))])), "pad", "cat"),
+        (Forward(lambda m, x: F.interpolate(input=F.pad(x, (1, 1)), scale_factor=2)), "pad",
+         "interpolate"),
+    ],
+)  # fmt: skip
+def test_a_pad_that_cannot_be_followed_is_listed_with_the_reason(
+    model: nn.Module, name: str, reason: str
+) -> None:
+    site = sites_of(model.eval())[0]
+    assert (site.name, site.op, site.filters) == (name, "pad", 0)
+    assert site.unscored == f"taken by {reason}, not by a convolution"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x: x,
+        lambda x: x if x.shape[-1] and x.size(0) and x.dim() else -x,
+    ],
+)
+def test_a_pad_that_nothing_takes_is_listed(use: Callable[[Tensor], Tensor]) -> None:
+    site = only_site(Forward(lambda m, x: use(F.pad(x, (1, 2, 3, 4), mode="reflect"))))
+    assert (site.name, site.op, site.fill) == ("pad", "pad", "reflect")
+    assert (padding(site), site.window.size) == (((3, 1), (4, 2)), (8, 9))
+    assert site.map_size == (15, 12)
+    assert site.unscored == "taken by no operation"
+
+
+def test_every_listed_site_has_its_own_name() -> None:
+    block = Forward(
+        lambda m, x: m.conv(F.pad(x, (1, 1)) + F.pad(x, (2, 0))), conv=nn.Conv2d(4, 4, 1)
+    )
+    model = Forward(lambda m, x: m.block(x), block=block)
+    assert [site.name for site in sites_of(model)] == ["block", "block#1"]
+
+
+def test_a_pad_that_two_convolutions_take_is_in_both() -> None:
+    def both(model: Any, x: Tensor) -> Tensor:  # noqa: ANN401 - a Forward with children
+        padded = F.pad(x, (1, 1, 1, 1))
+        return torch.as_tensor(model.a(padded) + model.b(padded))
+
+    model = Forward(both, a=nn.Conv2d(4, 6, 3), b=nn.Conv2d(4, 6, 3))
+    assert [(site.name, padding(site)) for site in sites_of(model)] == [
+        ("a", ((1, 1), (1, 1))),
+        ("b", ((1, 1), (1, 1))),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "op", "fill", "map_size"),
+    [
+        (nn.MaxPool2d(3, 2, 1), "max_pool2d", "-inf", (4, 5)),
+        (nn.MaxPool2d(3, 2, 1, return_indices=True), "max_pool2d", "-inf", (4, 5)),
+        (nn.AvgPool2d(3, 1, 1), "avg_pool2d", "zeros", (8, 9)),
+        (MaxPool2dSame(3, 2), "max_pool2d", "-inf", (4, 5)),
+        (nn.Sequential(nn.ZeroPad2d(1), nn.MaxPool2d(3, 2)), "max_pool2d", "zeros", (4, 5)),
+    ],
+)
+def test_padded_pooling_is_listed_unscored(
+    model: nn.Module, op: str, fill: str, map_size: tuple[int, ...]
+) -> None:
+    site = only_site(model)
+    assert (site.op, site.fill, site.filters, site.map_size) == (op, fill, 0, map_size)
+    assert site.unscored == "pooling has no filters"
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Unfold((3, 2), padding=(1, 0), stride=(2, 1)),
+        Forward(lambda m, x: F.unfold(input=x, kernel_size=(3, 2), padding=(1, 0), stride=(2, 1))),
+    ],
+)
+def test_unfold_is_listed_unscored(model: nn.Module) -> None:
+    site = only_site(model)
+    assert (site.op, padding(site), site.map_size) == ("unfold", ((1, 0), (1, 0)), (4, 8))
+    assert site.unscored == "unfold is listed, not followed"
+
+
+def test_deformable_convolution_is_listed_unscored() -> None:
+    offset = torch.zeros(2, 18, 8, 9)
+    model = Forward(lambda m, x: m.deform(x, offset), deform=DeformConv2d(4, 6, 3, padding=1))
+    site = only_site(model)
+    assert (site.name, site.op, padding(site)) == ("deform", "deform_conv2d", ((1, 1), (1, 1)))
+    assert site.unscored == "deform_conv2d is listed, not followed"
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (nn.Conv2d(4, 6, 3, padding=1, stride=8), "a map of 1×2 has no core"),
+        (Forward(lambda m, x: m.conv(x[0]), conv=nn.Conv2d(4, 6, 3, padding=1)),
+         "its output has no batch axis"),
+        (Forward(lambda m, x: m.conv(F.pad(x[0], (1, 1, 1, 1))), conv=nn.Conv2d(4, 6, 3)),
+         "its output has no batch axis"),
+        (Forward(lambda m, x: m.conv(x.flatten(0, 1)[:, None]), conv=nn.Conv2d(1, 6, 3, padding=1)),
+         "its batch holds 8 maps for 2 images"),
+        (Forward(lambda m, x: F.conv2d(x.long(), torch.ones(6, 4, 3, 3).long(), padding=1)),
+         "its output is int64"),
+    ],
+)  # fmt: skip
+def test_padded_convolutions_without_a_score_say_why(model: nn.Module, reason: str) -> None:
+    site = only_site(model)
+    assert (site.op, site.unscored) == ("conv2d", reason)
+    assert padding(site) == ((1, 1), (1, 1))
+
+
+def test_a_narrow_map_is_scored_along_its_long_axis() -> None:
+    assert only_site(nn.Conv2d(4, 6, (1, 3), padding=(0, 1)), 1, 9).scored
+
+
+def make_stack() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(4, 6, 3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(6, 6, 4, padding="same", groups=2),
+        nn.MaxPool2d(3, 2, 1),
+        nn.Sequential(nn.ConstantPad2d(1, 0.5), nn.Conv2d(6, 8, 3, stride=2)),
+        nn.ConvTranspose2d(8, 4, 4, 2, 1),
+    ).eval()
+
+
+# op, before, after, map size, groups, filters, fill: of the stack above, for images of 8 × 9.
+STACK = [
+    ("conv2d", (1, 1), (1, 1), (8, 9), 1, 6, "zeros"),
+    ("conv2d", (1, 1), (2, 2), (8, 9), 2, 6, "zeros"),
+    ("max_pool2d", (1, 1), (1, 1), (4, 5), 1, 0, "-inf"),
+    ("conv2d", (1, 1), (1, 1), (2, 3), 1, 8, "constant 0.5"),
+    ("conv_transpose2d", (2, 2), (2, 2), (4, 6), 1, 4, "zeros"),
+]
+
+
+def described(sites: list[Site]) -> list[tuple[object, ...]]:
+    return [
+        (site.op, *padding(site), site.map_size, site.groups, site.filters, site.fill)
+        for site in sites
+    ]
+
+
+def trace(model: nn.Module, x: Tensor) -> nn.Module:
+    traced = torch.jit.trace(model, x)  # type: ignore[no-untyped-call]
+    assert isinstance(traced, nn.Module)
+    return traced
+
+
+def compile_eagerly(model: nn.Module, x: Tensor) -> nn.Module:
+    compiled = torch.compile(model, backend="eager")
+    assert isinstance(compiled, nn.Module)
+    return compiled
+
+
+FORMS: dict[str, Callable[[nn.Module, Tensor], nn.Module]] = {
+    "eager": lambda model, x: model,
+    "scripted": lambda model, x: torch.jit.script(model),
+    "traced": trace,
+    "exported": lambda model, x: torch.export.export(model, (x,)).module(),
+    "decomposed": lambda model, x: torch.export.export(model, (x,)).run_decompositions().module(),
+    "compiled": compile_eagerly,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_model_has_the_same_sites(form: str) -> None:
+    x = images(8, 9)
+    sites = find_sites(FORMS[form](make_stack(), x), x)
+    assert described(sites) == STACK
+    assert all(site.hidden == (form in ("scripted", "traced")) for site in sites)
+
+    prefix = "_orig_mod." if form == "compiled" else ""
+    names = [site.name for site in sites if "conv" in site.op]
+    assert names == [prefix + name for name in ("0", "2", "4.1", "5")]
+
+
+@pytest.mark.parametrize("form", ["scripted", "traced"])
+def test_scripted_parts_of_a_model_are_marked_hidden(form: str) -> None:
+    part = FORMS[form](nn.Sequential(nn.Conv2d(4, 4, 3, padding=1)).eval(), images(8, 9))
+    model = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), part, nn.Conv2d(4, 4, 5, padding=2))
+    sites = sites_of(model)
+    assert [site.name for site in sites] == ["0", "1.0", "2"]
+    assert [site.hidden for site in sites] == [False, True, False]
+    assert all(site.scored for site in sites)
+
+
+@pytest.mark.parametrize(
+    ("form", "between"),
+    [
+        ("scripted", nn.ReLU(inplace=True)),
+        ("scripted", nn.Hardswish(inplace=True)),
+        ("traced", nn.SiLU()),
+        ("exported", nn.ReLU6(inplace=True)),
+        ("exported", nn.Hardswish(inplace=True)),
+        ("decomposed", nn.ReLU(inplace=True)),
+        ("compiled", nn.ReLU6(inplace=True)),
+    ],
+)
+def test_pads_are_followed_in_every_form_of_a_model(form: str, between: nn.Module) -> None:
+    x = images(8, 9)
+    lost = nn.Sequential(nn.ZeroPad2d(1), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3)).eval()
+    kept = nn.Sequential(nn.ZeroPad2d(1), between, nn.Conv2d(4, 6, 3)).eval()
+    (followed,) = find_sites(FORMS[form](kept, x), x)
+    assert (followed.op, padding(followed)) == ("conv2d", ((1, 1), (1, 1)))
+    (unfollowed,) = find_sites(FORMS[form](lost, x), x)
+    assert unfollowed.op == "pad"
+    assert "batch_norm" in unfollowed.unscored
+
+
+@pytest.mark.parametrize(
+    ("form", "mode"),
+    [
+        ("scripted", "reflect"), ("scripted", "replicate"), ("traced", "reflect"),
+        ("exported", "reflect"), ("exported", "circular"), ("compiled", "circular"),
+    ],
+)  # fmt: skip
+def test_the_fill_is_named_in_every_form_of_a_model(
+    form: str, mode: Literal["reflect", "replicate", "circular"]
+) -> None:
+    x = images(8, 9)
+    model = nn.Sequential(nn.Conv2d(4, 6, 3, padding=1, padding_mode=mode)).eval()
+    (site,) = find_sites(FORMS[form](model, x), x)
+    assert (site.op, padding(site), site.fill) == ("conv2d", ((1, 1), (1, 1)), mode)
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_timm_same_padding_survives_export(mode: str) -> None:
+    x = images(8, 8)
+    model = nn.Sequential(Conv2dSame(4, 6, 3, stride=2)).train(mode == "train")
+    (site,) = find_sites(FORMS["exported"](model, x), x)
+    assert site.contact == (((), (0,)), ((), (0,)))
+
+
+def state_of(model: nn.Module) -> dict[str, object]:
+    """Everything that watching a model could leave changed."""
+    hooks = [name for name in vars(torch_modules) if name.startswith("_global_")]
+    return {
+        "global hooks": {name: str(getattr(torch_modules, name)) for name in hooks},
+        "modes": (torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack()),
+        "gradients on": torch.is_grad_enabled(),
+        "random state": torch.get_rng_state().tolist(),
+        "modules": {
+            path: {name: str(value) for name, value in vars(module).items() if "hooks" in name}
+            | {"training": module.training, "attributes": sorted(vars(module))}
+            for path, module in model.named_modules()
+        },
+        "tensors": {
+            name: (id(tensor), tensor._version, tensor.requires_grad, tensor.tolist())
+            for name, tensor in model.state_dict(keep_vars=True).items()
+        },
+        "gradients": {
+            name: None if tensor.grad is None else (id(tensor.grad), tensor.grad.tolist())
+            for name, tensor in model.named_parameters()
+        },
+    }
+
+
+def model_in_use() -> nn.Sequential:
+    """Mixed training modes, a gradient, a hook, a frozen parameter, a dropout."""
+    model = nn.Sequential(
+        nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Dropout(), nn.Conv2d(4, 4, 1)
+    )
+    model(images(8, 9)).sum().backward()
+    model.eval()[3].train()
+    model[0].weight.requires_grad_(False)
+    model[1].register_forward_hook(lambda module, inputs, output: None)
+    return model
+
+
+def test_the_model_comes_back_as_it_was() -> None:
+    model, x = model_in_use(), images(8, 9)
+    before = state_of(model)
+    find_sites(model, x)
+    assert state_of(model) == before
+
+
+def test_the_model_comes_back_as_it_was_when_it_raises() -> None:
+    model = model_in_use()
+    wrong = images(8, 9, channels=5)
+    before = state_of(model)
+    with pytest.raises(RuntimeError):
+        find_sites(model, wrong)
+    assert state_of(model) == before
+
+
+@pytest.mark.parametrize("every_module", [True, False])
+def test_the_model_comes_back_as_it_was_when_the_visitor_raises(every_module: bool) -> None:
+    def fail(call: Call) -> Tensor | None:
+        raise LookupError(call.name)
+
+    model, x = model_in_use(), images(8, 9)
+    before = state_of(model)
+    with pytest.raises(LookupError), Interception(model, fail, every_module=every_module):
+        model(x)
+    assert state_of(model) == before
+
+
+def test_a_model_can_be_observed_again_after_it_raised() -> None:
+    model = model_in_use()
+    with pytest.raises(RuntimeError):
+        find_sites(model, images(8, 9, channels=5))
+    assert [site.name for site in sites_of(model)] == ["0"]
