@@ -1,7 +1,8 @@
 """The regions of a map: lines along its sides, corners, core.
 
 On each axis the core is the central half. A line lies at one distance from one side and leaves out
-the positions that are as near to another side: those see two borders and belong to the corners.
+the positions that are as near to another side, which see two borders; those among them in contact
+with both are the corners.
 A line that would reach into the core is left out, so small maps have fewer of them, and maps of
 unequal sides have as many everywhere as their shortest axis allows.
 """

@@ -1,0 +1,316 @@
+"""Regions of maps, and the positions drawn from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from padscope.regions import SLOTS, Layout, Region, Side, draw_positions, sides_of
+
+Position = tuple[int, ...]
+
+repeated = settings(deadline=None, max_examples=150)
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> Layout:
+    dims = draw(st.integers(1, 3))
+    longest = (40, 24, 11)[dims - 1]
+    size = tuple(draw(st.integers(1, longest)) for _ in range(dims))
+    lines = st.integers(0, 6)
+    return Layout(size, tuple((draw(lines), draw(lines)) for _ in size))
+
+
+def squares(*size: int, contact: int = 1) -> Layout:
+    return Layout(size, ((contact, contact),) * len(size))
+
+
+def positions(layout: Layout, region: Region) -> list[Position]:
+    """A region's positions as coordinates."""
+    coordinates = np.unravel_index(layout.positions(region), layout.size)
+    return list(zip(*(axis.tolist() for axis in coordinates), strict=True))
+
+
+def region(layout: Layout, name: str) -> Region:
+    (found,) = (region for region in layout.regions if region.name == name)
+    return found
+
+
+def distance(layout: Layout, position: Position, side: Side) -> int:
+    """How many positions lie between a position and a side."""
+    from_start = position[side.axis]
+    return layout.size[side.axis] - 1 - from_start if side.far else from_start
+
+
+def lines(layout: Layout) -> list[Region]:
+    return [region for region in layout.regions if len(region.sides) == 1]
+
+
+def corners(layout: Layout) -> list[Region]:
+    return [region for region in layout.regions if len(region.sides) == 2]
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("dims", "names"),
+    [
+        (1, ["left", "right"]),
+        (2, ["top", "bottom", "left", "right"]),
+        (3, ["front", "back", "top", "bottom", "left", "right"]),
+    ],
+)
+def test_names_of_sides(dims: int, names: list[str]) -> None:
+    assert [side.name for side in sides_of(dims)] == names
+    assert [side.axis for side in sides_of(dims)] == [i // 2 for i in range(2 * dims)]
+    assert [side.far for side in sides_of(dims)] == [False, True] * dims
+
+
+def test_regions_of_a_map_by_name() -> None:
+    names = [region.name for region in squares(8, 8).regions]
+    assert names == [
+        "top", "bottom", "left", "right", "core",
+        "top+1", "bottom+1", "left+1", "right+1",
+        "top-left", "top-right", "bottom-left", "bottom-right",
+    ]  # fmt: skip
+
+
+def test_a_map_by_hand() -> None:
+    drawing = [[" "] * 9 for _ in range(8)]
+    letters = {"top": "T", "bottom": "B", "left": "L", "right": "R", "core": "c", "top+1": "t"}
+    layout = Layout((8, 9), ((1, 2), (1, 0)))
+    corner_names = {"top-left": "1", "top-right": "2", "bottom-left": "3", "bottom-right": "4"}
+    for name, letter in (letters | corner_names).items():
+        for row, column in positions(layout, region(layout, name)):
+            assert drawing[row][column] == " "
+            drawing[row][column] = letter
+    assert ["".join(row) for row in drawing] == [
+        "1 TTTTT 2",
+        "  ttttt  ",
+        "L  ccc  R",
+        "L  ccc  R",
+        "L  ccc  R",
+        "L  ccc  R",
+        "3       4",
+        "3 BBBBB 4",
+    ]
+
+
+# Where regions lie
+
+
+@repeated
+@given(layouts())
+def test_every_region_has_positions_all_on_the_map(layout: Layout) -> None:
+    for each in layout.regions:
+        flat = layout.positions(each)
+        assert len(flat) > 0
+        assert flat.tolist() == sorted(set(flat.tolist()))
+        assert flat[0] >= 0
+        assert flat[-1] < np.prod(layout.size)
+
+
+@repeated
+@given(layouts())
+def test_no_position_is_in_two_regions(layout: Layout) -> None:
+    # Corners of a 3D map run along its edges; lines, core and corners still stay apart.
+    seen: Counter[Position] = Counter()
+    for each in layout.regions:
+        seen.update(positions(layout, each))
+    assert set(seen.values()) == {1}
+
+
+@repeated
+@given(layouts())
+def test_a_line_keeps_its_distance_and_is_nearer_to_no_other_side(layout: Layout) -> None:
+    for line in lines(layout):
+        (own,) = line.sides
+        for position in positions(layout, line):
+            assert distance(layout, position, own) == line.distance
+            others = [side for side in layout.sides if side != own]
+            assert all(distance(layout, position, side) > line.distance for side in others)
+
+
+@repeated
+@given(layouts())
+def test_a_line_has_every_position_clear_of_all_lines_of_other_axes(layout: Layout) -> None:
+    for line in lines(layout):
+        (own,) = line.sides
+        across = [side for side in layout.sides if side.axis != own.axis]
+        expected = [
+            position
+            for position in product(*map(range, layout.size))
+            if distance(layout, position, own) == line.distance
+            and all(distance(layout, position, s) >= layout.depth(s.axis) for s in across)
+        ]
+        assert positions(layout, line) == expected
+
+
+@repeated
+@given(layouts())
+def test_the_core_is_the_central_half_of_every_axis(layout: Layout) -> None:
+    core = set(positions(layout, region(layout, "core")))
+    for position in product(*map(range, layout.size)):
+        central = all(
+            # Position i covers i … i + 1 of an axis; 4·i ≥ n and 4·(i + 1) ≤ 3n: within its middle.
+            n < 3 or (4 * i >= n and 4 * (i + 1) <= 3 * n)
+            for i, n in zip(position, layout.size, strict=True)
+        )
+        assert (position in core) == central
+
+
+@repeated
+@given(layouts())
+def test_an_axis_shorter_than_three_has_no_sides(layout: Layout) -> None:
+    with_sides = {side.axis for side in layout.sides}
+    assert with_sides == {axis for axis, n in enumerate(layout.size) if n >= 3}
+    assert all(layout.depth(axis) == 0 for axis, n in enumerate(layout.size) if n < 3)
+
+
+@repeated
+@given(layouts())
+def test_at_most_four_lines_and_none_within_the_core(layout: Layout) -> None:
+    core = set(positions(layout, region(layout, "core")))
+    for side in layout.sides:
+        own = [line for line in lines(layout) if line.sides == (side,)]
+        assert 1 <= len(own) <= 4
+        assert [line.distance for line in own] == list(range(len(own)))
+        nearest_in_core = min(distance(layout, position, side) for position in core)
+        assert len(own) <= nearest_in_core
+
+
+@repeated
+@given(layouts())
+def test_a_corner_reaches_as_far_as_contact_does(layout: Layout) -> None:
+    for corner in corners(layout):
+        first, second = corner.sides
+        for side in corner.sides:
+            reach = {distance(layout, position, side) for position in positions(layout, corner)}
+            contact = layout.contact[side.axis][side.far]
+            # At least the outermost line, and never further than lines are kept.
+            extent = min(max(contact, 1), layout.depth(side.axis))
+            assert reach == set(range(extent))
+        assert first.axis != second.axis
+
+
+@repeated
+@given(layouts())
+def test_every_two_sides_of_different_axes_share_a_corner(layout: Layout) -> None:
+    expected = {frozenset((a, b)) for a, b in combinations(layout.sides, 2) if a.axis != b.axis}
+    assert {frozenset(corner.sides) for corner in corners(layout)} == expected
+
+
+@repeated
+@given(layouts())
+def test_compared_regions_come_first(layout: Layout) -> None:
+    names = [side.name for side in layout.sides]
+    assert [each.name for each in layout.compared] == [*names, "core"]
+    assert layout.regions[: len(layout.compared)] == layout.compared
+
+
+@pytest.mark.parametrize(
+    ("size", "depth"),
+    [((3,), 1), ((4,), 1), ((5,), 2), ((8,), 2), ((9,), 3), ((12,), 3), ((13,), 4), ((99,), 4)],
+)
+def test_how_many_lines_fit(size: tuple[int, ...], depth: int) -> None:
+    assert squares(*size).depth(0) == depth
+
+
+def test_a_long_narrow_map_has_as_many_lines_as_its_short_axis_allows() -> None:
+    layout = squares(64, 5)
+    assert (layout.depth(0), layout.depth(1)) == (2, 2)
+    assert positions(layout, region(layout, "top+1")) == [(1, 2)]
+
+
+def test_a_map_too_small_for_sides_is_all_core() -> None:
+    layout = squares(2, 1)
+    assert layout.sides == ()
+    assert positions(layout, region(layout, "core")) == [(0, 0), (1, 0)]
+
+
+# Positions drawn
+
+
+PER_LINE, PER_CORE = 3, 5
+
+
+def drawn(layout: Layout, seed: int = 0) -> dict[str, list[list[int]]]:
+    """Region → its positions of every row of the table, flat."""
+    found = draw_positions(layout, seed, PER_LINE, PER_CORE)
+    spans = [(draw.table[:, span].tolist()) for draw in found.draws for span in draw.spans]
+    return {each.name: rows for each, rows in zip(layout.regions, spans, strict=True)}
+
+
+@repeated
+@given(layouts(), st.integers(0, 5))
+def test_what_is_drawn_belongs_to_its_region_without_repeats(layout: Layout, seed: int) -> None:
+    for name, rows in drawn(layout, seed).items():
+        candidates = set(layout.positions(region(layout, name)).tolist())
+        for row in rows:
+            assert set(row) <= candidates
+            assert len(set(row)) == len(row)
+
+
+@repeated
+@given(layouts())
+def test_small_regions_give_all_they_have(layout: Layout) -> None:
+    wanted = {side.name: PER_LINE for side in layout.sides} | {"core": PER_CORE}
+    for name, rows in drawn(layout).items():
+        candidates = len(layout.positions(region(layout, name)))
+        assert {len(row) for row in rows} == {min(wanted.get(name, 1), candidates)}
+
+
+@repeated
+@given(layouts())
+def test_compared_regions_are_drawn_for_every_slot(layout: Layout) -> None:
+    compared, *deeper = draw_positions(layout, 0, PER_LINE, PER_CORE).draws
+    assert (compared.every, len(compared.table)) == (1, SLOTS)
+    assert len(compared.spans) == len(layout.compared)
+    assert len(deeper) == (len(layout.regions) > len(layout.compared))
+    for draw in deeper:
+        assert len(draw.table) * draw.every == SLOTS
+        assert len(draw.spans) == len(layout.regions) - len(layout.compared)
+
+
+@repeated
+@given(layouts())
+def test_spans_cover_every_column_once(layout: Layout) -> None:
+    for draw in draw_positions(layout, 0, PER_LINE, PER_CORE).draws:
+        columns = [column for span in draw.spans for column in range(span.start, span.stop)]
+        assert columns == list(range(draw.table.shape[1]))
+
+
+def test_a_seed_fixes_the_draw() -> None:
+    assert drawn(squares(20, 24), seed=3) == drawn(squares(20, 24), seed=3)
+
+
+def test_seeds_and_sizes_draw_differently() -> None:
+    reference = drawn(squares(20, 24), seed=3)["core"]
+    assert drawn(squares(20, 24), seed=4)["core"] != reference
+    assert drawn(squares(20, 25), seed=3)["core"] != reference
+
+
+def test_slots_draw_differently() -> None:
+    rows = drawn(squares(20, 24))["core"]
+    # 5 of 120 positions, 128 times: 190 million possible sets, so a repeat would be no chance.
+    assert len({frozenset(row) for row in rows}) == len(rows) == SLOTS
+
+
+@pytest.mark.parametrize("name", ["top", "right", "core", "left+2", "bottom-right"])
+def test_every_candidate_is_drawn_about_equally_often(name: str) -> None:
+    layout = squares(12, 16, contact=2)
+    candidates = layout.positions(region(layout, name)).tolist()
+    seeds = 40
+    tables = [drawn(layout, seed)[name] for seed in range(seeds)]
+    counts = Counter(position for table in tables for row in table for position in row)
+    total = sum(counts.values())
+    expected = total / len(candidates)
+    # Drawing without replacement varies less than Poisson: 6 standard deviations are generous.
+    assert set(counts) == set(candidates)
+    assert all(abs(count - expected) < 6 * expected**0.5 for count in counts.values())
