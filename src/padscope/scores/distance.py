@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,20 +64,39 @@ def compare(border: ArrayLike, core: ArrayLike, single: int | None = None) -> Di
     (array([0.75]), array([0.25]), array([0.03125]))
     """
     p, q = _shares(border), _shares(core)
-    below_p, below_q = np.cumsum(p, axis=-1), np.cumsum(q, axis=-1)
-    ks = np.abs(below_p - below_q).max(axis=-1)
-    within = np.maximum(below_p - (below_q - q), below_q - (below_p - p))
+    gap = _gap(border, core)
+    ks = np.abs(gap).max(axis=-1)
+    within = np.maximum(gap + q, p - gap)
     if single is not None:
         within[..., single] = 0
-    polarity = (p * (below_q - q / 2)).sum(axis=-1)
     # A distance cannot exceed 1; rounding of the sums could put the bound a hair below 0.
     bound = np.maximum(np.minimum(within.max(axis=-1), 1) - ks, 0)
-    return Distance(ks, bound, polarity)
+    below = np.cumsum(q, axis=-1) - q / 2
+    return Distance(ks, bound, np.einsum("...b,...b", p, np.broadcast_to(below, p.shape)))
+
+
+def ks_distance(border: ArrayLike, core: ArrayLike) -> FloatArray:
+    """Return `compare(border, core).ks` alone, in a third of the time."""
+    return np.abs(_gap(border, core)).max(axis=-1)
+
+
+def _gap(border: ArrayLike, core: ArrayLike) -> FloatArray:
+    """Border's cumulative distribution less the core's, at each bin's upper edge."""
+    return _cumulative(border) - _cumulative(core)
+
+
+def _cumulative(counts: ArrayLike) -> FloatArray:
+    # Sums of integers are exact, and the last one is the total.
+    below = np.cumsum(counts, axis=-1, dtype=np.int32)
+    return _divide(below, below[..., -1:])
 
 
 def _shares(counts: ArrayLike) -> FloatArray:
-    array = np.asarray(counts, dtype=np.float64)
-    total = array.sum(axis=-1, keepdims=True)
-    shares = np.full_like(array, np.nan)
-    np.divide(array, total, out=shares, where=total > 0)
-    return shares
+    array = np.asarray(counts)
+    return _divide(array, array.sum(axis=-1, keepdims=True))
+
+
+def _divide(counts: NDArray[np.integer[Any]], total: NDArray[np.integer[Any]]) -> FloatArray:
+    """Divide, with NaN where there is no count."""
+    with np.errstate(invalid="ignore"):
+        return counts / total

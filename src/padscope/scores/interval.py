@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from padscope.scores.distance import compare
+from padscope.scores.distance import ks_distance
 
 FloatArray = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def jackknife(
         unknown = np.full_like(ks, np.nan)
         return Interval(unknown, unknown)
     border, core = border[present], core[present]
-    left_out = compare(border.sum(axis=0) - border, core.sum(axis=0) - core).ks  # (F, C)
+    left_out = ks_distance(border.sum(axis=0) - border, core.sum(axis=0) - core)  # (F, C)
     squares = ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
     deviation = np.sqrt(squares * (folds - 1) / folds)
     half = stats.t.ppf((1 + level) / 2, folds - 1) * deviation

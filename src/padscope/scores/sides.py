@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from padscope.regions import Layout
-from padscope.scores.distance import Distance, compare
+from padscope.scores.distance import Distance, compare, ks_distance
 from padscope.scores.interval import Interval, jackknife
 from padscope.tallies.bins import BINS, CENTRE, COARSE_BINS, DEAD_BINS, HOLE
 from padscope.tallies.tally import Tally
@@ -85,7 +85,7 @@ def _coarse_distances(
     """KS against the core of the regions that are counted coarsely only, by name."""
     first = len(layout.compared)
     totals = coarse.sum(axis=1)
-    distances = _masked(compare(totals[first:], totals[first - 1]), dead).ks
+    distances = np.where(dead, np.nan, ks_distance(totals[first:], totals[first - 1]))
     names = [region.name for region in layout.regions[first:]]
     return dict(zip(names, distances, strict=True))
 

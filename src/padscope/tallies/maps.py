@@ -40,13 +40,11 @@ def sum_maps(output: Tensor) -> Tensor:
     -------
     (C, *kept) float64 Tensor
     """
-    total = output.sum(dim=0, dtype=torch.float64)
-    dims = total.ndim - 1
-    for axis, size in enumerate(output.shape[2:], start=1):
-        lines = kept_lines(size, dims)
+    for axis, size in enumerate(output.shape[2:], start=2):
+        lines = kept_lines(size, output.ndim - 2)
         if len(lines) < size:
-            total = total.index_select(axis, torch.tensor(lines))
-    return total
+            output = output.index_select(axis, torch.tensor(lines))
+    return output.sum(dim=0).double()
 
 
 def kept_shape(size: tuple[int, ...]) -> tuple[int, ...]:
