@@ -1,5 +1,5 @@
 """What a filter may be called, on the evidence there is."""
 
-from padscope.kinds.labels import CANDIDATE, SMALL_MAP, STRONG, label_responses
+from padscope.kinds.labels import CANDIDATE, MARGIN, SMALL_MAP, STRONG, label_responses
 
-__all__ = ["CANDIDATE", "SMALL_MAP", "STRONG", "label_responses"]
+__all__ = ["CANDIDATE", "MARGIN", "SMALL_MAP", "STRONG", "label_responses"]

@@ -77,7 +77,8 @@ def compare(border: ArrayLike, core: ArrayLike, single: int | None = None) -> Di
 
 def ks_distance(border: ArrayLike, core: ArrayLike) -> FloatArray:
     """Return `compare(border, core).ks` alone, in a third of the time."""
-    return np.abs(_gap(border, core)).max(axis=-1)
+    ks: FloatArray = np.abs(_gap(border, core)).max(axis=-1)
+    return ks
 
 
 def _gap(border: ArrayLike, core: ArrayLike) -> FloatArray:
@@ -99,4 +100,5 @@ def _shares(counts: ArrayLike) -> FloatArray:
 def _divide(counts: NDArray[np.integer[Any]], total: NDArray[np.integer[Any]]) -> FloatArray:
     """Divide, with NaN where there is no count."""
     with np.errstate(invalid="ignore"):
-        return counts / total
+        shares: FloatArray = counts / total
+    return shares

@@ -77,13 +77,14 @@ def gather(output: Tensor, draw: Draw, look: Look, into: Tensor | None = None) -
     if rows.is_contiguous():  # channels last: a position's filters lie side by side
         index = torch.from_numpy(table + np.array(look.rows)[:, None] * area).flatten()
         flat = rows.reshape(-1, rows.shape[-1])
-        if into is not None and into.dtype == flat.dtype:
+        index = index.to(flat.device)
+        if into is not None and (into.dtype, into.device) == (flat.dtype, flat.device):
             return torch.index_select(flat, 0, index, out=into.view(-1, into.shape[-1]))
         return flat.index_select(0, index).view(*table.shape, -1)
     maps = output.flatten(2)
     if len(look.rows) < len(maps):
         maps = maps[look.rows]
-    index = torch.from_numpy(table)[:, None, :].expand(-1, maps.shape[1], -1)
+    index = torch.from_numpy(table)[:, None, :].expand(-1, maps.shape[1], -1).to(maps.device)
     return maps.gather(2, index).transpose(1, 2)
 
 
@@ -112,7 +113,10 @@ class Calibrator:
             return
         looks = [(draw, Look.at(self._batches[-1], draw.every)) for draw in positions.draws]
         self._samples[call.name].append(
-            [gather(call.output, draw, look).float() if look.rows else None for draw, look in looks]
+            [
+                gather(call.output, draw, look).float().cpu() if look.rows else None
+                for draw, look in looks
+            ]
         )
         total = sum_maps(call.output)
         known = self._maps.get(call.name)

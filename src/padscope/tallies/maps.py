@@ -43,8 +43,8 @@ def sum_maps(output: Tensor) -> Tensor:
     for axis, size in enumerate(output.shape[2:], start=2):
         lines = kept_lines(size, output.ndim - 2)
         if len(lines) < size:
-            output = output.index_select(axis, torch.tensor(lines))
-    return output.sum(dim=0).double()
+            output = output.index_select(axis, torch.tensor(lines, device=output.device))
+    return output.sum(dim=0).cpu().double()
 
 
 def kept_shape(size: tuple[int, ...]) -> tuple[int, ...]:
