@@ -1,0 +1,28 @@
+"""Keep freed activations in the process instead of handing them back to the system."""
+
+from __future__ import annotations
+
+import ctypes
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from malloc.h
+_NEVER = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Stop glibc from returning large freed blocks to the system.
+
+    A CNN on a CPU allocates and frees the same large activations for every batch. By default each
+    of them is mapped afresh and every page of it faults: EfficientNet-Lite0 takes 2 to 4 times
+    as long. The setting holds for the whole process, so the library leaves it to its caller; the
+    command line uses it.
+
+    Returns
+    -------
+    bool
+        Whether it could be set; False where the C library is not glibc.
+    """
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, _NEVER) and mallopt(_M_TRIM_THRESHOLD, _NEVER))

@@ -1,0 +1,232 @@
+"""From what the caller has, a model and a path or tensors, to what a run works on."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from padscope.errors import PadscopeError
+from padscope.images import (
+    Batch,
+    BuiltinPhotos,
+    Images,
+    PhotoFiles,
+    Probe,
+    StreamedImages,
+    TensorImages,
+    UnreadableImage,
+    from_python,
+    open_images,
+    stream,
+    unit_count,
+)
+from padscope.models import LoadedModel, load_model, spatial_dims, wrap_module
+from padscope.settings import Settings
+
+
+def as_loaded(model: nn.Module | LoadedModel | str) -> LoadedModel:
+    """Load a spec, or take a module as it is."""
+    if isinstance(model, str):
+        return load_model(model)
+    return model if isinstance(model, LoadedModel) else wrap_module(model)
+
+
+def as_images(images: object, loaded: LoadedModel, settings: Settings) -> Images | StreamedImages:
+    """Open a path, or take what Python gives, as a source of images."""
+    if isinstance(images, PhotoFiles | BuiltinPhotos | TensorImages | StreamedImages):
+        return images
+    if images is None or isinstance(images, str | Path):
+        probe = make_probe(loaded, settings.seed)
+        return open_images(images, probe, settings.limit, settings.seed, settings.crops)
+    source = from_python(images, spatial_dims(loaded.module))
+    if isinstance(source, TensorImages) and settings.limit and settings.limit < len(source):
+        return Sample.of(source, settings.limit, settings.seed)
+    return source
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some images of a source, in random order; an `Images`.
+
+    Attributes
+    ----------
+    source : Images
+    chosen : tuple of int
+        Their indices there.
+    description : str
+        One line for people.
+    """
+
+    source: Images
+    chosen: tuple[int, ...]
+    description: str
+
+    @classmethod
+    def of(cls, source: Images, limit: int, seed: int) -> Sample:
+        """Draw `limit` images; a larger limit adds to a smaller one."""
+        order = np.random.default_rng(seed).permutation(len(source))
+        chosen = tuple(map(int, order[:limit]))
+        return cls(source, chosen, f"{limit} of {source.describe()} (seed {seed})")
+
+    def __len__(self) -> int:
+        """Return how many were chosen."""
+        return len(self.chosen)
+
+    def name(self, index: int) -> str:
+        """Return the image's name in its source."""
+        return self.source.name(self.chosen[index])
+
+    def group(self, index: int) -> int:
+        """Return the image's group in its source."""
+        return self.source.group(self.chosen[index])
+
+    def tensor(self, index: int) -> Tensor:
+        """Return the image."""
+        return self.source.tensor(self.chosen[index])
+
+    def fingerprint(self) -> str:
+        """Return a digest of the source and the choice."""
+        digest = blake2b(self.source.fingerprint().encode(), digest_size=16)
+        digest.update(np.array(self.chosen, dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+    def describe(self) -> str:
+        """Return one line for people."""
+        return self.description
+
+
+def make_probe(loaded: LoadedModel, seed: int) -> Probe:
+    """Return the random crop that turns photographs into a model's inputs.
+
+    Raises
+    ------
+    PadscopeError
+        The model takes no photographs: its input size is unknown, or it is not an image of one or
+        three channels.
+    """
+    want = loaded.preprocessing
+    if want is None:
+        raise PadscopeError(
+            f"the input size of {loaded.spec} is not known; pass a size, or tensors"
+        )
+    if loaded.input_channels not in (None, want.channels):
+        raise PadscopeError(
+            f"mean and std have {want.channels} values and {loaded.spec} takes "
+            f"{loaded.input_channels} channels; give one value, or one per channel"
+        )
+    if len(want.size) != 2 or want.channels not in (1, 3):
+        shape = "×".join(map(str, (want.channels, *want.size)))
+        raise PadscopeError(
+            f"{loaded.spec} takes input of {shape}, which photographs cannot give; "
+            "scan it from Python, with tensors"
+        )
+    height, width = want.size
+    channels: Any = want.channels
+    return Probe((height, width), want.mean, want.std, channels, seed)
+
+
+def identify(
+    loaded: LoadedModel, source: Images | StreamedImages, settings: Settings
+) -> dict[str, Any]:
+    """Name what the results depend on. A run directory belongs to one identity."""
+    # As installed: to import timm and torchvision takes seconds, and most models need neither.
+    installed = {name: version(name) for name in ("padscope", "torchvision", "timm", "numpy")}
+    return {
+        "model": loaded.spec,
+        "weights": loaded.weights_hash,
+        "images": source.fingerprint(),
+        "settings": asdict(settings),
+        "versions": {"torch": torch.__version__} | installed,
+    }
+
+
+@dataclass(frozen=True)
+class Work:
+    """The units of a source that a run has to do.
+
+    Attributes
+    ----------
+    source : Images or StreamedImages
+    settings : Settings
+    static_batch : int or None
+        The only number of images the model takes at once, if there is one.
+    workers : int
+        Decoding threads.
+    """
+
+    source: Images | StreamedImages
+    settings: Settings
+    static_batch: int | None
+    workers: int
+
+    @property
+    def batch_size(self) -> int:
+        """Images per unit."""
+        return self.static_batch or self.settings.batch_size
+
+    @property
+    def images(self) -> int | None:
+        """Number of images, if it is known."""
+        if isinstance(self.source, StreamedImages) and self.source.length is None:
+            return None
+        return min(len(self.source), self.settings.limit or len(self.source))
+
+    @property
+    def units(self) -> int | None:
+        """Number of units, if it is known."""
+        return None if self.images is None else unit_count(self.images, self.batch_size)
+
+    def batches(self, units: Iterable[int]) -> Iterator[Batch]:
+        """Decode the batches of some units ahead."""
+        limit = self.settings.limit
+        for batch in stream(self.source, units, self.batch_size, self.workers):
+            yield batch if limit is None else _first(batch, limit)
+
+    def begin(self) -> tuple[Tensor, Callable[[int], Iterator[Batch]]]:
+        """Give one image as a batch, and what gives the batches from a unit on.
+
+        Raises
+        ------
+        PadscopeError
+            There is no image that can be read.
+        """
+        if not isinstance(self.source, StreamedImages):
+            return self.first_image(), lambda first: self.batches(range(first, self.units or 0))
+        # What comes one after the other cannot be asked for its first image again.
+        most = self.images or self.settings.limit
+        units = itertools.count() if most is None else range(unit_count(most, self.batch_size))
+        batches = self.batches(units)
+        head = next(batches, None)
+        if head is None:
+            raise PadscopeError("the iterable gave no images; give at least one batch")
+        every = itertools.chain([head], batches)
+        return head.pixels[:1], lambda first: (batch for batch in every if batch.unit >= first)
+
+    def first_image(self) -> Tensor:
+        """Give the first image that can be read, as a batch of one."""
+        assert not isinstance(self.source, StreamedImages)
+        problem = "there are none"
+        for index in range(self.images or 0):
+            try:
+                return self.source.tensor(index)[None]
+            except UnreadableImage as error:
+                problem = f"for example, {error}"
+        raise PadscopeError(
+            f"none of the {self.images} images can be read ({problem}); give photographs or tensors"
+        )
+
+
+def _first(batch: Batch, limit: int) -> Batch:
+    """Leave out the images of a batch from index `limit` on."""
+    indices = tuple(index for index in batch.indices if index < limit)
+    skipped = tuple(skip for skip in batch.skipped if skip.index < limit)
+    return replace(batch, indices=indices, pixels=batch.pixels[: len(indices)], skipped=skipped)

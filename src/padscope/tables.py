@@ -1,0 +1,199 @@
+"""Sites, filters and sides as data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from padscope.kinds import CANDIDATE, SMALL_MAP, label_responses
+from padscope.regions import Layout
+from padscope.scores import Scores
+from padscope.sites import Site
+
+# Above this the bins may hide more of a KS than the reports show digits of.
+RESOLUTION = 0.01
+
+
+def site_table(sites: Sequence[Site]) -> pl.DataFrame:
+    """One row per site, in the order of the forward pass.
+
+    Columns: ``site``, ``op``, ``kernel``, ``stride``, ``dilation``, ``groups``, ``pad_before``,
+    ``pad_after`` (positions per axis), ``fill``, ``input_size``, ``map_size``, ``contact_before``,
+    ``contact_after`` (lines per axis that touch padding), ``filters``, ``scored``, ``unscored``
+    (the reason), ``hidden`` (seen in scripted code only).
+    """
+    axes = pl.List(pl.Int64)
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        "site": pl.String, "op": pl.String, "kernel": axes, "stride": axes, "dilation": axes,
+        "groups": pl.Int64, "pad_before": axes, "pad_after": axes, "fill": pl.String,
+        "input_size": axes, "map_size": axes, "contact_before": axes, "contact_after": axes,
+        "filters": pl.Int64, "scored": pl.Boolean, "unscored": pl.String, "hidden": pl.Boolean,
+    }  # fmt: skip
+    rows = [
+        (
+            site.name, site.op, site.window.kernel, site.window.stride, site.window.dilation,
+            site.groups, _positive(site.window.before), _positive(site.window.after), site.fill,
+            site.window.size, site.map_size, [len(before) for before, _ in site.contact],
+            [len(after) for _, after in site.contact], site.filters, site.scored, site.unscored,
+            site.hidden,
+        )
+        for site in sites
+    ]  # fmt: skip
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in schema]
+    return pl.DataFrame(dict(zip(schema, columns, strict=True)), schema=schema)
+
+
+def _positive(padding: tuple[int, ...]) -> list[int]:
+    return [max(0, pad) for pad in padding]
+
+
+def side_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
+    """One row per filter and side of a site.
+
+    Columns: ``site``, ``filter``, ``side``, ``contact`` (lines touching padding), ``ks`` with
+    ``ks_low`` and ``ks_high`` (95 % over images), ``ks_bound`` (how much larger the exact KS can
+    be), ``flagged`` (that is more than `RESOLUTION`), ``polarity``, ``ks_1`` … ``ks_3`` (deeper
+    lines, from coarse bins). Dead filters have nulls.
+    """
+    sides, filters = len(layout.sides), site.filters
+
+    def column(values: NDArray[np.float64]) -> pl.Series:
+        return pl.Series(values.T.ravel(), dtype=pl.Float64, nan_to_null=True)
+
+    def line(d: int) -> pl.Series:
+        missing = np.full((sides, filters), np.nan)
+        return column(scores.profile[:, d - 1] if d <= scores.profile.shape[1] else missing)
+
+    contact = [len(site.contact[side.axis][side.far]) for side in layout.sides]
+    bound = column(scores.line.bound)
+    return pl.DataFrame(
+        {
+            "site": pl.repeat(site.name, sides * filters, eager=True),
+            "filter": np.repeat(np.arange(filters), sides),
+            "side": pl.Series([side.name for side in layout.sides] * filters, dtype=pl.String),
+            "contact": np.tile(np.array(contact, dtype=np.int64), filters),
+            "ks": column(scores.line.ks),
+            "ks_low": column(scores.interval.low),
+            "ks_high": column(scores.interval.high),
+            "ks_bound": bound,
+            "flagged": bound > RESOLUTION,
+            "polarity": column(scores.line.polarity),
+            **{f"ks_{d}": line(d) for d in (1, 2, 3)},
+        }
+    )
+
+
+def filter_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
+    """One row per filter of a site.
+
+    Columns: ``site``, ``filter``, ``label`` (see `kinds.labels`), ``side`` (the strongest),
+    ``ks``, ``ks_low``, ``ks_high``, ``ks_bound``, ``polarity`` (there), ``corner`` and
+    ``corner_ks`` (the strongest corner), ``needs_counterfactual`` (map too small for the label to
+    be trusted without one), ``nonfinite`` (NaN and infinities among the values drawn).
+    """
+    ks = np.nan_to_num(scores.line.ks, nan=-1)
+    strongest = ks.argmax(axis=0)
+    filters = np.arange(site.filters)
+
+    def at_strongest(values: NDArray[np.float64]) -> pl.Series:
+        return pl.Series(values[strongest, filters], dtype=pl.Float64, nan_to_null=True)
+
+    measured = ~scores.dead
+    names = np.array([side.name for side in layout.sides])
+    corner_names, corner_ks = _strongest_corner(scores, site.filters)
+    return pl.DataFrame(
+        {
+            "site": pl.repeat(site.name, site.filters, eager=True),
+            "filter": filters,
+            "label": label_responses(scores.line.ks[strongest, filters]),
+            "side": pl.Series(np.where(measured, names[strongest], ""), dtype=pl.String),
+            "ks": at_strongest(scores.line.ks),
+            "ks_low": at_strongest(scores.interval.low),
+            "ks_high": at_strongest(scores.interval.high),
+            "ks_bound": at_strongest(scores.line.bound),
+            "polarity": at_strongest(scores.line.polarity),
+            "corner": pl.Series(corner_names, dtype=pl.String),
+            "corner_ks": pl.Series(corner_ks, dtype=pl.Float64, nan_to_null=True),
+            "needs_counterfactual": [min(site.map_size) < SMALL_MAP] * site.filters,
+            "nonfinite": scores.nonfinite.astype(np.int64),
+        }
+    ).with_columns(pl.col("side", "corner").replace("", None))
+
+
+def _strongest_corner(scores: Scores, filters: int) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
+    if not scores.corners:  # one-dimensional maps have none
+        return np.full(filters, ""), np.full(filters, np.nan)
+    ks = np.stack(list(scores.corners.values()))
+    strongest = np.nan_to_num(ks, nan=-1).argmax(axis=0)
+    best = ks[strongest, np.arange(filters)]
+    return np.where(np.isnan(best), "", np.array(list(scores.corners))[strongest]), best
+
+
+def undecided(sides: pl.DataFrame, cut: float, margin: float) -> tuple[int, int]:
+    """Count the filters for which the images do not settle whether they reach a cut.
+
+    A filter is decided if one side's whole interval lies above the cut, or every side's below.
+
+    Returns
+    -------
+    far, all : int
+        Those farther than `margin` from the cut, and all of them.
+
+    Examples
+    --------
+    >>> sides = pl.DataFrame(
+    ...     {
+    ...         "site": ["a"] * 2,
+    ...         "filter": [0, 0],
+    ...         "ks": [0.6, 0.1],
+    ...         "ks_low": [0.4, 0.0],
+    ...         "ks_high": [0.8, 0.2],
+    ...     }
+    ... )
+    >>> undecided(sides, cut=0.5, margin=0.05)
+    (1, 1)
+    """
+    filters = (
+        sides.filter(pl.col("ks").is_not_null())
+        .group_by("site", "filter")
+        .agg(
+            pl.col("ks").max(),
+            above=(pl.col("ks_low") >= cut).any(),
+            below=(pl.col("ks_high") < cut).all(),
+        )
+        .filter(~(pl.col("above") | pl.col("below")).fill_null(value=False))
+    )
+    return filters.filter((pl.col("ks") - cut).abs() > margin).height, filters.height
+
+
+def summarize(sites: pl.DataFrame, filters: pl.DataFrame, sides: pl.DataFrame) -> pl.DataFrame:
+    """One row per scored site: how many filters respond, where, and which does most.
+
+    Columns: ``site``, ``map_size``, ``filters``, ``unmeasured``, ``candidates``, ``strong``
+    (counts of filters), one count of candidates per side, ``strongest`` (its filter),
+    ``strongest_side``, ``strongest_ks``.
+    """
+    counts = filters.group_by("site").agg(
+        unmeasured=(pl.col("label") == "unmeasured").sum(),
+        candidates=(pl.col("label").is_in(["candidate", "strong"])).sum(),
+        strong=(pl.col("label") == "strong").sum(),
+    )
+    best = (
+        filters.sort("ks", "filter", descending=[True, False], nulls_last=True)
+        .group_by("site", maintain_order=True)
+        .first()
+        .select("site", strongest="filter", strongest_side="side", strongest_ks="ks")
+    )
+    names = sides["side"].unique(maintain_order=True).to_list()
+    by_side = sides.group_by("site").agg(
+        ((pl.col("ks") >= CANDIDATE) & (pl.col("side") == name)).sum().alias(name) for name in names
+    )
+    scored = sites.filter("scored").select("site", "map_size", "filters")
+    return (
+        scored.join(counts, on="site", how="left", maintain_order="left")
+        .join(by_side, on="site", how="left", maintain_order="left")
+        .join(best, on="site", how="left", maintain_order="left")
+    )
