@@ -1,0 +1,209 @@
+"""The filters that respond most, one card each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from padscope.regions import sides_of
+from padscope.report.curves import Curves, accumulate, curve_plot, side_plot
+from padscope.report.drawings import (
+    DIVERGING,
+    ENDS,
+    SEQUENTIAL,
+    ends_of,
+    line_plot,
+    picture,
+    planes,
+)
+from padscope.report.words import number, plural, size
+from padscope.study import Portrait, Study
+from padscope.tables import RESOLUTION
+from padscope.tallies import BINS
+
+FloatArray = NDArray[np.float64]
+SLICES = 8  # input channels shown of a kernel
+LARGE = 40  # positions on an axis, above which a line of the map is too thin to see
+CLOSE = 12  # positions along and away from a side in its close-up
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One or more pictures under one heading.
+
+    Attributes
+    ----------
+    pictures : sequence of (str, Markup)
+        Caption and picture.
+    low, high : float
+        Least and greatest value, or what the ends of the colour scale stand for.
+    scale : {"diverging", "sequential", ""}
+        The colour scale; "" for a line.
+    notes : sequence of str
+        What must be known to read them.
+    slices : sequence of (str, Markup)
+        Of a kernel: input channel and its weights, strongest first, on the same scale.
+    """
+
+    pictures: Sequence[tuple[str, Markup]]
+    low: float
+    high: float
+    scale: str
+    notes: Sequence[str] = ()
+    slices: Sequence[tuple[str, Markup]] = ()
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the page shows of one filter.
+
+    Attributes
+    ----------
+    row : dict
+        Its row of `Study.filters`.
+    map_size : str
+    flagged : bool
+        Whether the bins may hide more of the KS than the page shows digits of.
+    sides : Markup
+        KS of every side and line.
+    kernel, mean_map : Drawing
+    close_up : Drawing or None
+        The middle of the strongest side on the mean map, if the map is large.
+    curves : Curves or None
+        Border and core distributions at the strongest side.
+    plot : Markup
+        The same, drawn.
+    """
+
+    row: dict[str, Any]
+    map_size: str
+    flagged: bool
+    sides: Markup
+    kernel: Drawing
+    mean_map: Drawing
+    close_up: Drawing | None
+    curves: Curves | None
+    plot: Markup
+
+
+def make_cards(study: Study) -> list[Card]:
+    """Draw every portrait of a study, strongest first."""
+    return [_make_card(study, portrait) for portrait in study.portraits]
+
+
+def _make_card(study: Study, portrait: Portrait) -> Card:
+    chosen = (pl.col("site") == portrait.site) & (pl.col("filter") == portrait.filter)
+    row = study.filters.row(by_predicate=chosen, named=True)
+    sides = study.sides.filter(chosen)
+    map_size = study.sites.row(by_predicate=pl.col("site") == portrait.site, named=True)["map_size"]
+    curves = distributions(study, portrait.site, portrait.filter, row["side"])
+    plot = Markup("")
+    if curves:
+        alt = (
+            f"Cumulative distributions of the {row['side']} border and of the core: they lie "
+            f"{curves.ks:.2f} apart at an activation of {number(curves.threshold)}"
+        )
+        plot = curve_plot(curves, alt)
+    mean_map = portrait.mean_map.double().numpy()
+    columns = sides.select("side", "ks", "ks_1", "ks_2", "ks_3").iter_rows()
+    return Card(
+        row,
+        size(map_size),
+        (row["ks_bound"] or 0) > RESOLUTION,
+        side_plot([(name, profile) for name, *profile in columns], row["side"]),
+        draw_kernel(portrait.kernel.double().numpy()),
+        draw_map(mean_map, map_size),
+        draw_close_up(mean_map, row["side"]),
+        curves,
+        plot,
+    )
+
+
+def distributions(study: Study, site: str, index: int, side: str) -> Curves | None:
+    """Give the counted border and core distributions of a filter."""
+    names = study.sides.filter(pl.col("site") == site)["side"].unique(maintain_order=True).to_list()
+    fine = study.counted.tallies[site].fine[:, index, :BINS].numpy().astype(np.int64)
+    edges = study.counted.calibration[site].bins.edges()[index]
+    # The compared regions are line 0 of every side, in the order of the table, then the core.
+    return accumulate(fine[names.index(side)], fine[-1], edges)
+
+
+def draw_kernel(kernel: FloatArray) -> Drawing:
+    """Draw a kernel's sum over its input channels and its strongest slices, on one scale.
+
+    Parameters
+    ----------
+    kernel : (C, *spatial) array
+    """
+    channels = len(kernel)
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = kernel.sum(axis=0)
+        energy = np.nan_to_num((kernel**2).reshape(channels, -1).sum(axis=1), posinf=0)
+    order = np.argsort(-energy, kind="stable")[: SLICES if channels > 1 else 0]
+    shown = np.concatenate([total[None], kernel[order]])
+    finite = np.abs(shown[np.isfinite(shown)])
+    limit = float(finite.max(initial=0)) or 1.0
+    pictures = [
+        (name, picture(plane, -limit, limit, DIVERGING, 72, _kernel_alt(plane, channels, name)))
+        for name, plane in planes(total)
+    ]
+    slices = []
+    for channel in order:
+        name, plane = planes(kernel[channel])[0]
+        alt = f"Weights for input channel {channel}{name and ', '}{name}"
+        slices.append((str(channel), picture(plane, -limit, limit, DIVERGING, 30, alt)))
+    notes = [] if np.isfinite(kernel).all() else ["grey: not finite"]
+    return Drawing(pictures, -limit, limit, "diverging", notes, slices)
+
+
+def _kernel_alt(plane: FloatArray, channels: int, name: str) -> str:
+    alt = f"Weights summed over {plural(channels, 'input channel')}{name and ', '}{name}"
+    if plane.size <= 25:
+        rows = "; ".join(" ".join(number(weight, 2) for weight in row) for row in plane)
+        return f"{alt}: {rows}"
+    return alt
+
+
+def draw_map(mean_map: FloatArray, map_size: Sequence[int]) -> Drawing:
+    """Draw a mean map: 1D as a line, 2D as it is, 3D as its central planes."""
+    low, high = _extent(mean_map)
+    alt = f"Mean activation map of {size(map_size)} positions, from {number(low)} to {number(high)}"
+    notes = []
+    if mean_map.ndim == 1:
+        drawn = [("", line_plot(ends_of(mean_map), alt))]
+        if map_size[0] > 2 * ENDS:
+            notes.append(f"first and last {ENDS} of {map_size[0]} positions")
+    else:
+        drawn = [
+            (name, picture(plane, low, high, SEQUENTIAL, 112, f"{alt}{name and ', '}{name}"))
+            for name, plane in planes(mean_map)
+        ]
+        if mean_map.shape != tuple(map_size):
+            notes.append(f"thinned in the middle to {size(mean_map.shape)}")
+    if holes := int((~np.isfinite(mean_map)).sum()):
+        notes.append(f"not finite at {plural(holes, 'position')}")
+    return Drawing(drawn, low, high, "sequential" if mean_map.ndim > 1 else "", notes)
+
+
+def draw_close_up(mean_map: FloatArray, side: str) -> Drawing | None:
+    """Enlarge the middle of a side of a large 2D map, in the map's own colours."""
+    if mean_map.ndim != 2 or max(mean_map.shape) <= LARGE:
+        return None
+    chosen = next(s for s in sides_of(2) if s.name == side)
+    spans = [slice(max(0, (n - CLOSE) // 2), (n + CLOSE) // 2) for n in mean_map.shape]
+    spans[chosen.axis] = slice(-CLOSE, None) if chosen.far else slice(CLOSE)
+    cut = mean_map[tuple(spans)]
+    alt = f"The mean map close to the middle of its {side} side, {size(cut.shape)} positions"
+    low, high = _extent(mean_map)
+    return Drawing([("", picture(cut, low, high, SEQUENTIAL, 72, alt))], low, high, "sequential")
+
+
+def _extent(values: FloatArray) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)

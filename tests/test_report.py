@@ -1,0 +1,375 @@
+"""The report: what it says is what the study says, whatever the study holds."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import shutil
+import subprocess
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from padscope.images import Skipped
+from padscope.report import render_report
+from padscope.report.answer import answer, commands
+from padscope.report.cards import distributions, draw_kernel, draw_map
+from padscope.report.charts import side_shares
+from padscope.report.curves import BOTTOM, LEFT, RIGHT, TOP, curve_plot
+from padscope.report.drawings import DIVERGING, colour_cells
+from padscope.settings import Settings
+from padscope.study import Study, scan
+from padscope.tallies import BINS
+
+VOID = frozenset(("meta", "img", "br"))
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"quoted\" 'twice' & </style></svg>{{ 7 * 7 }}",
+    "right\u202eto left\u2066mark",
+    "x" * 300,
+)
+
+
+class Page(HTMLParser):
+    """A page taken apart, which must be balanced."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self.open, f"left open: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.words).split())
+
+    def count(self, tag: str, kind: str = "") -> int:
+        return sum(t == tag and kind in (a.get("class") or "") for t, a in self.tags)
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def network(*layers: nn.Module) -> nn.Sequential:
+    """Layers with the same weights every time."""
+    net = nn.Sequential(*layers)
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.copy_(torch.rand(parameter.shape, generator=generator) - 0.5)
+    return net.eval()
+
+
+def scan_2d() -> Study:
+    net = network(
+        nn.Conv2d(3, 5, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(5, 7, 3, padding=1),
+    )
+    return scan(net, noise(24, 3, 64, 48), Settings(batch_size=8, calibrate=8))
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return scan_2d()
+
+
+@pytest.fixture(scope="module")
+def page(study: Study) -> Page:
+    return Page(render_report(study))
+
+
+def attributes(page: Page) -> Iterator[tuple[str, str, str]]:
+    for tag, attrs in page.tags:
+        for name, value in attrs.items():
+            yield tag, name, value or ""
+
+
+def test_the_same_study_gives_the_same_bytes(study: Study) -> None:
+    first = render_report(study)
+    assert render_report(study) == first
+    assert render_report(scan_2d()) == first
+
+
+def test_every_filter_that_was_kept_has_its_card(study: Study, page: Page) -> None:
+    assert page.count("article", "card") == len(study.portraits) == 12
+    for portrait in study.portraits:
+        assert f"{portrait.site}/{portrait.filter}" in page.text
+    assert page.count("svg", "curves") == page.count("svg", "sides") == len(study.portraits)
+
+
+def test_pictures_have_words(page: Page) -> None:
+    for tag, attrs in page.tags:
+        if tag == "img":
+            assert attrs["alt"]
+    labelled = [a for t, a in page.tags if a.get("role") == "img"]
+    assert labelled and all(a.get("aria-label") for a in labelled)
+
+
+def test_nothing_is_loaded_from_elsewhere(study: Study, page: Page) -> None:
+    links = set()
+    for tag, name, value in attributes(page):
+        assert tag not in {"script", "link", "iframe", "object", "base", "style"} or not name
+        assert not name.startswith("on")
+        assert name != "style"
+        if name in {"src", "srcset", "xlink:href", "data", "action", "poster"}:
+            assert value.startswith("data:image/png;base64,")
+        elif name == "href" and not value.startswith("#"):
+            links.add((tag, value))
+    assert links == {("a", "https://arxiv.org/abs/2309.08048")}
+    css = re.search(r"<style>(.*?)</style>", render_report(study), re.DOTALL)
+    assert css and "url(" not in css[1] and "@import" not in css[1]
+    policy = next(a["content"] for t, a in page.tags if a.get("http-equiv"))
+    assert policy and policy.startswith("default-src 'none'; style-src 'sha256-")
+
+
+def test_the_counts_are_the_tables(study: Study, page: Page) -> None:
+    found = answer(study)
+    ks = study.filters["ks"].to_numpy()
+    assert (found.filters, found.sites) == (12, 2)
+    assert found.respond == (ks >= 0.5).sum() > 0
+    assert found.strong == (ks >= 0.8).sum()
+    assert found.undecided == study.undecided()[1]
+    assert f"Of 12 filters at 2 padded sites, {100 * found.respond / 12:.1f} % respond" in page.text
+    shares = side_shares(study)
+    sides = study.sides.filter((pl.col("site") == "3") & (pl.col("side") == "left"))["ks"]
+    row = shares.filter((pl.col("site") == "3") & (pl.col("side") == "left"))
+    assert row["candidate"].item() == pytest.approx((sides >= 0.5).mean())
+    assert row["strong"].item() == pytest.approx((sides >= 0.8).mean())
+    assert "not scored: " + study.sites.filter(~pl.col("scored"))["unscored"][0] in page.text
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_are_shown_as_text(name: str) -> None:
+    net = nn.Sequential(OrderedDict({name.replace(".", ""): nn.Conv2d(1, 2, 3, padding=1)})).eval()
+    study = scan(net, noise(16, 1, 16, 16))
+    assert name.replace(".", "") in study.sites["site"][0]
+    counted = replace(study.counted, skipped=(Skipped(3, f"image {name}", f"reason {name}"),))
+    study = replace(
+        study,
+        identity=study.identity | {"model": f"spec:{name}"},
+        model=f"model {name}",
+        images=f"photographs {name}",
+        counted=counted,
+    )
+    html = render_report(study)
+    page = Page(html)
+    assert page.count("script") == 0
+    shown = name.replace("\u202e", "\\u202e").replace("\u2066", "\\u2066")
+    for where in ("spec:", "model ", "photographs ", "image ", "reason "):
+        assert where + shown in page.text
+    assert f"{shown}/0" in page.text  # the card's name
+    assert "\u202e" not in html and "\u2066" not in html
+
+
+def test_distributions_are_the_counts(study: Study) -> None:
+    for row in study.filters.drop_nulls("ks").iter_rows(named=True):
+        curves = distributions(study, row["site"], row["filter"], row["side"])
+        assert curves is not None
+        sides = ["top", "bottom", "left", "right"]
+        fine = study.counted.tallies[row["site"]].fine[:, row["filter"], :BINS].numpy()
+        border, core = fine[sides.index(row["side"])], fine[4]
+        assert curves.counts == (border.sum(), core.sum())
+        shown = len(curves.edges)
+        np.testing.assert_array_equal(curves.border, (border.cumsum() / border.sum())[:shown])
+        np.testing.assert_array_equal(curves.core, (core.cumsum() / core.sum())[:shown])
+        assert curves.ks == pytest.approx(row["ks"], abs=1e-12)
+
+
+def test_drawn_curves_pass_through_the_distributions(study: Study) -> None:
+    portrait = study.portraits[0]
+    side = study.filters.filter(
+        (pl.col("site") == portrait.site) & (pl.col("filter") == portrait.filter)
+    )["side"].item()
+    curves = distributions(study, portrait.site, portrait.filter, side)
+    assert curves is not None
+    svg = curve_plot(curves, "")
+    low, high = curves.window()
+    for kind, share in (("border", curves.border), ("core", curves.core)):
+        path = re.search(rf'class="{kind}" d="M([^"]+)"', svg)
+        assert path
+        points = np.array([point.split() for point in path[1].split("L")], dtype=float)
+        inside = (curves.edges > low) & (curves.edges < high)
+        places = LEFT + (curves.edges[inside] - low) * (RIGHT - LEFT) / (high - low)
+        levels = BOTTOM - share[inside] * (BOTTOM - TOP)
+        distance = np.abs(points[:, None] - np.stack([places, levels], axis=1)).max(axis=2)
+        assert distance.min(axis=0).max() <= 0.0501  # a tenth of a unit is what is written
+    assert f"KS {curves.ks:.2f}" in svg
+
+
+def decode(image: str) -> np.ndarray:
+    data = re.search(r"base64,([^\"]+)", image)
+    assert data
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data[1]))).convert("RGB"))
+
+
+def test_kernels_are_their_sums_and_strongest_slices() -> None:
+    kernel = np.random.default_rng(0).normal(size=(12, 3, 5))
+    drawing = draw_kernel(kernel)
+    energy = (kernel**2).sum(axis=(1, 2))
+    strongest = sorted(range(12), key=lambda channel: -energy[channel])[:8]
+    assert [int(name) for name, _ in drawing.slices] == strongest
+    limit = max(np.abs(kernel.sum(axis=0)).max(), np.abs(kernel[strongest]).max())
+    assert (drawing.low, drawing.high) == (-limit, limit)
+    pairs = [(drawing.pictures[0][1], kernel.sum(axis=0))]
+    pairs += [(image, kernel[int(name)]) for name, image in drawing.slices]
+    for image, weights in pairs:
+        expected = colour_cells(weights, -limit, limit, DIVERGING)
+        np.testing.assert_array_equal(decode(image), expected)
+    np.testing.assert_array_equal(
+        colour_cells(np.zeros((1, 1)), -1, 1, DIVERGING), [[[247, 247, 247]]]
+    )
+
+
+def test_thinned_maps_say_so() -> None:
+    values = np.arange(128.0 * 100).reshape(128, 100)
+    assert draw_map(values, [128, 100]).notes == []
+    assert draw_map(values, [500, 100]).notes == ["thinned in the middle to 128×100"]
+    assert draw_map(np.arange(500.0), [500]).notes == ["first and last 48 of 500 positions"]
+
+
+@pytest.mark.parametrize("layer", [nn.Conv1d, nn.Conv3d])
+def test_other_dimensions(layer: type[nn.Conv1d] | type[nn.Conv3d]) -> None:
+    dims = 1 if layer is nn.Conv1d else 3
+    net = network(layer(2, 4, 3, padding=1))
+    size = (300,) if dims == 1 else (12, 14, 16)
+    study = scan(net, noise(16, 2, *size))
+    page = Page(render_report(study))
+    assert page.count("article", "card") == 4
+    for side in study.sides["side"].unique():
+        assert side in page.text
+    if dims == 1:
+        assert page.count("svg", "line") == 4
+    else:
+        assert "depth 6 of 0–11" in page.text and "height 7 of 0–13" in page.text
+
+
+def test_no_candidates() -> None:
+    layer = nn.Conv2d(1, 3, 3, padding=1)
+    net = network(layer)
+    with torch.no_grad():  # only the centre counts: padding never does
+        layer.weight.mul_(torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 0]]))
+    study = scan(net, noise(64, 1, 16, 16))
+    text = Page(render_report(study)).text
+    assert "0 % respond to the border" in text
+    assert "quiet" in text
+
+
+def test_dead_filters_only() -> None:
+    layer = nn.Conv2d(1, 3, 3, padding=1)
+    net = network(layer)
+    with torch.no_grad():
+        layer.weight.zero_()
+    page = Page(render_report(scan(net, noise(16, 1, 16, 16))))
+    assert page.count("article", "card") == 0
+    assert "3 are unmeasured: dead" in page.text
+    assert "No filter could be measured" in page.text
+
+
+def test_values_that_are_no_numbers(study: Study) -> None:
+    images = noise(16, 3, 64, 48)
+    images[::2, :, 20:30] = float("nan")
+    images[1::2, :, 40] = float("inf")
+    broken = scan(network(nn.Conv2d(3, 4, 3, padding=1)), images)
+    page = Page(render_report(broken))
+    assert "4 filters gave NaN or infinity" in page.text
+    assert "not finite at" in page.text
+    portraits = tuple(
+        replace(p, mean_map=torch.full_like(p.mean_map, value), kernel=p.kernel * value)
+        for p, value in zip(study.portraits, (float("nan"), float("inf")) * 6, strict=True)
+    )
+    page = Page(render_report(replace(study, portraits=portraits)))
+    assert page.count("article", "card") == 12
+    assert "grey: not finite" in page.text
+
+
+def test_skipped_images_are_named_up_to_twenty(study: Study) -> None:
+    skipped = tuple(Skipped(i, f"broken-{i}.jpg", "truncated") for i in range(33))
+    text = Page(render_report(replace(study, counted=replace(study.counted, skipped=skipped)))).text
+    assert "33 images could not be read; the first 20:" in text
+    assert "broken-19.jpg" in text and "broken-20.jpg" not in text
+
+
+def test_built_in_photographs_are_called_a_demonstration(study: Study, page: Page) -> None:
+    assert "demonstration" not in page.text
+    builtin = replace(study, images="256 random crops of 8 built-in photographs")
+    assert "8 photographs are a demonstration" in Page(render_report(builtin)).text
+
+
+def test_commands_repeat_the_study(study: Study) -> None:
+    command, python = commands(study)
+    assert command is None  # a module from Python has no spec
+    assert (
+        python[-1]
+        == "study = padscope.scan(model, images, padscope.Settings(batch_size=8, calibrate=8))"
+    )
+    named = replace(
+        study,
+        identity=study.identity | {"model": "my nets:unet"},
+        images="24 of 30 photographs in tiles/ (seed 0)",
+    )
+    given = "padscope scan 'my nets:unet' --images IMAGES --limit"
+
+    def command_of(**settings: object) -> str | None:
+        changed = asdict(Settings()) | settings
+        return commands(replace(named, identity=named.identity | {"settings": changed}))[0]
+
+    assert command_of() == f"{given} 1000 --seed 0"
+    assert command_of(limit=None, seed=3) == f"{given} 0 --seed 3"
+    assert command_of(per_line=2, until_stable=True) == (
+        f"{given} 1000 --seed 0 --per-line 2 --until-stable"
+    )
+    assert command_of(cut=0.4) is None  # has no option
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium to load the page in")
+def test_a_browser_shows_it_without_complaint(study: Study, tmp_path: Path) -> None:
+    assert CHROMIUM is not None
+    (tmp_path / "report.html").write_text(render_report(study), encoding="utf-8")
+    shot = tmp_path / "shot.png"
+    quiet = [
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--no-first-run",
+        "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}",
+        f"--screenshot={shot}", "--window-size=1000,1200", "--dump-dom",
+    ]  # fmt: skip
+    address = (tmp_path / "report.html").as_uri()
+    done = subprocess.run([CHROMIUM, *quiet, address], capture_output=True, text=True, timeout=120)
+    assert "CONSOLE" not in done.stderr, done.stderr
+    assert Page(done.stdout).count("article", "card") == 12
+    colours = Image.open(shot).convert("RGB").getcolors(1 << 24)
+    assert colours and len(colours) > 50  # text, lines and bars: not a blank page
+    assert (0, 114, 178) in {colour for _, colour in colours}  # the style sheet is at work
