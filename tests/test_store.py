@@ -1,0 +1,302 @@
+"""A study and its directory: what is written comes back, and what is damaged is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from tests.conftest import contents, write_photo
+from torch import nn
+
+from padscope import PadscopeError, RunDirectory, Settings, Study, load_study, scan
+from padscope.engines import Counted
+from padscope.images import PhotoFiles, Probe
+from padscope.store import write_atomically
+from padscope.tallies import Tally
+
+TABLES = ("sites", "filters", "sides")
+SETTINGS = Settings(batch_size=8)
+
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 3, padding=1))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
+    """A study with a skipped image, and its directory."""
+    folder = tmp_path_factory.mktemp("store")
+    for number in range(20):
+        write_photo(folder / "photos" / f"{number:02} ü.png", number)
+    (folder / "photos" / "05 ü.png").write_bytes(b"no photograph")
+    photos = PhotoFiles.from_folder(folder / "photos", Probe((16, 16), (0.5,) * 3, (0.2,) * 3, 3))
+    journal = RunDirectory(folder / "run")
+    study = scan(net(), photos, SETTINGS, journal=journal)
+    journal.save(study)
+    return study, folder / "run"
+
+
+@pytest.fixture
+def run(made: tuple[Study, Path], tmp_path: Path) -> Path:
+    """A copy of the directory, to be damaged."""
+    return Path(shutil.copytree(made[1], tmp_path / "run"))
+
+
+def test_what_is_saved_comes_back(made: tuple[Study, Path]) -> None:
+    study, path = made
+    loaded = load_study(path)
+    assert loaded.identity == json.loads(json.dumps(study.identity))
+    assert (loaded.model, loaded.images) == (study.model, study.images)
+    for table in TABLES:
+        ours, theirs = getattr(loaded, table), getattr(study, table)
+        assert ours.schema == theirs.schema
+        assert ours.equals(theirs)
+    assert loaded.counted.complete
+    assert [skip.name for skip in loaded.counted.skipped] == ["05 ü.png"]
+    for name in ("units", "images", "skipped", "complete"):
+        assert getattr(loaded.counted, name) == getattr(study.counted, name)
+    assert list(loaded.counted.tallies) == list(study.counted.tallies)
+    for name, tally in study.counted.tallies.items():
+        found = loaded.counted.tallies[name]
+        assert found.fine.dtype == tally.fine.dtype == torch.int32
+        assert torch.equal(found.fine, tally.fine)
+        assert torch.equal(found.folds, tally.folds)
+        ours_, theirs_ = loaded.counted.calibration[name], study.counted.calibration[name]
+        assert torch.equal(ours_.bins.centre, theirs_.bins.centre)
+        assert torch.equal(ours_.bins.spread, theirs_.bins.spread)
+        assert torch.equal(ours_.mean_map, theirs_.mean_map)
+    assert len(loaded.portraits) == len(study.portraits) == 7
+    for one, other in zip(loaded.portraits, study.portraits, strict=True):
+        assert (one.site, one.filter) == (other.site, other.filter)
+        assert torch.equal(one.kernel, other.kernel)
+        assert torch.equal(one.mean_map, other.mean_map)
+    assert loaded.summary().equals(study.summary())
+    assert loaded.undecided() == study.undecided()
+
+
+def test_a_study_saved_twice_or_loaded_and_saved_is_byte_identical(
+    made: tuple[Study, Path], tmp_path: Path
+) -> None:
+    study, path = made
+    for number, what in enumerate((study, load_study(path))):
+        journal = RunDirectory(tmp_path / str(number))
+        journal.begin(what.identity)
+        journal.checkpoint(what.counted)
+        journal.save(what)
+        assert contents(tmp_path / str(number)) == contents(path)
+
+
+def test_large_counts_survive(made: tuple[Study, Path], tmp_path: Path) -> None:
+    study, _ = made
+    tally = study.counted.tallies["0"]
+    for most in (255, 256, 2**15 - 1, 2**15, 2**31 - 1):
+        fine = tally.fine.clone()
+        fine[0, 0, 0] = most
+        counted = Counted(
+            1, 8, (), study.counted.calibration,
+            study.counted.tallies | {"0": Tally(fine, tally.folds)},
+        )  # fmt: skip
+        journal = RunDirectory(tmp_path / str(most))
+        journal.begin(study.identity)
+        journal.checkpoint(counted)
+        found = RunDirectory(tmp_path / str(most)).begin(study.identity)
+        assert found is not None
+        assert torch.equal(found.tallies["0"].fine, fine)
+
+
+def test_no_file_is_a_pickle(made: tuple[Study, Path]) -> None:
+    files = contents(made[1])
+    assert len(files) == 6
+    for name, content in files.items():
+        match Path(name).suffix:
+            case ".json":
+                assert content.startswith(b"{")
+                json.loads(content)
+            case ".parquet":
+                assert content.startswith(b"PAR1")
+            case ".safetensors":
+                header = int.from_bytes(content[:8], "little")
+                json.loads(content[8 : 8 + header])
+            case other:
+                pytest.fail(f"{name}: what is {other}?")
+
+
+# --------------------------------------------------------------------------------- damage
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def scramble(file: Path) -> None:
+    file.write_bytes(os.urandom(500))
+
+
+def make_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def missing(file: Path) -> None:
+    file.unlink()
+
+
+DAMAGES: list[Callable[[Path], None]] = [cut, empty, scramble, make_folder, missing]
+FILES = ["manifest.json", "tallies.safetensors", "maps.safetensors"]
+FILES += [f"{table}.parquet" for table in TABLES]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_file_is_named_in_one_sentence(
+    run: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    damage(run / name)
+    with pytest.raises(PadscopeError) as refusal:
+        load_study(run)
+    assert str(run) in str(refusal.value)
+    assert name in str(refusal.value)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "tallies.safetensors"])
+@pytest.mark.parametrize("damage", [cut, empty, scramble, make_folder])
+def test_a_run_with_damaged_counts_is_not_resumed(
+    made: tuple[Study, Path], run: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    damage(run / name)
+    with pytest.raises(PadscopeError, match=name):
+        RunDirectory(run).begin(made[0].identity)
+
+
+@pytest.mark.parametrize("key", ["identity", "model", "images", "counted", "skipped", "portraits"])
+def test_a_manifest_that_lacks_something_is_refused(run: Path, key: str) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    del manifest[key]
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(PadscopeError, match=rf"manifest.json is damaged \(it lacks {key}\)"):
+        load_study(run)
+
+
+@pytest.mark.parametrize("content", ["[]", "5", "null", '{"schema": 1}', "{}"])
+def test_some_other_json_is_no_manifest(run: Path, content: str) -> None:
+    (run / "manifest.json").write_text(content)
+    with pytest.raises(PadscopeError, match=r"manifest.json is damaged"):
+        load_study(run)
+
+
+@pytest.mark.parametrize("name", ["tallies.safetensors", "maps.safetensors"])
+def test_missing_tensors_are_noticed(run: Path, name: str) -> None:
+    tensors = load_file(run / name)
+    tensors.pop(min(tensors))
+    with safe_open(run / name, framework="pt") as file:
+        metadata = file.metadata()
+    save_file(tensors, run / name, metadata)
+    with pytest.raises(PadscopeError, match=f"{name} is damaged"):
+        load_study(run)
+
+
+def test_other_safetensors_are_no_counts(run: Path) -> None:
+    save_file({"a": torch.zeros(1)}, run / "tallies.safetensors")
+    with pytest.raises(PadscopeError, match=r"tallies\.safetensors is damaged"):
+        load_study(run)
+
+
+def test_an_unfinished_run_is_refused(made: tuple[Study, Path], tmp_path: Path) -> None:
+    journal = RunDirectory(tmp_path / "run")
+    assert journal.begin(made[0].identity) is None
+    with pytest.raises(PadscopeError, match=r"run is not finished|is not finished; run the same"):
+        load_study(tmp_path / "run")
+    journal.checkpoint(made[0].counted)
+    with pytest.raises(PadscopeError, match="is not finished; run the same scan again"):
+        load_study(tmp_path / "run")
+
+
+def test_another_schema_is_refused(run: Path) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps(manifest | {"schema": 99}))
+    with pytest.raises(PadscopeError, match="written with schema 99, this version reads 1"):
+        load_study(run)
+
+
+def test_a_directory_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(PadscopeError, match=r"is no padscope run: it has no manifest\.json"):
+            load_study(path)
+
+
+# --------------------------------------------------------------------------------- writing
+
+
+def no_space(*arguments: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    file = tmp_path / "manifest.json"
+    write_atomically(file, b"old")
+    owner = os if failing == "fsync" else Path
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, failing, no_space)
+        with pytest.raises(PadscopeError, match=r"cannot write .*: No space left on device;"):
+            write_atomically(file, b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    assert file.read_bytes() == b"old"
+    write_atomically(file, b"new")
+    assert file.read_bytes() == b"new"
+
+
+def test_a_disk_that_is_full_while_saving_is_one_sentence_and_the_run_can_go_on(
+    made: tuple[Study, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, path = made
+    journal = RunDirectory(tmp_path / "run")
+    journal.begin(study.identity)
+    journal.checkpoint(study.counted)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_space)
+        with pytest.raises(PadscopeError, match=r"cannot write .*sites\.parquet"):
+            journal.save(study)
+    with pytest.raises(PadscopeError, match="not finished"):
+        load_study(tmp_path / "run")
+    assert RunDirectory(tmp_path / "run").begin(study.identity) is not None
+    journal.save(study)
+    assert contents(tmp_path / "run") == contents(path)
+
+
+def test_what_differs_is_named(made: tuple[Study, Path], run: Path) -> None:
+    identity = made[0].identity
+    settings = identity["settings"] | {"seed": 4, "limit": None}
+    for other, named in (
+        ({"model": "x"}, "model"),
+        ({"weights": "x", "images": "y"}, "weights, images"),
+        ({"settings": settings}, r"limit \(1000, now None\), seed \(0, now 4\)"),
+        ({"versions": identity["versions"] | {"torch": "3.0"}}, r"torch \(.*, now 3\.0\)"),
+    ):
+        with pytest.raises(PadscopeError, match=f"is a run with other {named}; choose another"):
+            RunDirectory(run).begin(identity | other)
+
+
+def test_counts_are_written_when_it_is_time(tmp_path: Path) -> None:
+    assert RunDirectory(tmp_path, every=0).due()
+    assert not RunDirectory(tmp_path, every=1000).due()
+
+
+def test_paths_may_be_text(made: tuple[Study, Path]) -> None:
+    assert load_study(str(made[1])).counted.images == 19
+    assert RunDirectory(str(made[1])).begin(made[0].identity) is not None  # type: ignore[arg-type]
