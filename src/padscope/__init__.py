@@ -1,0 +1,29 @@
+"""Find, explain and test padding-aware neurons in convolutional networks."""
+
+from padscope.errors import PadscopeError
+from padscope.images import open_images
+from padscope.models import load_model
+from padscope.report import render_report
+from padscope.scores import compare
+from padscope.settings import Settings
+from padscope.sites import Interception, Site, find_sites
+from padscope.store import RunDirectory, load_study
+from padscope.study import Interrupted, Study, scan
+
+__version__ = "0.1.0"
+__all__ = [
+    "Interception",
+    "Interrupted",
+    "PadscopeError",
+    "RunDirectory",
+    "Settings",
+    "Site",
+    "Study",
+    "compare",
+    "find_sites",
+    "load_model",
+    "load_study",
+    "open_images",
+    "render_report",
+    "scan",
+]

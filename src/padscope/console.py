@@ -1,0 +1,182 @@
+"""What the command line shows: tables of sites and results, and the progress of long work."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import polars as pl
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from padscope.kinds import CANDIDATE, SMALL_MAP, STRONG
+from padscope.regions import sides_of
+from padscope.sites import Site
+from padscope.study import Progress, Study
+from padscope.tables import RESOLUTION
+
+PLAIN_SECONDS = 5.0  # between two lines of progress where there is no terminal
+
+
+def make_console() -> Console:
+    """Return the console for results: as wide as its tables where it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+@contextmanager
+def show_progress(task: str) -> Iterator[Progress]:
+    """Show how far a task is: a bar on a terminal, a line now and then elsewhere."""
+    if sys.stderr.isatty():
+        with _bar(task) as progress:
+            yield progress
+    else:
+        yield _Lines(task)
+
+
+@contextmanager
+def _bar(task: str) -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        number = bar.add_task(task, total=None, speed="")
+        start, first = time.monotonic(), None
+
+        def progress(done: int, total: int | None) -> None:
+            nonlocal start, first
+            if first is None:  # what was done before, by a run that is resumed, has no speed
+                start, first = time.monotonic(), done
+            speed = (done - first) / max(time.monotonic() - start, 1e-9)
+            bar.update(number, completed=done, total=total, speed=f"{speed:.1f} images/s")
+
+        yield progress
+
+
+class _Lines:
+    """Progress in plain lines."""
+
+    def __init__(self, task: str) -> None:
+        self._task = task
+        self._start = self._last = time.monotonic()
+        self._first: int | None = None
+
+    def __call__(self, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._start, self._first = now, done
+        if done != total and now - self._last < PLAIN_SECONDS:
+            return
+        self._last = now
+        speed = (done - self._first) / max(now - self._start, 1e-9)
+        line = f"{self._task} {done}/{total or '?'} images, {speed:.1f} images/s"
+        if total and speed:
+            line += f", {(total - done) / speed:.0f} s left"
+        print(line, file=sys.stderr, flush=True)
+
+
+def _times(lengths: Sequence[int]) -> str:
+    return "×".join(map(str, lengths))
+
+
+def _per_side(before: Sequence[int], after: Sequence[int]) -> str:
+    """Numbers of every side: one if they agree, else in the order of the sides."""
+    values = [value for ends in zip(before, after, strict=True) for value in ends]
+    return str(values[0]) if len(set(values)) == 1 else " ".join(map(str, values))
+
+
+def site_listing(sites: pl.DataFrame) -> Table:
+    """Draw the table of sites."""
+    dims = max((len(size) for size in sites["map_size"]), default=2)
+    order = ", ".join(side.name for side in sides_of(min(max(dims, 1), 3)))
+    table = Table(caption=f"padding and contact lines per side: {order}", box=None, pad_edge=False)
+    for name in ("site", "op", "kernel", "stride", "dilation", "groups", "padding", "fill", "map",
+                 "contact", "filters", ""):  # fmt: skip
+        table.add_column(name, overflow="fold")
+    for row in sites.iter_rows(named=True):
+        note = row["unscored"] or ("inside scripted code" if row["hidden"] else "")
+        padding = _per_side(row["pad_before"], row["pad_after"])
+        contact = _per_side(row["contact_before"], row["contact_after"])
+        table.add_row(
+            Text(row["site"]), row["op"], _times(row["kernel"]), _times(row["stride"]),
+            _times(row["dilation"]), str(row["groups"]), padding, row["fill"],
+            _times(row["map_size"]), contact, str(row["filters"] or "–"), Text(note),
+        )  # fmt: skip
+    return table
+
+
+def summary_listing(study: Study) -> Table:
+    """Draw one row per scored site: filters, candidates per side, the strongest."""
+    summary = study.summary()
+    sides = [name for name in summary.columns if name in study.sides["side"].unique()]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("site", overflow="fold")
+    for name in ("map", "filters", "dead", f"KS ≥ {CANDIDATE:g}", f"≥ {STRONG:g}", *sides):
+        table.add_column(name, justify="right")
+    table.add_column("strongest filter")
+    for row in summary.iter_rows(named=True):
+        strongest = "–"
+        if row["strongest_ks"] is not None:
+            strongest = f"{row['strongest']} {row['strongest_side']} {row['strongest_ks']:.3f}"
+        small = "*" if min(row["map_size"]) < SMALL_MAP else ""
+        counts = [row[name] for name in ("filters", "unmeasured", "candidates", "strong", *sides)]
+        table.add_row(
+            Text(row["site"]), _times(row["map_size"]) + small, *map(str, counts), strongest
+        )
+    return table
+
+
+def summary_lines(study: Study) -> list[str]:
+    """Put the result, and what limits it, into sentences."""
+    ks = study.filters["ks"]
+    filters, sites = study.filters.height, study.sites["scored"].sum()
+    dead, nonfinite = ks.null_count(), int((study.filters["nonfinite"] > 0).sum())
+    far, open_ = study.undecided()
+    small = study.filters["needs_counterfactual"].sum()
+    responding, strong = int((ks >= CANDIDATE).sum()), int((ks >= STRONG).sum())
+    flagged = int(study.sides["flagged"].sum())
+    lines = [
+        f"{sites} scored sites, {filters:,} filters, {study.counted.images} images.",
+        f"{responding:,} filters ({responding / filters:.1%}) respond to the border (KS ≥ "
+        f"{CANDIDATE:g}), {strong:,} ({strong / filters:.1%}) strongly (≥ {STRONG:g}); "
+        f"{dead} are dead and unmeasured.",
+        f"At this number of images {open_:,} filters may lie on either side of {CANDIDATE:g} "
+        f"(95 %), {far:,} of them farther than .05 from it.",
+        f"{flagged:,} of {study.sides.height:,} filter-sides are resolved worse than "
+        f"{RESOLUTION:g}; their bound is in sides.parquet.",
+        "Responding is not proof: photographs have a top and a bottom, and untrained networks "
+        "respond too.",
+    ]
+    if small:
+        lines.append(
+            f"* {small:,} filters have maps under {SMALL_MAP} positions, where the core is close "
+            "to the border: do not trust their labels without a counterfactual."
+        )
+    if nonfinite:
+        lines.append(
+            f"Filters that gave NaN or infinite values, which were left out: {nonfinite:,}."
+        )
+    return lines + _skipped_lines(study)
+
+
+def _skipped_lines(study: Study) -> list[str]:
+    skipped = study.counted.skipped
+    if not skipped:
+        return []
+    named = "; ".join(f"{skip.name}: {skip.reason}" for skip in skipped[:5])
+    more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+    return [f"Images that could not be read, and were skipped: {len(skipped):,} ({named}{more})."]
+
+
+def describe_sites(sites: Sequence[Site]) -> str:
+    """Count sites in a sentence."""
+    scored = [site for site in sites if site.scored]
+    filters = sum(site.filters for site in scored)
+    return (
+        f"{len(scored)} scored sites, {filters:,} filters; {len(sites) - len(scored)} listed only."
+    )

@@ -1,0 +1,306 @@
+"""The commands, end to end, on a tiny network and a few photographs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tests.conftest import Answer, Command, contents
+from typer.testing import CliRunner
+
+from padscope import __version__, cli, console, load_study
+
+SCAN = ("scan", "mynets:tiny", "--images", "photos")
+
+
+@pytest.fixture(autouse=True)
+def in_workdir(workdir: Path) -> None:
+    """Every test runs in a working directory of its own."""
+
+
+def rows(answer: Answer) -> dict[str, list[str]]:
+    """The first table printed, by the word that starts each line."""
+    lines = answer.out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("site "))
+    end = next(number for number in range(start, len(lines)) if not lines[number].strip())
+    return {words[0]: words[1:] for words in map(str.split, lines[start + 1 : end])}
+
+
+def test_version(padscope: Command) -> None:
+    answer = padscope("--version")
+    assert (answer.status, answer.out) == (0, f"padscope {__version__}\n")
+
+
+def test_help_names_every_command(padscope: Command) -> None:
+    for arguments in ((), ("--help",)):
+        answer = padscope(*arguments)
+        text = answer.out + answer.err
+        assert all(name in text for name in ("sites", "scan", "audit", "report", "--version"))
+    assert padscope("--help").status == 0
+
+
+@pytest.mark.parametrize("command", ["sites", "scan", "audit", "report"])
+def test_every_option_is_explained(command: str) -> None:
+    result = CliRunner().invoke(cli.app, [command, "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    for line in re.findall(r"^│ +\*?  +(?:--|-\w).*$", result.output, flags=re.MULTILINE):
+        assert re.search(r"[a-z]{3}.* [a-z]{2}", line.split("  ", 3)[-1]), line
+
+
+def test_it_runs_as_a_program() -> None:
+    command = [sys.executable, "-m", "padscope.cli", "report", "nowhere"]
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={"PYTHONPATH": ":".join(sys.path)}
+    )
+    assert result.returncode == 2
+    assert result.stderr == "padscope: nowhere is no padscope run: it has no manifest.json\n"
+
+
+def test_sites(padscope: Command) -> None:
+    answer = padscope("sites", "mynets:tiny")
+    assert answer.status == 0
+    found = rows(Answer(0, answer.out.replace("padding and", "\n\npadding and"), ""))
+    assert found["0"] == ["conv2d", "3×3", "1×1", "1×1", "1", "1", "zeros", "24×24", "1", "6"]
+    # With stride 2 and an even size, no window touches the padding at the far ends.
+    assert found["3"] == [
+        "conv2d",
+        "3×3",
+        "2×2",
+        "1×1",
+        "1",
+        "1",
+        "zeros",
+        "12×12",
+        "1",
+        "0",
+        "1",
+        "0",
+        "8",
+    ]
+    assert "2 scored sites, 14 filters; 0 listed only." in answer.out
+    assert not Path("runs").exists()
+
+
+def test_sites_lists_what_is_not_scored(padscope: Command) -> None:
+    answer = padscope("sites", "mynets:pooled")
+    assert "pooling has no filters" in answer.words
+    assert "0 scored sites, 0 filters; 1 listed only." in answer.out
+    assert "0 scored sites, 0 filters; 0 listed only." in padscope("sites", "mynets:unpadded").out
+
+
+@pytest.mark.usefixtures("no_page")
+def test_scan_prints_what_the_tables_hold(padscope: Command) -> None:
+    answer = padscope(*SCAN, "-o", "run")
+    assert answer.status == 0
+    filters, sides = pl.read_parquet("run/filters.parquet"), pl.read_parquet("run/sides.parquet")
+    printed = rows(answer)
+    assert list(printed) == filters["site"].unique(maintain_order=True).to_list() == ["0", "3"]
+    for site, words in printed.items():
+        ks = filters.filter(site=site)["ks"]
+        best = filters.filter(site=site).sort("ks", descending=True).row(0, named=True)
+        at = sides.filter(pl.col("site") == site, pl.col("ks") >= 0.5)["side"].to_list()
+        assert words == [
+            {"0": "24×24", "3": "12×12*"}[site],
+            str(len(ks)),
+            "0",
+            str((ks >= 0.5).sum()),
+            str((ks >= 0.8).sum()),
+            *(str(at.count(side)) for side in ("top", "bottom", "left", "right")),
+            str(best["filter"]),
+            best["side"],
+            f"{best['ks']:.3f}",
+        ]
+    ks = filters["ks"]
+    responding = int((ks >= 0.5).sum())
+    assert responding
+    assert "2 scored sites, 14 filters, 40 images." in answer.out
+    assert f"{responding} filters ({responding / 14:.1%}) respond to the border" in answer.words
+    assert f"{(ks >= 0.8).sum()} ({(ks >= 0.8).sum() / 14:.1%}) strongly" in answer.words
+    open_ = load_study("run").undecided()
+    assert f"{open_[1]} filters may lie on either side of 0.5" in answer.words
+    assert f"{sides['flagged'].sum()} of 56 filter-sides are resolved worse" in answer.words
+    assert "* 8 filters have maps under 14 positions" in answer.words
+    assert "Tables: run/filters.parquet, run/sides.parquet" in answer.out
+    assert "Report: run/report.html" in answer.out
+    assert "skipped" not in answer.out
+    assert "NaN" not in answer.out
+
+
+def test_all_files_of_a_run(padscope: Command) -> None:
+    assert padscope(*SCAN, "-o", "run").status == 0
+    assert {file.name for file in Path("run").iterdir()} == {
+        "manifest.json", "sites.parquet", "filters.parquet", "sides.parquet", "maps.safetensors",
+        "tallies.safetensors", "report.html",
+    }  # fmt: skip
+    assert Path("run/report.html").read_bytes().lstrip().lower().startswith(b"<!doctype html>")
+
+
+def test_audit_is_a_scan(padscope: Command) -> None:
+    scanned = padscope(*SCAN, "-o", "scanned")
+    audited = padscope("audit", *SCAN[1:], "-o", "audited")
+    assert audited.status == 0
+    assert audited.out.replace("audited", "scanned") == scanned.out
+    assert contents(Path("audited")) == contents(Path("scanned"))
+
+
+def test_audit_needs_nothing_but_a_model(padscope: Command) -> None:
+    answer = padscope("audit", "mynets:other")
+    assert answer.status == 0
+    assert "256 random crops of 8 built-in photographs" in answer.out
+    assert Path("runs/mynets-other/report.html").exists()
+
+
+def test_report_writes_the_same_page_again(padscope: Command) -> None:
+    scanned = padscope(*SCAN, "-o", "run")
+    page = Path("run/report.html").read_bytes()
+    Path("run/report.html").unlink()
+    reported = padscope("report", "run")
+    assert (reported.status, reported.out) == (0, scanned.out)
+    assert Path("run/report.html").read_bytes() == page
+
+
+@pytest.mark.usefixtures("no_page")
+def test_progress_is_plain_lines_where_there_is_no_terminal(padscope: Command) -> None:
+    answer = padscope(*SCAN)
+    (line,) = answer.err.splitlines()
+    assert re.fullmatch(r"scan 40/40 images, \d+\.\d images/s, 0 s left", line)
+
+
+def test_progress_lines_come_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([0.0, 1.0, 5.5, 6.0, 11.0, 12.0])
+    monkeypatch.setattr("padscope.console.time.monotonic", lambda: next(now))
+    with console.show_progress("scan") as progress:
+        for done in (100, 190, 200, 300):  # the first of them after a resumed run's checkpoint
+            progress(done, 400)
+        progress(400, 400)
+    assert capsys.readouterr().err.splitlines() == [
+        "scan 190/400 images, 20.0 images/s, 10 s left",
+        "scan 300/400 images, 20.0 images/s, 5 s left",
+        "scan 400/400 images, 27.3 images/s, 0 s left",
+    ]
+
+
+def test_progress_without_a_known_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([0.0, 1.0, 6.0])
+    monkeypatch.setattr("padscope.console.time.monotonic", lambda: next(now))
+    with console.show_progress("scan") as progress:
+        progress(0, None)
+        progress(50, None)
+    assert capsys.readouterr().err == "scan 50/? images, 10.0 images/s\n"
+
+
+@pytest.mark.usefixtures("no_page")
+def test_the_default_directory_is_named_after_the_model(padscope: Command) -> None:
+    assert padscope(*SCAN).status == 0
+    assert Path("runs/mynets-tiny/manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ("timm:resnet50.a1_in1k", "runs/timm-resnet50.a1_in1k"),
+        ("../../up.pt2", "runs/up.pt2"),
+        ("/abs/olute.pt2", "runs/abs-olute.pt2"),
+        ("..", "runs/model"),
+    ],
+)
+def test_the_default_directory_never_leaves_runs(spec: str, path: str) -> None:
+    assert cli.default_directory(spec).as_posix() == path
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        ((), {}),
+        (("--limit", 9), {"limit": 9}),
+        (("--limit", 0), {"limit": None}),
+        (("--seed", 3), {"seed": 3}),
+        (("--batch-size", 5), {"batch_size": 5}),
+        (("--per-line", 2, "--per-core", 7), {"per_line": 2, "per_core": 7}),
+        (("--until-stable",), {"until_stable": True}),
+        (("--workers", 2, "--checkpoint", 1), {}),  # no part of what a run is
+    ],
+)
+@pytest.mark.usefixtures("no_page")
+def test_options_reach_the_settings(
+    padscope: Command, options: tuple[object, ...], settings: dict[str, object]
+) -> None:
+    assert padscope(*SCAN, "-o", "run", *options).status == 0
+    manifest = json.loads(Path("run/manifest.json").read_text())
+    defaults = {
+        "limit": 1000, "seed": 0, "batch_size": 16, "crops": 256, "per_line": None,
+        "per_core": None, "calibrate": 32, "until_stable": False,
+    }  # fmt: skip
+    assert manifest["identity"]["settings"] == defaults | settings
+    assert manifest["counted"] == (settings.get("limit") or 40)
+
+
+@pytest.mark.usefixtures("no_page")
+def test_size_mean_and_std_reach_the_model(padscope: Command) -> None:
+    options = ("--size", "20x18", "--mean", ".5", "--std", ".1,.2,.3")
+    answer = padscope(*SCAN, "-o", "run", *options)
+    assert "input 3×20×18, mean 0.5, std 0.1/0.2/0.3" in answer.out
+    sites = pl.read_parquet("run/sites.parquet")
+    assert sites["input_size"].to_list() == [[20, 18], [20, 18]]
+
+
+@pytest.mark.usefixtures("no_page")
+def test_workers_and_checkpoints_change_nothing(padscope: Command) -> None:
+    padscope(*SCAN, "-o", "one")
+    padscope(*SCAN, "-o", "three", "--workers", 3, "--checkpoint", 0)
+    assert contents(Path("one")) == contents(Path("three"))
+
+
+def test_a_finished_run_prints_the_same_again_without_looking_at_the_images(
+    padscope: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = padscope(*SCAN, "-o", "run")
+    before = {file.name: file.read_bytes() for file in Path("run").iterdir()}
+
+    def fail(*arguments: object, **options: object) -> None:
+        pytest.fail("the images were looked at again")
+
+    monkeypatch.setattr(sys.modules["padscope.study.scan"], "count_units", fail)
+    again = padscope(*SCAN, "-o", "run")
+    assert (again.status, again.out, again.err) == (0, first.out, "")
+    assert {file.name: file.read_bytes() for file in Path("run").iterdir()} == before
+
+
+@pytest.mark.usefixtures("no_page")
+def test_a_later_checkpoint_interval_goes_on_in_the_same_run(padscope: Command) -> None:
+    assert padscope(*SCAN, "-o", "run", "--checkpoint", 0).status == 0
+    assert padscope(*SCAN, "-o", "run", "--checkpoint", 60, "--workers", 2).status == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [(None, None), ("7", 7), ("7x8", (7, 8)), ("7×8×9", (7, 8, 9)), ("7,8", (7, 8))],
+)
+def test_sizes(text: str | None, size: object) -> None:
+    assert cli.parse_size(text) == size
+
+
+@pytest.mark.usefixtures("no_page")
+def test_no_command_leaves_a_handler_behind(
+    padscope: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import signal
+
+    handler: Callable[..., None] = lambda signum, frame: None  # noqa: E731
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        padscope(*SCAN)
+        padscope("scan", "nothing")
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
