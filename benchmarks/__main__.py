@@ -1,0 +1,44 @@
+"""Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.memory import peak
+from benchmarks.scan import scan_to_bare, scan_to_bare_from_files, scan_to_script
+from padscope.engines import keep_freed_memory
+
+
+def _scan() -> None:
+    print("scan ÷ bare forward (target ≤ 1.10 on lite0, ≤ 1.03 on resnet50)")
+    print("  lite0, 1,000 images (default):", scan_to_bare("lite0", 1008, pairs=7))
+    print("  lite0, 400 images:            ", scan_to_bare("lite0", 400, pairs=7))
+    print("  resnet50, 320 images, random weights, positions as for 1,000:")
+    print("   ", scan_to_bare("torchvision:resnet50", 320, pairs=5, weights="random"))
+    print("  lite0, 400 images, from files:", scan_to_bare_from_files(400, pairs=5))
+
+
+def _script() -> None:
+    print("scan against the obvious script, lite0, 96 images (target: 20 × faster)")
+    ours, forward, collecting, comparing = scan_to_script(96)
+    print(f"  scan {ours:.2f} s, bare forward {forward:.2f} s")
+    print(f"  script {collecting:.2f} s to collect, {comparing:.0f} s to compare (extrapolated)")
+    print(f"  {(collecting + comparing) / ours:.0f} × faster")
+
+
+def _memory() -> None:
+    print("peak memory of a scan of lite0 (target: within 2 %)")
+    few, many = peak(208), peak(2000)
+    print(f"  208 images {few:.0f} MB, 2,000 images {many:.0f} MB: {many / few - 1:+.1%}")
+
+
+BENCHMARKS: dict[str, Callable[[], None]] = {"scan": _scan, "script": _script, "memory": _memory}
+
+if __name__ == "__main__":
+    keep_freed_memory()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    for name in sys.argv[1:] or BENCHMARKS:
+        BENCHMARKS[name]()
