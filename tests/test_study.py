@@ -93,7 +93,7 @@ def test_the_same_images_in_any_form_give_the_same_study(source: str) -> None:
 @pytest.mark.parametrize("source", STREAMS)
 def test_streams_of_unknown_length_agree_with_each_other(source: str) -> None:
     """They get the positions per image of a long run."""
-    long = Settings(batch_size=8, calibrate=8, per_line=1, per_core=8)
+    long = Settings(batch_size=8, calibrate=8, per_line=1, per_core=4)
     expected = scan(net(), pixels(), long)
     assert expected.counted.images == COUNT
     assert_same(scan(net(), STREAMS[source](pixels()), SETTINGS), expected)

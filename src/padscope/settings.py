@@ -28,7 +28,7 @@ class Settings:
         Random crops of the built-in photographs, when no images are given.
     per_line, per_core : int or None
         Positions looked at per image, on line 0 of each side and in the core. None: as many as
-        bring about `ENOUGH` values of each line together, at most `MOST`, and 8 times that.
+        bring about `ENOUGH` values of each line together, at most `MOST`, and 4 times that.
     calibrate : int
         First images, to which the bins are fitted.
     until_stable : bool
@@ -60,8 +60,8 @@ class Settings:
         Examples
         --------
         >>> Settings().positions(1000), Settings().positions(400)
-        ((1, 8), (3, 24))
+        ((1, 4), (3, 12))
         """
         enough = min(MOST, max(1, -(-ENOUGH // images))) if images else 1
         per_line = self.per_line or enough
-        return per_line, self.per_core or 8 * per_line
+        return per_line, self.per_core or 4 * per_line

@@ -168,9 +168,7 @@ class _Counter:
     ) -> None:
         self.calibration = calibration
         bins = {name: site.bins for name, site in calibration.items()}
-        self._collector = Collector(
-            self._plan.positions, bins, tallies, threads=torch.get_num_threads()
-        )
+        self._collector = Collector(self._plan.positions, bins, tallies)
 
     def begin(self, batch: Batch) -> None:
         self._seen.clear()

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 
 import torch
 from torch import Tensor
@@ -127,8 +126,22 @@ def _collect(images: Images, unit: int, futures: list[tuple[int, Future[Tensor]]
 def _read_in_order(
     images: StreamedImages, units: Iterable[int], batch_size: int
 ) -> Generator[Batch, None, None]:
-    remaining = iter(images)
+    chunks = (chunk for chunk in images.chunks() if len(chunk))
+    waiting: Tensor | None = None
     position = 0
+
+    def take(count: int) -> Generator[Tensor, None, None]:
+        """Cut the next images out of the chunks, in as few pieces as can be."""
+        nonlocal waiting, position
+        while count:
+            if waiting is None and (waiting := next(chunks, None)) is None:
+                return
+            piece, rest = waiting[:count], waiting[count:]
+            waiting = rest if len(rest) else None
+            count -= len(piece)
+            position += len(piece)
+            yield piece
+
     for unit in units:
         start = unit * batch_size
         if start < position:
@@ -136,14 +149,19 @@ def _read_in_order(
                 f"images which come one after the other cannot go back to unit {unit}; "
                 "give a tensor or a Dataset instead"
             )
-        for _ in islice(remaining, start - position):
+        for _ in take(start - position):
             pass
-        tensors = list(islice(remaining, batch_size))
-        if not tensors:
+        pieces = list(take(batch_size))
+        if not pieces:
             return
-        position = start + len(tensors)
         indices = tuple(range(start, position))
-        yield Batch(unit, indices, _stack(tensors, [images.name(index) for index in indices]))
+        # A batch of the right size is handed on as it is.
+        yield Batch(unit, indices, pieces[0] if len(pieces) == 1 else _join(images, start, pieces))
+
+
+def _join(images: StreamedImages, start: int, pieces: Sequence[Tensor]) -> Tensor:
+    tensors = [image for piece in pieces for image in piece.unbind()]
+    return _stack(tensors, [images.name(start + place) for place in range(len(tensors))])
 
 
 def _stack(tensors: Sequence[Tensor], names: Sequence[str]) -> Tensor:

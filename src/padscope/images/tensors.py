@@ -106,7 +106,12 @@ class StreamedImages:
         return self.length
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Yield the images, each (C, *spatial) float32, from the first one on.
+        """Yield the images, each (C, *spatial) float32, from the first one on; see `chunks`."""
+        for chunk in self.chunks():
+            yield from chunk.unbind()
+
+    def chunks(self) -> Iterator[Tensor]:
+        """Yield the images in the batches in which they come, (n, C, *spatial) float32 each.
 
         Raises
         ------
@@ -121,14 +126,14 @@ class StreamedImages:
         iterator = iter(self.batches)
         self._spent = iterator is self.batches
         for number, item in enumerate(iterator):
-            yield from self._images_of(item, f"item {number} of the images")
+            yield self._chunk(item, f"item {number} of the images")
 
-    def _images_of(self, item: object, name: str) -> Iterable[Tensor]:
+    def _chunk(self, item: object, name: str) -> Tensor:
         pixels = _pixels(item, name)
         if pixels.ndim == self.dims + 2:
-            return pixels.unbind()
+            return pixels
         if pixels.ndim == self.dims + 1:
-            return (pixels,)
+            return pixels[None]
         raise PadscopeError(
             f"{name} has shape {tuple(pixels.shape)}; the model wants batches of {self.dims + 2} "
             f"axes or single images of {self.dims + 1}, channels before the spatial axes"

@@ -2,7 +2,8 @@
 
 Fresh positions for every image slot, from a table drawn once: fixed positions for all images would
 make the scores depend on them (mean error of KS .018 against .011, at the same count). The deeper
-lines and the corners, which no score of a side rests on, are looked at in every second image.
+lines and the corners, which no score of a side rests on, are looked at in a quarter of the images,
+the same number of every fold.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from padscope.regions.layout import CORE, Layout, Region
 
-SLOTS = 128  # images after which the table of positions repeats
-DEEPER_EVERY = 2
+FOLDS = 8  # image i belongs to fold i mod FOLDS
+SLOTS = 256  # images looked at after which the table of positions repeats
+DEEPER_EVERY = 4
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,9 @@ class Draw:
     Attributes
     ----------
     every : int
-        Images whose index is a multiple of it are looked at.
-    table : (SLOTS / every, P) int64 array
-        Flat indices, region after region, in ascending order of the images' slots.
+        Of so many runs of `FOLDS` images the first is looked at.
+    table : (SLOTS, P) int64 array
+        Flat indices, region after region; which row is an image's, says `slot`.
     spans : tuple of slice
         Columns of each region.
     """
@@ -35,6 +37,20 @@ class Draw:
     every: int
     table: NDArray[np.int64]
     spans: tuple[slice, ...]
+
+    def slot(self, image: int) -> int | None:
+        """Row of the table for an image; None if it is not looked at.
+
+        An image of fold f has a row that is f modulo `FOLDS`.
+
+        Examples
+        --------
+        >>> draw = Draw(2, np.zeros((SLOTS, 1), dtype=np.int64), (slice(0, 1),))
+        >>> draw.slot(7), draw.slot(8), draw.slot(16), draw.slot(2 * SLOTS)
+        (7, None, 8, 0)
+        """
+        run, fold = divmod(image, FOLDS)
+        return None if run % self.every else (run // self.every * FOLDS + fold) % SLOTS
 
 
 @dataclass(frozen=True)
@@ -63,8 +79,8 @@ def draw_positions(layout: Layout, seed: int, per_line: int, per_core: int) -> P
     seed : int
         Together with the map's size it fixes the draw.
     per_line, per_core : int
-        Positions per image on line 0 of each side, and in the core; deeper lines and corners get
-        one. A smaller region gives all it has.
+        Positions per image on a line or corner, and in the core. A smaller region gives all it
+        has.
 
     Returns
     -------
@@ -74,7 +90,7 @@ def draw_positions(layout: Layout, seed: int, per_line: int, per_core: int) -> P
     compared = [
         (region, per_core if region.name == CORE else per_line) for region in layout.compared
     ]
-    deeper = [(region, 1) for region in layout.regions[len(compared) :]]
+    deeper = [(region, per_line) for region in layout.regions[len(compared) :]]
     draws = [_draw(rng, layout, compared, every=1)]
     if deeper:
         draws.append(_draw(rng, layout, deeper, every=DEEPER_EVERY))
@@ -89,7 +105,7 @@ def _draw(
         candidates = layout.positions(region)
         count = min(count, len(candidates))
         # The places of the smallest of random keys: draws without replacement, all slots at once.
-        keys = rng.random((SLOTS // every, len(candidates)))
+        keys = rng.random((SLOTS, len(candidates)))
         drawn = np.argpartition(keys, count - 1, axis=1)[:, :count]
         columns.append(candidates[np.sort(drawn, axis=1)])
         spans.append(slice(start, start + count))

@@ -12,12 +12,12 @@ import torch
 from padscope.engines import Counted, Plan
 from padscope.errors import PadscopeError
 from padscope.kinds import CANDIDATE, MARGIN
-from padscope.regions import SLOTS
 from padscope.scores import score_site
 from padscope.settings import Settings
 from padscope.sites import Site
 from padscope.tables import filter_table, side_table, undecided
 
+FIRST_LOOK = 128.0  # images after which a run may be found stable
 Progress = Callable[[int, int | None], None]
 
 
@@ -107,7 +107,7 @@ def _look(before: int, after: int) -> bool:
     Looks come at 128, 160, 200, … images, each a quarter later than the last: they cost time, and
     must not depend on where a run was resumed.
     """
-    at = float(SLOTS)
+    at = FIRST_LOOK
     while at <= before:
         at *= 1.25
     return at <= after

@@ -7,6 +7,6 @@ activations, `tally` holds the counts of a site, and `collector` is the visitor 
 from padscope.tallies.bins import BINS, HOLE, Bins
 from padscope.tallies.calibration import SiteCalibration
 from padscope.tallies.collector import Calibrator, Collector
-from padscope.tallies.tally import FOLDS, Tally
+from padscope.tallies.tally import Tally
 
-__all__ = ["BINS", "FOLDS", "HOLE", "Bins", "Calibrator", "Collector", "SiteCalibration", "Tally"]
+__all__ = ["BINS", "HOLE", "Bins", "Calibrator", "Collector", "SiteCalibration", "Tally"]

@@ -1,27 +1,26 @@
 """The visitors that fill tallies: one fits the bins, one counts.
 
 This is the hot path. During a forward pass the drawn activations are only copied out, position by
-position, into a ring of `SLOTS` images. When the ring is full they are binned and counted, region
-by region so that one region's histograms stay in cache, in as many threads as the model uses.
-Counting every batch at once would stream all histograms through the cache each time.
+position, into rings of `SLOTS` images. When a ring is full it is binned and counted, region by
+region. Counting is bound by memory, for every pass over the histograms streams all of them through
+the cache: hence large rings, and passes as rare as can be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from padscope.regions import SLOTS, Draw, Positions
+from padscope.regions import FOLDS, SLOTS, Draw, Positions
 from padscope.sites import Call
 from padscope.tallies.bins import Bins
 from padscope.tallies.calibration import SiteCalibration, fit_bins
 from padscope.tallies.maps import sum_maps
-from padscope.tallies.tally import FOLDS, Tally
+from padscope.tallies.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,11 @@ class Look:
     slots: list[int]
 
     @classmethod
-    def at(cls, images: Sequence[int], every: int) -> Look:
-        """Choose the images whose index is a multiple of `every`."""
-        rows = [row for row, image in enumerate(images) if image % every == 0]
-        return cls(rows, [images[row] % SLOTS // every for row in rows])
+    def at(cls, images: Sequence[int], draw: Draw) -> Look:
+        """Choose the images that a draw looks at."""
+        slots = [(row, draw.slot(image)) for row, image in enumerate(images)]
+        chosen = [(row, slot) for row, slot in slots if slot is not None]
+        return cls([row for row, _ in chosen], [slot for _, slot in chosen])
 
     @property
     def place(self) -> slice | list[int]:
@@ -111,7 +111,7 @@ class Calibrator:
         """Keep the activations of a site."""
         if (positions := self._positions.get(call.name)) is None:
             return
-        looks = [(draw, Look.at(self._batches[-1], draw.every)) for draw in positions.draws]
+        looks = [(draw, Look.at(self._batches[-1], draw)) for draw in positions.draws]
         self._samples[call.name].append(
             [
                 gather(call.output, draw, look).float().cpu() if look.rows else None
@@ -154,8 +154,6 @@ class Collector:
         Site name → bins of its filters.
     tallies : dict
         Site name → counts to add to, in place: everything up to the last `flush`.
-    threads : int
-        Threads that count when the ring is full.
     """
 
     def __init__(
@@ -163,46 +161,44 @@ class Collector:
         positions: Mapping[str, Positions],
         bins: Mapping[str, Bins],
         tallies: dict[str, Tally],
-        threads: int,
     ) -> None:
         self._positions = positions
         self._bins = bins
-        self._threads = threads
         self.tallies = tallies
+        self._draws = {
+            draw.every: draw for drawn in positions.values() for draw in drawn.draws
+        }  # draws of one interval look at the same images, whatever their positions
         with torch.inference_mode(mode=False):  # whose tensors could not be written to later
+            # Written to at once, so that memory is taken now and not as images come in.
             self._rings = {
-                name: [
-                    torch.empty(*draw.table.shape, len(bins[name].centre)) for draw in drawn.draws
-                ]
+                (name, draw.every): torch.empty(*draw.table.shape, len(bins[name].centre)).zero_()
                 for name, drawn in positions.items()
+                for draw in drawn.draws
             }
-        self._filled = np.zeros(SLOTS, dtype=bool)
-        self._images: Sequence[int] = ()
+        self._filled = {every: np.zeros(SLOTS, dtype=bool) for every in self._draws}
         self._looks: dict[int, Look] = {}
 
     def begin(self, images: Sequence[int]) -> None:
-        """Name the images of the next forward pass, and make room for them in the ring."""
-        self._images = images
-        self._looks = {every: Look.at(images, every) for every in self._intervals()}
-        if self._filled[[image % SLOTS for image in images]].any():
-            self.flush()
-
-    def _intervals(self) -> set[int]:
-        return {draw.every for drawn in self._positions.values() for draw in drawn.draws}
+        """Name the images of the next forward pass, and make room for them in the rings."""
+        self._looks = {every: Look.at(images, draw) for every, draw in self._draws.items()}
+        for every, look in self._looks.items():
+            if self._filled[every][look.slots].any():
+                self._flush(every)
 
     def commit(self) -> None:
         """Accept what was kept since `begin`; without it, a pass that failed leaves no trace."""
-        self._filled[[image % SLOTS for image in self._images]] = True
+        for every, look in self._looks.items():
+            self._filled[every][look.slots] = True
 
     def __call__(self, call: Call) -> None:
         """Copy out the activations of a site."""
         if (positions := self._positions.get(call.name)) is None:
             return
-        for ring, draw in zip(self._rings[call.name], positions.draws, strict=True):
+        for draw in positions.draws:
             look = self._looks[draw.every]
             if not look.rows:
                 continue
-            place = look.place
+            ring, place = self._rings[call.name, draw.every], look.place
             into = ring[place] if isinstance(place, slice) else None
             values = gather(call.output, draw, look, into)
             if into is None or values.data_ptr() != into.data_ptr():
@@ -210,25 +206,32 @@ class Collector:
 
     def keep(self, name: str, number: int, values: Tensor) -> None:
         """Take (M, P, C) activations of the current images for a site's draw of that number."""
-        draw = self._positions[name].draws[number]
-        self._rings[name][number][self._looks[draw.every].place] = values
+        every = self._positions[name].draws[number].every
+        self._rings[name, every][self._looks[every].place] = values
 
     def flush(self) -> None:
-        """Count what waits in the ring."""
-        if not self._filled.any():
-            return
-        largest_first = sorted(self._rings, key=lambda name: -self._rings[name][0].numel())
-        with ThreadPoolExecutor(self._threads) as pool:
-            list(pool.map(self._count, largest_first))
-        self._filled[:] = False
+        """Count what waits in the rings."""
+        for every in self._draws:
+            self._flush(every)
 
-    def _count(self, name: str) -> None:
+    def _flush(self, every: int) -> None:
+        filled = torch.from_numpy(np.flatnonzero(self._filled[every]))
+        if not len(filled):
+            return
+        # Not in threads of their own: those slow the model's next passes by more than they save.
+        for name, interval in self._rings:
+            if interval == every:
+                self._count(name, every, filled)
+        self._filled[every][:] = False
+
+    def _count(self, name: str, every: int, filled: Tensor) -> None:
+        ring = self._rings[name, every]
+        values = ring if len(filled) == len(ring) else ring.index_select(0, filled)
+        folds = (filled % FOLDS).to(torch.int32)
         region = 0
-        for ring, draw in zip(self._rings[name], self._positions[name].draws, strict=True):
-            filled = torch.from_numpy(np.flatnonzero(self._filled[:: draw.every]))
-            values = ring if len(filled) == len(ring) else ring.index_select(0, filled)
-            folds = (filled * draw.every % FOLDS).to(torch.int32)
+        for draw in self._positions[name].draws:
             for span in draw.spans:
-                codes = self._bins[name].codes(values[:, span])
-                self.tallies[name].count(region, codes, folds)
+                if draw.every == every:
+                    codes = self._bins[name].codes(values[:, span])
+                    self.tallies[name].count(region, codes, folds)
                 region += 1

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from padscope.regions import Layout
+from padscope.regions import FOLDS, Layout
 from padscope.tallies.bins import COARSE_CODES, COARSE_SHIFT, CODES
-
-FOLDS = 8  # image i belongs to fold i mod FOLDS
 
 
 @dataclass(frozen=True)
