@@ -304,7 +304,7 @@ def test_a_failure_that_the_model_catches_does_not_shift_names() -> None:
         def forward(self, x: Tensor) -> Tensor:
             raise ValueError
 
-    def attempt(model: Any, x: Tensor) -> Tensor:  # noqa: ANN401 - a Forward with children
+    def attempt(model: Any, x: Tensor) -> Tensor:
         try:
             return torch.as_tensor(model.failing(x))
         except ValueError:
@@ -378,7 +378,7 @@ def test_every_listed_site_has_its_own_name() -> None:
 
 
 def test_a_pad_that_two_convolutions_take_is_in_both() -> None:
-    def both(model: Any, x: Tensor) -> Tensor:  # noqa: ANN401 - a Forward with children
+    def both(model: Any, x: Tensor) -> Tensor:
         padded = F.pad(x, (1, 1, 1, 1))
         return torch.as_tensor(model.a(padded) + model.b(padded))
 

@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 
-def make_net(mode: Any = "zeros", *, inplace: bool = True) -> nn.Sequential:  # noqa: ANN401
+def make_net(mode: Any = "zeros", *, inplace: bool = True) -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(
         nn.Conv2d(3, 5, 3, padding=1, padding_mode=mode),

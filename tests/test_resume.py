@@ -296,7 +296,7 @@ KILLS: dict[str, Callable[[Path], Callable[[], bool]]] = {
 }
 
 
-def kill(process: Any) -> None:  # noqa: ANN401 - multiprocessing's classes share no public name
+def kill(process: Any) -> None:
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join(30)

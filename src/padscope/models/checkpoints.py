@@ -94,7 +94,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def _read_torch(path: Path) -> Any:  # noqa: ANN401 - a file may hold anything
+def _read_torch(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damage surfaces as KeyError, EOFError, RuntimeError, ...

@@ -201,7 +201,7 @@ class Interception:
         kwargs: Mapping[str, Any],
         *,
         hidden: bool,
-    ) -> Any:  # noqa: ANN401 - whatever the torch function returns
+    ) -> Any:
         """Run a torch call for one of the modes, and show it to the visitor if it is windowed."""
         name = operation_name(function)
         if name not in ARGUMENTS:
@@ -221,7 +221,7 @@ class Interception:
         self.padded.pad(arguments["input"], result, pads, fill, self._paths.path(None) or name)
         return result
 
-    def _visit(self, name: str, arguments: dict[str, Any], result: Any, *, hidden: bool) -> Any:  # noqa: ANN401
+    def _visit(self, name: str, arguments: dict[str, Any], result: Any, *, hidden: bool) -> Any:
         output = result[0] if isinstance(result, tuple) else result
         explicit = self.padded.take(arguments["input"])
         weight = arguments.get("weight")
@@ -235,7 +235,7 @@ class Interception:
             return result
         return (replacement, *result[1:]) if isinstance(result, tuple) else replacement
 
-    def _follow(self, name: str, values: Sequence[Any], result: Any) -> None:  # noqa: ANN401
+    def _follow(self, name: str, values: Sequence[Any], result: Any) -> None:
         if not _tensors([result]):  # reads such as x.shape
             return
         for order, source in enumerate(_tensors(values)):
@@ -271,7 +271,7 @@ class _Function(TorchFunctionMode):
         types: Sequence[type],
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401
+    ) -> Any:
         if operation_name(func) not in ARGUMENTS and not self._owner.padded:  # nearly every call
             return func(*args, **(kwargs or {}))
         return self._owner.run(func, args, kwargs or {}, hidden=False)
@@ -288,7 +288,7 @@ class _Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         types: Sequence[type],
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401
+    ) -> Any:
         if self._owner.announced():
             return func(*args, **(kwargs or {}))
         # The function mode would see the operator called here as if the model had called it.

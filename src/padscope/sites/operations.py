@@ -104,12 +104,12 @@ class Operation:
     filters: int
 
 
-def _per_axis(value: Any, dims: int) -> tuple[int, ...]:  # noqa: ANN401 - int or any sequence
+def _per_axis(value: Any, dims: int) -> tuple[int, ...]:
     values = tuple(int(v) for v in value) if isinstance(value, Sequence) else (int(value),)
     return values * dims if len(values) == 1 else values
 
 
-def _own_padding(padding: Any, kernel: tuple[int, ...], dilation: tuple[int, ...]) -> list[Any]:  # noqa: ANN401
+def _own_padding(padding: Any, kernel: tuple[int, ...], dilation: tuple[int, ...]) -> list[Any]:
     if padding == "valid":
         padding = 0
     if padding == "same":  # the odd position of an even window goes to the far end
@@ -166,7 +166,7 @@ def read_operation(
     )
 
 
-def _hashable(value: Any) -> Any:  # noqa: ANN401 - int, str, None or a sequence
+def _hashable(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -177,10 +177,10 @@ def _describe(
     source: tuple[int, ...],
     output: tuple[int, ...],
     explicit: ExplicitPadding,
-    kernel_size: Any,  # noqa: ANN401 - here and below: int, tuple or None, as torch takes them
-    stride: Any,  # noqa: ANN401
-    padding: Any,  # noqa: ANN401
-    dilation: Any,  # noqa: ANN401
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
     groups: int,
     transposed: bool,
 ) -> Operation:
