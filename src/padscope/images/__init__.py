@@ -4,16 +4,19 @@ The concepts, each in its own module, in the order in which they build on one an
 
 1. `source`: `Images`, what a scan consumes, and `UnreadableImage`, what it may skip.
 2. `decode`: any photograph file → an 8-bit grey or RGB image.
-3. `probe`: `Probe`, the seeded random crop that turns a photograph into one input of the model.
+3. `probe`: `Probe`, the seeded random crop that turns a photograph into one input of the model,
+   and the wider canvas.
 4. `fingerprint`: which files, cropped how, as one digest.
 5. `files`, `builtin`, `tensors`: the sources, namely `PhotoFiles` (a folder, a list or one file),
    `BuiltinPhotos`, and Python objects as `TensorImages` or `StreamedImages` (`from_python`).
 6. `opening`: `open_images`, from what was typed on the command line to a source.
-7. `batches`: `stream`, from a source and a choice of units to `Batch` after `Batch`.
+7. `canvas`: `Canvases`, crops of a source with real surroundings in the place of padding.
+8. `batches`: `stream`, from a source and a choice of units to `Batch` after `Batch`.
 """
 
 from padscope.images.batches import Batch, Skipped, stream, unit_count
 from padscope.images.builtin import BuiltinPhotos
+from padscope.images.canvas import Canvases, TooSmall, central
 from padscope.images.files import PhotoFiles
 from padscope.images.opening import open_images
 from padscope.images.probe import Probe
@@ -23,13 +26,16 @@ from padscope.images.tensors import StreamedImages, TensorImages, from_python
 __all__ = [
     "Batch",
     "BuiltinPhotos",
+    "Canvases",
     "Images",
     "PhotoFiles",
     "Probe",
     "Skipped",
     "StreamedImages",
     "TensorImages",
+    "TooSmall",
     "UnreadableImage",
+    "central",
     "from_python",
     "open_images",
     "stream",

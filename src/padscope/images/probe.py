@@ -1,4 +1,4 @@
-"""The probe: one seeded random crop per image."""
+"""The probe: one seeded random crop per image, or a wider canvas."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +12,12 @@ from padscope.errors import PadscopeError
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels of the photograph; (0, 0) is its top left corner."""
+
+CANVAS_SCALE = (0.7, 1.0)
+"""Extent of a canvas, relative to the largest box of its aspect in the photograph.
+
+Larger than that of a crop, because a canvas has to hold a crop and its surroundings.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,15 +76,30 @@ class Probe:
 
     def box(self, index: int, width: int, height: int) -> Box:
         """Return the crop of image `index`, whose photograph has `width` × `height` pixels."""
-        rows, columns = self.size
-        largest = min(width / columns, height / rows)
-        extent, across, down = np.random.default_rng([self.seed, index]).random(3).tolist()
-        low, high = self.scale
-        zoom = largest * (low + (high - low) * extent)
-        left = across * (width - columns * zoom)
-        top = down * (height - rows * zoom)
-        # Rounding may carry the far corner past the photograph by one unit in the last place.
-        return left, top, min(left + columns * zoom, width), min(top + rows * zoom, height)
+        return _draw_box(self.size, width, height, self.scale, [self.seed, index])
+
+    def canvas_size(self, margin: tuple[int, int]) -> tuple[int, int]:
+        """Return the (H, W) of a crop with `margin` pixels more at each end of each axis."""
+        (rows, columns), (down, across) = self.size, margin
+        return rows + 2 * down, columns + 2 * across
+
+    def canvas_box(self, index: int, width: int, height: int, margin: tuple[int, int]) -> Box:
+        """Return the canvas of image `index`, whose photograph has `width` × `height` pixels.
+
+        It is drawn like the crop, with its own aspect ratio and an extent from `CANVAS_SCALE`, but
+        independently of it: the canvas does not surround the place where `box` lies.
+
+        Parameters
+        ----------
+        index : int
+            The image's number, which its canvas depends on.
+        width, height : int
+            Pixels of the photograph.
+        margin : (down, across)
+            Pixels of the model's input around the crop, at each end of each axis.
+        """
+        size = self.canvas_size(margin)
+        return _draw_box(size, width, height, CANVAS_SCALE, [self.seed, index, 1])
 
     def apply(self, image: Image.Image, index: int) -> Tensor:
         """Crop, resize and normalise a photograph.
@@ -95,14 +116,38 @@ class Probe:
         (C, H, W) float32 tensor
             Its channels lie innermost in memory (channels last).
         """
-        rows, columns = self.size
-        crop = image.resize(
+        return self._cut(image, self.box(index, image.width, image.height), self.size)
+
+    def canvas(self, image: Image.Image, index: int, margin: tuple[int, int]) -> Tensor:
+        """Cut out a crop with its surroundings, resize and normalise them.
+
+        Parameters
+        ----------
+        image : PIL.Image.Image
+            In mode ``L`` or ``RGB``. It is enlarged as far as it takes.
+        index : int
+            The image's number, which its canvas depends on.
+        margin : (down, across)
+            Pixels around the crop, at each end of each axis.
+
+        Returns
+        -------
+        (C, H + 2·down, W + 2·across) float32 tensor
+            The crop is its exact centre. Its channels lie innermost in memory (channels last).
+        """
+        box = self.canvas_box(index, image.width, image.height, margin)
+        return self._cut(image, box, self.canvas_size(margin))
+
+    def _cut(self, image: Image.Image, box: Box, size: tuple[int, int]) -> Tensor:
+        """Resize a box of a photograph to `size` and normalise it."""
+        rows, columns = size
+        pixels = image.resize(
             (columns, rows),
             Image.Resampling.BICUBIC,
-            box=self.box(index, image.width, image.height),
+            box=box,
             reducing_gap=3.0,  # large photographs faster, with no visible difference
         ).convert("L" if self.channels == 1 else "RGB")
-        return self._normalised(np.asarray(crop).reshape(rows, columns, self.channels))
+        return self._normalised(np.asarray(pixels).reshape(rows, columns, self.channels))
 
     def _normalised(self, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
         rows, columns, _ = pixels.shape
@@ -114,3 +159,18 @@ class Probe:
         )
         values -= np.tile(mean / std, columns)
         return torch.from_numpy(values.reshape(pixels.shape)).permute(2, 0, 1)
+
+
+def _draw_box(
+    size: tuple[int, int], width: int, height: int, scale: tuple[float, float], seed: list[int]
+) -> Box:
+    """Draw a box of the aspect of `size`, with a uniform extent and a uniform place."""
+    rows, columns = size
+    largest = min(width / columns, height / rows)
+    extent, across, down = np.random.default_rng(seed).random(3).tolist()
+    low, high = scale
+    zoom = largest * (low + (high - low) * extent)
+    # Rounding may carry either corner past the photograph by one unit in the last place.
+    left = max(0.0, across * (width - columns * zoom))
+    top = max(0.0, down * (height - rows * zoom))
+    return left, top, min(left + columns * zoom, width), min(top + rows * zoom, height)
