@@ -2,8 +2,11 @@
 
 `load_model` takes a spec from the command line, `wrap_module` a module from Python; both give a
 `LoadedModel`. `as_found` borrows the module for a measurement and gives it back unchanged.
+`fresh_weights` and `shuffled_weights` make the untrained networks that it is compared with.
 """
 
+from padscope.models.baselines import fresh_weights, shuffled_weights
+from padscope.models.batchnorm import reestimate_batchnorm
 from padscope.models.borrowing import as_found
 from padscope.models.load import load_model, wrap_module
 from padscope.models.loaded import LoadedModel
@@ -14,7 +17,10 @@ __all__ = [
     "LoadedModel",
     "Preprocessing",
     "as_found",
+    "fresh_weights",
     "load_model",
+    "reestimate_batchnorm",
+    "shuffled_weights",
     "spatial_dims",
     "wrap_module",
 ]

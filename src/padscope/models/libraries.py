@@ -142,9 +142,12 @@ class Torchvision:
         from torchvision import models
 
         builder = models.get_model_builder(self.name)
-        options = {"weights": None}
-        if "weights_backbone" in inspect.signature(builder).parameters:
+        options: dict[str, bool | None] = {"weights": None}
+        known = inspect.signature(builder).parameters
+        if "weights_backbone" in known:
             options["weights_backbone"] = None
+        if "aux_loss" in known:  # all trained segmenters that can have this second head do
+            options["aux_loss"] = True
         module: nn.Module = builder(**options)
         return module
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from padscope.errors import PadscopeError
@@ -83,6 +84,7 @@ def load_model(
         preprocessing=preprocessing,
         input_channels=defaults.channels,
         static_batch=_static_batch(module),
+        architecture=architecture,
     )
 
 
@@ -136,6 +138,57 @@ def wrap_module(
     )
 
 
+def build_initial(architecture: Architecture, spec: str, seed: int = 0) -> nn.Module:
+    """Build an architecture with the initial weights that a seed gives it.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        What to build.
+    spec : str
+        Its name in error messages.
+    seed : int
+        For torch's CPU generator, whose state is put back afterwards.
+
+    Returns
+    -------
+    torch.nn.Module
+        In whatever mode it is built in.
+
+    Raises
+    ------
+    PadscopeError
+        It brings weights of its own: all of them are the same under another seed, or a factory's
+        are in one weight tensor that is neither constant nor mostly zeros.
+    """
+    module, other = (seeded(architecture.fresh, value) for value in (seed, seed ^ 1))
+    # A factory may set its weights itself; to call those random would falsify every baseline.
+    set_all = hash_weights(module) == hash_weights(other)
+    # The libraries are known to draw theirs, and start a few from a formula.
+    own_code = isinstance(architecture, Factory)
+    set_one = _weight_in_common(module, other) if own_code and not set_all else None
+    if set_all or set_one:
+        where = "" if set_all else f" in {set_one}"
+        raise PadscopeError(
+            f"{spec} has the same weights whatever the seed{where}, so they are not random: "
+            "give an architecture that initialises itself"
+        )
+    return module
+
+
+def _weight_in_common(module: nn.Module, other: nn.Module) -> str | None:
+    """Name the first weight that chance cannot have made the same, as in a pretrained backbone."""
+    others = dict(other.named_parameters())
+    for name, weight in module.named_parameters():
+        if weight.ndim < 2 or name not in others or not torch.equal(weight, others[name]):
+            continue
+        # Constants, identities and interpolation kernels are what some layers start from.
+        mostly_zero = 2 * int(torch.count_nonzero(weight)) <= weight.numel()
+        if not mostly_zero and bool((weight != weight.flatten()[0]).any()):
+            return name
+    return None
+
+
 def _find_architecture(spec: str) -> Architecture:
     """Match a spec to its source; the first that fits wins."""
     source, _, name = spec.partition(":")
@@ -167,17 +220,11 @@ def _build(
     """Build the module with the weights asked for, and say in words which these are."""
     if weights is None:
         return seeded(architecture.pretrained), architecture.weights
+    if str(weights) == RANDOM:
+        return build_initial(architecture, spec), "random weights"
     module = seeded(architecture.fresh)
-    if str(weights) != RANDOM:
-        load_weights(module, Path(weights), spec)
-        return module, f"weights from {Path(weights).name}"
-    # A factory may set its weights itself; to call those random would falsify every baseline.
-    if hash_weights(module) == hash_weights(seeded(architecture.fresh, seed=1)):
-        raise PadscopeError(
-            f"{spec} has the same weights whatever the seed, so they are not random: "
-            "give an architecture that initialises itself"
-        )
-    return module, "random weights"
+    load_weights(module, Path(weights), spec)
+    return module, f"weights from {Path(weights).name}"
 
 
 def _check_fixed_size(module: nn.Module, spec: str, size: int | Sequence[int] | None) -> None:

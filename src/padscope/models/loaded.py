@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from padscope.errors import PadscopeError
+from padscope.models.architecture import Architecture
 from padscope.models.preprocessing import Preprocessing
 
 
@@ -34,6 +35,8 @@ class LoadedModel:
         Channels of the input; None if nothing tells.
     static_batch : int or None
         The batch size an exported program is fixed to; None if any will do.
+    architecture : Architecture or None
+        What `load_model` built the module from; None from `wrap_module`.
     """
 
     module: nn.Module
@@ -43,6 +46,7 @@ class LoadedModel:
     preprocessing: Preprocessing | None
     input_channels: int | None
     static_batch: int | None = None
+    architecture: Architecture | None = field(default=None, repr=False, compare=False)
 
     def describe(self) -> str:
         """Sum the model up in one line for people."""

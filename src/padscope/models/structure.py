@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import fx, nn
+from torch._ops import OpOverload
 from torch.nn.modules.conv import _ConvNd
+
+from padscope.errors import PadscopeError
 
 
 def spatial_dims(module: nn.Module) -> int:
@@ -70,6 +74,33 @@ def traced_input_shape(module: nn.Module) -> tuple[int | None, ...] | None:
     if not 3 <= len(shape) <= 5:
         return None
     return tuple(length if isinstance(length, int) else None for length in shape)
+
+
+def check_keeps_layers(module: nn.Module, name: str) -> None:
+    """Refuse programs, which know neither how their layers start nor modes to run them in.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any module.
+    name : str
+        What the error message calls it.
+
+    Raises
+    ------
+    PadscopeError
+        The module, or a part of it, was exported by `torch.export` or is scripted.
+    """
+    for child in module.modules():
+        program = isinstance(child, torch.jit.ScriptModule)
+        if not program and isinstance(graph := getattr(child, "graph", None), fx.Graph):
+            # Symbolic tracing keeps the layers as modules; exporting leaves operators.
+            program = any(isinstance(node.target, OpOverload) for node in graph.nodes)
+        if program:
+            raise PadscopeError(
+                f"{name} is an exported or scripted program, which does not keep its layers: "
+                "for a baseline, load the model that it was made from"
+            )
 
 
 def _kernel_shape(module: nn.Module) -> tuple[int, ...] | None:
