@@ -4,7 +4,8 @@ errors < sites < regions < tallies < scores < kinds < interventions < tables < s
        < store, report < console < cli
 
 A part imports from itself and from those to its left. `settings`, `models`, `images` and `engines`
-stand beside this order and serve the study and what is right of it.
+stand beside this order and serve the study and what is right of it. `planted`, networks to test
+detectors with, stands beside it too and knows of the rest only the names of the sides.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ SERVICES = {
     "settings": {"errors"},
     "models": {"errors"},
     "images": {"errors"},
+    "planted": {"errors", "regions"},
     "engines": {"errors", "sites", "regions", "tallies", "images"},
 }
 EVERYTHING_TO_STUDY = {*ORDER, *SERVICES}

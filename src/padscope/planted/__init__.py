@@ -1,0 +1,23 @@
+"""Small networks whose padding-aware filters are known by construction, to test detectors with.
+
+Every filter of every convolution has a `Plant` that says at which sides padding changes its
+activations, where the change comes from and which way it goes. The truth follows from which taps
+of a kernel leave the frame (see `padscope.planted.truth`), never from a detector.
+
+Examples
+--------
+>>> from padscope.planted import judge, networks
+>>> network = networks()["1d"]
+>>> [plant.family for plant in network.plants if plant.sides == {"left"}]
+['left tap', 'inner left tap', 'copy of left tap', 'copy of inner left tap']
+>>> scores = {(p.site, p.filter, s): s in p.sides for p in network.plants for s in network.sides}
+>>> judge(network, scores, cut=0.5).recall
+1.0
+"""
+
+from padscope.planted.catalogue import networks
+from padscope.planted.judgement import Judgement, judge
+from padscope.planted.network import PlantedNetwork
+from padscope.planted.plant import Cause, Plant
+
+__all__ = ["Cause", "Judgement", "Plant", "PlantedNetwork", "judge", "networks"]
