@@ -1,17 +1,35 @@
 """Where the work runs: units of images through a model in this process, or in several."""
 
 from padscope.engines.allocator import keep_freed_memory
+from padscope.engines.contrast import Contrasted, contrast_units
+from padscope.engines.contrast_plan import (
+    ContrastPlan,
+    SitePlan,
+    find_margin,
+    observe_crop,
+    plan_contrast,
+)
 from padscope.engines.local import Counted, Watch, count_units, no_counts
 from padscope.engines.plan import Plan, make_plan
 from padscope.engines.processes import Processes
+from padscope.engines.verification import Verification, verify_alignment
 
 __all__ = [
+    "ContrastPlan",
+    "Contrasted",
     "Counted",
     "Plan",
     "Processes",
+    "SitePlan",
+    "Verification",
     "Watch",
+    "contrast_units",
     "count_units",
+    "find_margin",
     "keep_freed_memory",
     "make_plan",
     "no_counts",
+    "observe_crop",
+    "plan_contrast",
+    "verify_alignment",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from padscope.engines.plan import Plan, as_taken, brief
 from padscope.errors import PadscopeError
@@ -107,7 +107,7 @@ def count_units(
         for batch in batches:
             if batch.indices:
                 counter.begin(batch)
-                _run(model, batch, plan.static_batch)
+                run_batch(model, batch.pixels, batch.indices, plan.static_batch)
             counter.finish(batch)
             if watch.after(counter.images, counter.state if counter.counting else None):
                 break
@@ -123,9 +123,17 @@ def no_counts(plan: Plan) -> dict[str, Tally]:
     }
 
 
-def _run(model: nn.Module, batch: Batch, static_batch: int | None) -> None:
-    pixels = batch.pixels
-    if static_batch and len(pixels) < static_batch:  # filled up; `_Counter` leaves these out
+def run_batch(
+    model: nn.Module, pixels: Tensor, images: Sequence[int], static_batch: int | None
+) -> None:
+    """Run a model on a batch, filled up to the number of images that it insists on.
+
+    Raises
+    ------
+    PadscopeError
+        The model fails on these images.
+    """
+    if static_batch and len(pixels) < static_batch:  # whoever looks on leaves the surplus out
         surplus = pixels[-1:].expand(static_batch - len(pixels), *pixels.shape[1:])
         pixels = torch.cat([pixels, surplus])
     try:
@@ -134,7 +142,7 @@ def _run(model: nn.Module, batch: Batch, static_batch: int | None) -> None:
         raise
     except Exception as error:  # somebody's own code raises what it likes
         raise PadscopeError(
-            f"the model failed on images {batch.indices[0]} to {batch.indices[-1]}: "
+            f"the model failed on images {images[0]} to {images[-1]}: "
             f"{brief(error)}; give images that it takes, or fewer at once"
         ) from error
 

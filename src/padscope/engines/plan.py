@@ -22,12 +22,15 @@ class Plan:
         Every site, scored or not, in the order of the forward pass, and the weights.
     positions : dict
         Site name → drawn positions, of the scored sites.
+    size : tuple of int
+        Pixels of an image per spatial axis.
     static_batch : int or None
         The only number of images the model takes at once, if there is one.
     """
 
     observation: Observation
     positions: dict[str, Positions]
+    size: tuple[int, ...]
     static_batch: int | None = None
 
     @property
@@ -67,7 +70,7 @@ def make_plan(
     try:
         observation = observe(model, example)
     except Exception as error:  # somebody's own code raises what it likes
-        raise PadscopeError(_rejection(example, error)) from error
+        raise PadscopeError(rejection(example, error)) from error
     drawn: dict[Layout, Positions] = {}
     positions = {}
     for site in observation.sites:
@@ -77,7 +80,7 @@ def make_plan(
             if layout not in drawn:
                 drawn[layout] = draw_positions(layout, seed, per_line, per_core)
             positions[site.name] = drawn[layout]
-    return Plan(observation, positions, static_batch)
+    return Plan(observation, positions, tuple(image.shape[2:]), static_batch)
 
 
 def as_taken(model: nn.Module, pixels: Tensor) -> Tensor:
@@ -90,7 +93,8 @@ def as_taken(model: nn.Module, pixels: Tensor) -> Tensor:
     return pixels
 
 
-def _rejection(example: Tensor, error: Exception) -> str:
+def rejection(example: Tensor, error: Exception) -> str:
+    """Say that a model does not take images of some shape."""
     shape = "×".join(map(str, example.shape))
     return (
         f"the model does not take images of shape {shape} (batch, channels, size): "

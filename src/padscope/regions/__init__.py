@@ -1,7 +1,14 @@
 """Where on the map: sides, lines, corners, core, and the positions drawn from each."""
 
 from padscope.regions.layout import Layout, Region
-from padscope.regions.sampling import FOLDS, SLOTS, Draw, Positions, draw_positions
+from padscope.regions.sampling import (
+    FOLDS,
+    SLOTS,
+    Draw,
+    Positions,
+    draw_positions,
+    draw_pseudo_borders,
+)
 from padscope.regions.sides import Side, sides_of
 
 __all__ = [
@@ -13,5 +20,6 @@ __all__ = [
     "Region",
     "Side",
     "draw_positions",
+    "draw_pseudo_borders",
     "sides_of",
 ]

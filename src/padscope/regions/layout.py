@@ -105,6 +105,12 @@ class Layout:
         spans = [self._span(region, axis) for axis in range(len(self.size))]
         return np.ravel_multi_index(np.meshgrid(*spans, indexing="ij"), self.size).ravel()
 
+    def core_line(self, side: Side) -> NDArray[np.int64]:
+        """Flat indices of the core's outermost line on a side."""
+        spans = [np.arange(*self.core_range(axis)) for axis in range(len(self.size))]
+        spans[side.axis] = spans[side.axis][-1:] if side.far else spans[side.axis][:1]
+        return np.ravel_multi_index(np.meshgrid(*spans, indexing="ij"), self.size).ravel()
+
     def _span(self, region: Region, axis: int) -> NDArray[np.int64]:
         """Positions along one axis that belong to a region."""
         n = self.size[axis]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from padscope.regions.layout import CORE, Layout, Region
+from padscope.regions.layout import CORE, Layout
 
 FOLDS = 8  # image i belongs to fold i mod FOLDS
 SLOTS = 256  # images looked at after which the table of positions repeats
@@ -69,7 +69,9 @@ class Positions:
     draws: tuple[Draw, ...]
 
 
-def draw_positions(layout: Layout, seed: int, per_line: int, per_core: int) -> Positions:
+def draw_positions(
+    layout: Layout, seed: int, per_line: int, per_core: int, per_deeper: int | None = None
+) -> Positions:
     """Draw positions without replacement from every region.
 
     Parameters
@@ -81,6 +83,9 @@ def draw_positions(layout: Layout, seed: int, per_line: int, per_core: int) -> P
     per_line, per_core : int
         Positions per image on a line or corner, and in the core. A smaller region gives all it
         has.
+    per_deeper : int, optional
+        Positions on deeper lines and corners in every image. If not given, `per_line` in a
+        quarter of the images.
 
     Returns
     -------
@@ -90,19 +95,26 @@ def draw_positions(layout: Layout, seed: int, per_line: int, per_core: int) -> P
     compared = [
         (region, per_core if region.name == CORE else per_line) for region in layout.compared
     ]
-    deeper = [(region, per_line) for region in layout.regions[len(compared) :]]
-    draws = [_draw(rng, layout, compared, every=1)]
+    deeper = [(region, per_deeper or per_line) for region in layout.regions[len(compared) :]]
+    draws = [_draw(rng, [(layout.positions(r), n) for r, n in compared], every=1)]
     if deeper:
-        draws.append(_draw(rng, layout, deeper, every=DEEPER_EVERY))
+        every = 1 if per_deeper else DEEPER_EVERY
+        draws.append(_draw(rng, [(layout.positions(r), n) for r, n in deeper], every))
     return Positions(layout, tuple(draws))
 
 
+def draw_pseudo_borders(layout: Layout, seed: int, per_line: int) -> Draw:
+    """Draw positions from the outermost lines of the core: borders where there is none."""
+    rng = np.random.default_rng([seed, 1, *layout.size])
+    lines = [(layout.core_line(side), per_line) for side in layout.sides]
+    return _draw(rng, lines, every=1)
+
+
 def _draw(
-    rng: np.random.Generator, layout: Layout, wanted: list[tuple[Region, int]], every: int
+    rng: np.random.Generator, wanted: list[tuple[NDArray[np.int64], int]], every: int
 ) -> Draw:
     columns, spans, start = [], [], 0
-    for region, count in wanted:
-        candidates = layout.positions(region)
+    for candidates, count in wanted:
         count = min(count, len(candidates))
         # The places of the smallest of random keys: draws without replacement, all slots at once.
         keys = rng.random((SLOTS, len(candidates)))

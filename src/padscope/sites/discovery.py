@@ -50,33 +50,50 @@ class Observation:
         Site name → its weight, as the operation was given it.
     named_by_weight : bool
         Whether all convolutions can be told by their weights: see `Interception.every_module`.
+    unpadded : tuple of Site
+        Windowed operations without padding, in the order of the forward pass. Those whose filters
+        could be scored if they were padded have no `unscored`.
+    failure : Exception or None
+        What ended the forward pass before its end, if `partial` was given.
     """
 
     sites: tuple[Site, ...]
     weights: dict[str, Tensor]
     named_by_weight: bool
+    unpadded: tuple[Site, ...] = ()
+    failure: Exception | None = None
 
 
-def observe(model: nn.Module, example: Tensor) -> Observation:
-    """Run a model once and note its sites and their weights; parameters as of `find_sites`."""
+def observe(model: nn.Module, example: Tensor, *, partial: bool = False) -> Observation:
+    """Run a model once and note its sites and their weights; parameters as of `find_sites`.
+
+    With `partial`, a pass that fails gives what it has shown until then: a head that is fixed to
+    one input size fails behind the last convolution.
+    """
     sites: list[Site] = []
+    unpadded: list[Site] = []
     weights: dict[str, Tensor] = {}
     by_weight: list[bool] = []
     names: set[str] = set()
 
     def note(call: Call) -> None:
         names.add(call.name)
-        if call.operation.window.padded:
-            sites.append(_site(call, len(example)))
+        listed = sites if call.operation.window.padded else unpadded
+        listed.append(_site(call, len(example)))
         if call.weight is not None:
             weights[call.name] = call.weight
             by_weight.append(seen.named_by_weight(call))
 
-    seen = Interception(model, note)
+    seen, failure = Interception(model, note), None
     with torch.no_grad(), seen:
-        model(example)
+        try:
+            model(example)
+        except Exception as error:
+            if not partial:
+                raise
+            failure = error
         untaken = [_untaken_site(pad, names) for pad in seen.padded.untaken.values()]
-    return Observation((*sites, *untaken), weights, all(by_weight))
+    return Observation((*sites, *untaken), weights, all(by_weight), tuple(unpadded), failure)
 
 
 def _site(call: Call, images: int) -> Site:
@@ -95,7 +112,8 @@ def _unscored(call: Call, images: int) -> str:
     if "conv" not in operation.op or operation.op == "deform_conv2d":
         return f"{operation.op} is listed, not followed"
     axes = range(len(operation.window.out))
-    if not any(lines for axis in axes for lines in operation.window.contact(axis)):
+    touched = any(lines for axis in axes for lines in operation.window.contact(axis))
+    if operation.window.padded and not touched:
         return "no window touches the padding"
     if output.ndim != len(operation.window.out) + 2:
         return "its output has no batch axis"

@@ -95,6 +95,9 @@ class Operation:
         What the padding holds; "" without padding.
     groups, filters : int
         Groups and output channels; 1 and 0 for what has no weights.
+    offset : tuple of int
+        Per axis, where the first real value stands in the input that the operation was given:
+        behind the explicit padding.
     """
 
     op: str
@@ -102,6 +105,7 @@ class Operation:
     fill: str
     groups: int
     filters: int
+    offset: tuple[int, ...]
 
 
 def _per_axis(value: Any, dims: int) -> tuple[int, ...]:
@@ -213,7 +217,8 @@ def _describe(
         label = "unfold"
     window = Window(kernel, steps, spread, before, after, size, out, transposed)
     filters = 0 if weight is None else output[-dims - 1]
-    return Operation(label, window, join_fills((*explicit.fills, *own)), groups, filters)
+    fill = join_fills((*explicit.fills, *own))
+    return Operation(label, window, fill, groups, filters, explicit.before)
 
 
 def _transposed_padding(

@@ -6,7 +6,34 @@ activations, `tally` holds the counts of a site, and `collector` is the visitor 
 
 from padscope.tallies.bins import BINS, HOLE, Bins
 from padscope.tallies.calibration import SiteCalibration
-from padscope.tallies.collector import Calibrator, Collector
+from padscope.tallies.collector import Calibrator, Collector, gather_all
+from padscope.tallies.contrast import (
+    CORNERS,
+    NEAR,
+    OWN,
+    ContrastCounter,
+    Stream,
+    border_streams,
+    no_contrast,
+    streams_of,
+)
 from padscope.tallies.tally import Tally
 
-__all__ = ["BINS", "HOLE", "Bins", "Calibrator", "Collector", "SiteCalibration", "Tally"]
+__all__ = [
+    "BINS",
+    "CORNERS",
+    "HOLE",
+    "NEAR",
+    "OWN",
+    "Bins",
+    "Calibrator",
+    "Collector",
+    "ContrastCounter",
+    "SiteCalibration",
+    "Stream",
+    "Tally",
+    "border_streams",
+    "gather_all",
+    "no_contrast",
+    "streams_of",
+]

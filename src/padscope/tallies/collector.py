@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from padscope.regions import FOLDS, SLOTS, Draw, Positions
@@ -71,19 +72,41 @@ def gather(output: Tensor, draw: Draw, look: Look, into: Tensor | None = None) -
     -------
     (M, P, C) Tensor
     """
-    table = draw.table[look.slots]  # (M, P)
+    return _gather(output, draw.table[look.slots], look.rows, into)
+
+
+def gather_all(output: Tensor, places: NDArray[np.int64]) -> Tensor:
+    """Copy out the activations at given positions of every image.
+
+    Parameters
+    ----------
+    output : (N, C, *spatial) Tensor
+    places : (N, P) int64 array
+        Flat positions.
+
+    Returns
+    -------
+    (N, P, C) float32 Tensor
+        On the CPU.
+    """
+    return _gather(output, places, range(len(output)), None).float().cpu()
+
+
+def _gather(
+    output: Tensor, table: NDArray[np.int64], chosen: Sequence[int], into: Tensor | None
+) -> Tensor:
     area = output[0, 0].numel()
     rows = output.movedim(1, -1)
     if rows.is_contiguous():  # channels last: a position's filters lie side by side
-        index = torch.from_numpy(table + np.array(look.rows)[:, None] * area).flatten()
+        index = torch.from_numpy(table + np.array(chosen)[:, None] * area).flatten()
         flat = rows.reshape(-1, rows.shape[-1])
         index = index.to(flat.device)
         if into is not None and (into.dtype, into.device) == (flat.dtype, flat.device):
             return torch.index_select(flat, 0, index, out=into.view(-1, into.shape[-1]))
         return flat.index_select(0, index).view(*table.shape, -1)
     maps = output.flatten(2)
-    if len(look.rows) < len(maps):
-        maps = maps[look.rows]
+    if len(chosen) < len(maps):
+        maps = maps[list(chosen)]
     index = torch.from_numpy(table)[:, None, :].expand(-1, maps.shape[1], -1).to(maps.device)
     return maps.gather(2, index).transpose(1, 2)
 

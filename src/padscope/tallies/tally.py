@@ -21,8 +21,9 @@ class Tally:
 
     Attributes
     ----------
-    fine : (compared regions, C, CODES) int32 Tensor
-    folds : (regions, FOLDS, C, COARSE_CODES) int32 Tensor
+    fine : (fine regions, C, CODES) int32 Tensor
+    folds : (regions, F, C, COARSE_CODES) int32 Tensor
+        F is `FOLDS`, or 1 where folds do not matter.
     """
 
     fine: Tensor
@@ -31,11 +32,16 @@ class Tally:
     @classmethod
     def empty(cls, layout: Layout, filters: int) -> Tally:
         """Make the counts of no image: the identity of merging."""
+        return cls.zeros(filters, len(layout.compared), len(layout.regions))
+
+    @classmethod
+    def zeros(cls, filters: int, fine: int, coarse: int, folds: int = FOLDS) -> Tally:
+        """Make the counts of no image for so many fine and coarse regions."""
         # Outside inference mode, whose tensors could not be counted into later.
         with torch.inference_mode(mode=False):
             return cls(
-                torch.zeros(len(layout.compared), filters, CODES, dtype=torch.int32),
-                torch.zeros(len(layout.regions), FOLDS, filters, COARSE_CODES, dtype=torch.int32),
+                torch.zeros(fine, filters, CODES, dtype=torch.int32),
+                torch.zeros(coarse, folds, filters, COARSE_CODES, dtype=torch.int32),
             )
 
     def merge(self, other: Tally) -> Tally:
@@ -59,7 +65,8 @@ class Tally:
         Parameters
         ----------
         region : int
-            Index among the layout's regions; the first ones are also counted finely.
+            Below the number of fine regions it is counted finely, below that of all regions
+            coarsely: usually the first ones are both.
         codes : (N, K, C) int32 Tensor
             Of C filters at K positions in each of N images.
         folds : (N,) int32 Tensor
@@ -68,7 +75,11 @@ class Tally:
         filters = torch.arange(codes.shape[-1], dtype=torch.int32)
         if region < len(self.fine):
             _count(self.fine[region], codes + filters * CODES)
-        first = folds[:, None, None] * (len(filters) * COARSE_CODES) + filters * COARSE_CODES
+        if region >= len(self.folds):
+            return
+        first = (folds % self.folds.shape[1])[:, None, None] * (
+            len(filters) * COARSE_CODES
+        ) + filters * COARSE_CODES
         _count(self.folds[region], (codes >> COARSE_SHIFT).add_(first))
 
 

@@ -1,0 +1,271 @@
+"""Run crops, and canvases around them, through a model, and count what differs at its sites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from padscope.engines.contrast_plan import ContrastPlan, SitePlan
+from padscope.engines.local import run_batch
+from padscope.engines.refill import SiteParts
+from padscope.errors import PadscopeError
+from padscope.images import Batch, Skipped
+from padscope.regions import FOLDS, Draw
+from padscope.sites import Call, Interception, repadded
+from padscope.tallies import Bins, ContrastCounter, Tally, gather_all, no_contrast
+from padscope.tallies.calibration import fit_bins
+from padscope.tallies.contrast import (
+    CORNERS,
+    DEEP,
+    INCOMING,
+    LINES,
+    NEAR,
+    OWN,
+    PADDED,
+    PSEUDO,
+    REAL,
+)
+
+CROP, CANVAS, REPLICATED = "crop", "canvas", "replicated"
+Kept = tuple[str, str, Tensor, tuple[slice, ...], Tensor]  # arguments of `ContrastCounter.keep`
+
+
+@dataclass(frozen=True)
+class Contrasted:
+    """What has been counted so far; all that a run needs to go on from.
+
+    Attributes
+    ----------
+    units, images : int
+        Units done, from the first one on, and images counted.
+    skipped : tuple of Skipped
+        Images that could not be read, or are too small for a canvas.
+    bins : dict
+        Site name → bins of its filters.
+    tallies : dict
+        (site name, stream key) → counts.
+    complete : bool
+        Whether the run has come to its end.
+    """
+
+    units: int = 0
+    images: int = 0
+    skipped: tuple[Skipped, ...] = ()
+    bins: dict[str, Bins] | None = None
+    tallies: dict[tuple[str, str], Tally] | None = None
+    complete: bool = False
+
+    def of_site(self, name: str) -> dict[str, Tally]:
+        """Select the counts of one site, by stream."""
+        return {key: tally for (site, key), tally in (self.tallies or {}).items() if site == name}
+
+
+class ContrastWatch(Protocol):
+    """What looks on while units are contrasted, and may end it by raising."""
+
+    def after(self, images: int, state: Callable[[], Contrasted] | None) -> None:
+        """Look on after a unit; `state` brings the counts up to date, once bins are final."""
+        ...
+
+
+def contrast_units(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    plan: ContrastPlan,
+    calibrate: int,
+    watch: ContrastWatch,
+    so_far: Contrasted | None = None,
+) -> Contrasted:
+    """Run canvases and their central crops through a model and count the contrasts.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In eval mode.
+    batches : iterable of Batch
+        Canvases: crops with the plan's margin around them.
+    plan : ContrastPlan
+    calibrate : int
+        Units whose activations, under all conditions, fit the bins.
+    watch : ContrastWatch
+        Told of every unit.
+    so_far : Contrasted, optional
+        Counts to go on from, and the bins they were made with.
+    """
+    contraster = _Contraster(plan, calibrate, so_far)
+    interception = Interception(
+        model, contraster, hidden=plan.hidden, every_module=not plan.observation.named_by_weight
+    )
+    with torch.no_grad(), interception:
+        for batch in batches:
+            if batch.indices:
+                contraster.run(model, batch)
+            contraster.finish(batch)
+            watch.after(contraster.images, contraster.state if contraster.counting else None)
+    return contraster.state()
+
+
+class _Contraster:
+    """Runs the passes over each batch, and is the visitor of all of them."""
+
+    def __init__(self, plan: ContrastPlan, calibrate: int, so_far: Contrasted | None) -> None:
+        self._plan, self._plans = plan, plan.plans
+        self._calibrate = calibrate
+        self._parts = {name: SiteParts(site) for name, site in plan.sites.items() if site.full}
+        self._phase = CROP
+        self._batch: tuple[int, ...] = ()
+        self._slots: list[int] = []
+        self._folds = torch.empty(0, dtype=torch.int32)
+        self._padded: dict[str, Tensor] = {}
+        self._seen: set[str] = set()
+        self._kept: list[Kept] = []
+        self._sizes: list[int] = []
+        self.units, self.images = 0, 0
+        self._skipped: tuple[Skipped, ...] = ()
+        self._bins: dict[str, Bins] = {}
+        self._counter: ContrastCounter | None = None
+        if so_far and so_far.bins is not None and so_far.tallies is not None:
+            self.units, self.images = so_far.units, so_far.images
+            self._skipped = so_far.skipped
+            self._start(so_far.bins, so_far.tallies)
+
+    @property
+    def counting(self) -> bool:
+        return self._counter is not None
+
+    def _start(self, bins: dict[str, Bins], tallies: dict[tuple[str, str], Tally]) -> None:
+        streams = {name: plan.streams for name, plan in self._plans.items()}
+        self._bins = bins
+        self._counter = ContrastCounter(streams, bins, tallies)
+
+    def run(self, model: nn.Module, batch: Batch) -> None:
+        """Run the crop, then what it is contrasted with."""
+        self._batch = batch.indices
+        draw = next(iter(self._plans.values())).positions.draws[0]
+        self._slots = [slot for image in batch.indices if (slot := draw.slot(image)) is not None]
+        self._folds = torch.tensor([slot % FOLDS for slot in self._slots], dtype=torch.int32)
+        aligned = {name for name, plan in self._plans.items() if plan.alignment}
+        crop = batch.pixels
+        for axis, (margin, size) in enumerate(zip(self._plan.margin, self._plan.size, strict=True)):
+            crop = crop.narrow(axis + 2, margin, size)
+        self._pass(CROP, model, crop, set(self._plans))
+        if aligned:
+            self._pass(CANVAS, model, batch.pixels, aligned)
+        if aligned != set(self._plans):
+            self._pass(REPLICATED, model, crop, set(self._plans) - aligned)
+        self._padded.clear()
+
+    def _pass(self, phase: str, model: nn.Module, pixels: Tensor, wanted: set[str]) -> None:
+        self._phase, self._seen = phase, set()
+        try:
+            run_batch(model, pixels, self._batch, self._plan.static_batch)
+        except PadscopeError:
+            # A head that takes one size only fails on the canvas when all sites have been seen.
+            if phase != CANVAS or wanted - self._seen:
+                raise
+        if missing := wanted - self._seen:
+            raise PadscopeError(
+                f"site {min(missing)} did not run on the images {self._batch[0]} to "
+                f"{self._batch[-1]}, though it did on the first; networks that choose their path "
+                "by image cannot be explained"
+            )
+
+    def __call__(self, call: Call) -> Tensor | None:
+        output = repadded(call, "replicate") if self._phase == REPLICATED else None
+        plan = self._plans.get(call.name)
+        if plan is not None and (self._phase == CROP or (self._phase == CANVAS) == plan.contextual):
+            self._seen.add(call.name)
+            self._look(plan, call, call.output if output is None else output)
+        return output
+
+    def _look(self, plan: SitePlan, call: Call, output: Tensor) -> None:
+        if self._phase == CROP and call.operation.window.out != plan.layout.size:
+            raise PadscopeError(
+                f"site {call.name} gave a map of {call.operation.window.out} after one of "
+                f"{plan.layout.size}; give images of one size"
+            )
+        name, parts = call.name, self._parts.get(call.name)
+        condition = PADDED if self._phase == CROP else REAL
+        positions = plan.on_canvas if self._phase == CANVAS else plan.positions
+        assert positions is not None
+        near = self._gather(output, positions.draws[0])
+        self._keep_near(plan, condition, near)
+        for draw in positions.draws[1:]:
+            self._keep_deeper(plan, condition, self._gather(output, draw), draw)
+        if parts is None:
+            return
+        spans = plan.lines
+        lines = near[:, : spans[-1].stop]
+        if self._phase == CROP and plan.contextual:
+            self._padded[name] = lines - parts.given(call, self._slots)
+        elif self._phase == CROP:
+            refilled = lines - parts.given(call, self._slots) + parts.reflected(call, self._slots)
+            self._keep(name, f"{OWN}/{LINES}", refilled, spans)
+            if plan.pseudo is not None:
+                pseudo = self._gather(output, plan.pseudo)
+                self._keep(name, f"{PSEUDO}/{LINES}", pseudo, plan.pseudo.spans)
+        elif self._phase == CANVAS:
+            real, own = parts.real(call, self._slots), parts.filled(call, self._slots)
+            if own is not None:
+                self._keep(name, f"{OWN}/{LINES}", lines - real + own, spans)
+                self._keep(name, f"{INCOMING}/{LINES}", self._padded.pop(name) + real, spans)
+
+    def _gather(self, output: Tensor, draw: Draw) -> Tensor:
+        return gather_all(output[: len(self._batch)], draw.table[self._slots])
+
+    def _keep_near(self, plan: SitePlan, condition: str, values: Tensor) -> None:
+        part = NEAR if any(stream.part == NEAR for stream in plan.streams) else LINES
+        self._keep(plan.site.name, f"{condition}/{part}", values, plan.positions.draws[0].spans)
+
+    def _keep_deeper(self, plan: SitePlan, condition: str, values: Tensor, draw: Draw) -> None:
+        regions = plan.layout.regions[len(plan.layout.compared) :]
+        for part, corners in ((DEEP, False), (CORNERS, True)):
+            spans = tuple(
+                span
+                for region, span in zip(regions, draw.spans, strict=True)
+                if (len(region.sides) > 1) == corners
+            )
+            self._keep(plan.site.name, f"{condition}/{part}", values, spans)
+
+    def _keep(self, name: str, key: str, values: Tensor, spans: tuple[slice, ...]) -> None:
+        kept = (name, key, values, spans, self._folds)
+        if self._counter is None:
+            self._kept.append(kept)
+        else:
+            self._counter.keep(*kept)
+
+    def finish(self, batch: Batch) -> None:
+        """Note a unit as done, and begin to count when enough images have been seen."""
+        self.units, self.images = batch.unit + 1, self.images + len(batch.indices)
+        self._skipped += batch.skipped
+        if self._counter is not None:
+            self._counter.commit(len(batch.indices))
+        elif self.images and self.units >= self._calibrate:
+            self._fit()
+
+    def _fit(self) -> None:
+        samples: dict[str, list[Tensor]] = {}
+        for name, key, values, _, _ in self._kept:
+            if key.split("/")[0] in (PADDED, REAL) and key.split("/")[1] in (NEAR, LINES):
+                samples.setdefault(name, []).append(values.flatten(0, 1))
+        bins = {name: fit_bins(torch.cat(values)) for name, values in samples.items()}
+        filters = {name: plan.site.filters for name, plan in self._plans.items()}
+        streams = {name: plan.streams for name, plan in self._plans.items()}
+        self._start(bins, no_contrast(streams, filters))
+        assert self._counter is not None
+        for kept in self._kept:
+            self._counter.keep(*kept)
+        self._kept.clear()
+        self._counter.flush()
+
+    def state(self) -> Contrasted:
+        if self._counter is None and self.images:
+            self._fit()
+        if self._counter is None:
+            return Contrasted(self.units, self.images, self._skipped)
+        self._counter.flush()
+        return Contrasted(self.units, self.images, self._skipped, self._bins, self._counter.tallies)

@@ -1,0 +1,266 @@
+"""What to look at when a crop is contrasted with a canvas around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from padscope.engines.plan import as_taken, rejection
+from padscope.errors import PadscopeError
+from padscope.regions import Draw, Layout, Positions, draw_positions, draw_pseudo_borders
+from padscope.sites import (
+    Alignment,
+    Observation,
+    Operation,
+    Site,
+    Window,
+    align,
+    choose_margin,
+    observe,
+)
+from padscope.tallies import OWN, Stream, border_streams, streams_of
+
+TRIALS = (64, 96, 160, 224)  # margins, in pixels, from which total strides are read
+NO_CANVAS = "the model runs on inputs of one size only"
+
+
+@dataclass(frozen=True)
+class SitePlan:
+    """How one operation's activations are looked at.
+
+    Attributes
+    ----------
+    site : Site
+        As it ran on the crop.
+    alignment : Alignment or None
+        None for a site that is explained without real context.
+    reason : str
+        Why there is none; "" if there is one.
+    positions : Positions
+        Drawn on the crop's map; of what is not padded, line 0 alone.
+    on_canvas : Positions or None
+        The same positions on the canvas's map.
+    pseudo : Draw or None
+        Lines inside the core, where there is no canvas to take the null from.
+    streams : tuple of Stream
+        What is counted.
+    """
+
+    site: Site
+    alignment: Alignment | None
+    reason: str
+    positions: Positions
+    on_canvas: Positions | None
+    pseudo: Draw | None
+    streams: tuple[Stream, ...]
+
+    @property
+    def layout(self) -> Layout:
+        """Regions of the crop's maps."""
+        return self.positions.layout
+
+    @property
+    def window(self) -> Window:
+        """Walk over the crop."""
+        return self.site.window
+
+    @property
+    def contextual(self) -> bool:
+        """Whether there is a canvas to contrast with."""
+        return self.alignment is not None
+
+    @property
+    def full(self) -> bool:
+        """Whether the site's own padding is told apart from what comes in."""
+        return any(stream.condition == OWN for stream in self.streams)
+
+    @property
+    def lines(self) -> tuple[slice, ...]:
+        """Columns of line 0 of every side, among the positions compared."""
+        return self.positions.draws[0].spans[: len(self.layout.sides)]
+
+    def as_on_crop(self, operation: Operation) -> Operation:
+        """Give an operation that ran on the canvas the window it has on the crop."""
+        return replace(operation, window=self.window)
+
+
+@dataclass(frozen=True)
+class ContrastPlan:
+    """What to look at in a model.
+
+    Attributes
+    ----------
+    observation : Observation
+        Of the crop.
+    size, margin : tuple of int
+        Of the crop, and of the real context at each end, in pixels per axis; no margin (zeros)
+        where there is no canvas.
+    sites : dict
+        Name → plan, of the padded sites that get scores.
+    elsewhere : dict
+        Name → plan, of convolutions without padding, which can only inherit a signal.
+    static_batch : int or None
+        The only number of images the model takes at once, if there is one.
+    """
+
+    observation: Observation
+    size: tuple[int, ...]
+    margin: tuple[int, ...]
+    sites: dict[str, SitePlan]
+    elsewhere: dict[str, SitePlan]
+    static_batch: int | None = None
+
+    @property
+    def plans(self) -> dict[str, SitePlan]:
+        """Those of padded sites, then the others."""
+        return self.sites | self.elsewhere
+
+    @property
+    def hidden(self) -> bool:
+        """Whether any site lies in scripted code."""
+        return any(plan.site.hidden for plan in self.plans.values())
+
+    def light(self) -> ContrastPlan:
+        """Return the plan for a baseline: line 0 and core of the padded sites alone."""
+        sites = {
+            name: replace(
+                plan, streams=border_streams(plan.layout, core=True), pseudo=None,
+                positions=_near(plan.positions),
+                on_canvas=plan.on_canvas and _near(plan.on_canvas),
+            )
+            for name, plan in self.sites.items()
+        }  # fmt: skip
+        return replace(self, sites=sites, elsewhere={})
+
+
+def _near(positions: Positions) -> Positions:
+    return Positions(positions.layout, positions.draws[:1])
+
+
+def observe_crop(model: nn.Module, image: Tensor, static_batch: int | None) -> Observation:
+    """Run a crop once.
+
+    Raises
+    ------
+    PadscopeError
+        The model fails on it.
+    """
+    example = as_taken(model, image.repeat_interleave(static_batch or 2, dim=0))
+    try:
+        return observe(model, example)
+    except Exception as error:  # somebody's own code raises what it likes
+        raise PadscopeError(rejection(example, error)) from error
+
+
+def find_margin(model: nn.Module, crop: Observation, image: Tensor) -> int | None:
+    """Find how much real context a model needs; None if it runs on no larger input.
+
+    Parameters
+    ----------
+    model : nn.Module
+    crop : Observation
+        Of the crop.
+    image : (1, C, *spatial) Tensor
+        The crop.
+    """
+    best = None
+    for trial in TRIALS:
+        size = [n + 2 * trial for n in image.shape[2:]]
+        example = torch.zeros(2, image.shape[1], *size)
+        canvas = observe(model, as_taken(model, example), partial=True)
+        if not canvas.sites:
+            return None
+        margin = (trial,) * len(size)
+        chosen = choose_margin(crop, canvas, margin)
+        names = {site.name: site for site in canvas.sites}
+        aligned = sum(
+            isinstance(align(site, names.get(site.name), margin), Alignment) for site in crop.sites
+        )
+        if aligned == len(crop.sites):
+            return chosen
+        if aligned and (best is None or aligned > best[0]):
+            best = aligned, chosen
+    return best[1] if best else None
+
+
+def plan_contrast(
+    crop: Observation,
+    canvas: Observation | None,
+    size: Sequence[int],
+    margin: Sequence[int],
+    seed: int,
+    per_line: int,
+    per_core: int,
+    per_deeper: int,
+    unusable: Mapping[str, str],
+    static_batch: int | None = None,
+) -> ContrastPlan:
+    """Align the sites of a crop and a canvas, and draw positions on the crop's maps.
+
+    Parameters
+    ----------
+    crop, canvas : Observation
+        None for the canvas if there is none.
+    size, margin : sequence of int
+        Pixels per axis.
+    seed, per_line, per_core, per_deeper : int
+        See `draw_positions`.
+    unusable : mapping
+        Site name → why its real context must not be used, though it is aligned.
+    static_batch : int, optional
+        The only number of images the model takes at once, if there is one.
+    """
+    on_canvas = {s.name: s for s in (*canvas.sites, *canvas.unpadded)} if canvas else {}
+    sites, elsewhere = {}, {}
+    for site in (*crop.sites, *crop.unpadded):
+        if not site.scored or site.filters == 0:
+            continue
+        extent = tuple((len(before), len(after)) for before, after in site.contact)
+        layout = Layout(site.map_size, extent)
+        aligned: Alignment | str = NO_CANVAS
+        if site.name in unusable:
+            aligned = unusable[site.name]
+        elif canvas:
+            aligned = align(site, on_canvas.get(site.name), margin)
+        alignment = aligned if isinstance(aligned, Alignment) else None
+        reason = aligned if isinstance(aligned, str) else ""
+        if site.window.padded:
+            drawn = draw_positions(layout, seed, per_line, per_core, per_deeper)
+            streams = streams_of(layout, real_context=alignment is not None)
+            pseudo = None if alignment else draw_pseudo_borders(layout, seed, per_line)
+            sites[site.name] = SitePlan(
+                site, alignment, reason, drawn, _translated(drawn, alignment), pseudo, streams
+            )
+        elif alignment and layout.sides:
+            drawn = _lines(draw_positions(layout, seed, per_line, 1))
+            streams = border_streams(layout, core=False)
+            elsewhere[site.name] = SitePlan(
+                site, alignment, "", drawn, _translated(drawn, alignment), None, streams
+            )
+    return ContrastPlan(crop, tuple(size), tuple(margin), sites, elsewhere, static_batch)
+
+
+def _lines(positions: Positions) -> Positions:
+    """Keep line 0 of every side."""
+    near = positions.draws[0]
+    spans = near.spans[: len(positions.layout.sides)]
+    end = spans[-1].stop if spans else 0
+    return Positions(positions.layout, (Draw(near.every, near.table[:, :end], spans),))
+
+
+def _translated(positions: Positions, alignment: Alignment | None) -> Positions | None:
+    """Find the same positions on the canvas's map."""
+    if alignment is None:
+        return None
+    crop, canvas, shift = alignment.crop.out, alignment.canvas.out, alignment.shift_out
+
+    def moved(draw: Draw) -> Draw:
+        along = np.unravel_index(draw.table, crop)
+        shifted = [place + step for place, step in zip(along, shift, strict=True)]
+        return Draw(draw.every, np.ravel_multi_index(shifted, canvas), draw.spans)
+
+    return Positions(positions.layout, tuple(map(moved, positions.draws)))

@@ -1,0 +1,215 @@
+"""Check that the maps of a crop and of a canvas around it are aligned; nothing is assumed.
+
+What padding reaches is found by marking: every output in contact with padding becomes NaN, and NaN
+spreads as influence does. Where no mark arrives, on the crop and on the canvas, both must have the
+same values. In deep layers marks arrive everywhere; there each operation is checked by itself: its
+output on the canvas must be what its window, laid over the canvas as the alignment says, gives.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from padscope.engines.contrast_plan import ContrastPlan, SitePlan
+from padscope.engines.plan import as_taken
+from padscope.images import central
+from padscope.sites import Call, Interception, at_offset, select_taps
+from padscope.tallies import gather_all
+
+TOLERANCE = 1e-3  # in spreads of the site's values: far above rounding, far below any effect
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found of one site.
+
+    Attributes
+    ----------
+    compared : int
+        Positions of the crop's map that no padding reaches.
+    difference : float
+        Greatest difference there between crop and canvas, in spreads of the site's values; NaN
+        where there is no such position.
+    window_error : float
+        Greatest difference, in spreads, between the canvas's output and the window's sum over the
+        canvas's input, at the drawn positions.
+    whole_frame : bool
+        Whether the site's values depend on the whole frame, however large it is.
+    """
+
+    compared: int = 0
+    difference: float = NAN
+    window_error: float = NAN
+    whole_frame: bool = False
+
+    @property
+    def problem(self) -> str:
+        """Why the site's real context must not be used; "" if it may."""
+        if self.whole_frame:
+            return "it sees the whole frame, by global pooling or attention before it"
+        if self.difference > TOLERANCE:
+            return (
+                f"crop and canvas differ by {self.difference:.2g} spreads where no padding reaches"
+            )
+        if not self.window_error <= TOLERANCE:
+            return f"its output differs from its window's by {self.window_error:.2g} spreads"
+        return ""
+
+
+def verify_alignment(
+    model: nn.Module, canvas: Tensor, plan: ContrastPlan
+) -> dict[str, Verification]:
+    """Compare a crop and a canvas, site by site.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In eval mode.
+    canvas : (1, C, *spatial) Tensor
+    plan : ContrastPlan
+        Its aligned sites are checked.
+
+    Returns
+    -------
+    dict
+        Site name → what was found, of every aligned site.
+    """
+    # Two images, as some models insist on a batch; both are the same.
+    canvas = canvas.repeat_interleave(plan.static_batch or 2, dim=0)
+    crop = central(canvas, plan.size, "the canvas")
+    crop_marks, canvas_marks = _Marks(crop), _Marks(canvas)
+    for marks in (crop_marks, canvas_marks):
+        _run(model, marks.pixels, marks)
+    values = _Values(plan)
+    _run(model, crop, values.keep)
+    comparison = _Comparison(plan, values.kept, crop_marks.reached, canvas_marks.reached)
+    _run(model, canvas, comparison)
+    whole = canvas_marks.whole
+    return {name: Verification(*found, name in whole) for name, found in comparison.found.items()}
+
+
+def _run(model: nn.Module, pixels: Tensor, visitor: object) -> None:
+    # A head may fail on a canvas, and on NaN; what it would have shown is not needed here.
+    with torch.no_grad(), Interception(model, visitor), suppress(Exception):  # type: ignore[arg-type]
+        model(as_taken(model, pixels))
+
+
+class _Marks:
+    """Visitor that turns what touches padding into NaN and notes where NaN arrives."""
+
+    def __init__(self, pixels: Tensor) -> None:
+        self.pixels = pixels
+        self.reached: dict[str, NDArray[np.bool_]] = {}
+        self.whole: set[str] = set()
+        self._size = tuple(pixels.shape[2:])
+        self._radius = 0.0
+        self._all = False
+
+    def __call__(self, call: Call) -> Tensor | None:
+        window = call.operation.window
+        dims = len(window.out)
+        if call.output.ndim != dims + 2 or dims != len(self._size):
+            return None
+        marked = call.output
+        if window.padded and call.output.is_floating_point():
+            marked = call.output.clone()
+            for axis in range(dims):
+                before, after = window.contact(axis)
+                lines = [*before, *(window.out[axis] - 1 - line for line in after)]
+                index = torch.tensor(lines, dtype=torch.long, device=marked.device)
+                marked.index_fill_(axis + 2, index, NAN)
+        reached = torch.isnan(marked).any(dim=1)[0].cpu().numpy()
+        self._see_whole(call, reached)
+        self.reached[call.name] = reached
+        return marked
+
+    def _see_whole(self, call: Call, reached: NDArray[np.bool_]) -> None:
+        """Note a map that marks fill farther than all windows so far could have carried them."""
+        window = call.operation.window
+        walks = zip(self._size, window.size, window.kernel, window.dilation, strict=True)
+        self._radius += max(d * (k - 1) * pixels / max(1, n) for pixels, n, k, d in walks)
+        if reached.all() and reached.size > 1 and self._radius < min(self._size) / 2:
+            self._all = True
+        if self._all:
+            self.whole.add(call.name)
+
+
+class _Values:
+    """Visitor that keeps the crop's maps."""
+
+    def __init__(self, plan: ContrastPlan) -> None:
+        self._wanted = {name for name, site in plan.plans.items() if site.contextual}
+        self.kept: dict[str, Tensor] = {}
+
+    def keep(self, call: Call) -> None:
+        if call.name in self._wanted:
+            self.kept[call.name] = call.output[:1].float().cpu().clone()
+
+
+class _Comparison:
+    """Visitor of the canvas's pass: compares each site with the crop, and with its own window."""
+
+    def __init__(
+        self,
+        plan: ContrastPlan,
+        crop: dict[str, Tensor],
+        crop_marks: dict[str, NDArray[np.bool_]],
+        canvas_marks: dict[str, NDArray[np.bool_]],
+    ) -> None:
+        self._plans = plan.plans
+        self._crop = crop
+        self._marks = crop_marks, canvas_marks
+        self.found: dict[str, tuple[int, float, float]] = {}
+
+    def __call__(self, call: Call) -> None:
+        plan = self._plans.get(call.name)
+        if plan is None or plan.alignment is None or call.name not in self._crop:
+            return
+        crop = self._crop.pop(call.name)
+        spread = float(crop.std()) or 1.0
+        aligned = call.output[:1].float().cpu()
+        for axis, (shift, size) in enumerate(
+            zip(plan.alignment.shift_out, plan.window.out, strict=True)
+        ):
+            aligned = aligned.narrow(axis + 2, shift, size)
+        free = self._out_of_reach(call.name, plan)
+        difference = NAN
+        if free.any():
+            apart = (aligned - crop).abs()[0][:, torch.from_numpy(free)]
+            difference = float(apart.max()) / spread
+        error = _window_error(plan, call, aligned) / spread
+        self.found[call.name] = int(free.sum()), difference, error
+
+    def _out_of_reach(self, name: str, plan: SitePlan) -> NDArray[np.bool_]:
+        assert plan.alignment is not None
+        marks = [marks.get(name) for marks in self._marks]
+        if marks[0] is None or marks[1] is None:
+            return np.zeros(plan.window.out, dtype=bool)
+        place = tuple(
+            slice(shift, shift + size)
+            for shift, size in zip(plan.alignment.shift_out, plan.window.out, strict=True)
+        )
+        free: NDArray[np.bool_] = ~(marks[0] | marks[1][place])
+        return free
+
+
+def _window_error(plan: SitePlan, call: Call, aligned: Tensor) -> float:
+    """Greatest difference between an output and the sum over its window, at drawn positions."""
+    assert plan.alignment is not None and call.weight is not None
+    table = plan.positions.draws[0].table[:1]
+    ends = zip(call.operation.offset, plan.alignment.shift_in, strict=True)
+    shape = tuple(call.input.shape[2:])
+    locate = at_offset([offset + shift for offset, shift in ends], shape)
+    operation = plan.as_on_crop(call.operation)
+    taps = select_taps(operation, call.weight, table, shape, locate, padding_only=False)
+    summed = taps.part(call.input, [0], [0])
+    if call.bias is not None:
+        summed = summed + call.bias.detach().float().cpu()
+    return float((summed - gather_all(aligned, table)).abs().max())
