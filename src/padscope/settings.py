@@ -1,4 +1,4 @@
-"""The settings of a run."""
+"""The settings of the stages of a run."""
 
 from __future__ import annotations
 
@@ -47,12 +47,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
-        for name in ("batch_size", "crops", "per_line", "per_core", "calibrate", "limit"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise PadscopeError(f"{name} is {value}; give 1 or more")
-        if self.seed < 0:
-            raise PadscopeError(f"seed is {self.seed}; give 0 or more")
+        counted = ("batch_size", "crops", "per_line", "per_core", "calibrate", "limit")
+        _refuse(self, counted, ("seed",))
 
     def positions(self, images: int | None) -> tuple[int, int]:
         """Positions per image on a line and in the core, for so many images (None: unknown).
@@ -65,3 +61,57 @@ class Settings:
         enough = min(MOST, max(1, -(-ENOUGH // images))) if images else 1
         per_line = self.per_line or enough
         return per_line, self.per_core or 4 * per_line
+
+
+@dataclass(frozen=True)
+class ExplainSettings:
+    """What explaining does; part of an explanation's identity.
+
+    Attributes
+    ----------
+    limit : int or None
+        Most images to run with real surroundings; None for all.
+    margin : int or None
+        Pixels of real surroundings at each end of every axis. None: by the total stride of the
+        network; see `sites.alignment.choose_margin`.
+    seed : int
+        Of the positions looked at, the fresh weights, the shuffling and the resampling.
+    batch_size : int
+        Crops per forward pass, and canvases; fewer where canvases are large.
+    per_line, per_core, per_deeper : int
+        Positions looked at per image on line 0, in the core, and on deeper lines and corners.
+    calibrate : int
+        First images, to which the bins are fitted.
+    baselines : int
+        Networks of the same architecture with fresh weights that are run beside the trained one,
+        and, unless 0, one with the trained weights shuffled within each layer.
+    check : int
+        Images on which the margin is doubled, to see whether it suffices.
+    resamples : int
+        Of the images, for the stability of kinds.
+    """
+
+    limit: int | None = 96
+    margin: int | None = None
+    seed: int = 0
+    batch_size: int = 16
+    per_line: int = 4
+    per_core: int = 8
+    per_deeper: int = 2
+    calibrate: int = 32
+    baselines: int = 3
+    check: int = 16
+    resamples: int = 50
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        counted = ("limit", "margin", "batch_size", "per_line", "per_core", "per_deeper",
+                   "calibrate", "resamples")  # fmt: skip
+        _refuse(self, counted, ("seed", "baselines", "check"))
+
+
+def _refuse(settings: object, from_one: tuple[str, ...], from_zero: tuple[str, ...]) -> None:
+    for name in (*from_one, *from_zero):
+        value, least = getattr(settings, name), int(name in from_one)
+        if value is not None and value < least:
+            raise PadscopeError(f"{name} is {value}; give {least} or more")

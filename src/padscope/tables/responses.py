@@ -1,4 +1,4 @@
-"""Sites, filters and sides as data frames."""
+"""The first rung as data frames: sites, filters and sides, and how they respond."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from padscope.kinds import CANDIDATE, SMALL_MAP, label_responses
+from padscope.kinds import SMALL_MAP, label_responses
 from padscope.regions import Layout
 from padscope.scores import Scores
 from padscope.sites import Site
@@ -130,70 +130,3 @@ def _strongest_corner(scores: Scores, filters: int) -> tuple[NDArray[np.str_], N
     strongest = np.nan_to_num(ks, nan=-1).argmax(axis=0)
     best = ks[strongest, np.arange(filters)]
     return np.where(np.isnan(best), "", np.array(list(scores.corners))[strongest]), best
-
-
-def undecided(sides: pl.DataFrame, cut: float, margin: float) -> tuple[int, int]:
-    """Count the filters for which the images do not settle whether they reach a cut.
-
-    A filter is decided if one side's whole interval lies above the cut, or every side's below.
-
-    Returns
-    -------
-    far, all : int
-        Those farther than `margin` from the cut, and all of them.
-
-    Examples
-    --------
-    >>> sides = pl.DataFrame(
-    ...     {
-    ...         "site": ["a"] * 2,
-    ...         "filter": [0, 0],
-    ...         "ks": [0.6, 0.1],
-    ...         "ks_low": [0.4, 0.0],
-    ...         "ks_high": [0.8, 0.2],
-    ...     }
-    ... )
-    >>> undecided(sides, cut=0.5, margin=0.05)
-    (1, 1)
-    """
-    filters = (
-        sides.filter(pl.col("ks").is_not_null())
-        .group_by("site", "filter")
-        .agg(
-            pl.col("ks").max(),
-            above=(pl.col("ks_low") >= cut).any(),
-            below=(pl.col("ks_high") < cut).all(),
-        )
-        .filter(~(pl.col("above") | pl.col("below")).fill_null(value=False))
-    )
-    return filters.filter((pl.col("ks") - cut).abs() > margin).height, filters.height
-
-
-def summarize(sites: pl.DataFrame, filters: pl.DataFrame, sides: pl.DataFrame) -> pl.DataFrame:
-    """One row per scored site: how many filters respond, where, and which does most.
-
-    Columns: ``site``, ``map_size``, ``filters``, ``unmeasured``, ``candidates``, ``strong``
-    (counts of filters), one count of candidates per side, ``strongest`` (its filter),
-    ``strongest_side``, ``strongest_ks``.
-    """
-    counts = filters.group_by("site").agg(
-        unmeasured=(pl.col("label") == "unmeasured").sum(),
-        candidates=(pl.col("label").is_in(["candidate", "strong"])).sum(),
-        strong=(pl.col("label") == "strong").sum(),
-    )
-    best = (
-        filters.sort("ks", "filter", descending=[True, False], nulls_last=True)
-        .group_by("site", maintain_order=True)
-        .first()
-        .select("site", strongest="filter", strongest_side="side", strongest_ks="ks")
-    )
-    names = sides["side"].unique(maintain_order=True).to_list()
-    by_side = sides.group_by("site").agg(
-        ((pl.col("ks") >= CANDIDATE) & (pl.col("side") == name)).sum().alias(name) for name in names
-    )
-    scored = sites.filter("scored").select("site", "map_size", "filters")
-    return (
-        scored.join(counts, on="site", how="left", maintain_order="left")
-        .join(by_side, on="site", how="left", maintain_order="left")
-        .join(best, on="site", how="left", maintain_order="left")
-    )

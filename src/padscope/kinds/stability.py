@@ -1,0 +1,177 @@
+"""Whether a filter's kind would be the same on other images: a bootstrap over image folds."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from padscope.kinds.kind import BoolArray, Kinds, classify
+from padscope.regions import Side
+from padscope.scores.distance import ks_distance
+
+FloatArray = NDArray[np.float64]
+Counts = NDArray[np.integer]
+
+
+def kind_stability(
+    padded: ArrayLike,
+    real: ArrayLike,
+    sides: tuple[Side, ...],
+    reported: Kinds,
+    *,
+    corner_padded: ArrayLike | None = None,
+    corner_real: ArrayLike | None = None,
+    resamples: int = 50,
+    seed: int = 0,
+) -> FloatArray:
+    """Share of resamples of the images in which a filter's kind comes out as reported.
+
+    Images are the unit of chance, not pixels: a resample draws as many folds of images as there
+    are, with replacement, the same ones for all filters and sides, and scores and classifies anew.
+
+    Parameters
+    ----------
+    padded, real : (S, F, C, B) integer array
+        Activations of C filters at S sides, as padded and at the same positions with real
+        surroundings, counted in B shared, ascending bins per fold of images. Folds without counts
+        are not drawn.
+    sides : tuple of Side
+        The S sides.
+    reported : Kinds
+        Of the C filters. If scored in finer bins than these, filters near a cut may differ for
+        that alone.
+    corner_padded, corner_real : (K, F, C, B) integer array, optional
+        The same at K corners.
+    resamples : int
+        How many, at least 1.
+    seed : int
+        The same seed draws the same folds.
+
+    Returns
+    -------
+    (C,) float64
+        In [0, 1]: kind, active sides and sign all as reported. NaN for filters without a reported
+        kind, for ``corner`` kinds if no corner is given, and throughout if fewer than two folds
+        have counts.
+
+    Raises
+    ------
+    ValueError
+        Shapes do not fit each other, only one of the corner arrays is given, or `resamples` is
+        below 1.
+
+    References
+    ----------
+    Efron, Ann. Statist. 7 (1979) 1-26; Field and Welsh, J. R. Stat. Soc. B 69 (2007) 369-390, for
+    drawing whole groups.
+
+    Examples
+    --------
+    >>> from padscope.regions import sides_of
+    >>> padded, real = np.full((2, 8, 1, 2), [0, 9]), np.full((2, 8, 1, 2), [9, 0])
+    >>> reported = classify([[1.0], [1.0]], [[1.0], [1.0]], sides_of(1))
+    >>> kind_stability(padded, real, sides_of(1), reported)
+    array([1.])
+    """
+    padded, real = np.asarray(padded), np.asarray(real)
+    corners = _as_corners(corner_padded, corner_real)
+    _require_shapes(padded, real, corners, reported, resamples)
+    stability = np.full(len(reported.kind), np.nan)
+    present: BoolArray = np.logical_and(padded.any(axis=(0, 2, 3)), real.any(axis=(0, 2, 3)))
+    if present.sum() < 2:
+        return stability
+    weights = _multiplicities(present, resamples, seed)
+    in_corner = reported.kind == "corner"
+    on_sides = np.flatnonzero((reported.kind != "") & ~in_corner)
+    stability[on_sides] = _agreement(padded, real, None, weights, sides, reported, on_sides)
+    if corners is not None:
+        chosen = np.flatnonzero(in_corner)
+        stability[chosen] = _agreement(padded, real, corners, weights, sides, reported, chosen)
+    return stability
+
+
+def _multiplicities(present: BoolArray, resamples: int, seed: int) -> NDArray[np.int32]:
+    """How often each resample draws each of all folds: an (R, F) array."""
+    folds = np.flatnonzero(present)
+    drawn = np.random.default_rng(seed).choice(folds, size=(resamples, len(folds)))
+    times: NDArray[np.int32] = (drawn[:, :, None] == np.arange(len(present))).sum(
+        axis=1, dtype=np.int32
+    )
+    return times
+
+
+def _agreement(
+    padded: Counts,
+    real: Counts,
+    corners: tuple[Counts, Counts] | None,
+    weights: NDArray[np.int32],
+    sides: tuple[Side, ...],
+    reported: Kinds,
+    chosen: NDArray[np.intp],
+) -> FloatArray:
+    """Share of resamples that agree with what is reported of the chosen filters."""
+    if not chosen.size:
+        return np.empty(0)
+    padded, real = padded[:, :, chosen], real[:, :, chosen]
+    if corners is not None:
+        corners = (corners[0][:, :, chosen], corners[1][:, :, chosen])
+    agreed = np.zeros(len(chosen))
+    for times in weights:
+        border, context = _drawn(times, padded), _drawn(times, real)
+        corner = None
+        if corners is not None:
+            distances = ks_distance(_drawn(times, corners[0]), _drawn(times, corners[1]))
+            corner = np.fmax.reduce(distances, axis=0, initial=np.nan)
+        kinds = classify(ks_distance(border, context), _polarity(border, context), sides, corner)
+        agreed += (
+            (kinds.kind == reported.kind[chosen])
+            & (kinds.active == reported.active[:, chosen]).all(axis=0)
+            & (kinds.sign == reported.sign[chosen])
+        )
+    return agreed / len(weights)
+
+
+def _drawn(times: NDArray[np.int32], counts: Counts) -> Counts:
+    """Sum the folds' counts, each as often as it is drawn."""
+    total: Counts = np.einsum("f,sfcb->scb", times, counts)
+    return total
+
+
+def _polarity(padded: Counts, real: Counts) -> FloatArray:
+    """P(padded > real) + P(padded = real) / 2, with ties at exactly ½; NaN without counts."""
+    # Twice the pairs won, in float64: integers that large would overflow 32 bits, and are exact.
+    below = np.cumsum(real, axis=-1, dtype=np.float64) * 2 - real
+    won = np.einsum("...b,...b->...", padded.astype(np.float64), below)
+    pairs = padded.sum(axis=-1, dtype=np.float64) * real.sum(axis=-1, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        polarity: FloatArray = won / (2 * pairs)
+    return polarity
+
+
+def _as_corners(padded: ArrayLike | None, real: ArrayLike | None) -> tuple[Counts, Counts] | None:
+    if padded is None and real is None:
+        return None
+    if padded is None or real is None:
+        raise ValueError("corners need both their padded and their real counts")
+    return np.asarray(padded), np.asarray(real)
+
+
+def _require_shapes(
+    padded: Counts,
+    real: Counts,
+    corners: tuple[Counts, Counts] | None,
+    reported: Kinds,
+    resamples: int,
+) -> None:
+    filters = len(reported.kind)
+    fits = padded.ndim == 4 and padded.shape == real.shape
+    fits = fits and reported.active.shape == (len(padded), filters) and padded.shape[2] == filters
+    if fits and corners is not None:
+        fits = corners[0].shape == corners[1].shape and corners[0].shape[1:] == padded.shape[1:]
+    if not fits:
+        raise ValueError(
+            f"counts of {padded.shape} and {real.shape} (sides, folds, filters, bins) do not fit "
+            f"each other, the corners or {filters} reported filters"
+        )
+    if resamples < 1:
+        raise ValueError("a bootstrap needs at least one resample")

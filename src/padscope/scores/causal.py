@@ -1,0 +1,173 @@
+"""Scores of the second rung: what padding makes of a site's filters, from contrasted counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from padscope.regions import Layout
+from padscope.scores.distance import Distance, compare, ks_distance
+from padscope.scores.interval import Interval, jackknife
+from padscope.tallies.bins import BINS, CENTRE, COARSE_BINS, DEAD_BINS
+from padscope.tallies.contrast import (
+    CORNERS,
+    DEEP,
+    INCOMING,
+    LINES,
+    NEAR,
+    OWN,
+    PADDED,
+    PSEUDO,
+    REAL,
+)
+from padscope.tallies.tally import Tally
+
+FloatArray = NDArray[np.float64]
+Tallies = Mapping[str, Tally]  # stream key → counts of one site
+
+
+@dataclass(frozen=True)
+class CausalScores:
+    """Scores of C filters at S sides. NaN where there is nothing to compare.
+
+    Attributes
+    ----------
+    causal : Distance of (S, C) arrays
+        Line 0 padded against line 0 with real surroundings.
+    interval : Interval of (S, C) arrays
+        Of `causal.ks`, over image folds.
+    profile : (D, S, C) float64 array
+        KS of lines 0 … D - 1, padded against real; line 0 as in `causal`, the others from coarse
+        bins. NaN where a side has no such line.
+    corners : (K, C) float64 array
+        KS of the corners, padded against real, in the layout's order, from coarse bins.
+    core : (C,) float64 array
+        KS of the core, padded against real: what the margin's context, and padding that reaches
+        so far, do there. A control.
+    own, incoming : (S, C) float64 array
+        With real context: KS of the site's own padding alone, and of the padded input alone,
+        against real. Without: KS of padded against refilled, and of refilled against the core.
+    response : (S, C) float64 array
+        KS of line 0 against the core, both padded: the first rung again, on these images.
+    null : (S, C) float64 array
+        The same where no border is: at the crop's place on the canvas, or inside the core.
+    dead : (C,) bool array
+    """
+
+    causal: Distance
+    interval: Interval
+    profile: FloatArray
+    corners: FloatArray
+    core: FloatArray
+    own: FloatArray
+    incoming: FloatArray
+    response: FloatArray
+    null: FloatArray
+    dead: NDArray[np.bool_]
+
+
+def score_contrast(layout: Layout, tallies: Tallies, *, real_context: bool) -> CausalScores:
+    """Score every filter of a padded site at every side.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the crop's maps.
+    tallies : mapping
+        Stream key → counts, of the streams of `streams_of`.
+    real_context : bool
+        Whether the ``real`` condition comes from a canvas.
+    """
+    sides = len(layout.sides)
+    border = score_borders(layout, tallies)
+    padded, real = _fine(tallies, PADDED, NEAR), _fine(tallies, REAL, NEAR)
+    own = _fine(tallies, OWN, LINES)
+    if real_context:
+        parts = (
+            ks_distance(own, real[:sides]),
+            ks_distance(_fine(tallies, INCOMING, LINES), real[:sides]),
+        )
+        null = ks_distance(real[:sides], real[sides])
+    else:
+        parts = ks_distance(padded[:sides], own), ks_distance(own, padded[sides])
+        null = ks_distance(_fine(tallies, PSEUDO, LINES), padded[sides])
+    dead = border.dead
+    folds = [_coarse(tallies, condition, NEAR) for condition in (PADDED, REAL)]
+    intervals = [jackknife(border.causal.ks[s], folds[0][s], folds[1][s]) for s in range(sides)]
+    return CausalScores(
+        border.causal,
+        Interval(np.stack([i.low for i in intervals]), np.stack([i.high for i in intervals])),
+        _profile(layout, tallies, border.causal.ks),
+        _without(dead, _coarse_distance(tallies, CORNERS)),
+        _without(dead, ks_distance(padded[sides], real[sides])),
+        _without(dead, parts[0]),
+        _without(dead, parts[1]),
+        border.response,
+        _without(dead, null),
+        dead,
+    )
+
+
+@dataclass(frozen=True)
+class BorderScores:
+    """Scores of line 0 alone: attributes as of `CausalScores`."""
+
+    causal: Distance
+    response: FloatArray
+    dead: NDArray[np.bool_]
+
+
+def score_borders(layout: Layout, tallies: Tallies) -> BorderScores:
+    """Score line 0 of every side, padded against real, and against the core if that is counted."""
+    sides = len(layout.sides)
+    part = NEAR if f"{PADDED}/{NEAR}" in tallies else LINES
+    padded, real = _fine(tallies, PADDED, part), _fine(tallies, REAL, part)
+    both = padded.sum(axis=0) + real.sum(axis=0)
+    dead = both.sum(axis=1) == both[:, DEAD_BINS].sum(axis=1)
+    causal = compare(padded[:sides], real[:sides], single=CENTRE)
+    response = np.full(causal.ks.shape, np.nan)
+    if part == NEAR:
+        response = ks_distance(padded[:sides], padded[sides])
+    masked = (_without(dead, array) for array in (causal.ks, causal.bound, causal.polarity))
+    return BorderScores(Distance(*masked), _without(dead, response), dead)
+
+
+def _profile(layout: Layout, tallies: Tallies, line: FloatArray) -> FloatArray:
+    """KS of every line, (D, S, C); NaN where a side has no such line."""
+    depth = max((layout.depth(axis) for axis in range(len(layout.size))), default=1)
+    profile = np.full((depth, *line.shape), np.nan)
+    profile[0] = line
+    deeper = _coarse_distance(tallies, DEEP)
+    lines = [region for region in layout.regions if region.distance]
+    for region, distances in zip(lines, deeper, strict=True):
+        profile[region.distance, layout.sides.index(region.sides[0])] = distances
+    profile[:, np.isnan(line)] = np.nan
+    return profile
+
+
+def _coarse_distance(tallies: Tallies, part: str) -> FloatArray:
+    """KS of every region of a part, padded against real, from the sum of the folds: (R, C)."""
+    padded, real = (_coarse(tallies, condition, part).sum(axis=1) for condition in (PADDED, REAL))
+    return ks_distance(padded, real)
+
+
+def _fine(tallies: Tallies, condition: str, part: str) -> NDArray[np.int32]:
+    counts: NDArray[np.int32] = tallies[f"{condition}/{part}"].fine.numpy()[..., :BINS]
+    return counts
+
+
+def _coarse(tallies: Tallies, condition: str, part: str) -> NDArray[np.int32]:
+    counts: NDArray[np.int32] = tallies[f"{condition}/{part}"].folds.numpy()[..., :COARSE_BINS]
+    return counts
+
+
+def coarse_counts(tallies: Tallies, part: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the counts per region, fold, filter and coarse bin of a part: padded, and real."""
+    return _coarse(tallies, PADDED, part), _coarse(tallies, REAL, part)
+
+
+def _without(dead: NDArray[np.bool_], distances: FloatArray) -> FloatArray:
+    return np.where(dead, np.nan, distances)

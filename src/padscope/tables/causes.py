@@ -1,0 +1,252 @@
+"""The second rung as data frames: what padding causes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from padscope.kinds import (
+    Kinds,
+    classify,
+    kind_stability,
+    label_causes,
+    label_origins,
+    label_refilled,
+    reach_of,
+    strongest_label,
+)
+from padscope.regions import Layout
+from padscope.scores import CausalScores, coarse_counts, q_values, tail_probability
+from padscope.sites import Site
+from padscope.tallies import CORNERS, NEAR, Tally
+
+FloatArray = NDArray[np.float64]
+TextArray = NDArray[np.str_]
+REPORTED_LINES = (1, 2, 3)
+
+
+def cause_tables(
+    site: Site,
+    layout: Layout,
+    ks: FloatArray,
+    scores: CausalScores,
+    tallies: Mapping[str, Tally],
+    *,
+    real_context: bool,
+    resamples: int,
+    seed: int,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Tables of one site's sides and filters; see `with_causes` for their columns.
+
+    Parameters
+    ----------
+    site : Site
+    layout : Layout
+    ks : (S, C) float64 array
+        Scores of the first rung, from the scan.
+    scores : CausalScores
+    tallies : mapping
+        Stream key → counts behind the scores.
+    real_context : bool
+        Whether the contrast is with real surroundings.
+    resamples, seed : int
+        Of `kind_stability`.
+    """
+    causal = scores.causal.ks
+    labels = label_causes(ks, causal)
+    label_both = label_origins if real_context else label_refilled
+    origin = label_both(scores.own, scores.incoming)
+    reach = reach_of(scores.profile)
+    p = tail_probability(scores.response, scores.null)
+    sides = _side_rows(site, layout, scores, labels, origin, reach, p, real_context)
+    kinds, stability = _kinds(layout, scores, tallies, resamples, seed)
+    filters = _filter_rows(
+        site, layout, scores, labels, origin, reach, kinds, stability, real_context
+    )
+    return sides, filters
+
+
+def _kinds(
+    layout: Layout,
+    scores: CausalScores,
+    tallies: Mapping[str, Tally],
+    resamples: int,
+    seed: int,
+) -> tuple[Kinds, FloatArray]:
+    corner, _ = strongest_of(scores.corners)
+    kinds = classify(scores.causal.ks, scores.causal.polarity, layout.sides, corner)
+    padded, real = (counts[: len(layout.sides)] for counts in coarse_counts(tallies, NEAR))
+    corners = coarse_counts(tallies, CORNERS)
+    stability = kind_stability(
+        padded, real, layout.sides, kinds, corner_padded=corners[0], corner_real=corners[1],
+        resamples=resamples, seed=seed,
+    )  # fmt: skip
+    return kinds, stability
+
+
+def _side_rows(
+    site: Site,
+    layout: Layout,
+    scores: CausalScores,
+    labels: TextArray,
+    origin: TextArray,
+    reach: FloatArray,
+    p: FloatArray,
+    real_context: bool,
+) -> pl.DataFrame:
+    sides, filters = len(layout.sides), site.filters
+    missing = np.full((sides, filters), np.nan)
+
+    def line(d: int) -> FloatArray:
+        return scores.profile[d] if d < len(scores.profile) else missing
+
+    return pl.DataFrame(
+        {
+            "site": pl.repeat(site.name, sides * filters, eager=True),
+            "filter": np.repeat(np.arange(filters), sides),
+            "side": pl.Series([side.name for side in layout.sides] * filters, dtype=pl.String),
+            "label": _texts(labels.T.ravel()),
+            "causal_ks": numbers(scores.causal.ks.T),
+            "causal_low": numbers(scores.interval.low.T),
+            "causal_high": numbers(scores.interval.high.T),
+            "causal_bound": numbers(scores.causal.bound.T),
+            "causal_polarity": numbers(scores.causal.polarity.T),
+            **{f"causal_{d}": numbers(line(d).T) for d in REPORTED_LINES},
+            "reach": numbers(reach.T).cast(pl.Int64),
+            "own_ks": numbers(scores.own.T),
+            "incoming_ks": numbers(scores.incoming.T),
+            "origin": _texts(origin.T.ravel()),
+            "response_ks": numbers(scores.response.T),
+            "null_ks": numbers(scores.null.T),
+            "p": numbers(p.T),
+            "real_context": [real_context] * (sides * filters),
+        }
+    )
+
+
+def _filter_rows(
+    site: Site,
+    layout: Layout,
+    scores: CausalScores,
+    labels: TextArray,
+    origin: TextArray,
+    reach: FloatArray,
+    kinds: Kinds,
+    stability: FloatArray,
+    real_context: bool,
+) -> pl.DataFrame:
+    best, strongest = strongest_of(scores.causal.ks)
+    filters = np.arange(site.filters)
+    measured = ~np.isnan(best)
+    names = np.array([side.name for side in layout.sides])
+    corner_ks, corner = strongest_of(scores.corners)
+    corner_names = np.array([r.name for r in layout.regions if len(r.sides) > 1] or [""])
+    active = [names[row].tolist() for row in kinds.active.T]
+    deepest = np.where(kinds.active, np.nan_to_num(reach, nan=-1), -1).max(axis=0)
+    return pl.DataFrame(
+        {
+            "site": pl.repeat(site.name, site.filters, eager=True),
+            "filter": filters,
+            "label": _texts(strongest_label(labels)),
+            "causal_ks": numbers(best),
+            "causal_low": numbers(scores.interval.low[strongest, filters]),
+            "causal_high": numbers(scores.interval.high[strongest, filters]),
+            "causal_side": _texts(np.where(measured, names[strongest], "")),
+            "causal_polarity": numbers(scores.causal.polarity[strongest, filters]),
+            "origin": _texts(origin[strongest, filters]),
+            "kind": _texts(kinds.kind),
+            "active": pl.Series(active, dtype=pl.List(pl.String)),
+            "sign": _texts(kinds.sign),
+            "stability": numbers(stability),
+            "reach": numbers(np.where(deepest < 0, np.nan, deepest)).cast(pl.Int64),
+            "causal_corner": _texts(
+                np.where(np.isnan(corner_ks), "", corner_names[corner % len(corner_names)])
+            ),
+            "causal_corner_ks": numbers(corner_ks),
+            "core_causal_ks": numbers(scores.core),
+            "real_context": [real_context] * site.filters,
+        }
+    )
+
+
+def strongest_of(ks: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Greatest value of each column, and its row; NaN and 0 where there is none."""
+    if not len(ks):
+        return np.full(ks.shape[1:], np.nan), np.zeros(ks.shape[1:], dtype=np.int64)
+    rows = np.nan_to_num(ks, nan=-1).argmax(axis=0)
+    return np.take_along_axis(ks, rows[None], axis=0)[0], rows
+
+
+def numbers(values: FloatArray) -> pl.Series:
+    """Make a column of an array, row after row, with nulls for NaN."""
+    return pl.Series(values.ravel(), dtype=pl.Float64, nan_to_null=True)
+
+
+def _texts(values: TextArray) -> pl.Series:
+    return pl.Series(values.tolist(), dtype=pl.String).replace("", None)
+
+
+def with_causes(
+    sides: pl.DataFrame, filters: pl.DataFrame, causes: Sequence[tuple[pl.DataFrame, pl.DataFrame]]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Add what `cause_tables` gave of every site to the tables of a scan.
+
+    Columns of sides: ``label`` (see `kinds.causes`), ``causal_ks`` with ``causal_low`` and
+    ``causal_high`` (95 % over images), ``causal_bound``, ``causal_polarity``
+    (P(padded > real)), ``causal_1`` … ``causal_3`` (deeper lines, from coarse bins), ``reach``
+    (lines), ``own_ks``, ``incoming_ks``, ``origin``, ``response_ks`` (the first rung again, on the
+    images explained), ``null_ks`` (the same where no border is), ``p`` and ``q`` (chance of such a
+    response without a border, alone and over all filters and sides), ``real_context``.
+
+    Columns of filters: ``label``, ``causal_ks``, ``causal_low``, ``causal_high``,
+    ``causal_polarity`` and ``origin`` at ``causal_side`` (the strongest); ``kind``, ``active``
+    (its sides), ``sign``, ``stability`` (share of resamples that agree), ``reach`` (deepest of the
+    active sides), ``causal_corner`` and ``causal_corner_ks``, ``core_causal_ks`` (a control), ``q``
+    (least over the sides), ``real_context``.
+
+    Returns
+    -------
+    sides, filters
+        In the order they had; filters of sites that were not explained have nulls.
+    """
+    by_side = pl.concat(table for table, _ in causes)
+    q = q_values(by_side["p"].fill_null(float("nan")).to_numpy())
+    by_side = by_side.with_columns(pl.Series("q", q, nan_to_null=True))
+    least = by_side.group_by("site", "filter").agg(pl.col("q").min())
+    by_filter = pl.concat(table for _, table in causes).join(
+        least, on=["site", "filter"], how="left", maintain_order="left"
+    )
+
+    def join(table: pl.DataFrame, new: pl.DataFrame, on: list[str]) -> pl.DataFrame:
+        kept = table.select(name for name in table.columns if name in on or name not in new.columns)
+        return kept.join(new, on=on, how="left", maintain_order="left")
+
+    return join(sides, by_side, ["site", "filter", "side"]), join(
+        filters, by_filter, ["site", "filter"]
+    )
+
+
+def with_context(sites: pl.DataFrame, found: Mapping[str, Mapping[str, object]]) -> pl.DataFrame:
+    """Add to the table of sites how each was explained.
+
+    Columns: ``total_stride`` (input pixels per position, per axis), ``no_context`` (why there is
+    no real context; "" if there is), ``out_of_reach`` (positions of the crop's map that no padding
+    reaches), ``difference`` (greatest there between crop and canvas, in spreads),
+    ``window_error`` (of the alignment operation by operation, in spreads), ``margin_change``
+    (mean change of a causal KS when the margin is doubled), ``margin_agreement`` (Jaccard index of
+    the filter-sides at `CONFIRMED` before and after). Null for sites that are not explained.
+    """
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        "total_stride": pl.List(pl.Float64), "no_context": pl.String, "out_of_reach": pl.Int64,
+        "difference": pl.Float64, "window_error": pl.Float64, "margin_change": pl.Float64,
+        "margin_agreement": pl.Float64,
+    }  # fmt: skip
+    names = sites["site"].to_list()
+    columns = [
+        pl.Series(name, [found.get(site, {}).get(name) for site in names], dtype=dtype)
+        for name, dtype in schema.items()
+    ]
+    return sites.with_columns(columns)
