@@ -14,7 +14,9 @@ import pytest
 from tests.conftest import Answer, Command, contents
 from typer.testing import CliRunner
 
-from padscope import __version__, cli, console, load_study
+from padscope import __version__, console, load_study
+from padscope.cli.commands import app
+from padscope.cli.given import default_directory, parse_size
 
 SCAN = ("scan", "mynets:tiny", "--images", "photos")
 
@@ -41,13 +43,15 @@ def test_help_names_every_command(padscope: Command) -> None:
     for arguments in ((), ("--help",)):
         answer = padscope(*arguments)
         text = answer.out + answer.err
-        assert all(name in text for name in ("sites", "scan", "audit", "report", "--version"))
+        assert all(
+            name in text for name in ("sites", "scan", "audit", "explain", "report", "--version")
+        )
     assert padscope("--help").status == 0
 
 
-@pytest.mark.parametrize("command", ["sites", "scan", "audit", "report"])
+@pytest.mark.parametrize("command", ["sites", "scan", "audit", "explain", "report"])
 def test_every_option_is_explained(command: str) -> None:
-    result = CliRunner().invoke(cli.app, [command, "--help"], env={"COLUMNS": "200"})
+    result = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
     for line in re.findall(r"^│ +\*?  +(?:--|-\w).*$", result.output, flags=re.MULTILINE):
         assert re.search(r"[a-z]{3}.* [a-z]{2}", line.split("  ", 3)[-1]), line
@@ -141,12 +145,65 @@ def test_all_files_of_a_run(padscope: Command) -> None:
     assert Path("run/report.html").read_bytes().lstrip().lower().startswith(b"<!doctype html>")
 
 
-def test_audit_is_a_scan(padscope: Command) -> None:
-    scanned = padscope(*SCAN, "-o", "scanned")
+def test_audit_is_a_scan_that_is_explained(padscope: Command) -> None:
+    assert padscope(*SCAN, "-o", "scanned").status == 0
+    explained = padscope("explain", "scanned")
     audited = padscope("audit", *SCAN[1:], "-o", "audited")
-    assert audited.status == 0
-    assert audited.out.replace("audited", "scanned") == scanned.out
+    assert (explained.status, audited.status) == (0, 0)
+    assert audited.out.replace("audited", "scanned") == explained.out
     assert contents(Path("audited")) == contents(Path("scanned"))
+
+
+def test_what_explain_prints_is_in_the_tables(padscope: Command) -> None:
+    padscope(*SCAN, "-o", "run")
+    answer = padscope("explain", "run", "--margin", 8, "--baselines", 1)
+    study = load_study("run")
+    assert study.explanation is not None
+    assert study.explanation.margin == (8, 8)
+    confirmed = study.filters.filter(pl.col("label") == "confirmed").height
+    measured = study.filters["causal_ks"].is_not_null().sum()
+    assert f"{confirmed} of {measured} measured filters" in answer.words
+    assert "with 8 pixels of real surroundings" in answer.words
+    networks = study.explanation.networks["network"].unique(maintain_order=True).to_list()
+    assert networks == ["trained", "fresh 1", "shuffled"]
+    assert all(f"\n{network} " in answer.out for network in networks)
+    assert "can be called learned" not in answer.words
+    assert "‡" not in answer.out
+
+
+def test_explain_without_real_context_says_so(padscope: Command) -> None:
+    padscope(*SCAN, "-o", "run")
+    answer = padscope("explain", "run", "--baselines", 0)
+    assert "Explained without real context: the images have too few pixels" in answer.words
+    assert "‡ 14 filters are labelled without real context" in answer.words
+    assert "Without baselines, nothing here can be called learned." in answer.words
+    assert not load_study("run").filters["real_context"].any()
+
+
+def test_explain_again_changes_nothing(padscope: Command) -> None:
+    padscope(*SCAN, "-o", "run")
+    first = padscope("explain", "run", "--margin", 8, "--baselines", 1)
+    before = contents(Path("run"))
+    again = padscope("explain", "run", "--margin", 8, "--baselines", 1)
+    assert again.out == first.out
+    assert contents(Path("run")) == before
+
+
+def test_a_scan_again_keeps_its_explanation(padscope: Command) -> None:
+    padscope(*SCAN, "-o", "run")
+    padscope("explain", "run", "--margin", 8, "--baselines", 0)
+    before = contents(Path("run"))
+    assert padscope(*SCAN, "-o", "run").status == 0
+    assert contents(Path("run")) == before
+
+
+def test_explain_refuses_a_run_from_python(padscope: Command) -> None:
+    padscope(*SCAN, "-o", "run")
+    manifest = json.loads(Path("run/manifest.json").read_text())
+    Path("run/manifest.json").write_text(json.dumps(manifest | {"invocation": {}}))
+    answer = padscope("explain", "run")
+    assert answer.status == 2
+    assert "made from Python; explain it there" in answer.err
 
 
 def test_audit_needs_nothing_but_a_model(padscope: Command) -> None:
@@ -176,7 +233,7 @@ def test_progress_lines_come_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = iter([0.0, 1.0, 5.5, 6.0, 11.0, 12.0])
-    monkeypatch.setattr("padscope.console.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("padscope.console.progress.time.monotonic", lambda: next(now))
     with console.show_progress("scan") as progress:
         for done in (100, 190, 200, 300):  # the first of them after a resumed run's checkpoint
             progress(done, 400)
@@ -192,7 +249,7 @@ def test_progress_without_a_known_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = iter([0.0, 1.0, 6.0])
-    monkeypatch.setattr("padscope.console.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("padscope.console.progress.time.monotonic", lambda: next(now))
     with console.show_progress("scan") as progress:
         progress(0, None)
         progress(50, None)
@@ -215,7 +272,7 @@ def test_the_default_directory_is_named_after_the_model(padscope: Command) -> No
     ],
 )
 def test_the_default_directory_never_leaves_runs(spec: str, path: str) -> None:
-    assert cli.default_directory(spec).as_posix() == path
+    assert default_directory(spec).as_posix() == path
 
 
 @pytest.mark.parametrize(
@@ -287,7 +344,7 @@ def test_a_later_checkpoint_interval_goes_on_in_the_same_run(padscope: Command) 
     [(None, None), ("7", 7), ("7x8", (7, 8)), ("7×8×9", (7, 8, 9)), ("7,8", (7, 8))],
 )
 def test_sizes(text: str | None, size: object) -> None:
-    assert cli.parse_size(text) == size
+    assert parse_size(text) == size
 
 
 @pytest.mark.usefixtures("no_page")

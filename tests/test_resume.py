@@ -14,7 +14,7 @@ import torch
 from tests.conftest import Command, contents, prepare, start, wait_until
 from torch import Tensor, nn
 
-from padscope import Interrupted, RunDirectory, Settings, Study, cli, scan, store
+from padscope import Interrupted, RunDirectory, Settings, Study, scan, store
 from padscope.engines import Counted
 
 UNITS = 7
@@ -174,7 +174,8 @@ def test_killed_at_any_file(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "write_atomically", dying)
+        for module in ("files", "directory"):
+            patch.setattr(f"padscope.store.{module}.write_atomically", dying)
         with pytest.raises(Killed):
             run(tmp_path / "run")
     run(tmp_path / "run")
@@ -347,7 +348,7 @@ def test_ctrl_c_ends_in_one_sentence_and_can_be_resumed(
     assert contents(run) == command_undisturbed
 
 
-@pytest.mark.parametrize("where", ["load_model", "scan"])
+@pytest.mark.parametrize("where", ["given.load_model", "stages.scan"])
 def test_ctrl_c_where_nobody_asks_for_it_ends_in_one_sentence_too(
     workdir: Path, padscope: Command, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
@@ -356,7 +357,7 @@ def test_ctrl_c_where_nobody_asks_for_it_ends_in_one_sentence_too(
         signal.raise_signal(signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(cli, where, interrupted)
+    monkeypatch.setattr(f"padscope.cli.{where}", interrupted)
     answer = padscope(*SCAN)
     assert answer.status == 2
     assert answer.err == (

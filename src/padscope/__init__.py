@@ -1,14 +1,14 @@
 """Find, explain and test padding-aware neurons in convolutional networks."""
 
+from padscope import planted
 from padscope.errors import PadscopeError
 from padscope.images import open_images
 from padscope.models import load_model
 from padscope.report import render_report
-from padscope.scores import compare
 from padscope.settings import Settings
 from padscope.sites import Interception, Site, find_sites
 from padscope.store import RunDirectory, load_study
-from padscope.study import Interrupted, Study, scan
+from padscope.study import Interrupted, Study, explain, scan
 
 __version__ = "0.1.0"
 __all__ = [
@@ -19,11 +19,12 @@ __all__ = [
     "Settings",
     "Site",
     "Study",
-    "compare",
+    "explain",
     "find_sites",
     "load_model",
     "load_study",
     "open_images",
+    "planted",
     "render_report",
     "scan",
 ]

@@ -1,83 +1,25 @@
-"""What the command line shows: tables of sites and results, and the progress of long work."""
+"""What a scan found, as the command line shows it."""
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import polars as pl
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
 from padscope.kinds import CANDIDATE, SMALL_MAP, STRONG
 from padscope.regions import sides_of
 from padscope.sites import Site
-from padscope.study import Progress, Study
+from padscope.study import Study
 from padscope.tables import RESOLUTION
-
-PLAIN_SECONDS = 5.0  # between two lines of progress where there is no terminal
 
 
 def make_console() -> Console:
     """Return the console for results: as wide as its tables where it is no terminal."""
     return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-
-
-@contextmanager
-def show_progress(task: str) -> Iterator[Progress]:
-    """Show how far a task is: a bar on a terminal, a line now and then elsewhere."""
-    if sys.stderr.isatty():
-        with _bar(task) as progress:
-            yield progress
-    else:
-        yield _Lines(task)
-
-
-@contextmanager
-def _bar(task: str) -> Iterator[Progress]:
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        number = bar.add_task(task, total=None, speed="")
-        start, first = time.monotonic(), None
-
-        def progress(done: int, total: int | None) -> None:
-            nonlocal start, first
-            if first is None:  # what was done before, by a run that is resumed, has no speed
-                start, first = time.monotonic(), done
-            speed = (done - first) / max(time.monotonic() - start, 1e-9)
-            bar.update(number, completed=done, total=total, speed=f"{speed:.1f} images/s")
-
-        yield progress
-
-
-class _Lines:
-    """Progress in plain lines."""
-
-    def __init__(self, task: str) -> None:
-        self._task = task
-        self._start = self._last = time.monotonic()
-        self._first: int | None = None
-
-    def __call__(self, done: int, total: int | None) -> None:
-        now = time.monotonic()
-        if self._first is None:
-            self._start, self._first = now, done
-        if done != total and now - self._last < PLAIN_SECONDS:
-            return
-        self._last = now
-        speed = (done - self._first) / max(now - self._start, 1e-9)
-        line = f"{self._task} {done}/{total or '?'} images, {speed:.1f} images/s"
-        if total and speed:
-            line += f", {(total - done) / speed:.0f} s left"
-        print(line, file=sys.stderr, flush=True)
 
 
 def _times(lengths: Sequence[int]) -> str:

@@ -1,65 +1,42 @@
-"""A study as a directory, and the checkpoints of a run.
+"""A study as a directory, and the checkpoints of its stages.
 
 ``tallies.safetensors`` is checkpoint and result in one: the counts so far, how many units they
-come from, and whether that is all. It is replaced in one step, so that a run killed at any moment
-goes on from the last one. ``manifest.json`` is written first and names what the directory belongs
-to: a run of another model, other images or other settings is refused.
+come from, and whether that is all; ``contrasts.safetensors`` is the same for explaining. Each is
+replaced in one step, so that a run killed at any moment goes on from the last one.
+``manifest.json`` is written first and names what the directory belongs to: a run of another model,
+other images or other settings is refused.
 """
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from padscope.engines import Counted
 from padscope.errors import PadscopeError
-from padscope.images import Skipped
-from padscope.study import Portrait, Study
-from padscope.tallies import Bins, SiteCalibration, Tally
+from padscope.store.contrasts import pack_explained, read_explained
+from padscope.store.counts import pack_counted, read_counted
+from padscope.store.files import dump_json, read_table, readable, write_atomically, write_table
+from padscope.study import Explained, Explanation, Portrait, Study
 
-SCHEMA = 1
+SCHEMA = 2
+CONTRASTS = "contrasts.safetensors"
 TABLES = ("sites", "filters", "sides")
-# How reading a damaged file fails.
-DAMAGE = (OSError, SafetensorError, pl.exceptions.PolarsError, ValueError, KeyError, TypeError)
+EXPLAINED_TABLES = ("inherited", "networks")
 # What the manifest holds until the run has come to its end, and then.
 UNFINISHED = {"schema", "identity"}
-FINISHED = UNFINISHED | {"model", "images", "counted", "skipped", "portraits"}
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file in one step: whoever reads it sees the old content or the new.
-
-    Raises
-    ------
-    PadscopeError
-        The file cannot be written.
-    """
-    beside = path.with_name(path.name + ".part")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise PadscopeError(
-            f"cannot write {path}: {error.strerror or error}; choose another output directory"
-        ) from error
+FINISHED = UNFINISHED | {
+    "model", "images", "size", "counted", "skipped", "portraits", "invocation", "explanation",
+}  # fmt: skip
 
 
 @dataclass
@@ -84,6 +61,7 @@ class RunDirectory:
     def __post_init__(self) -> None:
         """Start the clock."""
         self.path = Path(self.path)
+        self._explaining: dict[str, Any] = {}
         self._last = time.monotonic()
 
     def begin(self, identity: dict[str, Any]) -> Counted | None:
@@ -109,7 +87,9 @@ class RunDirectory:
                 "choose another directory"
             ) from error
         manifest = self.path / "manifest.json"
-        identity = json.loads(_dump(identity))  # as it will be read back: tuples are lists there
+        identity = json.loads(
+            dump_json(identity)
+        )  # as it will be read back: tuples are lists there
         if manifest.exists():
             found = _read_manifest(self.path)["identity"]
             if differing := _differing(found, identity):
@@ -122,8 +102,8 @@ class RunDirectory:
                 f"{self.path} holds files that are no padscope run; choose another output directory"
             )
         else:
-            write_atomically(manifest, _dump({"schema": SCHEMA, "identity": identity}))
-        return _read_counted(self.path)
+            write_atomically(manifest, dump_json({"schema": SCHEMA, "identity": identity}))
+        return read_counted(self.path)
 
     def due(self) -> bool:
         """Say whether it is time for a checkpoint."""
@@ -131,31 +111,85 @@ class RunDirectory:
 
     def checkpoint(self, counted: Counted) -> None:
         """Replace the counts by newer ones."""
-        write_atomically(self.path / "tallies.safetensors", _pack_counted(counted))
+        write_atomically(self.path / "tallies.safetensors", pack_counted(counted))
         self._last = time.monotonic()
+
+    def begin_explaining(self, identity: dict[str, Any]) -> Explained | None:
+        """Go on explaining in the directory of a finished scan.
+
+        Returns
+        -------
+        Explained or None
+            What the explanation of this identity has done so far. Another explanation's is
+            started over: it takes nothing but time.
+
+        Raises
+        ------
+        PadscopeError
+            The directory holds no finished run, or that of another scan.
+        """
+        manifest = _read_manifest(self.path)
+        if manifest.keys() == UNFINISHED:
+            raise PadscopeError(f"the run in {self.path} is not finished; run the same scan again")
+        self._explaining = json.loads(dump_json(identity))
+        if manifest["identity"] != self._explaining["scan"]:
+            raise PadscopeError(
+                f"{self.path} is the run of another scan; give the directory of this one"
+            )
+        return read_explained(self.path / CONTRASTS, self._explaining)
+
+    def keep_explained(self, explained: Explained) -> None:
+        """Replace what has been explained by what is newer."""
+        content = pack_explained(explained, self._explaining)
+        write_atomically(self.path / CONTRASTS, content)
+        self._last = time.monotonic()
+
+    def as_explained(self, study: Study) -> Study:
+        """Return the study of this directory if it is the given one, explained already."""
+        try:
+            found = load_study(self.path)
+        except PadscopeError:
+            return study
+        same = found.explanation is not None and found.identity == study.identity
+        return found if same else study
 
     def save(self, study: Study) -> None:
         """Write everything else there is of a study."""
         for name in TABLES:
-            table: pl.DataFrame = getattr(study, name)
-            content = io.BytesIO()
-            table.write_parquet(content)
-            write_atomically(self.path / f"{name}.parquet", content.getvalue())
+            write_table(self.path / f"{name}.parquet", getattr(study, name))
+        if study.explanation:
+            for name in EXPLAINED_TABLES:
+                write_table(self.path / f"{name}.parquet", getattr(study.explanation, name))
         portraits: dict[str, Tensor] = {}
         for portrait in study.portraits:
             key = f"{portrait.site}/{portrait.filter}"
             portraits |= {f"{key}/kernel": portrait.kernel, f"{key}/map": portrait.mean_map}
         write_atomically(self.path / "maps.safetensors", save(portraits))
-        manifest = {
-            "schema": SCHEMA,
-            "identity": study.identity,
-            "model": study.model,
-            "images": study.images,
-            "counted": study.counted.images,
-            "skipped": [[skip.index, skip.name, skip.reason] for skip in study.counted.skipped],
-            "portraits": [[portrait.site, portrait.filter] for portrait in study.portraits],
-        }
-        write_atomically(self.path / "manifest.json", _dump(manifest))
+        write_atomically(self.path / "manifest.json", dump_json(_manifest(study)))
+
+
+def _manifest(study: Study) -> dict[str, Any]:
+    explanation = study.explanation
+    return {
+        "schema": SCHEMA,
+        "identity": study.identity,
+        "model": study.model,
+        "images": study.images,
+        "size": list(study.size),
+        "counted": study.counted.images,
+        "skipped": [[skip.index, skip.name, skip.reason] for skip in study.counted.skipped],
+        "portraits": [[portrait.site, portrait.filter] for portrait in study.portraits],
+        "invocation": study.invocation,
+        "explanation": None
+        if explanation is None
+        else {
+            "identity": explanation.identity,
+            "images": explanation.images,
+            "margin": list(explanation.margin),
+            "counted": explanation.contrasted.images,
+            "notes": list(explanation.notes),
+        },
+    }
 
 
 def load_study(path: Path | str) -> Study:
@@ -170,11 +204,11 @@ def load_study(path: Path | str) -> Study:
     manifest = _read_manifest(path)
     if manifest.keys() == UNFINISHED:
         raise PadscopeError(f"the run in {path} is not finished; run the same scan again")
-    counted = _read_counted(path)
+    counted = read_counted(path)
     if counted is None:
         raise PadscopeError(f"{path / 'tallies.safetensors'} is missing; run the same scan again")
-    tables = {name: _read_table(path / f"{name}.parquet") for name in TABLES}
-    with _readable(path / "maps.safetensors") as file, safe_open(file, framework="pt") as maps:
+    tables = {name: read_table(path / f"{name}.parquet") for name in TABLES}
+    with readable(path / "maps.safetensors") as file, safe_open(file, framework="pt") as maps:
         portraits = tuple(
             Portrait(
                 site, index, maps.get_tensor(f"{site}/{index}/kernel"),
@@ -183,28 +217,25 @@ def load_study(path: Path | str) -> Study:
             for site, index in manifest["portraits"]
         )  # fmt: skip
     return Study(
-        manifest["identity"], manifest["model"], manifest["images"], **tables, counted=counted,
-        portraits=portraits,
+        manifest["identity"], manifest["model"], manifest["images"], tuple(manifest["size"]),
+        tables["sites"], tables["filters"], tables["sides"], counted, portraits,
+        _read_explanation(path, manifest["explanation"]), manifest["invocation"],
     )  # fmt: skip
 
 
-def _read_table(path: Path) -> pl.DataFrame:
-    with _readable(path) as file:
-        return pl.read_parquet(io.BytesIO(file.read_bytes()))
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[Path]:
-    """Refuse a file of a run that is missing or damaged, in one sentence."""
-    try:
-        yield path
-    except FileNotFoundError as error:
-        raise PadscopeError(f"{path} is missing; run the same scan again") from error
-    except DAMAGE as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise PadscopeError(
-            f"{path} is damaged ({reason}); remove the directory and scan again"
-        ) from error
+def _read_explanation(path: Path, found: dict[str, Any] | None) -> Explanation | None:
+    if found is None:
+        return None
+    explained = read_explained(path / CONTRASTS, found["identity"])
+    if explained is None:
+        raise PadscopeError(f"{path / CONTRASTS} is missing; run the same explain again")
+    tables: dict[str, pl.DataFrame] = {
+        name: read_table(path / f"{name}.parquet") for name in EXPLAINED_TABLES
+    }
+    return Explanation(
+        found["identity"], found["images"], tuple(found["margin"]), explained.contrasted,
+        tables["inherited"], tables["networks"], tuple(found["notes"]),
+    )  # fmt: skip
 
 
 def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -224,15 +255,11 @@ def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
     return differing
 
 
-def _dump(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
-
-
 def _read_manifest(path: Path) -> dict[str, Any]:
     file = path / "manifest.json"
     if not file.is_file():
         raise PadscopeError(f"{path} is no padscope run: it has no manifest.json")
-    with _readable(file):
+    with readable(file):
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if manifest["schema"] != SCHEMA:
             raise PadscopeError(
@@ -243,52 +270,3 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         if missing and manifest.keys() != UNFINISHED:
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     return manifest
-
-
-def _pack_counted(counted: Counted) -> bytes:
-    tensors: dict[str, Tensor] = {}
-    for name, tally in counted.tallies.items():
-        calibration = counted.calibration[name]
-        tensors |= {
-            f"{name}/fine": _smallest(tally.fine),
-            f"{name}/folds": _smallest(tally.folds),
-            f"{name}/centre": calibration.bins.centre,
-            f"{name}/spread": calibration.bins.spread,
-            f"{name}/map": calibration.mean_map,
-        }
-    progress = {
-        "units": counted.units,
-        "images": counted.images,
-        "skipped": [[skip.index, skip.name, skip.reason] for skip in counted.skipped],
-        "complete": counted.complete,
-        "sites": list(counted.tallies),
-    }
-    return save({k: t.contiguous() for k, t in tensors.items()}, {"progress": json.dumps(progress)})
-
-
-def _smallest(counts: Tensor) -> Tensor:
-    """Narrow counts to the type that holds them: files shrink to a half or a quarter."""
-    most = int(counts.max()) if counts.numel() else 0
-    fitting = next(t for t in (torch.uint8, torch.int16, torch.int32) if most <= torch.iinfo(t).max)
-    return counts.to(fitting)
-
-
-def _read_counted(path: Path) -> Counted | None:
-    file = path / "tallies.safetensors"
-    if not file.exists():
-        return None
-    with _readable(file), safe_open(file, framework="pt") as tensors:
-        progress = json.loads(tensors.metadata()["progress"])
-        calibration, tallies = {}, {}
-        for name in progress["sites"]:
-            part = {
-                key: tensors.get_tensor(f"{name}/{key}")
-                for key in ("fine", "folds", "centre", "spread", "map")
-            }
-            calibration[name] = SiteCalibration(Bins(part["centre"], part["spread"]), part["map"])
-            tallies[name] = Tally(part["fine"].int(), part["folds"].int())
-        return Counted(
-            progress["units"], progress["images"],
-            tuple(Skipped(*skip) for skip in progress["skipped"]), calibration, tallies,
-            progress["complete"],
-        )  # fmt: skip

@@ -1,11 +1,17 @@
-"""The stages in order: `scan` so far. Each adds to a `Study`, the frozen result."""
+"""The stages in order: `scan`, `explain`. Each adds to a `Study`, the frozen result."""
 
+from padscope.study.explain import Explained, ExplainJournal, explain
+from padscope.study.explanation import TRAINED, Explanation
 from padscope.study.inputs import as_images, as_loaded, make_probe
 from padscope.study.result import Portrait, Study
 from padscope.study.scan import scan
 from padscope.study.watch import Interrupted, Journal, Progress
 
 __all__ = [
+    "TRAINED",
+    "ExplainJournal",
+    "Explained",
+    "Explanation",
     "Interrupted",
     "Journal",
     "Portrait",
@@ -13,6 +19,7 @@ __all__ = [
     "Study",
     "as_images",
     "as_loaded",
+    "explain",
     "make_probe",
     "scan",
 ]

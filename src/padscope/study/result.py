@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -10,8 +11,13 @@ from torch import Tensor
 
 from padscope.engines import Counted
 from padscope.errors import PadscopeError
-from padscope.kinds import CANDIDATE, MARGIN, STRONG
+from padscope.kinds import CANDIDATE, KINDS, MARGIN, STRONG
+from padscope.study.explanation import Explanation
 from padscope.tables import summarize, undecided
+
+RESPONSES = {"candidate": CANDIDATE, "strong": STRONG}
+CAUSES = ("confirmed", "grey", "rejected")
+ORIGINS = ("nascent", "inherited", "both", "neither")
 
 
 @dataclass(frozen=True)
@@ -44,53 +50,93 @@ class Study:
         Model, weights, images, settings and versions: what the results depend on.
     model, images : str
         A line for people about each.
+    size : tuple of int
+        Pixels of the images per spatial axis.
     sites, filters, sides : polars.DataFrame
         See `padscope.tables`.
     counted : Counted
         The counts behind the scores.
     portraits : tuple of Portrait
         The filters that respond most, strongest first.
+    explanation : Explanation or None
+        The second rung, once `explain` has climbed it.
+    invocation : dict
+        How the command line was told of the model and the images, for its later stages.
     """
 
     identity: dict[str, Any]
     model: str
     images: str
+    size: tuple[int, ...]
     sites: pl.DataFrame
     filters: pl.DataFrame
     sides: pl.DataFrame
     counted: Counted
     portraits: tuple[Portrait, ...]
+    explanation: Explanation | None = None
+    invocation: dict[str, Any] = field(default_factory=dict)
 
     def pans(
-        self, *, label: str = "candidate", side: str | None = None, site: str | None = None
+        self,
+        *,
+        label: str | None = None,
+        kind: str | None = None,
+        origin: str | None = None,
+        side: str | None = None,
+        site: str | None = None,
     ) -> pl.DataFrame:
-        """Select the filters that respond to the border, strongest first.
+        """Select filters by the evidence for them, strongest first.
 
         Parameters
         ----------
-        label : {"candidate", "strong"}
-            Least evidence; a strong filter is a candidate too.
+        label : {"candidate", "strong", "confirmed", "grey", "rejected"}, optional
+            ``candidate`` and ``strong``, KS at least .5 and .8, are of the first rung; the others,
+            see `kinds.causes`, of the second. Left out: ``confirmed`` if the study is explained,
+            else ``candidate``.
+        kind : str, optional
+            One of `kinds.KINDS`.
+        origin : {"nascent", "inherited", "both", "neither"}, optional
+            At the strongest side, or at `side`.
         side : str, optional
-            Only those that reach the label at this side; the columns are then those of `sides`.
+            Only those with the label at this side; the columns are then those of `sides`.
         site : str, optional
             Only those of one site.
 
         Raises
         ------
         PadscopeError
-            There is no such label, side or site.
+            There is no such label, kind, origin, side or site, or it takes an explanation that
+            the study does not have.
         """
-        cuts = {"candidate": CANDIDATE, "strong": STRONG}
+        label = label or ("confirmed" if self.explanation else "candidate")
+        self._check("label", label, (*RESPONSES, *CAUSES), explained=label in CAUSES)
         table = self.filters if side is None else self.sides
-        if label not in cuts:
-            raise PadscopeError(f"label {label!r} is not known; choose from {', '.join(cuts)}")
         for column, wanted in (("side", side), ("site", site)):
             if wanted is not None:
                 table = table.filter(pl.col(column) == wanted)
                 if table.is_empty():
                     raise PadscopeError(f"no {column} {wanted!r} was scored")
-        found = table.filter(pl.col("ks") >= cuts[label])
-        return found.sort("ks", "site", "filter", descending=[True, False, False])
+        if kind is not None:
+            self._check("kind", kind, KINDS, explained=True)
+            same = self.filters.filter(pl.col("kind") == kind).select("site", "filter")
+            table = table.join(same, on=["site", "filter"], how="semi")
+        if origin is not None:
+            self._check("origin", origin, ORIGINS, explained=True)
+            table = table.filter(pl.col("origin") == origin)
+        if label in RESPONSES:
+            table, order = table.filter(pl.col("ks") >= RESPONSES[label]), "ks"
+        else:
+            table, order = table.filter(pl.col("label") == label), "causal_ks"
+        return table.sort(order, "site", "filter", descending=[True, False, False], nulls_last=True)
+
+    def _check(self, what: str, value: str, known: Sequence[str], *, explained: bool) -> None:
+        if value not in known:
+            raise PadscopeError(f"{what} {value!r} is not known; choose from {', '.join(known)}")
+        if explained and self.explanation is None:
+            raise PadscopeError(
+                f"{what} {value!r} takes an explanation; run padscope explain, or "
+                "padscope.explain(study, model, images), first"
+            )
 
     def summary(self) -> pl.DataFrame:
         """One row per scored site; see `padscope.tables.summarize`."""

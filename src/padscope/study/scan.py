@@ -153,8 +153,9 @@ def _conclude(
     sites = site_table(plan.observation.sites)
     portraits = _portraits(filters, plan, counted)
     return Study(
-        identity, loaded.describe(), source.describe(), sites, filters, sides, counted, portraits
-    )
+        identity, loaded.describe(), source.describe(), plan.size, sites, filters, sides, counted,
+        portraits,
+    )  # fmt: skip
 
 
 def _portraits(filters: pl.DataFrame, plan: Plan, counted: Counted) -> tuple[Portrait, ...]:

@@ -1,0 +1,29 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+
+from padscope.cli.commands import app
+from padscope.cli.interrupts import StoppedAtOnce, on_interrupt, stop_at_once
+from padscope.engines import keep_freed_memory
+from padscope.errors import PadscopeError
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one sentence and status 2."""
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    keep_freed_memory()
+    if not debug:  # what matters to the user is said in the summary
+        warnings.simplefilter("ignore")
+    try:
+        with on_interrupt(stop_at_once):
+            app()
+    except (PadscopeError, StoppedAtOnce) as error:
+        if debug:
+            traceback.print_exc()
+        print(f"padscope: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,174 @@
+"""The commands: parsing, and which stage answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from padscope.cli.given import Given, default_directory, load
+from padscope.cli.options import (
+    Baselines,
+    BatchSize,
+    Checkpoint,
+    Debug,
+    Device,
+    Explained,
+    Images,
+    Limit,
+    Margin,
+    Model,
+    Numbers,
+    Out,
+    Positions,
+    Seed,
+    Size,
+    UntilStable,
+    Version,
+    Weights,
+    Workers,
+)
+from padscope.cli.stages import run_explain, run_scan, show
+from padscope.console import describe_sites, make_console, site_listing
+from padscope.engines import make_plan
+from padscope.errors import PadscopeError
+from padscope.settings import ExplainSettings, Settings
+from padscope.store import RunDirectory, load_study
+from padscope.tables import site_table
+
+app = typer.Typer(
+    help="Find, explain and test padding-aware neurons in convolutional networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _options(version: Version = False, debug: Debug = False) -> None:
+    pass
+
+
+@app.command("sites")
+def sites_command(
+    model: Model,
+    weights: Weights = None,
+    size: Size = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+) -> None:
+    """List every padded operation of a model."""
+    loaded = load(Given(model, weights, size, mean, std), "cpu")
+    assert loaded.preprocessing is not None
+    shape = (1, loaded.preprocessing.channels, *loaded.preprocessing.size)
+    image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    found = make_plan(loaded.module, image, 0, 1, 1, loaded.static_batch).observation.sites
+    console = make_console()
+    console.print(site_listing(site_table(found)))
+    console.print(describe_sites(found))
+
+
+@app.command("scan")
+def scan_command(
+    model: Model,
+    images: Images = None,
+    out: Out = None,
+    weights: Weights = None,
+    size: Size = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    limit: Limit = 1000,
+    seed: Seed = 0,
+    batch_size: BatchSize = 16,
+    per_line: Positions = None,
+    per_core: Positions = None,
+    until_stable: UntilStable = False,
+    workers: Workers = 1,
+    device: Device = "cpu",
+    checkpoint: Checkpoint = 60,
+) -> None:
+    """Find the filters that respond to the border, and show them on a page."""
+    settings = Settings(
+        limit=limit or None, seed=seed, batch_size=batch_size, per_line=per_line,
+        per_core=per_core, until_stable=until_stable,
+    )  # fmt: skip
+    run = RunDirectory(out or default_directory(model), checkpoint)
+    given = Given(model, weights, size, mean, std, str(images) if images else None)
+    show(run_scan(given, load(given, device), settings, run, workers), run)
+
+
+@app.command("audit")
+def audit_command(
+    model: Model,
+    images: Images = None,
+    out: Out = None,
+    weights: Weights = None,
+    size: Size = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    limit: Limit = 1000,
+    explained: Explained = 96,
+    margin: Margin = None,
+    baselines: Baselines = 3,
+    seed: Seed = 0,
+    batch_size: BatchSize = 16,
+    workers: Workers = 1,
+    device: Device = "cpu",
+    checkpoint: Checkpoint = 60,
+) -> None:
+    """Do all of it: scan, explain and report, on built-in photographs by default."""
+    settings = Settings(limit=limit or None, seed=seed, batch_size=batch_size)
+    further = ExplainSettings(
+        limit=explained or None, margin=margin, baselines=baselines, seed=seed,
+        batch_size=batch_size,
+    )  # fmt: skip
+    run = RunDirectory(out or default_directory(model), checkpoint)
+    given = Given(model, weights, size, mean, std, str(images) if images else None)
+    loaded = load(given, device)
+    study = run_scan(given, loaded, settings, run, workers)
+    show(run_explain(study, loaded, given.images, further, run, workers), run)
+
+
+@app.command("explain")
+def explain_command(
+    run: Annotated[Path, typer.Argument(help="The directory of a finished scan.")],
+    images: Annotated[
+        Path | None, typer.Option(help="Photographs to explain on. Default: those scanned.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Where the weights lie now, if not where they did.")
+    ] = None,
+    limit: Explained = 96,
+    margin: Margin = None,
+    baselines: Baselines = 3,
+    seed: Seed = 0,
+    batch_size: BatchSize = 16,
+    workers: Workers = 1,
+    device: Device = "cpu",
+    checkpoint: Checkpoint = 60,
+) -> None:
+    """Find out which responses padding causes, and set them beside untrained networks."""
+    settings = ExplainSettings(
+        limit=limit or None, margin=margin, baselines=baselines, seed=seed, batch_size=batch_size
+    )
+    study = load_study(run)
+    if not study.invocation:
+        raise PadscopeError(
+            f"the run in {run} was made from Python; explain it there, with padscope.explain"
+        )
+    given = Given(**study.invocation)
+    loaded = load(replace(given, weights=weights or given.weights), device)
+    source = given.images if images is None else str(images)
+    directory = RunDirectory(run, checkpoint)
+    show(run_explain(study, loaded, source, settings, directory, workers), directory)
+
+
+@app.command("report")
+def report_command(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+) -> None:
+    """Write the page of a finished run again."""
+    show(load_study(run), RunDirectory(run))

@@ -1,0 +1,87 @@
+"""How a model and images were named, and what that stands for."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from padscope.errors import PadscopeError
+from padscope.models import LoadedModel, load_model
+
+
+def default_directory(model: str) -> Path:
+    """Return where a model's run goes if nobody says: ``runs/`` and the model's name.
+
+    Examples
+    --------
+    >>> default_directory("timm:resnet50.a1_in1k").as_posix()
+    'runs/timm-resnet50.a1_in1k'
+    """
+    return Path("runs") / (re.sub(r"[^\w.]+", "-", model).strip("-.") or "model")
+
+
+@dataclass(frozen=True)
+class Given:
+    """How the model and the images were named; kept with a run, for its later stages."""
+
+    model: str
+    weights: str | None = None
+    size: str | None = None
+    mean: str | None = None
+    std: str | None = None
+    images: str | None = None
+
+
+def load(given: Given, device: str) -> LoadedModel:
+    """Load what was named, onto a device."""
+    loaded = load_model(
+        given.model, weights=given.weights, size=parse_size(given.size),
+        mean=_parse_numbers("--mean", given.mean), std=_parse_numbers("--std", given.std),
+    )  # fmt: skip
+    _move(loaded, device)
+    return loaded
+
+
+def _move(loaded: LoadedModel, device: str) -> None:
+    try:
+        loaded.module.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:  # torch built without it raises either
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise PadscopeError(f"--device {device} cannot be used: {reason}; give cpu") from error
+
+
+def parse_size(text: str | None) -> tuple[int, ...] | int | None:
+    """Read an input size.
+
+    Examples
+    --------
+    >>> parse_size("224"), parse_size("128x96")
+    (224, (128, 96))
+    """
+    if text is None:
+        return None
+    try:
+        lengths = tuple(int(part) for part in re.split(r"[x×,]", text))
+    except ValueError:
+        lengths = ()
+    if not lengths or min(lengths) < 1:
+        raise PadscopeError(f"--size {text!r} is no size; give 224, or HEIGHTxWIDTH")
+    return lengths[0] if len(lengths) == 1 else lengths
+
+
+def _parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(map(math.isfinite, numbers)):
+        raise PadscopeError(
+            f"{option} {text!r} is no number; give one, or one per channel with commas"
+        )
+    return numbers

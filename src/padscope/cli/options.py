@@ -1,0 +1,68 @@
+"""The options of the commands: what they are called, and what `--help` says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from padscope import __version__
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="lite0, timm:NAME, torchvision:NAME, package.module:factory, or a .pt2 file."
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(help="A .safetensors file or a state dict; 'random' for fresh weights."),
+]
+Size = Annotated[str | None, typer.Option(help="Input size: 224, or HEIGHTxWIDTH.")]
+Numbers = Annotated[str | None, typer.Option(help="One number, or one per channel: .5,.5,.5")]
+Images = Annotated[
+    Path | None,
+    typer.Option(help="A folder, a list file, or one photograph. Default: built-in photographs."),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Run directory. Default: runs/MODEL.")
+]
+Limit = Annotated[int, typer.Option(help="Most images, drawn at random; 0 for all.")]
+Seed = Annotated[int, typer.Option(help="Of images, crops and positions.")]
+BatchSize = Annotated[int, typer.Option(help="Images per forward pass.")]
+Positions = Annotated[
+    int | None, typer.Option(help="Positions per image. Default: by the number of images.")
+]
+Explained = Annotated[
+    int, typer.Option(help="Most images to run with real surroundings; 0 for all.")
+]
+Margin = Annotated[
+    int | None, typer.Option(help="Pixels of real surroundings. Default: by the total stride.")
+]
+Baselines = Annotated[
+    int, typer.Option(help="Fresh networks beside the trained one, and one shuffled; 0 for none.")
+]
+UntilStable = Annotated[
+    bool,
+    typer.Option("--until-stable", help="Stop once every filter .05 from the cut is decided."),
+]
+Workers = Annotated[int, typer.Option(help="Threads that decode photographs.")]
+Device = Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps.")]
+Checkpoint = Annotated[float, typer.Option(help="Seconds between checkpoints.")]
+
+
+def print_version(asked: bool) -> None:
+    """Answer ``--version``."""
+    if asked:
+        typer.echo(f"padscope {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=print_version, is_eager=True, help="Print the version and end."
+    ),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]  # taken by `main`

@@ -1,0 +1,80 @@
+"""The stages as the commands run them: with a bar, checkpoints, a page and a summary."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from padscope.cli.given import Given
+from padscope.cli.interrupts import interruptible
+from padscope.console import (
+    cause_lines,
+    cause_listing,
+    make_console,
+    network_listing,
+    summary_lines,
+    summary_listing,
+)
+from padscope.models import LoadedModel
+from padscope.report import render_report
+from padscope.settings import ExplainSettings, Settings
+from padscope.store import RunDirectory, write_atomically
+from padscope.study import Study, explain, scan
+
+
+def run_scan(
+    given: Given, loaded: LoadedModel, settings: Settings, run: RunDirectory, workers: int
+) -> Study:
+    """Scan, and save the study."""
+    study = interruptible(
+        "scan",
+        lambda progress, stop: scan(
+            loaded, given.images, settings, journal=run, progress=progress, stop=stop,
+            workers=workers,
+        ),
+    )  # fmt: skip
+    study = run.as_explained(replace(study, invocation=asdict(given)))
+    run.save(study)
+    return study
+
+
+def run_explain(
+    study: Study,
+    loaded: LoadedModel,
+    images: str | None,
+    settings: ExplainSettings,
+    run: RunDirectory,
+    workers: int,
+) -> Study:
+    """Explain a scanned study, and save it."""
+    study = interruptible(
+        "explain",
+        lambda progress, stop: explain(
+            study, loaded, images, settings, journal=run, progress=progress, stop=stop,
+            workers=workers,
+        ),
+    )  # fmt: skip
+    run.save(study)
+    return study
+
+
+def show(study: Study, run: RunDirectory) -> None:
+    """Write the page, and print what was found."""
+    write_atomically(run.path / "report.html", render_report(study).encode())
+    console = make_console()
+    console.print(study.model, study.images, sep="\n", markup=False)
+    console.print()
+    console.print(summary_listing(study))
+    console.print()
+    for line in summary_lines(study):
+        console.print(line, markup=False)
+    if study.explanation:
+        console.print()
+        console.print(cause_listing(study))
+        console.print()
+        console.print(network_listing(study.explanation))
+        console.print()
+        for line in cause_lines(study):
+            console.print(line, markup=False)
+    tables = run.path / "filters.parquet", run.path / "sides.parquet"
+    console.print(f"Tables: {tables[0]}, {tables[1]}", markup=False)
+    console.print(f"Report: {run.path / 'report.html'}", markup=False, soft_wrap=True)

@@ -1,0 +1,23 @@
+"""What the command line shows: tables of sites and results, and the progress of long work."""
+
+from padscope.console.causes import cause_lines, cause_listing, network_listing
+from padscope.console.progress import show_progress
+from padscope.console.responses import (
+    describe_sites,
+    make_console,
+    site_listing,
+    summary_lines,
+    summary_listing,
+)
+
+__all__ = [
+    "cause_lines",
+    "cause_listing",
+    "describe_sites",
+    "make_console",
+    "network_listing",
+    "show_progress",
+    "site_listing",
+    "summary_lines",
+    "summary_listing",
+]

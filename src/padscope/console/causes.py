@@ -1,0 +1,185 @@
+"""What an explanation found, as the command line shows it."""
+
+from __future__ import annotations
+
+import polars as pl
+from rich.table import Table
+from rich.text import Text
+
+from padscope.kinds import CANDIDATE, CONFIRMED, GREY, KINDS, SMALL_MAP
+from padscope.study import TRAINED, Explanation, Study
+
+DECIDED = 0.05  # false discovery rate
+
+
+def cause_listing(study: Study) -> Table:
+    """Draw one row per explained site: labels, origins, reach, checks."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("site", overflow="fold")
+    for name in ("map", "confirmed", "grey", "rejected", "nascent", "inherited", "both", "reach",
+                 "margin ×2"):  # fmt: skip
+        table.add_column(name, justify="right")
+    table.add_column("strongest filter")
+    for row in _by_site(study).iter_rows(named=True):
+        marks = "*" if min(row["map_size"]) < SMALL_MAP else ""
+        marks += "‡" if row["no_context"] else ""
+        change, reach = row["margin_change"], row["reach"]
+        strongest = "–"
+        if row["causal_ks"] is not None:
+            strongest = f"{row['filter']} {row['causal_side']} {row['causal_ks']:.3f}"
+        counts = ("confirmed", "grey", "rejected", "nascent", "inherited", "both")
+        table.add_row(
+            Text(row["site"]), "×".join(map(str, row["map_size"])) + marks,
+            *(str(row[name]) for name in counts), "–" if reach is None else f"{reach + 1:.1f}",
+            "–" if change is None else f"±{change:.3f}", strongest,
+        )  # fmt: skip
+    return table
+
+
+def _by_site(study: Study) -> pl.DataFrame:
+    confirmed = pl.col("label") == "confirmed"
+    origins = ("nascent", "inherited", "both")
+    counts = study.filters.group_by("site").agg(
+        *((pl.col("label") == label).sum().alias(label) for label in
+          ("confirmed", "grey", "rejected")),
+        *((confirmed & (pl.col("origin") == origin)).sum().alias(origin) for origin in origins),
+        pl.col("reach").filter(confirmed).mean(),
+    )  # fmt: skip
+    best = (
+        study.filters.sort("causal_ks", "filter", descending=[True, False], nulls_last=True)
+        .group_by("site", maintain_order=True)
+        .first()
+        .select("site", "filter", "causal_side", "causal_ks")
+    )
+    explained = study.sites.filter(pl.col("no_context").is_not_null())
+    return (
+        explained.select("site", "map_size", "no_context", "margin_change")
+        .join(counts, on="site", how="left", maintain_order="left")
+        .join(best, on="site", how="left", maintain_order="left")
+    )
+
+
+def network_listing(explanation: Explanation) -> Table:
+    """Draw the trained network beside its baselines: shares of the measured filters."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("network")
+    for name in ("filters", f"KS ≥ {CANDIDATE:g}", "≥ 0.8", f"caused (causal KS ≥ {CONFIRMED:g})"):
+        table.add_column(name, justify="right")
+    for row in explanation.baselines.iter_rows(named=True):
+        shares = (
+            f"{row[name]:,} ({row[f'{name}_share']:.1%})"
+            for name in ("candidates", "strong", "confirmed")
+        )
+        table.add_row(row["network"], f"{row['filters']:,}", *shares)
+    return table
+
+
+def cause_lines(study: Study) -> list[str]:
+    """Put the second rung, and what limits it, into sentences."""
+    explanation = study.explanation
+    assert explanation is not None
+    measured = study.filters.filter(pl.col("causal_ks").is_not_null())
+    confirmed = study.filters.filter(pl.col("label") == "confirmed")
+    lines = [
+        f"{confirmed.height:,} of {measured.height:,} measured filters "
+        f"({_share(confirmed.height, measured.height)}) respond because of padding (causal KS ≥ "
+        f"{CONFIRMED:g}, {explanation.contrasted.images} images, {explanation.images}).",
+        *_candidate_lines(study),
+        _kind_line(confirmed),
+        _chance_line(study),
+        _baseline_line(explanation),
+    ]
+    small = int((confirmed["needs_counterfactual"]).sum())
+    if small:
+        lines.append(
+            f"* {small:,} of the confirmed filters have maps under {SMALL_MAP} positions: real "
+            "context is less settled there, see the change when the margin is doubled."
+        )
+    if not measured["real_context"].all():
+        without = int((~measured["real_context"]).sum())
+        lines.append(
+            f"‡ {without:,} filters are labelled without real context: padding was filled "
+            "otherwise instead, which is weaker evidence."
+        )
+    return [*lines, *_inherited_lines(explanation), *explanation.notes, *_skipped(explanation)]
+
+
+def _candidate_lines(study: Study) -> list[str]:
+    """Tell what becomes of the filter-sides that respond, small maps apart."""
+    small = pl.col("map_size").list.min() < SMALL_MAP
+    sizes = study.sites.select("site", small=small)
+    candidates = study.sides.filter(pl.col("ks") >= CANDIDATE).join(sizes, on="site")
+    lines = []
+    for below, where in ((False, f"on maps of {SMALL_MAP} and more"), (True, "on smaller maps")):
+        found = candidates.filter(pl.col("small") == below)
+        if found.is_empty():
+            continue
+        shares = ", ".join(
+            f"{_share(found.filter(pl.col('label') == label).height, found.height)} {label}"
+            for label in ("confirmed", "grey", "rejected")
+        )
+        lines.append(f"Of {found.height:,} filter-sides with KS ≥ {CANDIDATE:g} {where}: {shares}.")
+    return lines
+
+
+def _kind_line(confirmed: pl.DataFrame) -> str:
+    counts = dict(confirmed["kind"].value_counts().iter_rows())
+    kinds = ", ".join(f"{kind} {counts[kind]:,}" for kind in KINDS if counts.get(kind))
+    stability = confirmed["stability"].mean()
+    mean = f"; in {stability:.0%} of resamples the same" if isinstance(stability, float) else ""
+    return f"Kinds: {kinds or 'none'}{mean}."
+
+
+def _chance_line(study: Study) -> str:
+    sides = study.sides.filter(pl.col("q").is_not_null())
+    found = sides.filter(pl.col("q") <= DECIDED).height
+    return (
+        f"{found:,} of {sides.height:,} filter-sides respond more than lines where no border is "
+        f"(false discovery rate {DECIDED:g})."
+    )
+
+
+def _baseline_line(explanation: Explanation) -> str:
+    if not explanation.has_baselines:
+        return "Without baselines, nothing here can be called learned."
+    shares = explanation.baselines
+    trained = shares.filter(pl.col("network") == TRAINED)["confirmed_share"].item()
+    others = shares.filter(pl.col("network") != TRAINED)
+    most: dict[str, float] = others.sort("confirmed_share").row(-1, named=True)
+    if most["confirmed_share"] >= trained:
+        return (
+            f"The baseline {most['network']!r} has {most['confirmed_share']:.1%} confirmed filters "
+            f"and the network itself {trained:.1%}: this share is no evidence of learning."
+        )
+    return (
+        f"The network has {trained:.1%} confirmed filters, its baselines at most "
+        f"{most['confirmed_share']:.1%} ({most['network']})."
+    )
+
+
+def _inherited_lines(explanation: Explanation) -> list[str]:
+    inherited = explanation.inherited
+    if inherited.is_empty():
+        return []
+    filters = inherited.group_by("site", "filter").agg(pl.col("causal_ks").max())
+    found = filters.filter(pl.col("causal_ks") >= CONFIRMED).height
+    grey = filters.filter(pl.col("causal_ks").is_between(GREY, CONFIRMED, closed="left")).height
+    return [
+        f"Of {filters.height:,} filters of convolutions without padding, {found:,} inherit a "
+        f"signal of {CONFIRMED:g} or more, {grey:,} one of {GREY:g} to {CONFIRMED:g}."
+    ]
+
+
+def _skipped(explanation: Explanation) -> list[str]:
+    skipped = explanation.contrasted.skipped
+    if not skipped:
+        return []
+    named = "; ".join(f"{skip.name}: {skip.reason}" for skip in skipped[:3])
+    more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
+    return [
+        f"Images that could not be explained, and were skipped: {len(skipped)} ({named}{more})."
+    ]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "0%"

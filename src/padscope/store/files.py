@@ -1,0 +1,74 @@
+"""Files of a run: written in one step, and read with one sentence for what is wrong with them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from safetensors import SafetensorError
+
+from padscope.errors import PadscopeError
+
+# How reading a damaged file fails.
+DAMAGE = (OSError, SafetensorError, pl.exceptions.PolarsError, ValueError, KeyError, TypeError)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file in one step: whoever reads it sees the old content or the new.
+
+    Raises
+    ------
+    PadscopeError
+        The file cannot be written.
+    """
+    beside = path.with_name(path.name + ".part")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise PadscopeError(
+            f"cannot write {path}: {error.strerror or error}; choose another output directory"
+        ) from error
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[Path]:
+    """Refuse a file of a run that is missing or damaged, in one sentence."""
+    try:
+        yield path
+    except FileNotFoundError as error:
+        raise PadscopeError(f"{path} is missing; run the same scan again") from error
+    except DAMAGE as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise PadscopeError(
+            f"{path} is damaged ({reason}); remove the directory and scan again"
+        ) from error
+
+
+def dump_json(content: Mapping[str, Any]) -> bytes:
+    """Write JSON as people read it."""
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def write_table(path: Path, table: pl.DataFrame) -> None:
+    """Replace a table in one step."""
+    content = io.BytesIO()
+    table.write_parquet(content)
+    write_atomically(path, content.getvalue())
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read a table."""
+    with readable(path) as file:
+        return pl.read_parquet(io.BytesIO(file.read_bytes()))

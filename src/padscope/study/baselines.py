@@ -1,0 +1,88 @@
+"""The same architecture untrained, on the same images: what every count is set beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import polars as pl
+from torch import Tensor, nn
+
+from padscope.engines import Contrasted, ContrastPlan, contrast_units
+from padscope.engines.contrast import ContrastWatch
+from padscope.engines.plan import as_taken
+from padscope.errors import PadscopeError
+from padscope.images import central, unit_count
+from padscope.models import (
+    LoadedModel,
+    as_found,
+    fresh_weights,
+    reestimate_batchnorm,
+    shuffled_weights,
+)
+from padscope.scores import score_borders
+from padscope.settings import ExplainSettings
+from padscope.study.context import Canvas
+from padscope.study.explanation import SHUFFLED
+from padscope.tables import network_table
+
+Build = Callable[[], nn.Module]
+
+
+def baseline_networks(loaded: LoadedModel, settings: ExplainSettings) -> dict[str, Build]:
+    """Name the baselines of a model, each with what builds it."""
+    if not settings.baselines:
+        return {}
+    # From 1 on: a model that is itself untrained was built with seed 0.
+    seeds = [settings.seed + number for number in range(1, settings.baselines + 1)]
+    fresh: dict[str, Build] = {
+        f"fresh {seed}": lambda seed=seed: fresh_weights(loaded, seed)  # type: ignore[misc]
+        for seed in seeds
+    }
+    return fresh | {SHUFFLED: lambda: shuffled_weights(loaded, settings.seed)}
+
+
+def run_baseline(
+    name: str,
+    build: Build,
+    canvas: Canvas,
+    plan: ContrastPlan,
+    settings: ExplainSettings,
+    watch: ContrastWatch,
+) -> pl.DataFrame:
+    """Run one baseline on the images and score it, as `network_table` does.
+
+    Batch norm statistics are estimated anew on the crops: those of the trained network belong to
+    activations that a baseline does not have.
+
+    Raises
+    ------
+    PadscopeError
+        The architecture has no such baseline.
+    """
+    light = plan.light()
+    calibrate = unit_count(settings.calibrate, canvas.batch_size)
+    with as_found(build()) as module:
+
+        def crops() -> Iterator[Tensor]:
+            for batch in canvas.batches():
+                if batch.indices:
+                    yield as_taken(module, central(batch.pixels, plan.size, "a batch of images"))
+
+        reestimate_batchnorm(module, crops())
+        counted = contrast_units(module, canvas.batches(), light, calibrate, watch)
+    return network_scores(name, light, counted)
+
+
+def network_scores(name: str, plan: ContrastPlan, counted: Contrasted) -> pl.DataFrame:
+    """Score line 0 at every padded site of one network."""
+    if not counted.images:
+        raise PadscopeError("no image could be run; give images that are large enough")
+    scores = {
+        site: score_borders(sited.layout, counted.of_site(site))
+        for site, sited in plan.sites.items()
+    }
+    return network_table(
+        name,
+        {site: score.response for site, score in scores.items()},
+        {site: score.causal.ks for site, score in scores.items()},
+    )

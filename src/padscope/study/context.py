@@ -1,0 +1,211 @@
+"""Real surroundings for the images of a study: canvases, how they align, and what to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from padscope.engines import (
+    ContrastPlan,
+    Verification,
+    find_margin,
+    observe_crop,
+    plan_contrast,
+    verify_alignment,
+)
+from padscope.engines.plan import as_taken
+from padscope.errors import PadscopeError
+from padscope.images import (
+    Batch,
+    Canvases,
+    Images,
+    StreamedImages,
+    TooSmall,
+    UnreadableImage,
+    central,
+    stream,
+    unit_count,
+)
+from padscope.models import LoadedModel
+from padscope.settings import ExplainSettings
+from padscope.sites import observe
+
+TRIED = 16  # images looked at to find one that is large enough
+# Pixels of a batch of canvases, in crops of the batch size: larger batches are no faster.
+CANVAS_CROPS = 2
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Where the images with real surroundings come from.
+
+    Attributes
+    ----------
+    source : Images or StreamedImages
+    size, margin : tuple of int
+        Of the crop and of its surroundings, in pixels per axis.
+    limit : int or None
+        Most images.
+    batch_size : int
+        Canvases per unit.
+    workers : int
+        Decoding threads.
+    """
+
+    source: Images | StreamedImages
+    size: tuple[int, ...]
+    margin: tuple[int, ...]
+    limit: int | None
+    batch_size: int
+    workers: int
+
+    def with_margin(self, margin: tuple[int, ...], limit: int | None) -> Canvas:
+        """Return the same images with other surroundings."""
+        return replace(self, margin=margin, limit=limit)
+
+    @property
+    def images(self) -> int | None:
+        """Number of images, if it is known."""
+        if isinstance(self.source, StreamedImages) and self.source.length is None:
+            return self.limit
+        return min(len(self.source), self.limit or len(self.source))
+
+    @property
+    def canvas_size(self) -> tuple[int, ...]:
+        """Pixels of a canvas per axis."""
+        return tuple(n + 2 * m for n, m in zip(self.size, self.margin, strict=True))
+
+    def batches(self, first: int = 0) -> Iterator[Batch]:
+        """Give the canvases, unit by unit, from a unit on; no more than `limit`."""
+        limit = self.images
+        units = range(first, unit_count(limit if limit is not None else 10**9, self.batch_size))
+        if not isinstance(self.source, StreamedImages):
+            canvases = Canvases(self.source, self.size, self.margin)
+            return _limited(stream(canvases, units, self.batch_size, self.workers), limit)
+        # What comes one after the other is cut here; it must be as large as a canvas.
+        return _limited(
+            (
+                replace(batch, pixels=central(batch.pixels, self.canvas_size, "a batch of images"))
+                for batch in stream(self.source, units, self.batch_size)
+            ),
+            limit,
+        )
+
+    def first(self) -> Tensor:
+        """Give the first canvas that can be had, as a batch of one; raises `PadscopeError`."""
+        if isinstance(self.source, StreamedImages):
+            batch = next(self.batches(), None)
+            if batch is None:
+                raise PadscopeError("the iterable gave no images; give at least one batch")
+            return batch.pixels[:1]
+        canvases = Canvases(self.source, self.size, self.margin)
+        problem: UnreadableImage | None = None
+        for index in range(min(TRIED, self.images or TRIED)):
+            try:
+                return canvases.tensor(index)[None]
+            except UnreadableImage as error:
+                problem = error
+        raise problem or PadscopeError("there are no images to explain; give at least one")
+
+    def describe(self) -> str:
+        """Return one line for people."""
+        margin = "×".join(map(str, dict.fromkeys(self.margin)))
+        surroundings = f" with {margin} pixels of real surroundings" if any(self.margin) else ""
+        return f"{self.source.describe()}{surroundings}"
+
+
+def _limited(batches: Iterable[Batch], limit: int | None) -> Iterator[Batch]:
+    for batch in batches:
+        if limit is not None and batch.indices and batch.indices[-1] >= limit:
+            kept = tuple(index for index in batch.indices if index < limit)
+            batch = replace(batch, indices=kept, pixels=batch.pixels[: len(kept)])
+        yield batch
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an explanation works on.
+
+    Attributes
+    ----------
+    canvas : Canvas
+    plan : ContrastPlan
+    verified : dict
+        Site name → how its alignment was checked.
+    notes : tuple of str
+        What could not be done, and why.
+    """
+
+    canvas: Canvas
+    plan: ContrastPlan
+    verified: dict[str, Verification]
+    notes: tuple[str, ...]
+
+
+def find_context(
+    module: nn.Module,
+    loaded: LoadedModel,
+    source: Images | StreamedImages,
+    size: tuple[int, ...],
+    settings: ExplainSettings,
+    workers: int,
+) -> Context:
+    """Find how much real context a model needs, whether the images have it, and what aligns.
+
+    Raises
+    ------
+    PadscopeError
+        The model fails, or no image can be read.
+    """
+    static = loaded.static_batch
+    none = tuple(0 for _ in size)
+    bare = Canvas(source, size, none, settings.limit, static or settings.batch_size, workers)
+    image = bare.first()
+    crop = observe_crop(module, image, static)
+    if not any(site.scored for site in crop.sites):
+        raise PadscopeError("nothing to explain: no padded operation of the model can be scored")
+    chosen = settings.margin or find_margin(module, crop, image)
+
+    def planned(canvas: Canvas, pixels: Tensor | None, unusable: dict[str, str]) -> ContrastPlan:
+        observed = None
+        if pixels is not None:
+            example = pixels.repeat_interleave(static or 2, dim=0)
+            observed = observe(module, as_taken(module, example), partial=True)
+        return plan_contrast(
+            crop, observed, size, canvas.margin, settings.seed, settings.per_line,
+            settings.per_core, settings.per_deeper, unusable, static,
+        )  # fmt: skip
+
+    def without(reason: str) -> Context:
+        note = f"Explained without real context: {reason}."
+        unusable = {site.name: reason for site in crop.sites}
+        return Context(bare, planned(bare, None, unusable), {}, (note,))
+
+    if chosen is None:
+        return without("the model does not run on inputs larger than it was given")
+    margin = tuple(chosen for _ in size)
+    area = torch.tensor([(n + 2 * chosen) / n for n in size]).prod().item()
+    batch = max(1, min(bare.batch_size, round(CANVAS_CROPS * bare.batch_size / area)))
+    canvas = replace(bare, margin=margin, batch_size=static or batch)
+    try:
+        pixels = canvas.first()
+    except TooSmall as error:
+        return without(f"the images have too few pixels for it ({error.name}: {error.reason})")
+    verified = verify_alignment(module, pixels, planned(canvas, pixels, {}))
+    unusable = {name: found.problem for name, found in verified.items() if found.problem}
+    plan = planned(canvas, pixels, unusable)
+    if not any(site.contextual for site in plan.sites.values()):
+        reason = next(iter(plan.sites.values())).reason
+        return without(f"no site aligns with its canvas; of the first, {reason}")
+    return Context(canvas, plan, verified, _misaligned(plan))
+
+
+def _misaligned(plan: ContrastPlan) -> tuple[str, ...]:
+    apart = [f"{name} ({site.reason})" for name, site in plan.sites.items() if not site.contextual]
+    if not apart:
+        return ()
+    more = f" and {len(apart) - 3} more" if len(apart) > 3 else ""
+    return (f"Sites explained without real context: {'; '.join(apart[:3])}{more}.",)

@@ -1,0 +1,63 @@
+"""`Explanation`, what the second rung adds to a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from padscope.engines import Contrasted
+
+TRAINED, SHUFFLED = "trained", "shuffled"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What padding causes, beside its baselines.
+
+    Attributes
+    ----------
+    identity : dict
+        Images, settings and versions: what the explanation depends on.
+    images : str
+        A line for people about the images explained.
+    margin : tuple of int
+        Pixels of real surroundings at each end of each axis; zeros where there are none.
+    contrasted : Contrasted
+        The counts behind the scores.
+    inherited : polars.DataFrame
+        What convolutions without padding inherit; see `padscope.tables.inherited_table`.
+    networks : polars.DataFrame
+        The trained network and its baselines, site by site; see `padscope.tables.network_table`.
+        Baselines are named ``fresh 1`` … and ``shuffled``.
+    notes : tuple of str
+        What could not be done, and why, in sentences.
+    """
+
+    identity: dict[str, Any]
+    images: str
+    margin: tuple[int, ...]
+    contrasted: Contrasted
+    inherited: pl.DataFrame
+    networks: pl.DataFrame
+    notes: tuple[str, ...] = ()
+
+    @property
+    def baselines(self) -> pl.DataFrame:
+        """Shares of filters per network, the trained one first.
+
+        Columns: ``network``, ``filters`` (measured ones), ``candidates``, ``strong``,
+        ``confirmed`` (counts), and each of these as a ``…_share``.
+        """
+        counts = ["candidates", "strong", "confirmed"]
+        totals = self.networks.group_by("network", maintain_order=True).agg(
+            (pl.col("filters") - pl.col("unmeasured")).sum(), pl.col(counts).sum()
+        )
+        shares = (pl.col(name) / pl.col("filters") for name in counts)
+        return totals.with_columns(share.name.suffix("_share") for share in shares)
+
+    @property
+    def has_baselines(self) -> bool:
+        """Whether anything stands beside the trained network."""
+        return self.networks["network"].n_unique() > 1

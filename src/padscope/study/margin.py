@@ -1,0 +1,95 @@
+"""Whether the margin suffices: the same images with twice as much real context."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from torch import nn
+
+from padscope.engines import Contrasted, ContrastPlan, contrast_units, plan_contrast
+from padscope.engines.plan import as_taken
+from padscope.errors import PadscopeError
+from padscope.images import Batch, central
+from padscope.kinds import CONFIRMED
+from padscope.scores import score_borders
+from padscope.settings import ExplainSettings
+from padscope.sites import observe
+from padscope.study.context import Canvas, Context
+from padscope.tallies import no_contrast
+
+
+class _Unwatched:
+    def after(self, images: int, state: object) -> None:
+        """Look at nothing."""
+
+
+def check_margin(
+    module: nn.Module, context: Context, contrasted: Contrasted, settings: ExplainSettings
+) -> dict[str, dict[str, float]]:
+    """Double the margin on some images, and compare the causal scores.
+
+    Both margins see the same crops: the smaller canvas is the centre of the larger one.
+
+    Returns
+    -------
+    dict
+        Site name → ``margin_change``, mean change of a causal KS, and ``margin_agreement``,
+        Jaccard index of the filter-sides at `CONFIRMED`. Empty where nothing could be compared:
+        no margin, or no image large enough for twice as much.
+    """
+    if not any(context.canvas.margin) or not settings.check:
+        return {}
+    doubled = tuple(2 * margin for margin in context.canvas.margin)
+    wide = context.canvas.with_margin(doubled, settings.check)
+    try:
+        first = wide.first()
+    except PadscopeError:
+        return {}
+    observed = observe(module, as_taken(module, first.repeat_interleave(2, dim=0)), partial=True)
+    apart = {name: plan.reason for name, plan in context.plan.plans.items() if plan.reason}
+    wide_plan = plan_contrast(
+        context.plan.observation, observed, context.plan.size, doubled, settings.seed,
+        settings.per_line, settings.per_core, settings.per_deeper, apart,
+    ).light()  # fmt: skip
+    plan = context.plan.light()
+    batches = [batch for batch in wide.batches() if batch.indices]
+    near = [_narrowed(batch, context.canvas) for batch in batches]
+    scores = [
+        _causal(module, kept, each, contrasted)
+        for kept, each in ((near, plan), (batches, wide_plan))
+    ]
+    return {
+        name: _compared(scores[0][name], scores[1][name])
+        for name, site in plan.sites.items()
+        if site.contextual and wide_plan.sites[name].contextual
+    }
+
+
+def _narrowed(batch: Batch, canvas: Canvas) -> Batch:
+    return replace(batch, pixels=central(batch.pixels, canvas.canvas_size, "a batch of images"))
+
+
+def _causal(
+    module: nn.Module, batches: list[Batch], plan: ContrastPlan, contrasted: Contrasted
+) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
+    streams = {name: site.streams for name, site in plan.sites.items()}
+    filters = {name: site.site.filters for name, site in plan.sites.items()}
+    start = Contrasted(bins=contrasted.bins, tallies=no_contrast(streams, filters))
+    counted = contrast_units(module, batches, plan, 1, _Unwatched(), start)
+    return {
+        name: score_borders(site.layout, counted.of_site(name)).causal.ks
+        for name, site in plan.sites.items()
+    }
+
+
+def _compared(
+    near: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    wide: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+) -> dict[str, float]:
+    a, b = near >= CONFIRMED, wide >= CONFIRMED
+    either = (a | b).sum()
+    found = {"margin_agreement": float((a & b).sum() / either) if either else 1.0}
+    if np.isfinite(near - wide).any():
+        found["margin_change"] = float(np.nanmean(np.abs(near - wide)))
+    return found
