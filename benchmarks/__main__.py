@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 
+from benchmarks.explain import explain_to_bare
 from benchmarks.memory import peak
 from benchmarks.scan import scan_to_bare, scan_to_bare_from_files, scan_to_script
 from padscope.engines import keep_freed_memory
@@ -35,7 +36,18 @@ def _memory() -> None:
     print(f"  208 images {few:.0f} MB, 2,000 images {many:.0f} MB: {many / few - 1:+.1%}")
 
 
-BENCHMARKS: dict[str, Callable[[], None]] = {"scan": _scan, "script": _script, "memory": _memory}
+def _explain() -> None:
+    print("explain ÷ bare forward of the crops (target: ≤ 1.15 × the unavoidable part)")
+    print("  lite0, 96 images: ", explain_to_bare("lite0", 96, margin=128, pairs=5))
+    print("  lite0, 384 images:", explain_to_bare("lite0", 384, margin=128, pairs=3))
+
+
+BENCHMARKS: dict[str, Callable[[], None]] = {
+    "scan": _scan,
+    "script": _script,
+    "memory": _memory,
+    "explain": _explain,
+}
 
 if __name__ == "__main__":
     keep_freed_memory()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from padscope.engines.contrast_plan import ContrastPlan, SitePlan
 from padscope.engines.plan import as_taken
 from padscope.images import central
-from padscope.sites import Call, Interception, at_offset, select_taps
+from padscope.sites import Call, Interception, Visitor, at_offset, select_taps
 from padscope.tallies import gather_all
 
 TOLERANCE = 1e-3  # in spreads of the site's values: far above rounding, far below any effect
@@ -42,12 +42,16 @@ class Verification:
         canvas's input, at the drawn positions.
     whole_frame : bool
         Whether the site's values depend on the whole frame, however large it is.
+    behind : str
+        A site before this one at which crop and canvas differ, where this one has no position to
+        tell whether they still do.
     """
 
     compared: int = 0
     difference: float = NAN
     window_error: float = NAN
     whole_frame: bool = False
+    behind: str = ""
 
     @property
     def problem(self) -> str:
@@ -57,6 +61,10 @@ class Verification:
         if self.difference > TOLERANCE:
             return (
                 f"crop and canvas differ by {self.difference:.2g} spreads where no padding reaches"
+            )
+        if self.behind:
+            return (
+                f"crop and canvas differ at {self.behind} before it, and padding reaches all of it"
             )
         if not self.window_error <= TOLERANCE:
             return f"its output differs from its window's by {self.window_error:.2g} spreads"
@@ -81,31 +89,47 @@ def verify_alignment(
     dict
         Site name → what was found, of every aligned site.
     """
-    # Two images, as some models insist on a batch; both are the same.
-    canvas = canvas.repeat_interleave(plan.static_batch or 2, dim=0)
+    canvas = canvas.repeat_interleave(plan.static_batch or 1, dim=0)
     crop = central(canvas, plan.size, "the canvas")
-    crop_marks, canvas_marks = _Marks(crop), _Marks(canvas)
-    for marks in (crop_marks, canvas_marks):
-        _run(model, marks.pixels, marks)
     values = _Values(plan)
-    _run(model, crop, values.keep)
+    _run(model, crop, values.keep, plan)
+    crop_marks, canvas_marks = (_Marks(pixels, values.broken) for pixels in (crop, canvas))
+    for marks in (crop_marks, canvas_marks):
+        _run(model, marks.pixels, marks, plan)
     comparison = _Comparison(plan, values.kept, crop_marks.reached, canvas_marks.reached)
-    _run(model, canvas, comparison)
-    whole = canvas_marks.whole
-    return {name: Verification(*found, name in whole) for name, found in comparison.found.items()}
+    _run(model, canvas, comparison, plan)
+    return _judged(comparison.found, canvas_marks.whole)
 
 
-def _run(model: nn.Module, pixels: Tensor, visitor: object) -> None:
+def _judged(
+    found: dict[str, tuple[int, float, float]], whole: set[str]
+) -> dict[str, Verification]:
+    """Make verifications of what was found, in the order of the forward pass."""
+    verified: dict[str, Verification] = {}
+    behind = ""
+    for name, (compared, difference, error) in found.items():
+        verification = Verification(
+            compared, difference, error, name in whole, "" if compared else behind
+        )
+        verified[name] = verification
+        if difference > TOLERANCE:
+            behind = behind or name
+    return verified
+
+
+def _run(model: nn.Module, pixels: Tensor, visitor: Visitor, plan: ContrastPlan) -> None:
+    seen = Interception(model, visitor, hidden=plan.hidden)
     # A head may fail on a canvas, and on NaN; what it would have shown is not needed here.
-    with torch.no_grad(), Interception(model, visitor), suppress(Exception):  # type: ignore[arg-type]
+    with torch.no_grad(), seen, suppress(Exception):
         model(as_taken(model, pixels))
 
 
 class _Marks:
     """Visitor that turns what touches padding into NaN and notes where NaN arrives."""
 
-    def __init__(self, pixels: Tensor) -> None:
+    def __init__(self, pixels: Tensor, broken: dict[str, Tensor]) -> None:
         self.pixels = pixels
+        self._broken = broken
         self.reached: dict[str, NDArray[np.bool_]] = {}
         self.whole: set[str] = set()
         self._size = tuple(pixels.shape[2:])
@@ -125,7 +149,10 @@ class _Marks:
                 lines = [*before, *(window.out[axis] - 1 - line for line in after)]
                 index = torch.tensor(lines, dtype=torch.long, device=marked.device)
                 marked.index_fill_(axis + 2, index, NAN)
-        reached = torch.isnan(marked).any(dim=1)[0].cpu().numpy()
+        nan = torch.isnan(marked[0])
+        if call.name in self._broken:
+            nan[self._broken[call.name]] = False
+        reached = nan.any(dim=0).cpu().numpy()
         self._see_whole(call, reached)
         self.reached[call.name] = reached
         return marked
@@ -142,13 +169,17 @@ class _Marks:
 
 
 class _Values:
-    """Visitor that keeps the crop's maps."""
+    """Visitor that keeps the crop's maps, and notes which filters give NaN without a mark."""
 
     def __init__(self, plan: ContrastPlan) -> None:
         self._wanted = {name for name, site in plan.plans.items() if site.contextual}
         self.kept: dict[str, Tensor] = {}
+        self.broken: dict[str, Tensor] = {}
 
     def keep(self, call: Call) -> None:
+        broken = torch.isnan(call.output[0]).flatten(1).any(dim=1)
+        if broken.any():
+            self.broken[call.name] = broken
         if call.name in self._wanted:
             self.kept[call.name] = call.output[:1].float().cpu().clone()
 
@@ -173,6 +204,11 @@ class _Comparison:
         if plan is None or plan.alignment is None or call.name not in self._crop:
             return
         crop = self._crop.pop(call.name)
+        usable = crop[0].isfinite().flatten(1).all(dim=1)
+        if not usable.any():  # of nothing, nothing can be said: its filters are unmeasured
+            self.found[call.name] = 0, NAN, 0.0
+            return
+        crop = crop[:, usable]
         spread = float(crop.std()) or 1.0
         aligned = call.output[:1].float().cpu()
         for axis, (shift, size) in enumerate(
@@ -182,9 +218,9 @@ class _Comparison:
         free = self._out_of_reach(call.name, plan)
         difference = NAN
         if free.any():
-            apart = (aligned - crop).abs()[0][:, torch.from_numpy(free)]
+            apart = (aligned[:, usable] - crop).abs()[0][:, torch.from_numpy(free)]
             difference = float(apart.max()) / spread
-        error = _window_error(plan, call, aligned) / spread
+        error = float(_window_error(plan, call, aligned)[..., usable].max()) / spread
         self.found[call.name] = int(free.sum()), difference, error
 
     def _out_of_reach(self, name: str, plan: SitePlan) -> NDArray[np.bool_]:
@@ -200,8 +236,8 @@ class _Comparison:
         return free
 
 
-def _window_error(plan: SitePlan, call: Call, aligned: Tensor) -> float:
-    """Greatest difference between an output and the sum over its window, at drawn positions."""
+def _window_error(plan: SitePlan, call: Call, aligned: Tensor) -> Tensor:
+    """Differences between an output and the sum over its window, at drawn positions: (1, P, C)."""
     assert plan.alignment is not None and call.weight is not None
     table = plan.positions.draws[0].table[:1]
     ends = zip(call.operation.offset, plan.alignment.shift_in, strict=True)
@@ -212,4 +248,4 @@ def _window_error(plan: SitePlan, call: Call, aligned: Tensor) -> float:
     summed = taps.part(call.input, [0], [0])
     if call.bias is not None:
         summed = summed + call.bias.detach().float().cpu()
-    return float((summed - gather_all(aligned, table)).abs().max())
+    return (summed - gather_all(aligned, table)).abs()

@@ -35,14 +35,15 @@ def inherited_table(
     ``causal_polarity``.
     """
     sides, count = len(layout.sides), len(layout.sides) * site.filters
+    axes = pl.List(pl.Int64)
     return pl.DataFrame(
         {
-            "site": [site.name] * count,
-            "op": [site.op] * count,
-            "kernel": [list(site.window.kernel)] * count,
-            "map_size": [list(site.map_size)] * count,
+            "site": pl.repeat(site.name, count, eager=True),
+            "op": pl.repeat(site.op, count, eager=True),
+            "kernel": pl.repeat(list(site.window.kernel), count, dtype=axes, eager=True),
+            "map_size": pl.repeat(list(site.map_size), count, dtype=axes, eager=True),
             "filter": np.repeat(np.arange(site.filters), sides),
-            "side": [side.name for side in layout.sides] * site.filters,
+            "side": np.tile([side.name for side in layout.sides], site.filters),
             "causal_ks": numbers(causal.T),
             "causal_polarity": numbers(polarity.T),
         },
