@@ -350,6 +350,8 @@ def test_commands_repeat_the_study(study: Study) -> None:
         f"{given} 1000 --seed 0 --per-line 2 --until-stable"
     )
     assert command_of(cut=0.4) is None  # has no option
+    named = replace(named, invocation={"weights": "my unet.pt", "size": "128", "mean": None})
+    assert command_of() == f"{given} 1000 --seed 0 --weights 'my unet.pt' --size 128"
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

@@ -6,6 +6,7 @@ import polars as pl
 from rich.table import Table
 from rich.text import Text
 
+from padscope.console.responses import skipped_lines
 from padscope.kinds import CANDIDATE, CONFIRMED, GREY, KINDS, SMALL_MAP
 from padscope.study import TRAINED, Explanation, Study
 
@@ -101,7 +102,8 @@ def cause_lines(study: Study) -> list[str]:
             f"‡ {without:,} filters are labelled without real context: padding was filled "
             "otherwise instead, which is weaker evidence."
         )
-    return [*lines, *_inherited_lines(explanation), *explanation.notes, *_skipped(explanation)]
+    skipped = skipped_lines("could not be explained", explanation.contrasted.skipped)
+    return [*lines, *_inherited_lines(explanation), *explanation.notes, *skipped]
 
 
 def _candidate_lines(study: Study) -> list[str]:
@@ -142,18 +144,15 @@ def _chance_line(study: Study) -> str:
 def _baseline_line(explanation: Explanation) -> str:
     if not explanation.has_baselines:
         return "Without baselines, nothing here can be called learned."
-    shares = explanation.baselines
-    trained = shares.filter(pl.col("network") == TRAINED)["confirmed_share"].item()
-    others = shares.filter(pl.col("network") != TRAINED)
-    most: dict[str, float] = others.sort("confirmed_share").row(-1, named=True)
-    if most["confirmed_share"] >= trained:
-        return (
-            f"The baseline {most['network']!r} has {most['confirmed_share']:.1%} confirmed filters "
-            f"and the network itself {trained:.1%}: this share is no evidence of learning."
-        )
+    shares = dict(explanation.baselines.select("network", "confirmed_share").iter_rows())
+    trained = shares.pop(TRAINED)
+    most = max(shares, key=lambda network: shares[network])
+    others = ", ".join(f"{network} {share:.1%}" for network, share in shares.items())
+    beside = f"Confirmed filters: {trained:.1%}, beside {others}."
+    if shares[most] >= trained:
+        return f"{beside} As {most!r} has as many, the share alone is no evidence of learning."
     return (
-        f"The network has {trained:.1%} confirmed filters, its baselines at most "
-        f"{most['confirmed_share']:.1%} ({most['network']})."
+        f"{beside} More than in any baseline; which of them are due to training, it does not say."
     )
 
 
@@ -167,17 +166,6 @@ def _inherited_lines(explanation: Explanation) -> list[str]:
     return [
         f"Of {filters.height:,} filters of convolutions without padding, {found:,} inherit a "
         f"signal of {CONFIRMED:g} or more, {grey:,} one of {GREY:g} to {CONFIRMED:g}."
-    ]
-
-
-def _skipped(explanation: Explanation) -> list[str]:
-    skipped = explanation.contrasted.skipped
-    if not skipped:
-        return []
-    named = "; ".join(f"{skip.name}: {skip.reason}" for skip in skipped[:3])
-    more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
-    return [
-        f"Images that could not be explained, and were skipped: {len(skipped)} ({named}{more})."
     ]
 
 

@@ -10,11 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from padscope.images import Skipped
 from padscope.kinds import CANDIDATE, SMALL_MAP, STRONG
 from padscope.regions import sides_of
 from padscope.sites import Site
 from padscope.study import Study
 from padscope.tables import RESOLUTION
+
+NAMED = 5  # skipped images named in a sentence
 
 
 def make_console() -> Console:
@@ -103,16 +106,16 @@ def summary_lines(study: Study) -> list[str]:
         lines.append(
             f"Filters that gave NaN or infinite values, which were left out: {nonfinite:,}."
         )
-    return lines + _skipped_lines(study)
+    return lines + skipped_lines("could not be read", study.counted.skipped)
 
 
-def _skipped_lines(study: Study) -> list[str]:
-    skipped = study.counted.skipped
+def skipped_lines(what: str, skipped: Sequence[Skipped]) -> list[str]:
+    """Count and name images that were skipped; nothing if there are none."""
     if not skipped:
         return []
-    named = "; ".join(f"{skip.name}: {skip.reason}" for skip in skipped[:5])
-    more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
-    return [f"Images that could not be read, and were skipped: {len(skipped):,} ({named}{more})."]
+    named = "; ".join(f"{skip.name}: {skip.reason}" for skip in skipped[:NAMED])
+    more = f"; and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+    return [f"Images that {what}, and were skipped: {len(skipped):,} ({named}{more})."]
 
 
 def describe_sites(sites: Sequence[Site]) -> str:

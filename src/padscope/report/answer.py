@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,8 +13,8 @@ import polars as pl
 from padscope.kinds import CANDIDATE, SMALL_MAP, STRONG
 from padscope.regions import sides_of
 from padscope.report.words import size
-from padscope.settings import Settings
-from padscope.study import Study
+from padscope.settings import ExplainSettings, Settings
+from padscope.study import Explanation, Study
 
 _BUILTIN = re.compile(
     r"(?:\d+ of )?\d+ random crops of (\d+) built-in photographs(?: \(seed \d+\))?"
@@ -117,10 +118,15 @@ def commands(study: Study) -> tuple[str | None, list[str]]:
     command = None
     if named and (builtin or "photograph" in study.images) and changed.keys() <= set(_OPTIONS):
         options = {name: settings[name] for name in ("limit", "seed")} | changed
-        command = shlex.join(
-            ["padscope", "scan", spec, *([] if builtin else ["--images", "IMAGES"])]
-            + [word for option in options.items() for word in _option(*option)]
+        typed = {name: study.invocation.get(name) for name in ("weights", "size", "mean", "std")}
+        options |= {name: value for name, value in typed.items() if value is not None}
+        images = [] if builtin else ["--images", "IMAGES"]
+        command = _command(
+            ["padscope", "scan", spec, *images, *(["-o", "RUN"] if study.explanation else [])],
+            options,
         )
+        if study.explanation:
+            command += "\n" + _explain_command(study.explanation)
     listed = ", ".join(f"{name}={value!r}" for name, value in changed.items())
     given = "None" if builtin else "images"
     lines = [
@@ -128,7 +134,37 @@ def commands(study: Study) -> tuple[str | None, list[str]]:
         f"study = padscope.scan({repr(spec) if named else 'model'}, {given}, "
         f"padscope.Settings({listed}))",
     ]
+    if study.explanation:
+        lines.append(explain_call(study.explanation, repr(spec) if named else "model", given))
     return command, lines
+
+
+def _explain_command(explanation: Explanation) -> str:
+    settings = explanation.identity["settings"]
+    defaults = asdict(ExplainSettings())
+    options = {
+        name: settings[name]
+        for name in ("limit", "margin", "baselines", "seed", "batch_size")
+        if settings[name] != defaults[name]
+    }
+    return _command(["padscope", "explain", "RUN"], options)
+
+
+def _command(words: list[str], options: Mapping[str, object]) -> str:
+    return shlex.join(words + [word for option in options.items() for word in _option(*option)])
+
+
+def explain_call(explanation: Explanation, model: str, images: str) -> str:
+    """Write the line of Python that explains a study again."""
+    defaults = asdict(ExplainSettings())
+    settings = explanation.identity["settings"]
+    listed = ", ".join(
+        f"{name}={value!r}" for name, value in settings.items() if value != defaults.get(name)
+    )
+    return (
+        f"study = padscope.explain(study, {model}, {images}, "
+        f"padscope.settings.ExplainSettings({listed}))"
+    )
 
 
 def _option(name: str, value: object) -> list[str]:

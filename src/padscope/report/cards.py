@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from padscope.regions import sides_of
+from padscope.report.card_causes import CardCause, card_cause, real_surroundings
 from padscope.report.curves import Curves, accumulate, curve_plot, side_plot
 from padscope.report.drawings import (
     DIVERGING,
@@ -79,6 +80,8 @@ class Card:
         Border and core distributions at the strongest side.
     plot : Markup
         The same, drawn.
+    cause : CardCause or None
+        The second rung, if the study is explained.
     """
 
     row: dict[str, Any]
@@ -90,6 +93,7 @@ class Card:
     close_up: Drawing | None
     curves: Curves | None
     plot: Markup
+    cause: CardCause | None = None
 
 
 def make_cards(study: Study) -> list[Card]:
@@ -109,6 +113,9 @@ def _make_card(study: Study, portrait: Portrait) -> Card:
             f"Cumulative distributions of the {row['side']} border and of the core: they lie "
             f"{curves.ks:.2f} apart at an activation of {number(curves.threshold)}"
         )
+        if curves.real:
+            others = "a replicated border" if row["real_context"] is False else "real surroundings"
+            alt += f"; and of the same border positions with {others}"
         plot = curve_plot(curves, alt)
     mean_map = portrait.mean_map.double().numpy()
     columns = sides.select("side", "ks", "ks_1", "ks_2", "ks_3").iter_rows()
@@ -122,16 +129,21 @@ def _make_card(study: Study, portrait: Portrait) -> Card:
         draw_close_up(mean_map, row["side"]),
         curves,
         plot,
+        card_cause(row, sides) if study.explanation else None,
     )
 
 
 def distributions(study: Study, site: str, index: int, side: str) -> Curves | None:
-    """Give the counted border and core distributions of a filter."""
+    """Give the counted border and core distributions of a filter, and the explained one."""
     names = study.sides.filter(pl.col("site") == site)["side"].unique(maintain_order=True).to_list()
     fine = study.counted.tallies[site].fine[:, index, :BINS].numpy().astype(np.int64)
     edges = study.counted.calibration[site].bins.edges()[index]
     # The compared regions are line 0 of every side, in the order of the table, then the core.
-    return accumulate(fine[names.index(side)], fine[-1], edges)
+    curves = accumulate(fine[names.index(side)], fine[-1], edges)
+    if curves and study.explanation:
+        real = real_surroundings(study.explanation, site, index, names.index(side))
+        return replace(curves, real=real)
+    return curves
 
 
 def draw_kernel(kernel: FloatArray) -> Drawing:

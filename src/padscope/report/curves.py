@@ -19,6 +19,25 @@ Profile = Sequence[float | None]
 
 
 @dataclass(frozen=True)
+class Cumulative:
+    """One cumulative distribution.
+
+    Attributes
+    ----------
+    edges : (E,) float64 array
+        Upper edges of bins, ascending, finite.
+    share : (E,) float64 array
+        Share of values up to each edge.
+    count : int
+        Values.
+    """
+
+    edges: FloatArray
+    share: FloatArray
+    count: int
+
+
+@dataclass(frozen=True)
 class Curves:
     """Two cumulative distributions and where they lie farthest apart.
 
@@ -30,12 +49,15 @@ class Curves:
         Share of values up to each edge.
     counts : tuple of int
         Values at the border and in the core.
+    real : Cumulative or None
+        A third one: the border's positions with real surroundings.
     """
 
     edges: FloatArray
     border: FloatArray
     core: FloatArray
     counts: tuple[int, int]
+    real: Cumulative | None = None
 
     @property
     def gap(self) -> int:
@@ -53,10 +75,13 @@ class Curves:
         return float(self.edges[self.gap])
 
     def window(self) -> tuple[float, float]:
-        """Activations to draw: nearly all of both distributions, and the threshold."""
+        """Activations to draw: nearly all of the distributions, and the threshold."""
+        drawn = [(self.edges, self.border), (self.edges, self.core)]
+        if self.real:
+            drawn.append((self.real.edges, self.real.share))
         seen = [
-            self.edges[np.searchsorted(share, level).clip(max=len(share) - 1)]
-            for share in (self.border, self.core)
+            edges[np.searchsorted(share, level).clip(max=len(share) - 1)]
+            for edges, share in drawn
             for level in (0.005, 0.995)
         ]
         low, high = min(*seen, self.threshold), max(*seen, self.threshold)
@@ -93,6 +118,15 @@ def accumulate(
     return Curves(edges[finite], below_border, below_core, totals)
 
 
+def cumulate(counts: NDArray[np.int64], edges: FloatArray) -> Cumulative | None:
+    """Cumulate one histogram as `accumulate` does two."""
+    total = int(counts.sum())
+    finite = np.isfinite(edges)
+    if not total or not finite.any():
+        return None
+    return Cumulative(edges[finite], (counts.cumsum()[:-1] / total)[finite], total)
+
+
 LEFT, RIGHT, TOP, BOTTOM = 26, 314, 8, 112  # the plot within its 320 × 132 units
 
 
@@ -100,11 +134,11 @@ def curve_plot(curves: Curves, alt: str) -> Markup:
     """Draw two cumulative distributions, and their greatest gap as a bracket."""
     low, high = curves.window()
     scale = (RIGHT - LEFT) / (high - low)
-    inside = (curves.edges > low) & (curves.edges < high)
-    x = LEFT + scale * (np.array([low, *curves.edges[inside], high]) - low)
 
-    def path(share: FloatArray) -> str:
-        first, last = np.interp([low, high], curves.edges, share)
+    def path(edges: FloatArray, share: FloatArray) -> str:
+        inside = (edges > low) & (edges < high)
+        x = LEFT + scale * (np.array([low, *edges[inside], high]) - low)
+        first, last = np.interp([low, high], edges, share)
         y = BOTTOM - (BOTTOM - TOP) * np.array([first, *share[inside], last])
         points = [f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True)]
         return "M" + "L".join(dict.fromkeys(points))
@@ -124,13 +158,18 @@ def curve_plot(curves: Curves, alt: str) -> Markup:
     words = Markup("").join(
         Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(*item) for item in text
     )
+    third = Markup("")
+    if curves.real:
+        drawn = path(curves.real.edges, curves.real.share)
+        third = Markup('<path class="real" d="{}"/>').format(drawn)
     return Markup(
         '<svg class="curves" viewBox="0 0 320 132" role="img" aria-label="{}">'
-        '<path class="rule" d="M{} {}V{}H{}"/><path class="core" d="{}"/>'
+        '<path class="rule" d="M{} {}V{}H{}"/><path class="core" d="{}"/>{}'
         '<path class="border" d="{}"/><path class="gap" d="{}"/>'
         '<text class="ks" x="{:.1f}" y="{:.1f}" text-anchor="{}">KS {:.2f}</text>{}</svg>'
     ).format(
-        alt, LEFT, TOP, BOTTOM, RIGHT, path(curves.core), path(curves.border), bracket,
+        alt, LEFT, TOP, BOTTOM, RIGHT, path(curves.edges, curves.core), third,
+        path(curves.edges, curves.border), bracket,
         at + (8 if right else -8), (upper + lower) / 2 + 4, "start" if right else "end",
         curves.ks, words,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # Characters that change how their neighbours are shown, or cannot stand in a page.
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
@@ -53,6 +53,20 @@ def percent(part: int, whole: int) -> str:
     if 99.9 < share < 100:
         return ">\N{NO-BREAK SPACE}99.9\N{NO-BREAK SPACE}%"
     return f"{share:.{1 if share % 100 else 0}f}\N{NO-BREAK SPACE}%"
+
+
+def percent_range(counts: Sequence[tuple[int, int]]) -> str:
+    r"""Write the least and the greatest of some shares of counts; "" for none.
+
+    Examples
+    --------
+    >>> percent_range([(3, 10), (1, 10), (2, 10)]), percent_range([(1, 10)])
+    ('10.0–30.0\xa0%', '10.0\xa0%')
+    """
+    shares = sorted(counts, key=lambda count: count[0] / count[1] if count[1] else 0.0)
+    ends = list(dict.fromkeys(percent(*count) for count in (*shares[:1], *shares[-1:])))
+    unit = "\N{NO-BREAK SPACE}%"
+    return "–".join([*(end.removesuffix(unit) for end in ends[:-1]), *ends[-1:]])
 
 
 def number(value: float, digits: int = 3) -> str:

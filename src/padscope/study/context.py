@@ -102,13 +102,16 @@ class Canvas:
                 raise PadscopeError("the iterable gave no images; give at least one batch")
             return batch.pixels[:1]
         canvases = Canvases(self.source, self.size, self.margin)
-        problem: UnreadableImage | None = None
+        problems: list[UnreadableImage] = []
         for index in range(min(TRIED, self.images or TRIED)):
             try:
                 return canvases.tensor(index)[None]
             except UnreadableImage as error:
-                problem = error
-        raise problem or PadscopeError("there are no images to explain; give at least one")
+                problems.append(error)
+        # Among images that are too small, one that is damaged changes nothing.
+        for problem in sorted(problems, key=lambda problem: not isinstance(problem, TooSmall)):
+            raise problem
+        raise PadscopeError("there are no images to explain; give at least one")
 
     def describe(self) -> str:
         """Return one line for people."""

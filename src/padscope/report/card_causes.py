@@ -1,0 +1,162 @@
+"""What a card says of the second rung: whether padding causes what the filter does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+
+from padscope.report.curves import Cumulative, cumulate
+from padscope.report.glyphs import drawable, frame_glyph, sign_of
+from padscope.report.words import plural
+from padscope.study import Explanation
+from padscope.tables.causes import REPORTED_LINES
+from padscope.tallies import BINS, NEAR
+from padscope.tallies.contrast import REAL
+
+
+@dataclass(frozen=True)
+class CardCause:
+    """The evidence that padding causes a filter's response, written out.
+
+    Attributes
+    ----------
+    label : str
+    apart : bool
+        Whether it was made without real context.
+    side : str or None
+        The strongest side, of the causal KS.
+    ks, interval : str
+    here : str
+        Causal KS of the side whose distributions are drawn, if that is another one.
+    glyph : Markup
+    kind, origin, reach, stability, q : str
+        "–" where there is none.
+    """
+
+    label: str
+    apart: bool
+    side: str | None
+    ks: str
+    interval: str
+    here: str
+    glyph: Markup
+    kind: str
+    origin: str
+    reach: str
+    stability: str
+    q: str
+
+
+def card_cause(row: dict[str, Any], sides: pl.DataFrame) -> CardCause:
+    """Write out the second rung of one filter.
+
+    Parameters
+    ----------
+    row : dict
+        Of `Study.filters`.
+    sides : polars.DataFrame
+        Its rows of `Study.sides`.
+    """
+    by_side = {side["side"]: side for side in sides.iter_rows(named=True)}
+    shown = by_side.get(row["side"], {}).get("causal_ks")
+    low = row["causal_low"]
+    return CardCause(
+        label=row["label"] or "not explained",
+        apart=row["real_context"] is False,
+        side=row["causal_side"],
+        ks=_fixed(row["causal_ks"]),
+        interval="" if low is None else f"{low:.2f}–{row['causal_high']:.2f}",
+        here=_fixed(shown) if row["side"] != row["causal_side"] else "",
+        glyph=_glyph(row, by_side),
+        kind=_kind(row),
+        origin=_origin(row, by_side),
+        reach=describe_reach(row["reach"], [by_side[side] for side in row["active"] or ()]),
+        stability=_percent(row["stability"]),
+        q="–" if row["q"] is None else f"{row['q']:.3f}" if row["q"] >= 0.001 else "<0.001",
+    )
+
+
+def _fixed(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}% of resamples agree"
+
+
+def _glyph(row: dict[str, Any], by_side: dict[str, dict[str, Any]]) -> Markup:
+    if row["kind"] == "corner" and str(row["causal_corner"]).count("-") == 1:
+        return frame_glyph({}, [row["causal_corner"]])
+    active = row["active"] or []
+    flat = drawable(by_side) and len(by_side) == 4
+    if not active or not flat:
+        return Markup("")
+    return frame_glyph({side: sign_of(by_side[side]["causal_polarity"]) for side in active})
+
+
+def _kind(row: dict[str, Any]) -> str:
+    if row["kind"] is None:
+        return "–"
+    if row["kind"] == "corner":
+        return f"corner alone ({row['causal_corner']}), provisional"
+    return f"{row['kind']}, {row['sign']}: {', '.join(row['active'])}"
+
+
+def _origin(row: dict[str, Any], by_side: dict[str, dict[str, Any]]) -> str:
+    if row["origin"] is None:
+        return "–"
+    side = by_side[row["causal_side"]]
+    parts = ("own padding", "incoming") if row["real_context"] else ("refilled", "left")
+    return (
+        f"{row['origin']} ({parts[0]} {_fixed(side['own_ks'])}, "
+        f"{parts[1]} {_fixed(side['incoming_ks'])})"
+    )
+
+
+def describe_reach(reach: int | None, active: list[dict[str, Any]]) -> str:
+    """Write how far the effect of padding reaches; a lower bound at the deepest line measured.
+
+    Examples
+    --------
+    >>> deep = {"reach": 3, "causal_1": 0.9, "causal_2": 0.8, "causal_3": 0.7}
+    >>> describe_reach(3, [deep]), describe_reach(1, [deep | {"reach": 1}])
+    ('≥ 3 lines', '1 line')
+    >>> describe_reach(0, [deep | {"reach": 0}])
+    '0 lines: the outermost alone'
+    """
+    if reach is None:
+        return "–"
+    deepest = [
+        max((d for d in REPORTED_LINES if side[f"causal_{d}"] is not None), default=0)
+        for side in active
+        if side["reach"] == reach
+    ]
+    if any(reach >= line for line in deepest):
+        return f"≥ {plural(reach, 'line')}{'' if reach else ': no deeper one is measured'}"
+    return f"{plural(reach, 'line')}{'' if reach else ': the outermost alone'}"
+
+
+def real_surroundings(
+    explanation: Explanation, site: str, index: int, place: int
+) -> Cumulative | None:
+    """Give the distribution with real surroundings; None if it was not counted.
+
+    Parameters
+    ----------
+    explanation : Explanation
+    site : str
+    index : int
+        Of the filter.
+    place : int
+        Of the side, among the sides of the site.
+    """
+    tally = explanation.contrasted.of_site(site).get(f"{REAL}/{NEAR}")
+    bins = (explanation.contrasted.bins or {}).get(site)
+    if tally is None or bins is None:
+        return None
+    counts = tally.fine[place, index, :BINS].numpy().astype(np.int64)
+    return cumulate(counts, bins.edges()[index])

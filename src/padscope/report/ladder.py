@@ -1,0 +1,272 @@
+"""The ladder of evidence: how many filters climb each rung, beside networks without training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+
+from padscope.kinds import CANDIDATE, CONFIRMED, SMALL_MAP
+from padscope.report.caused import FRESH, SHUFFLED, Caused
+from padscope.report.strips import Bar, Tick, end_of_scale, strip
+from padscope.report.words import percent, percent_range, plural, size
+from padscope.study import TRAINED, Explanation, Study
+
+RUNGS = (("candidates", "respond"), ("strong", "strongly"), ("confirmed", "because of padding"))
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of the funnel.
+
+    Attributes
+    ----------
+    name, rule : str
+    count : int
+    share : str
+        Of the measured filters; "" where that says nothing.
+    bar : Markup
+    """
+
+    name: str
+    rule: str
+    count: int
+    share: str
+    bar: Markup
+
+
+@dataclass(frozen=True)
+class Shares:
+    """One network's counts on the rungs, on the images explained.
+
+    Attributes
+    ----------
+    title : str
+    trained : bool
+    measured : int
+        Filters with a score.
+    rungs : list of (str, int, Markup)
+        Share of the measured filters, count, and the share drawn, in the order of `RUNGS`.
+    """
+
+    title: str
+    trained: bool
+    measured: int
+    rungs: list[tuple[str, int, Markup]]
+
+
+@dataclass(frozen=True)
+class SiteShares:
+    """One site of the trained network, beside the same site of the baselines.
+
+    Attributes
+    ----------
+    site, map_size : str
+    small, apart : bool
+        Whether the map is under 14 px, and whether it was explained without real context.
+    measured, confirmed : int
+    share, fresh, shuffled : str
+        Shares of confirmed filters; "" where there is no such baseline.
+    bar, deciles : Markup
+    median : float or None
+        Of the filters' causal KS.
+    """
+
+    site: str
+    map_size: str
+    small: bool
+    apart: bool
+    measured: int
+    confirmed: int
+    share: str
+    fresh: str
+    shuffled: str
+    bar: Markup
+    deciles: Markup
+    median: float | None
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """What the page shows of the ladder.
+
+    Attributes
+    ----------
+    rungs : list of Rung
+    networks : list of Shares
+        The trained one first.
+    end, site_end : float
+        Where the scales of the networks' and of the sites' bars end.
+    sites : list of SiteShares
+    fresh, shuffled : bool
+        Which baselines there are.
+    by_site : str
+        A sentence on the sites; "" without fresh networks.
+    """
+
+    rungs: list[Rung]
+    networks: list[Shares]
+    end: float
+    site_end: float
+    sites: list[SiteShares]
+    fresh: bool
+    shuffled: bool
+    by_site: str
+
+
+def make_ladder(study: Study, explanation: Explanation, caused: Caused) -> Ladder:
+    """Draw the ladder of an explained study and of its baselines."""
+    totals = explanation.baselines
+    counts = [name for name, _ in RUNGS]
+    networks = totals.to_dicts()
+    end = end_of_scale([_over(row[name], row["filters"]) for row in networks for name in counts])
+    sites = _by_network(explanation)
+    shares = [_over(*count) for by_site in sites.values() for count in by_site.values()]
+    names = list(sites)
+    site_end = end_of_scale(shares)
+    return Ladder(
+        _rungs(caused),
+        [_shares(row, end) for row in networks],
+        end,
+        site_end,
+        _site_rows(study, explanation, sites, site_end),
+        any(name.startswith(FRESH) for name in names),
+        SHUFFLED in names,
+        _compare_sites(sites),
+    )
+
+
+def _over(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _rungs(caused: Caused) -> list[Rung]:
+    def rung(name: str, rule: str, count: int, bars: list[Bar], *, share: bool = True) -> Rung:
+        text = percent(count, caused.measured) if share else ""
+        return Rung(name, rule, count, text, strip(bars, end=max(1, caused.filters)))
+
+    def bars(full: int, all_of_them: int) -> list[Bar]:
+        return [Bar("wash", 0, all_of_them), Bar("full", 0, full)]
+
+    return [
+        rung("filters", "", caused.filters, [Bar("faint", 0, caused.filters)], share=False),
+        rung("measured", "not dead", caused.measured, [Bar("faint", 0, caused.measured)],
+             share=False),
+        rung("respond", f"KS ≥ {CANDIDATE}", caused.respond, bars(caused.strong, caused.respond)),
+        rung("because of padding", f"causal KS ≥ {CONFIRMED}", caused.caused,
+             bars(caused.caused_responding, caused.caused)),
+    ]  # fmt: skip
+
+
+def title_of(network: str) -> str:
+    """Name a network for people.
+
+    Examples
+    --------
+    >>> title_of("fresh 2"), title_of("shuffled")
+    ('fresh weights 2', 'weights shuffled')
+    """
+    if network.startswith(FRESH):
+        return network.replace(FRESH, "fresh weights", 1)
+    return "weights shuffled" if network == SHUFFLED else network
+
+
+def _shares(row: dict[str, int], end: float) -> Shares:
+    name, measured = str(row["network"]), row["filters"]
+    style = "full" if name == TRAINED else "grey"
+    return Shares(
+        title_of(name),
+        name == TRAINED,
+        measured,
+        [
+            (
+                percent(row[rung], measured),
+                row[rung],
+                strip([Bar(style, 0, _over(row[rung], measured))], end=end),
+            )
+            for rung, _ in RUNGS
+        ],
+    )
+
+
+def _by_network(explanation: Explanation) -> dict[str, dict[str, tuple[int, int]]]:
+    """Network → site → confirmed and measured filters."""
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    for row in explanation.networks.iter_rows(named=True):
+        measured = row["filters"] - row["unmeasured"]
+        found.setdefault(row["network"], {})[row["site"]] = row["confirmed"], measured
+    return found
+
+
+def _compare_sites(networks: dict[str, dict[str, tuple[int, int]]]) -> str:
+    fresh = [sites for name, sites in networks.items() if name.startswith(FRESH)]
+    trained = networks.get(TRAINED, {})
+    if not fresh:
+        return ""
+    more = fewer = 0
+    for site, count in trained.items():
+        others = [_over(*sites.get(site, (0, 0))) for sites in fresh]
+        more += _over(*count) > max(others)
+        fewer += _over(*count) < min(others)
+    every = "the fresh network" if len(fresh) == 1 else f"every one of {len(fresh)} fresh networks"
+    return (
+        f"Site by site, the trained network has a larger share than {every} at {more} of "
+        f"{plural(len(trained), 'site')}, and a smaller one at {fewer}."
+    )
+
+
+def _site_rows(
+    study: Study,
+    explanation: Explanation,
+    networks: dict[str, dict[str, tuple[int, int]]],
+    end: float,
+) -> list[SiteShares]:
+    deciles = _deciles(explanation.networks)
+    apart = set(study.filters.filter(~pl.col("real_context"))["site"])
+    maps = dict(study.sites.select("site", "map_size").iter_rows())
+    rows = []
+    for site, (confirmed, measured) in networks.get(TRAINED, {}).items():
+        fresh = [
+            sites[site]
+            for name, sites in networks.items()
+            if name.startswith(FRESH) and site in sites
+        ]
+        shuffled = networks.get(SHUFFLED, {}).get(site)
+        ticks = [Tick("fresh", _over(*count)) for count in fresh]
+        ticks += [Tick("shuffled", _over(*shuffled))] if shuffled else []
+        own = deciles.get((TRAINED, site), [])
+        rows.append(
+            SiteShares(
+                site, size(maps[site]), min(maps[site]) < SMALL_MAP, site in apart, measured,
+                confirmed, percent(confirmed, measured), percent_range(fresh),
+                percent(*shuffled) if shuffled else "",
+                strip([Bar("full", 0, _over(confirmed, measured))], ticks, end),
+                _draw_deciles(own, deciles.get((FRESH, site), [])), own[5] if own else None,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _deciles(networks: pl.DataFrame) -> dict[tuple[str, str], list[float]]:
+    """Causal deciles by network and site; those of fresh networks averaged under one name."""
+    found: dict[tuple[str, str], list[list[float]]] = {}
+    for network, site, values in networks.select("network", "site", "causal_deciles").iter_rows():
+        name = FRESH if network.startswith(FRESH) else network
+        if values:
+            found.setdefault((name, site), []).append(values)
+    return {key: np.mean(values, axis=0).tolist() for key, values in found.items()}
+
+
+def _draw_deciles(trained: list[float], fresh: list[float]) -> Markup:
+    bars, ticks = [], [Tick("cut", CONFIRMED)]
+    for values, lane, style in ((trained, "upper", "trained"), (fresh, "lower", "untrained")):
+        if values:
+            bars += [
+                Bar(f"range {style}", values[0], values[-1], lane),
+                Bar(f"most {style}", values[1], values[-2], lane),
+                Bar(f"middle {style}", values[3], values[-4], lane),
+            ]
+            ticks.append(Tick("median", values[5], lane))
+    return strip(bars, ticks)

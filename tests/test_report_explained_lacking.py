@@ -1,0 +1,176 @@
+"""The report of explanations that lack something: context, baselines, flat maps, any signal."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+from tests.test_report import HOSTILE, Page, network, noise
+from tests.test_report_explained import (
+    MARGIN,
+    SETTINGS,
+    explained,
+    explanation_of,
+    rows_of,
+    two_layers,
+)
+from torch import nn
+
+from padscope.images import Skipped
+from padscope.report import render_report
+from padscope.report.caused import NO_BASELINE, read_baselines
+from padscope.report.checks import describe_doubling
+from padscope.report.kinds import make_kinds
+from padscope.report.scatter import make_panels
+from padscope.settings import ExplainSettings
+from padscope.study import Study, explain, scan
+
+
+@pytest.fixture(scope="module")
+def fallback_html(fallback: Study) -> str:
+    return render_report(fallback)
+
+
+@pytest.fixture(scope="module")
+def fallback() -> Study:
+    """Explained by images without surroundings, and without baselines."""
+    net, images = two_layers(), noise(24, 3, 32, 24)
+    study = scan(net, images, SETTINGS)
+    return explain(study, net, images, ExplainSettings(calibrate=8, baselines=0, resamples=5))
+
+
+def table(trained: int, *fresh: int, shuffled: int | None = None) -> pl.DataFrame:
+    names = ["trained", *(f"fresh {i}" for i, _ in enumerate(fresh, start=1))]
+    counts = [trained, *fresh]
+    if shuffled is not None:
+        names, counts = [*names, "shuffled"], [*counts, shuffled]
+    return pl.DataFrame({"network": names, "filters": [1000] * len(names), "confirmed": counts})
+
+
+def test_wording_follows_the_baselines() -> None:
+    assert read_baselines(table(100)) == NO_BASELINE and "nothing here can be" in NO_BASELINE
+    many = read_baselines(table(100, 90, 100, shuffled=5))
+    assert many.startswith("An untrained network of this architecture has as many (9.0–10.0")
+    assert many.endswith("the share alone is no evidence of learning.")
+    mixed = read_baselines(table(100, 20, shuffled=200))
+    assert "Fresh weights have fewer" in mixed and "no evidence of learning" in mixed
+    assert "no untrained one was run" in read_baselines(table(100, shuffled=20))
+    assert "One fresh network does not show" in read_baselines(table(100, 20, shuffled=20))
+    assert "no greater than that among" in read_baselines(table(100, 50, 80, shuffled=20))
+    beyond = read_baselines(table(100, 50, 52, shuffled=20))
+    assert beyond.startswith("Every baseline has fewer") and "goes beyond" in beyond
+    for text in (many, mixed, beyond, read_baselines(table(100, 50, 80))):
+        assert "learned" not in text
+    assert read_baselines(pl.DataFrame(schema=table(1).schema)) == NO_BASELINE
+
+
+def test_what_doubling_the_margin_says() -> None:
+    def said(**agreement: float | None) -> str:
+        sizes = {"large": [28, 28], "small": [7, 7]}
+        return describe_doubling(
+            pl.DataFrame(
+                {
+                    "map_size": [sizes[name] for name in agreement],
+                    "margin_agreement": pl.Series(list(agreement.values()), dtype=pl.Float64),
+                }
+            )
+        )
+
+    assert said(large=0.999, small=0.74).endswith("under 14 px it is 0.74 or better, so those are "
+                                                   "less settled")  # fmt: skip
+    assert "0.99 or better" in said(large=0.999, small=1.0)
+    assert "settled" not in said(large=0.9, small=1.0)
+    assert said(large=None) == ""
+
+
+def test_without_baselines_learned_is_only_denied(fallback_html: str) -> None:
+    text = Page(fallback_html).text
+    assert text.count("learned") == text.count("nothing here can be called learned") > 0
+
+
+def test_without_real_context_every_label_is_marked(fallback: Study, fallback_html: str) -> None:
+    html, page = fallback_html, Page(fallback_html)
+    assert not fallback.filters["real_context"].any()
+    assert "(causal KS ≥ 0.5)‡." in page.text
+    assert "no filter could be compared with real surroundings" in page.text
+    cards = page.count("article", "card")
+    assert cards and html.count("‡ without real context</dd>") == cards
+    tags = re.findall(r'<span class="tag[^"]*">(\w+) ‡</span>', html)
+    assert len(tags) == cards
+    for table in ("by-site", "origin-rows", "check-rows"):
+        assert all("‡" in " ".join(row) for row in rows_of(html, table)[1:])
+    assert page.text.count("filter-sides without real context") == len(make_panels(fallback))
+    for note in explanation_of(fallback).notes:
+        assert note in page.text
+    assert "replicated ‡" in page.text and "real surroundings at each end" not in page.text
+
+
+def test_without_baselines_the_page_says_so(fallback_html: str) -> None:
+    text = Page(fallback_html).text
+    assert text.count(" ".join(NO_BASELINE.split())) == 2  # the answer and the ladder
+    assert "There is no baseline to set beside it" in text
+    assert "fresh weights" not in text
+
+
+def test_baselines_that_failed_are_told(fallback: Study) -> None:
+    explanation = explanation_of(fallback)
+    notes = (*explanation.notes, "No baseline 'fresh 1': <b>no weights</b>.")
+    html = render_report(replace(fallback, explanation=replace(explanation, notes=notes)))
+    assert "No baseline 'fresh 1': <b>no weights</b>." in Page(html).text
+    assert NO_BASELINE in Page(html).text
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_texts_are_shown_as_text(name: str) -> None:
+    layers = {name.replace(".", ""): nn.Conv2d(1, 2, 3, padding=1), "1" + name.replace(".", ""):
+              nn.Conv2d(2, 2, 1)}  # fmt: skip
+    net = nn.Sequential(OrderedDict(layers)).eval()
+    study = explained(net, noise(8, 1, 48, 48))
+    explanation = explanation_of(study)
+    contrasted = replace(
+        explanation.contrasted, skipped=(Skipped(3, f"image {name}", f"reason {name}"),)
+    )
+    explanation = replace(
+        explanation, images=f"images {name}", notes=(f"note {name}",), contrasted=contrasted
+    )
+    html = render_report(replace(study, explanation=explanation))
+    page = Page(html)
+    assert page.count("script") == 0
+    shown = name.replace("\u202e", "\\u202e").replace("\u2066", "\\u2066")
+    for where in ("images ", "note ", "image ", "reason "):
+        assert where + shown in page.text
+    assert "\u202e" not in html and "\u2066" not in html
+
+
+@pytest.mark.parametrize("dims", [1, 3])
+def test_other_dimensions_are_listed(dims: int) -> None:
+    layer: Any = nn.Conv1d if dims == 1 else nn.Conv3d
+    size = (200,) if dims == 1 else (28, 28, 28)
+    net = network(layer(2, 6, 3, padding=1))
+    study = explained(net, noise(8, 2, *size), margin=8 if dims == 3 else MARGIN)
+    html = render_report(study)
+    page = Page(html)
+    kinds = make_kinds(study)
+    assert not kinds.blocks and page.count("table", "kind") == 0
+    of_kind = study.filters.filter(pl.col("kind").is_not_null())
+    total = sum(group.count for *_, group in kinds.listed) + kinds.unlisted
+    assert total == len(of_kind)
+    if total:
+        assert sum(int(row[3]) for row in rows_of(html, "other-kinds")[1:]) == total
+    else:
+        assert "No filter has a kind" in page.text
+    assert page.count("dl", "cause") == len(study.portraits)
+
+
+def test_nothing_measured() -> None:
+    net = network(nn.Conv2d(1, 3, 3, padding=1))
+    for parameter in net.parameters():
+        parameter.data.zero_()
+    page = Page(render_report(explained(net, noise(8, 1, 48, 48))))
+    assert "0 of 0 measured filters (0 %) respond because of padding" in page.text
+    assert "No filter has a kind" in page.text and "no origin to tell" in page.text
+    assert "No filter could be measured both ways" in page.text
