@@ -242,9 +242,7 @@ class _Contraster:
         """Note a unit as done, and begin to count when enough images have been seen."""
         self.units, self.images = batch.unit + 1, self.images + len(batch.indices)
         self._skipped += batch.skipped
-        if self._counter is not None:
-            self._counter.commit(len(batch.indices))
-        elif self.images and self.units >= self._calibrate:
+        if self._counter is None and self.images and self.units >= self._calibrate:
             self._fit()
 
     def _fit(self) -> None:

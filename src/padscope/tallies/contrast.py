@@ -19,7 +19,7 @@ from padscope.tallies.tally import Tally
 
 PADDED, REAL, OWN, INCOMING, PSEUDO = "padded", "real", "own", "incoming", "pseudo"
 NEAR, DEEP, CORNERS, LINES = "near", "deep", "corners", "lines"
-WAITING = 48  # images after which what waits is counted
+WAITING = 48  # images that are counted together
 # Values this close to the centre of the bins, in spreads, are the centre: where a part of an output
 # was taken out of it by subtraction, a value that recurs comes back with rounding errors.
 ROUNDING = 1e-4
@@ -100,36 +100,67 @@ class ContrastCounter:
         self._streams = {(name, s.key): s for name, listed in streams.items() for s in listed}
         self._bins = bins
         self.tallies = tallies
-        self._waiting: dict[tuple[str, str], list[tuple[Tensor, tuple[slice, ...], Tensor]]] = {}
-        self._images = 0
+        self._waiting: dict[tuple[str, str], _Waiting] = {}
 
     def keep(
         self, name: str, key: str, values: Tensor, spans: tuple[slice, ...], folds: Tensor
     ) -> None:
         """Keep (M, P, C) values of one condition; regions lie in the columns `spans`."""
-        if (name, key) in self._streams and spans:
-            self._waiting.setdefault((name, key), []).append((values, spans, folds))
-
-    def commit(self, images: int) -> None:
-        """Note that so many more images are complete."""
-        self._images += images
-        if self._images >= WAITING:
-            self.flush()
+        if (name, key) not in self._streams or not spans:
+            return
+        waiting = self._waiting.get((name, key))
+        if waiting is None or len(values) > len(waiting.values):
+            self._count(name, key)
+            waiting = _Waiting.room_for(values, spans)
+            self._waiting[name, key] = waiting
+        elif waiting.filled + len(values) > len(waiting.values):
+            self._count(name, key)
+        waiting.add(values, folds)
 
     def flush(self) -> None:
         """Count what waits."""
-        for (name, key), waiting in self._waiting.items():
-            spans = waiting[0][1]
-            values = torch.cat([values for values, _, _ in waiting])
-            folds = torch.cat([folds for _, _, folds in waiting])
-            bins = self._bins[name]
-            if self._streams[name, key].condition in (OWN, INCOMING):
-                values = _settle(values, bins)
-            codes = bins.codes(values)
-            for region, span in enumerate(spans):
-                self.tallies[name, key].count(region, codes[:, span], folds)
-        self._waiting.clear()
-        self._images = 0
+        for name, key in self._waiting:
+            self._count(name, key)
+
+    def _count(self, name: str, key: str) -> None:
+        waiting = self._waiting.get((name, key))
+        if waiting is None or not waiting.filled:
+            return
+        values, folds = waiting.values[: waiting.filled], waiting.folds[: waiting.filled]
+        bins = self._bins[name]
+        if self._streams[name, key].condition in (OWN, INCOMING):
+            values = _settle(values, bins)
+        codes = bins.codes(values)
+        for region, span in enumerate(waiting.spans):
+            self.tallies[name, key].count(region, codes[:, span], folds)
+        waiting.filled = 0
+
+
+@dataclass
+class _Waiting:
+    """Values of one stream that are not counted yet.
+
+    In memory that is taken once: small tensors kept between the large ones of a forward pass would
+    break the free memory into pieces, and the process would grow with the number of images.
+    """
+
+    values: Tensor
+    folds: Tensor
+    spans: tuple[slice, ...]
+    filled: int = 0
+
+    @classmethod
+    def room_for(cls, values: Tensor, spans: tuple[slice, ...]) -> _Waiting:
+        images = max(WAITING, len(values))
+        with torch.inference_mode(mode=False):  # whose tensors could not be written to later
+            room = torch.zeros(images, *values.shape[1:])
+            return cls(room, torch.zeros(images, dtype=torch.int32), spans)
+
+    def add(self, values: Tensor, folds: Tensor) -> None:
+        end = self.filled + len(values)
+        self.values[self.filled : end] = values
+        self.folds[self.filled : end] = folds
+        self.filled = end
 
 
 def no_contrast(
