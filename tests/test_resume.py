@@ -14,8 +14,9 @@ import torch
 from tests.conftest import Command, contents, prepare, start, wait_until
 from torch import Tensor, nn
 
-from padscope import Interrupted, RunDirectory, Settings, Study, scan, store
+from padscope import Interrupted, RunDirectory, Settings, Study, scan
 from padscope.engines import Counted
+from padscope.store import write_atomically
 
 UNITS = 7
 SETTINGS = Settings(batch_size=4, calibrate=8)  # the bins are final after two units
@@ -161,16 +162,14 @@ def test_killed_at_any_file(
     tmp_path: Path, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, name: str,
     moment: str,
 ) -> None:  # fmt: skip
-    write = store.write_atomically
-
     def dying(path: Path, content: bytes) -> None:
         if path.name != name:
-            write(path, content)
+            write_atomically(path, content)
             return
         if moment == "during":
             path.with_name(path.name + ".part").write_bytes(content[: len(content) // 2])
         if moment == "after":
-            write(path, content)
+            write_atomically(path, content)
         raise Killed
 
     with monkeypatch.context() as patch:

@@ -488,7 +488,10 @@ def test_pans_of_a_side_and_a_site(study: Study) -> None:
 @pytest.mark.parametrize(
     ("wanted", "problem"),
     [
-        ({"label": "confirmed"}, "label 'confirmed' is not known; choose from candidate, strong"),
+        (
+            {"label": "known"},
+            "label 'known' is not known; choose from candidate, strong, confirmed",
+        ),
         ({"side": "front"}, "no side 'front' was scored"),
         ({"site": "9"}, "no site '9' was scored"),
     ],
@@ -600,11 +603,12 @@ def test_the_public_names() -> None:
         "Settings",
         "Site",
         "Study",
-        "compare",
+        "explain",
         "find_sites",
         "load_model",
         "load_study",
         "open_images",
+        "planted",
         "render_report",
         "scan",
     ]

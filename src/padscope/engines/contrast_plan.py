@@ -167,7 +167,7 @@ def find_margin(model: nn.Module, crop: Observation, image: Tensor) -> int | Non
     image : (1, C, *spatial) Tensor
         The crop.
     """
-    best = None
+    best: tuple[int, int] | None = None
     for trial in TRIALS:
         size = [n + 2 * trial for n in image.shape[2:]]
         example = torch.zeros(2, image.shape[1], *size)
@@ -175,16 +175,35 @@ def find_margin(model: nn.Module, crop: Observation, image: Tensor) -> int | Non
         if not canvas.sites:
             return None
         margin = (trial,) * len(size)
+        padded, apart = _count_apart(crop, canvas, margin)
+        if padded == len(crop.sites):
+            continue
         chosen = choose_margin(crop, canvas, margin)
-        names = {site.name: site for site in canvas.sites}
-        aligned = sum(
-            isinstance(align(site, names.get(site.name), margin), Alignment) for site in crop.sites
-        )
-        if aligned == len(crop.sites):
+        if not apart:
             return chosen
-        if aligned and (best is None or aligned > best[0]):
-            best = aligned, chosen
+        if best is None or apart < best[0]:
+            best = apart, chosen
     return best[1] if best else None
+
+
+def _count_apart(crop: Observation, canvas: Observation, margin: Sequence[int]) -> tuple[int, int]:
+    """Count the operations that do not align: padded ones, and in all.
+
+    What is not padded counts if its map grows: behind a patch embedding that is out of step with
+    the crop's, padded sites align with maps that do not.
+    """
+    names = {site.name: site for site in (*canvas.sites, *canvas.unpadded)}
+
+    def apart(site: Site) -> bool:
+        return isinstance(align(site, names.get(site.name), margin), str)
+
+    padded = sum(map(apart, crop.sites))
+    growing = (
+        site
+        for site in crop.unpadded
+        if site.name in names and names[site.name].window.out != site.window.out
+    )
+    return padded, padded + sum(map(apart, growing))
 
 
 def plan_contrast(

@@ -3,11 +3,13 @@
 What padding reaches is found by marking: every output in contact with padding becomes NaN, and NaN
 spreads as influence does. Where no mark arrives, on the crop and on the canvas, both must have the
 same values. In deep layers marks arrive everywhere; there each operation is checked by itself: its
-output on the canvas must be what its window, laid over the canvas as the alignment says, gives.
+output on the canvas must be what its window, laid over the canvas as the alignment says, gives, and
+what lies before it must do the same on both (see `replay`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 
 from padscope.engines.contrast_plan import ContrastPlan, SitePlan
 from padscope.engines.plan import as_taken
+from padscope.engines.replay import Replay
 from padscope.images import central
 from padscope.sites import Call, Interception, Visitor, at_offset, select_taps
 from padscope.tallies import gather_all
@@ -42,6 +45,9 @@ class Verification:
         canvas's input, at the drawn positions.
     whole_frame : bool
         Whether the site's values depend on the whole frame, however large it is.
+    frame_error : float
+        Greatest difference, in spreads, between its inputs on crop and canvas, in their central
+        half, where all operations before it give the same on both.
     behind : str
         A site before this one at which crop and canvas differ, where this one has no position to
         tell whether they still do.
@@ -51,6 +57,7 @@ class Verification:
     difference: float = NAN
     window_error: float = NAN
     whole_frame: bool = False
+    frame_error: float = 0.0
     behind: str = ""
 
     @property
@@ -61,6 +68,11 @@ class Verification:
         if self.difference > TOLERANCE:
             return (
                 f"crop and canvas differ by {self.difference:.2g} spreads where no padding reaches"
+            )
+        if self.frame_error > TOLERANCE:
+            return (
+                "what lies before it depends on the size of the frame, "
+                f"by {self.frame_error:.2g} spreads"
             )
         if self.behind:
             return (
@@ -91,28 +103,37 @@ def verify_alignment(
     """
     canvas = canvas.repeat_interleave(plan.static_batch or 1, dim=0)
     crop = central(canvas, plan.size, "the canvas")
-    values = _Values(plan)
-    _run(model, crop, values.keep, plan)
+    values, replay = _Values(plan), Replay(plan.margin)
+    _run(model, crop, _both(replay.note, values.keep), plan)
     crop_marks, canvas_marks = (_Marks(pixels, values.broken) for pixels in (crop, canvas))
     for marks in (crop_marks, canvas_marks):
         _run(model, marks.pixels, marks, plan)
     comparison = _Comparison(plan, values.kept, crop_marks.reached, canvas_marks.reached)
-    _run(model, canvas, comparison, plan)
-    return _judged(comparison.found, canvas_marks.whole)
+    _run(model, canvas, _both(replay.keep, comparison), plan)
+    _run(model, crop, replay, plan)
+    return _judged(comparison.found, replay.found, canvas_marks.whole)
+
+
+def _both(first: Callable[[Call], None], second: Callable[[Call], None]) -> Visitor:
+    def visit(call: Call) -> None:
+        first(call)
+        second(call)
+
+    return visit
 
 
 def _judged(
-    found: dict[str, tuple[int, float, float]], whole: set[str]
+    found: dict[str, tuple[int, float, float]], frame: dict[str, float], whole: set[str]
 ) -> dict[str, Verification]:
     """Make verifications of what was found, in the order of the forward pass."""
     verified: dict[str, Verification] = {}
     behind = ""
     for name, (compared, difference, error) in found.items():
-        verification = Verification(
-            compared, difference, error, name in whole, "" if compared else behind
+        apart = frame.get(name, 0.0)
+        verified[name] = Verification(
+            compared, difference, error, name in whole, apart, "" if compared else behind
         )
-        verified[name] = verification
-        if difference > TOLERANCE:
+        if difference > TOLERANCE or apart > TOLERANCE:
             behind = behind or name
     return verified
 

@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from padscope.sites.discovery import Observation
 from padscope.sites.geometry import Window
+from padscope.sites.operations import Operation
 from padscope.sites.site import Site
 
 # Pixels of real context that settle the scores: of sites up to a total stride of 16, and of 32.
@@ -44,12 +45,14 @@ class Alignment:
     shift_out: tuple[int, ...]
 
 
-def align(crop: Site, canvas: Site | None, margin: Sequence[int]) -> Alignment | str:
+def align(
+    crop: Site | Operation, canvas: Site | Operation | None, margin: Sequence[int]
+) -> Alignment | str:
     """Align one site, or say why it cannot be.
 
     Parameters
     ----------
-    crop, canvas : Site
+    crop, canvas : Site or Operation
         The site as it ran on the crop, and on the canvas (None if it did not).
     margin : sequence of int
         Pixels between the two, per axis, at each end.
@@ -61,18 +64,31 @@ def align(crop: Site, canvas: Site | None, margin: Sequence[int]) -> Alignment |
         return "it is another operation on the canvas"
     fixed = ("kernel", "stride", "dilation", "before", "after")
     if differing := [name for name in fixed if getattr(a, name) != getattr(b, name)]:
-        names = ", ".join("padding" if name in ("before", "after") else name for name in differing)
+        parts = ("padding" if name in ("before", "after") else name for name in differing)
+        names = ", ".join(dict.fromkeys(parts))
         return f"its {names} depends on the size of the input"
     grown_in = [y - x for x, y in zip(a.size, b.size, strict=True)]
     grown_out = [y - x for x, y in zip(a.out, b.out, strict=True)]
     if min(*grown_in, *grown_out, 1) <= 0:
         return "its map does not grow with the input"
-    if any(grown % 2 for grown in (*grown_in, *grown_out)):
+    uneven = any(grown % 2 for grown in (*grown_in, *grown_out))
+    if uneven or not _in_step(a, grown_in, grown_out):
         pixels = "×".join(map(str, margin))
         return f"its map does not grow alike at both ends, by a margin of {pixels} pixels"
     stride = tuple(Fraction(2 * m, grown) for m, grown in zip(margin, grown_out, strict=True))
     shifts = (tuple(grown // 2 for grown in both) for both in (grown_in, grown_out))
     return Alignment(a, b, stride, *shifts)
+
+
+def _in_step(window: Window, grown_in: Sequence[int], grown_out: Sequence[int]) -> bool:
+    """Whether the window walks over both inputs in the same steps.
+
+    A margin that is no multiple of the stride can lengthen a map by an even number all the same.
+    """
+    walks = zip(grown_in, grown_out, window.stride, strict=True)
+    if window.transposed:
+        return all(longer == s * shorter for shorter, longer, s in walks)
+    return all(longer == s * shorter for longer, shorter, s in walks)
 
 
 def total_strides(crop: Observation, canvas: Observation, margin: Sequence[int]) -> set[Fraction]:

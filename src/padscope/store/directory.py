@@ -136,7 +136,13 @@ class RunDirectory:
             raise PadscopeError(
                 f"{self.path} is the run of another scan; give the directory of this one"
             )
-        return read_explained(self.path / CONTRASTS, self._explaining)
+        so_far = read_explained(self.path / CONTRASTS, self._explaining)
+        if so_far is None and manifest["explanation"] is not None:
+            # Its counts are about to be replaced; without them the directory could not be read.
+            write_atomically(
+                self.path / "manifest.json", dump_json(manifest | {"explanation": None})
+            )
+        return so_far
 
     def keep_explained(self, explained: Explained) -> None:
         """Replace what has been explained by what is newer."""
@@ -228,7 +234,7 @@ def _read_explanation(path: Path, found: dict[str, Any] | None) -> Explanation |
         return None
     explained = read_explained(path / CONTRASTS, found["identity"])
     if explained is None:
-        raise PadscopeError(f"{path / CONTRASTS} is missing; run the same explain again")
+        raise PadscopeError(f"{path / CONTRASTS} is missing; run the same scan and explain again")
     tables: dict[str, pl.DataFrame] = {
         name: read_table(path / f"{name}.parquet") for name in EXPLAINED_TABLES
     }

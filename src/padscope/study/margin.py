@@ -46,11 +46,13 @@ def check_margin(
         first = wide.first()
     except PadscopeError:
         return {}
-    observed = observe(module, as_taken(module, first.repeat_interleave(2, dim=0)), partial=True)
+    static = context.plan.static_batch
+    example = as_taken(module, first.repeat_interleave(static or 2, dim=0))
+    observed = observe(module, example, partial=True)
     apart = {name: plan.reason for name, plan in context.plan.plans.items() if plan.reason}
     wide_plan = plan_contrast(
         context.plan.observation, observed, context.plan.size, doubled, settings.seed,
-        settings.per_line, settings.per_core, settings.per_deeper, apart,
+        settings.per_line, settings.per_core, settings.per_deeper, apart, static,
     ).light()  # fmt: skip
     plan = context.plan.light()
     batches = [batch for batch in wide.batches() if batch.indices]
