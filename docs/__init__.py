@@ -1,0 +1,1 @@
+"""The method, and the script that measures what it says."""

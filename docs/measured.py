@@ -1,0 +1,219 @@
+"""What the figures are measured on: four networks on two samples of photographs, planted networks.
+
+The networks' runs are kept in a directory, so that what was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from padscope import RunDirectory, Settings, Study, explain, load_model, planted, scan
+from padscope.engines import contrast_units, observe_crop, plan_contrast
+from padscope.images import Canvases, PhotoFiles, TensorImages, central, stream
+from padscope.kinds import CONFIRMED
+from padscope.models import LoadedModel
+from padscope.planted import PlantedNetwork
+from padscope.scores import score_borders
+from padscope.settings import ExplainSettings
+from padscope.sites import observe
+from padscope.study.inputs import make_probe
+
+PLANTED_IMAGES = 128
+TWIN_IMAGES = 64
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network to measure.
+
+    Attributes
+    ----------
+    name : str
+        For people.
+    key : str
+        For files.
+    spec : str
+        See `load_model`.
+    weights : str
+        File of its weights; "" for those that the spec brings.
+    share : float
+        Of the photographs asked for: dense networks on large maps take fewer.
+    """
+
+    name: str
+    key: str
+    spec: str
+    weights: str = ""
+    share: float = 1.0
+
+
+NETWORKS = (
+    Network("lite0", "lite0", "lite0"),
+    Network("ResNet-20", "resnet20", "examples.cifar_resnet:resnet20",
+            "cifar_resnet20.safetensors"),
+    Network("ResNet-44", "resnet44", "examples.cifar_resnet:resnet44",
+            "cifar_resnet44.safetensors"),
+    Network("VDSR", "vdsr", "examples.vdsr:vdsr", "vdsr.safetensors", share=0.5),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A network explained on two samples that share no photograph.
+
+    Attributes
+    ----------
+    network : Network
+    first : Study
+        With baselines and the check of the margin.
+    second : Study
+        Without.
+    fallback : Study
+        The crops of the first sample again, without their surroundings; without baselines.
+    """
+
+    network: Network
+    first: Study
+    second: Study
+    fallback: Study
+
+
+@dataclass(frozen=True)
+class PlantedScores:
+    """How well the truth about one planted network is recovered.
+
+    Attributes
+    ----------
+    name : str
+    planted : int
+        Filter-sides that padding shifts.
+    largest_negative, smallest_positive, separating, precision, recall
+        As of `planted.Judgement`, the last two at `CONFIRMED`; ``separating`` is None if no cut is.
+    twin : float or None
+        Largest causal KS of the same network without padding; None if it has nothing to look at.
+    """
+
+    name: str
+    planted: int
+    largest_negative: float
+    smallest_positive: float
+    separating: float | None
+    precision: float
+    recall: float
+    twin: float | None
+
+
+def measure(network: Network, images: Path, weights: Path, out: Path, count: int) -> Measured:
+    """Explain one network on two samples of a folder, or read what has been done before."""
+    own = weights / network.weights if network.weights else None
+    loaded = load_model(network.spec, weights=own)
+    count = max(1, round(count * network.share))
+    photos = PhotoFiles.from_folder(images, make_probe(loaded, 0), 2 * count)
+    samples = [
+        replace(photos, names=names, description=f"{len(names)} photographs")
+        for names in (photos.names[:count], photos.names[count : 2 * count])
+    ]
+    full = ExplainSettings(limit=count)
+    light = replace(full, baselines=0, check=0)
+
+    def run(name: str) -> RunDirectory:
+        return RunDirectory(out / f"{network.key}-{count}-{name}")
+
+    first = _explained(loaded, samples[0], samples[0], full, run("first"))
+    second = _explained(loaded, samples[1], samples[1], light, run("second"))
+    crops = _crops(first, samples[0])
+    fallback = _explained(loaded, samples[0], crops, light, run("fallback"))
+    return Measured(network, first, second, fallback)
+
+
+def _crops(study: Study, photos: PhotoFiles) -> Tensor:
+    """Cut out the crops that were explained, without their surroundings."""
+    assert study.explanation is not None
+    canvases = Canvases(photos, study.size, study.explanation.margin)
+    skipped = {skip.index for skip in study.explanation.contrasted.skipped}
+    kept = (index for index in range(len(canvases)) if index not in skipped)
+    return torch.stack([central(canvases.tensor(index), study.size, "") for index in kept])
+
+
+def _explained(
+    loaded: LoadedModel,
+    photos: PhotoFiles,
+    explained: PhotoFiles | Tensor,
+    settings: ExplainSettings,
+    run: RunDirectory,
+) -> Study:
+    """Scan and explain, unless the directory holds just that."""
+
+    def progress(done: int, total: int | None) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{run.path.name}: {done} of {total}   ", end="", file=sys.stderr)
+
+    study = scan(loaded, photos, Settings(limit=len(photos)), journal=run, progress=progress)
+    done = run.as_explained(study)
+    if done.explanation and done.explanation.identity["settings"] == asdict(settings):
+        return done
+    run.save(study)
+    study = explain(study, loaded, explained, settings, journal=run, progress=progress)
+    run.save(study)
+    return study
+
+
+def measure_planted() -> list[PlantedScores]:
+    """Recover the truth about every planted network."""
+    return [_recover(name, network) for name, network in planted.networks().items()]
+
+
+def _recover(name: str, network: PlantedNetwork) -> PlantedScores:
+    # In one dimension a line is one position an image: it takes more images.
+    count = PLANTED_IMAGES * (2 if len(network.size) == 1 else 1)
+    canvases = network.images(count, seed=0)
+    study = scan(network.module, network.crop(canvases), Settings(limit=count))
+    settings = ExplainSettings(limit=count, margin=network.margin[0], baselines=0, check=0)
+    study = explain(study, network.module, canvases, settings)
+    assert study.explanation is not None
+    columns = ("site", "filter", "side", "causal_ks")
+    scores = {
+        (site, index, side): math.nan if ks is None else ks
+        for table in (study.sides, study.explanation.inherited)
+        for site, index, side, ks in table.select(columns).iter_rows()
+    }
+    result = planted.judge(network, scores, CONFIRMED)
+    return PlantedScores(
+        name, sum(len(plant.causes) for plant in network.plants), result.largest_negative,
+        result.smallest_positive, result.separating, result.precision, result.recall,
+        _largest_causal(network.null_twin()),
+    )  # fmt: skip
+
+
+def _largest_causal(twin: PlantedNetwork) -> float | None:
+    """Largest causal KS where there is no padding; None if the network then has no such site."""
+    size = twin.size
+    canvases = Canvases(
+        TensorImages(twin.images(TWIN_IMAGES, seed=1), len(size)), size, twin.margin
+    )
+    first = canvases.tensor(0)[None]
+    crop = observe_crop(twin.module, twin.crop(first), None)
+    canvas = observe(twin.module, first.repeat_interleave(2, dim=0))
+    plan = plan_contrast(crop, canvas, size, twin.margin, 0, 4, 8, 1, {})
+    if plan.sites or not plan.elsewhere:
+        return None
+    batches = list(stream(canvases, range(TWIN_IMAGES // 16), 16))
+    counted = contrast_units(twin.module, batches, plan, 2, _Unwatched())
+    causal = [
+        score_borders(site.layout, counted.of_site(name)).causal.ks
+        for name, site in plan.elsewhere.items()
+    ]
+    return float(np.nanmax(np.concatenate([ks.ravel() for ks in causal])))
+
+
+class _Unwatched:
+    def after(self, images: int, state: Any) -> None:
+        """Look at nothing."""

@@ -1,0 +1,118 @@
+"""The pages say what was measured, and point to what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from docs.checks import planted_table
+from docs.figures import END, PAGE, fill, places
+from docs.measured import PlantedScores
+from docs.pictures import PICTURES
+from docs.tables import TABLES
+from docs.wording import markdown, percent
+
+ROOT = PAGE.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """Names that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_place_is_filled_with_a_table() -> None:
+    found = places(PAGE.read_text(encoding="utf-8"))
+    assert set(found) == set(TABLES)
+    for name, content in found.items():
+        rows = [line for line in content.splitlines() if line.startswith("|")]
+        assert len(rows) > 2, name
+        assert len({row.count("|") for row in rows}) == 1, name
+        assert "nan" not in content.lower(), name
+
+
+def test_markers_come_in_pairs() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page.count("<!-- figures:") == page.count(END) == len(places(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_pictures_exist(page: Path) -> None:
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        file, _, anchor = target.partition("#")
+        pointed = page.parent / file if file else page
+        assert pointed.exists(), target
+        assert not anchor or anchor in anchors(pointed), target
+
+
+def test_every_picture_is_shown_and_asks_nothing_of_the_network() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert {path.name for path in PAGE.parent.glob("*.svg")} == set(PICTURES)
+    for name in PICTURES:
+        assert f"]({name})" in text
+        svg = (PAGE.parent / name).read_text(encoding="utf-8")
+        assert svg.startswith("<svg")
+        assert not re.search(r"(href|src)=|url\((?!#)", svg.replace('xlink:href="#', ""))
+
+
+def test_no_page_names_a_place_on_somebodys_machine() -> None:
+    for page in PAGES:
+        assert not re.search(r"/(work|home|tmp|root|Users)/", page.read_text(encoding="utf-8"))
+
+
+def test_python_blocks_run() -> None:
+    blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    assert blocks
+    for block in blocks:
+        exec(compile(block, PAGE.name, "exec"), {"__name__": "block"})
+
+
+PLACED = """before
+<!-- figures: one -->
+old
+<!-- end -->
+between
+<!-- figures: two -->
+<!-- end -->
+after
+"""
+
+
+def test_only_what_stands_between_markers_is_replaced() -> None:
+    once = fill(PLACED, "one", "| new |")
+    assert once == PLACED.replace("old", "| new |")
+    assert fill(once, "one", "old") == PLACED
+    # Twice the same, and nothing is read as a pattern.
+    both = fill(fill(once, "two", r"\1 \g<name> $"), "two", r"\1 \g<name> $")
+    assert places(both) == {"one": "| new |", "two": r"\1 \g<name> $"}
+    assert both.replace(r"\1 \g<name> $" + "\n", "") == once
+
+
+@pytest.mark.parametrize("page", ["", PLACED + PLACED])
+def test_a_missing_or_double_place_is_refused(page: str) -> None:
+    with pytest.raises(ValueError, match="give it one"):
+        fill(page, "one", "new")
+
+
+def test_tables_are_markdown() -> None:
+    assert markdown(("a", "b"), [("x", 1)], "note").splitlines() == [
+        "| a | b |",
+        "| --- | ---: |",
+        "| x | 1 |",
+        "",
+        "note",
+    ]
+    assert [percent(1, 0), percent(1, 3), percent(1, 30), percent(0, 5)] == [
+        "–",
+        "33 %",
+        "3.3 %",
+        "0.0 %",
+    ]
+    table = planted_table([PlantedScores("net", 4, 0.0, 0.25, None, 1.0, 0.75, None)])
+    assert "| net | 4 | 0.000 | 0.250 | – | 1.00 | 0.75 | – |" in table
