@@ -242,13 +242,13 @@ def test_a_model_that_runs_on_one_size_only() -> None:
     assert_without_context(study, "the model does not run on inputs larger than it was given")
 
 
-def test_a_margin_out_of_step_with_the_strides_is_noted_site_by_site() -> None:
-    model = net(0, nn.ReLU(), nn.Conv2d(6, 4, 3, 3, padding=1))
+def test_a_site_that_cannot_align_is_noted_and_the_others_are_explained() -> None:
+    model = net(0, nn.ReLU(), nn.AdaptiveAvgPool2d(9), nn.Conv2d(6, 4, 3, padding=1))
     study = explain(scan(model, crops()), model, canvases(), QUICK)
     context = dict(zip(study.sites["site"], study.sites["no_context"], strict=True))
     assert context["0"] == context["4"] == ""
-    assert context["6"] == "its map does not grow alike at both ends, by a margin of 8×8 pixels"
-    assert notes(study) == (f"Sites explained without real context: 6 ({context['6']}).",)
+    assert context["7"] == "its map does not grow with the input"
+    assert notes(study) == (f"Sites explained without real context: 7 ({context['7']}).",)
     real = study.filters.group_by("site", maintain_order=True).agg(pl.col("real_context").all())
     assert real["real_context"].to_list() == [True, True, False]
 
@@ -397,3 +397,15 @@ def test_the_model_comes_back_as_it_was() -> None:
         assert grad is None or torch.equal(parameter.grad, grad)  # type: ignore[arg-type]
     assert [len(module._forward_hooks) for module in model] == [1, 0, 0, 0, 0]
     assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_a_margin_out_of_step_is_refused() -> None:
+    torch.manual_seed(0)
+    strided = nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=4, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1)
+    )
+    pixels = torch.rand(16, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    study = scan(strided, central(pixels, (48, 48), "the canvases"), Settings(batch_size=8))
+    with pytest.raises(PadscopeError, match=r"a margin of 6 pixels is out of step.*such as 64"):
+        explain(study, strided, pixels, replace(QUICK, margin=6))
+    assert explain(study, strided, pixels, QUICK).filters["real_context"].all()

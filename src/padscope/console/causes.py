@@ -11,6 +11,7 @@ from padscope.kinds import CANDIDATE, CONFIRMED, GREY, KINDS, SMALL_MAP
 from padscope.study import TRAINED, Explanation, Study
 
 DECIDED = 0.05  # false discovery rate
+FEW = 48  # images below which counts are visibly inflated
 
 
 def cause_listing(study: Study) -> Table:
@@ -90,6 +91,11 @@ def cause_lines(study: Study) -> list[str]:
         _chance_line(study),
         _baseline_line(explanation),
     ]
+    if explanation.contrasted.images < FEW:
+        lines.append(
+            f"Only {explanation.contrasted.images} images: distances of so few come out too large, "
+            f"and kinds change with the sample; give {FEW} or more."
+        )
     small = int((confirmed["needs_counterfactual"]).sum())
     if small:
         lines.append(

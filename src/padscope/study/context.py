@@ -197,13 +197,28 @@ def find_context(
         pixels = canvas.first()
     except TooSmall as error:
         return without(f"the images have too few pixels for it ({error.name}: {error.reason})")
-    verified = verify_alignment(module, pixels, planned(canvas, pixels, {}))
+    in_step = planned(canvas, pixels, {})
+    if settings.margin and (better := find_margin(module, crop, image)):
+        blank = torch.zeros(1, image.shape[1], *(n + 2 * better for n in size))
+        wider = replace(canvas, margin=tuple(better for _ in size))
+        _refuse_out_of_step(in_step, planned(wider, blank, {}))
+    verified = verify_alignment(module, pixels, in_step)
     unusable = {name: found.problem for name, found in verified.items() if found.problem}
     plan = planned(canvas, pixels, unusable)
     if not any(site.contextual for site in plan.sites.values()):
         reason = next(iter(plan.sites.values())).reason
         return without(f"no site aligns with its canvas; of the first, {reason}")
     return Context(canvas, plan, verified, _misaligned(plan))
+
+
+def _refuse_out_of_step(plan: ContrastPlan, better: ContrastPlan) -> None:
+    """Refuse a margin chosen by the user under which sites do not align that could."""
+    for name, site in plan.sites.items():
+        if not site.contextual and better.sites[name].contextual:
+            raise PadscopeError(
+                f"a margin of {plan.margin[0]} pixels is out of step with the strides before "
+                f"{name}; give another, such as {better.margin[0]}"
+            )
 
 
 def _misaligned(plan: ContrastPlan) -> tuple[str, ...]:
