@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from padscope.engines import Contrasted, SitePlan
-from padscope.scores import score_borders, score_contrast
+from padscope.scores import CausalScores, score_borders, score_contrast
 from padscope.settings import ExplainSettings
-from padscope.study.baselines import network_scores
 from padscope.study.context import Context
 from padscope.study.explanation import TRAINED, Explanation
 from padscope.study.result import Study
 from padscope.tables import (
     cause_tables,
     inherited_table,
+    network_table,
     no_inherited,
     with_causes,
     with_context,
@@ -55,15 +55,18 @@ def conclude(
     settings : ExplainSettings
     """
     plan = context.plan
-    causes = _score(study, plan.sites, contrasted, settings)
+    score = _Scoring.of(study, contrasted, settings)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the lock
+        scores = dict(zip(plan.sites, pool.map(score.contrast, plan.sites.values()), strict=True))
+        causes = list(pool.map(score.causes, plan.sites.values(), scores.values()))
+        inherited = list(pool.map(score.inherited, plan.elsewhere.values()))
     sides, filters = with_causes(study.sides, study.filters, causes)
-    found = {name: _found(site, context, margin) for name, site in plan.sites.items()}
-    inherited = [
-        inherited_table(site.site, site.layout, scores.causal.ks, scores.causal.polarity)
-        for name, site in plan.elsewhere.items()
-        for scores in [score_borders(site.layout, contrasted.of_site(name))]
-    ]
-    trained = network_scores(TRAINED, plan, contrasted)
+    checks = {name: _found(site, context, margin) for name, site in plan.sites.items()}
+    trained = network_table(
+        TRAINED,
+        {name: found.response for name, found in scores.items()},
+        {name: found.causal.ks for name, found in scores.items()},
+    )
     tables = [table for table in networks.values() if isinstance(table, pl.DataFrame)]
     refused = [
         f"No baseline {name!r}: {reason}."
@@ -76,31 +79,42 @@ def conclude(
         (*context.notes, *refused),
     )  # fmt: skip
     return replace(
-        study, sites=with_context(study.sites, found), sides=sides, filters=filters,
+        study, sites=with_context(study.sites, checks), sides=sides, filters=filters,
         explanation=explanation,
     )  # fmt: skip
 
 
-def _score(
-    study: Study, sites: dict[str, SitePlan], contrasted: Contrasted, settings: ExplainSettings
-) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
-    responses = {
-        name: table["ks"].to_numpy()
-        for (name,), table in study.sides.group_by(["site"], maintain_order=True)
-    }
+@dataclass(frozen=True)
+class _Scoring:
+    """Scores one site at a time, in whichever thread."""
 
-    def tables(site: SitePlan) -> tuple[pl.DataFrame, pl.DataFrame]:
-        name, sides = site.site.name, len(site.layout.sides)
-        tallies = contrasted.of_site(name)
-        scores = score_contrast(site.layout, tallies, real_context=site.contextual)
-        ks: NDArray[np.float64] = responses[name].reshape(-1, sides).T
+    responses: dict[object, NDArray[np.float64]]
+    contrasted: Contrasted
+    settings: ExplainSettings
+
+    @classmethod
+    def of(cls, study: Study, contrasted: Contrasted, settings: ExplainSettings) -> _Scoring:
+        by_site = study.sides.group_by(["site"], maintain_order=True)
+        responses: dict[object, NDArray[np.float64]] = {
+            name: table["ks"].to_numpy() for (name,), table in by_site
+        }
+        return cls(responses, contrasted, settings)
+
+    def contrast(self, site: SitePlan) -> CausalScores:
+        tallies = self.contrasted.of_site(site.site.name)
+        return score_contrast(site.layout, tallies, real_context=site.contextual)
+
+    def causes(self, site: SitePlan, scores: CausalScores) -> tuple[pl.DataFrame, pl.DataFrame]:
+        ks = self.responses[site.site.name].reshape(-1, len(site.layout.sides)).T
         return cause_tables(
-            site.site, site.layout, ks, scores, tallies, real_context=site.contextual,
-            resamples=settings.resamples, seed=settings.seed,
+            site.site, site.layout, ks, scores, self.contrasted.of_site(site.site.name),
+            real_context=site.contextual, resamples=self.settings.resamples,
+            seed=self.settings.seed,
         )  # fmt: skip
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the lock
-        return list(pool.map(tables, sites.values()))
+    def inherited(self, site: SitePlan) -> pl.DataFrame:
+        causal = score_borders(site.layout, self.contrasted.of_site(site.site.name)).causal
+        return inherited_table(site.site, site.layout, causal.ks, causal.polarity)
 
 
 def _found(
