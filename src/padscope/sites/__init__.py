@@ -4,22 +4,39 @@
 `padding` follows explicit pads to the operation that takes them, `operations` reads the arguments
 of convolutions and poolings, `interception` shows every such call of a forward pass to a visitor,
 and `discovery` lists the sites of a network. For the counterfactual, `alignment` says where a
-crop's maps lie on a canvas's, `taps` takes the padding's part out of an output, and `repadding`
-runs an operation again with another padding.
+crop's maps lie on a canvas's, `taps` takes the padding's part out of an output, `fills` says what
+may stand in the padding's place, and `strips` computes the outputs in contact with it again;
+`repadding` does so for one padding mode.
 """
 
 from padscope.sites.alignment import Alignment, align, choose_margin
 from padscope.sites.discovery import Observation, find_sites, observe
+from padscope.sites.fills import Box, Constant, Cut, Fill, Folded, of_channels, take_each
 from padscope.sites.geometry import Window
 from padscope.sites.interception import Call, Interception, Visitor
 from padscope.sites.operations import Operation
 from padscope.sites.repadding import repadded
 from padscope.sites.site import Site
+from padscope.sites.strips import (
+    at_box,
+    can_refill,
+    contact_boxes,
+    put,
+    refilled,
+    refilled_boxes,
+    seen_by,
+    unobserved,
+)
 from padscope.sites.taps import Taps, at_offset, filled, select_taps
 
 __all__ = [
     "Alignment",
+    "Box",
     "Call",
+    "Constant",
+    "Cut",
+    "Fill",
+    "Folded",
     "Interception",
     "Observation",
     "Operation",
@@ -28,11 +45,21 @@ __all__ = [
     "Visitor",
     "Window",
     "align",
+    "at_box",
     "at_offset",
+    "can_refill",
     "choose_margin",
+    "contact_boxes",
     "filled",
     "find_sites",
     "observe",
+    "of_channels",
+    "put",
+    "refilled",
+    "refilled_boxes",
     "repadded",
+    "seen_by",
     "select_taps",
+    "take_each",
+    "unobserved",
 ]

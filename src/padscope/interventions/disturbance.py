@@ -1,0 +1,100 @@
+"""The differences that a change makes at the border, put into the core instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from padscope.errors import PadscopeError
+from padscope.interventions.fills import generator
+from padscope.regions import Layout
+from padscope.sites import Box, Call, Window, at_box, contact_boxes, of_channels
+
+Chosen: TypeAlias = tuple[int, ...] | None  # filters; None for all
+
+
+def whole_map(call: Call) -> Box:
+    """Box of all outputs."""
+    return tuple((0, size) for size in call.operation.window.out)
+
+
+def core_box(size: tuple[int, ...]) -> Box:
+    """Box of the core of a map."""
+    layout = Layout(size, ((0, 0),) * len(size))
+    return tuple(layout.core_range(axis) for axis in range(len(size)))
+
+
+def of_filters(part: Tensor, chosen: Chosen, dims: int) -> Tensor:
+    """Select the chosen filters' channels."""
+    if chosen is None:
+        return part
+    return of_channels(part, torch.tensor(chosen, device=part.device), dims)
+
+
+def moved_to_core(
+    call: Call,
+    boxes: Sequence[tuple[Box, Tensor]],
+    chosen: Chosen,
+    seed: int,
+    images: Sequence[int],
+) -> Tensor:
+    """Add the differences between new and old values of some boxes to positions of the core.
+
+    Parameters
+    ----------
+    call : Call
+    boxes : sequence of (Box, Tensor)
+        New values of the lines in contact with padding, from `refilled_boxes`.
+    chosen : tuple of int or None
+        The filters that they are for.
+    seed : int
+    images : sequence of int
+        One index per row of the batch; with the seed and the site's name it fixes the positions.
+
+    Returns
+    -------
+    (N, filters, *spatial) Tensor
+        The chosen filters' outputs, disturbed in the core.
+    """
+    dims = len(call.operation.window.out)
+    old = of_filters(call.output, chosen, dims)
+    differences = torch.cat(
+        [(new - at_box(old, box)).flatten(-dims) for box, new in boxes], dim=-1
+    )  # (N, filters, P)
+    count = differences.shape[-1]
+    room = _room(call.operation.window, count)
+    if not len(room):
+        raise PadscopeError(
+            f"site {call.name!r} touches padding at every output and has no core to disturb; "
+            "leave it out"
+        )
+    drawn = [_draw(generator(seed, f"{call.name} core", image), room, count) for image in images]
+    index = torch.from_numpy(np.stack(drawn)).to(old.device).unsqueeze(-2)
+    added = torch.zeros_like(old).flatten(-dims)
+    index = index.reshape(*added.shape[:-2], 1, count).expand_as(differences)
+    added = added.scatter_add(-1, index, differences.to(added.dtype))
+    return old + added.view_as(old)
+
+
+def _draw(rng: np.random.Generator, room: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Draw positions, each as often as any other, give or take one."""
+    rounds = [rng.permutation(room) for _ in range(-(-count // len(room)))]
+    return np.concatenate(rounds)[:count]
+
+
+@lru_cache(maxsize=1024)
+def _room(window: Window, count: int) -> NDArray[np.int64]:
+    """Flat outputs apart from padding: those of the core if there are enough, else all."""
+    apart = np.ones(window.out, dtype=bool)
+    for box in contact_boxes(window):
+        apart[tuple(slice(*span) for span in box)] = False
+    core = np.zeros(window.out, dtype=bool)
+    core[tuple(slice(*span) for span in core_box(window.out))] = True
+    enough = np.count_nonzero(apart & core) >= count
+    return np.flatnonzero(apart & core if enough else apart)

@@ -1,0 +1,171 @@
+"""What may stand around an input in place of its padding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from padscope.sites.interception import Call
+from padscope.sites.padding import ZEROS
+from padscope.sites.taps import filled
+
+Box = tuple[tuple[int, int], ...]  # per axis, first and one-past-last position
+Cut = Callable[[Box], Tensor]
+
+
+class Fill(Protocol):
+    """What stands around an input in place of its padding."""
+
+    def unchanged(self, call: Call) -> bool:
+        """Whether the call's padding holds exactly this already."""
+        ...
+
+    def around(self, call: Call) -> Cut:
+        """Surround the input of a call.
+
+        Returns
+        -------
+        callable
+            From a box of input positions, real ones being 0 … size - 1, to the values there:
+            (N, C_in, *box) Tensor.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Values of the input itself, as one of torch's padding modes repeats them.
+
+    Where padding is as large as the input and torch would refuse, reflection goes on back and
+    forth, and circular padding round and round.
+
+    Parameters
+    ----------
+    mode : {"reflect", "replicate", "circular"}
+    """
+
+    mode: str
+
+    def unchanged(self, call: Call) -> bool:
+        """Whether the padding was made this way, however many pads in a row made it."""
+        # A reflection of a reflection is no single reflection; the same holds for circular.
+        return call.operation.fill == self.mode == "replicate"
+
+    def around(self, call: Call) -> Cut:
+        """Cut boxes from the repeated input; see `Fill`."""
+        operation, source = call.operation, call.input
+        dims = len(operation.window.size)
+        shape = tuple(source.shape[-dims:])
+
+        def cut(box: Box) -> Tensor:
+            places = _places(self.mode, operation.window.size, operation.offset, shape, box)
+            sizes = [stop - first for first, stop in box]
+            return take(source, places.to(source.device), sizes)
+
+        return cut
+
+
+@lru_cache(maxsize=4096)
+def _places(
+    mode: str,
+    size: tuple[int, ...],
+    offset: tuple[int, ...],
+    shape: tuple[int, ...],
+    box: Box,
+) -> Tensor:
+    """Flat places in an input of some shape that fill a box."""
+    found = filled(mode, size, offset)
+    assert found is not None
+    along = [found[0](np.arange(*span), axis)[0] for axis, span in enumerate(box)]
+    return torch.from_numpy(np.ravel_multi_index(np.ix_(*along), shape).ravel())
+
+
+def take(source: Tensor, places: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Select flat places of a (…, C, *spatial) tensor, the same of every image and channel.
+
+    Returns
+    -------
+    (…, C, *sizes) Tensor
+        In the memory format of the source.
+    """
+    dims = len(sizes)
+    channels = -1 - dims
+    if source.stride(channels) == 1:  # channels last
+        rows = source.movedim(channels, -1).flatten(channels, -2)
+        taken = rows.index_select(-2, places)
+        return taken.view(*rows.shape[:-2], *sizes, rows.shape[-1]).movedim(-1, channels)
+    return source.flatten(-dims).index_select(-1, places).view(*source.shape[:-dims], *sizes)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same value everywhere.
+
+    Parameters
+    ----------
+    value : float
+    """
+
+    value: float
+
+    def unchanged(self, call: Call) -> bool:
+        """Whether zeros are to replace zeros."""
+        return self.value == 0 and call.operation.fill == ZEROS
+
+    def around(self, call: Call) -> Cut:
+        """Cut boxes from the input, with the value beyond it; see `Fill`."""
+        window, offset = call.operation.window, call.operation.offset
+        dims = len(window.size)
+
+        def cut(box: Box) -> Tensor:
+            slab, pads = call.input, list[int]()
+            for axis, (first, stop) in enumerate(box):
+                size = window.size[axis]
+                start, end = (min(max(place, 0), size) for place in (first, stop))
+                before = min(max(-first, 0), stop - first)
+                pads[:0] = (before, stop - first - before - (end - start))
+                slab = slab.narrow(axis - dims, start + offset[axis], end - start)
+            return F.pad(slab, pads, value=self.value) if any(pads) else slab
+
+        return cut
+
+
+def of_channels(tensor: Tensor, channels: Tensor, dims: int) -> Tensor:
+    """Select channels of a (…, C, *spatial) tensor of `dims` spatial axes.
+
+    With channels last, `index_select` of them would take a hundred times as long.
+    """
+    index: tuple[Any, ...] = (..., channels, *(slice(None),) * dims)
+    return tensor[index]
+
+
+def take_each(source: Tensor, places: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Select flat places of a (N, C, *spatial) tensor, each image's own, the same of every channel.
+
+    Parameters
+    ----------
+    source : (N, C, *spatial) Tensor
+    places : (N, P) int64 Tensor
+    sizes : sequence of int
+        What the P places are the flat positions of.
+
+    Returns
+    -------
+    (N, C, *sizes) Tensor
+        In the memory format of the source.
+    """
+    count, channels = source.shape[:2]
+    if source.stride(1) == 1:  # channels last
+        rows = source.movedim(1, -1).reshape(-1, channels)
+        first = torch.arange(count, device=places.device)[:, None] * (len(rows) // count)
+        taken = rows.index_select(0, (places + first).flatten())
+        return taken.view(count, *sizes, channels).movedim(-1, 1)
+    index = places[:, None].expand(-1, channels, -1)
+    return source.flatten(2).gather(2, index).view(count, channels, *sizes)
