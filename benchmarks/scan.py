@@ -113,7 +113,7 @@ def obvious_script(module: nn.Module, batches: list[Tensor], per_layer: int) -> 
     }
 
     def keep(name: str) -> Callable[..., None]:
-        def hook(layer: nn.Module, inputs: object, output: Tensor) -> None:  # noqa: ARG001
+        def hook(layer: nn.Module, inputs: object, output: Tensor) -> None:  # noqa: ARG001 - torch's hook
             kept.setdefault(name, []).append(output.clone())
 
         return hook

@@ -121,7 +121,7 @@ class Intervention:
             if module is self._model:
                 self._running = True
 
-        def end(module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG001
+        def end(module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG001 - torch's hook
             if module is self._model:
                 self._running = False
                 self._completed += output is not None  # None after a pass that raised

@@ -107,7 +107,7 @@ def hold(
         To be entered by `with`.
     """
 
-    def change(call: Call, chosen: Chosen, images: Sequence[int]) -> Tensor | None:  # noqa: ARG001
+    def change(call: Call, chosen: Chosen, images: Sequence[int]) -> Tensor | None:  # noqa: ARG001 - of `Change`
         boxes = contact_boxes(call.operation.window)
         if not boxes:
             return None
@@ -149,7 +149,7 @@ def silence(
     if to not in ("mean", "zero"):
         raise PadscopeError(f"filters cannot be silenced to {to!r}; give mean or zero")
 
-    def change(call: Call, chosen: Chosen, images: Sequence[int]) -> Tensor | None:  # noqa: ARG001
+    def change(call: Call, chosen: Chosen, images: Sequence[int]) -> Tensor | None:  # noqa: ARG001 - of `Change`
         whole = whole_map(call)
         mean = _core_mean(call, chosen)
         level = mean if to == "mean" else torch.zeros_like(mean)

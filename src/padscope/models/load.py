@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -65,7 +64,7 @@ def load_model(
     architecture = _find_architecture(spec)
     module, origin = _build(architecture, spec, weights)
     weights_hash = hash_weights(module)
-    with suppress(NotImplementedError):  # an exported program has no modes
+    if not isinstance(architecture, Exported):  # whose mode was fixed at export
         module.eval()
     _check_fixed_size(module, spec, size)
     defaults = architecture.defaults(module)

@@ -99,7 +99,7 @@ class _ModulePaths:
             if id(module) in self._paths:
                 self._running.append(self._paths[id(module)])
 
-        def leave(module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG001
+        def leave(module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG001 - torch's hook
             if id(module) in self._paths and self._running:
                 self._running.pop()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import polars as pl
 from torch import Tensor, nn
@@ -35,10 +36,9 @@ def baseline_networks(loaded: LoadedModel, settings: ExplainSettings) -> dict[st
     # From 1 on: a model that is itself untrained was built with seed 0.
     seeds = [settings.seed + number for number in range(1, settings.baselines + 1)]
     fresh: dict[str, Build] = {
-        f"fresh {seed}": lambda seed=seed: fresh_weights(loaded, seed)  # type: ignore[misc]
-        for seed in seeds
+        f"fresh {seed}": partial(fresh_weights, loaded, seed) for seed in seeds
     }
-    return fresh | {SHUFFLED: lambda: shuffled_weights(loaded, settings.seed)}
+    return fresh | {SHUFFLED: partial(shuffled_weights, loaded, settings.seed)}
 
 
 def run_baseline(

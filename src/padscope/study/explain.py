@@ -121,7 +121,7 @@ def explain(
         margin = check_margin(module, context, explained.contrasted, settings)
         for name, build in baseline_networks(loaded, settings).items():
             if name not in explained.networks:
-                watch.enter(name, explained)
+                watch.enter_baseline(explained)
                 try:
                     scores: pl.DataFrame | str = run_baseline(
                         name, build, context.canvas, context.plan, settings, watch
@@ -182,7 +182,7 @@ class _Watch:
         self._explained = so_far
         self._trained = True
 
-    def enter(self, network: str, explained: Explained) -> None:  # noqa: ARG002 - read by people
+    def enter_baseline(self, explained: Explained) -> None:
         """Go on to a baseline, whose counts are not kept until it is done."""
         if self._trained:
             self._done += explained.contrasted.images
