@@ -1,7 +1,7 @@
 """The import order inside the library, read from its source; nothing of it is imported here.
 
-errors < sites < regions < tallies < scores < kinds < interventions < tables < study
-       < store, report < console < cli
+errors < sites < regions < tallies < scores < kinds < interventions < effects < tables
+       < study < store, report < console < cli
 
 A part imports from itself and from those to its left. `settings`, `models`, `images` and `engines`
 stand beside this order and serve the study and what is right of it. `planted`, networks to test
@@ -23,14 +23,23 @@ LONGEST_FILE = 300  # lines
 NAMES_THAT_SAY_NOTHING = {"utils", "types", "helpers", "common"}
 
 ORDER = (
-    "errors", "sites", "regions", "tallies", "scores", "kinds", "interventions", "tables", "study",
+    "errors", "sites", "regions", "tallies", "scores", "kinds", "interventions", "effects",
+    "tables", "study",
 )  # fmt: skip
 SERVICES = {
     "settings": {"errors"},
     "models": {"errors"},
     "images": {"errors"},
     "planted": {"errors", "regions"},
-    "engines": {"errors", "sites", "regions", "tallies", "images"},
+    "engines": {
+        "errors",
+        "sites",
+        "regions",
+        "tallies",
+        "interventions",
+        "effects",
+        "images",
+    },
 }
 EVERYTHING_TO_STUDY = {*ORDER, *SERVICES}
 MAY_IMPORT = {

@@ -10,6 +10,8 @@ from padscope.errors import PadscopeError
 # bring less than more images do.
 ENOUGH = 1000
 MOST = 4
+FEWEST_IMAGES = 20  # below it, effects and their intervals mean little
+FILLS = ("reflect", "replicate", "circular", "core")  # what undoes padding
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,67 @@ class ExplainSettings:
         counted = ("limit", "margin", "batch_size", "per_line", "per_core", "per_deeper",
                    "calibrate", "resamples")  # fmt: skip
         _refuse(self, counted, ("seed", "baselines", "check"))
+
+
+@dataclass(frozen=True)
+class ImpactSettings:
+    """What measuring the impact does; part of its identity.
+
+    Attributes
+    ----------
+    limit : int or None
+        Most images; None for all. At least `FEWEST_IMAGES`.
+    seed : int
+        Of control draws, disturbances and resampling.
+    batch_size : int
+        Images per forward pass.
+    fill : str
+        What padding is filled with when it is undone: ``reflect``, ``replicate``, ``circular`` or
+        ``core``, see `padscope.interventions.repad`.
+    draws : int
+        Control sets drawn for every set of filters.
+    disturbances : int
+        Draws of the same disturbance in the core, for the sets of all confirmed and of all strong
+        filters.
+    check, check_images : int
+        Filters on which the estimates are compared with exact effects, and images for that.
+    dose_images : int
+        Images on which 1, 2, 4, … filters are undone.
+    canvas_images : int
+        Images that are shifted, cropped and enlarged, and in which false borders are drawn.
+    resamples : int
+        Of the images, for intervals.
+    output : str or None
+        Which entry of what the model returns is its answer; see `effects.read_answer`.
+    metric : str or None
+        ``package.module:function`` that scores an answer.
+    """
+
+    limit: int | None = 48
+    seed: int = 0
+    batch_size: int = 16
+    fill: str = "reflect"
+    draws: int = 20
+    disturbances: int = 5
+    check: int = 60
+    check_images: int = 48
+    dose_images: int = 24
+    canvas_images: int = 48
+    resamples: int = 1000
+    output: str | None = None
+    metric: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        counted = ("batch_size", "draws", "check", "check_images", "dose_images", "canvas_images",
+                   "resamples")  # fmt: skip
+        _refuse(self, counted, ("seed", "disturbances"))
+        if self.limit is not None and self.limit < FEWEST_IMAGES:
+            raise PadscopeError(
+                f"limit is {self.limit}; effects need {FEWEST_IMAGES} images or more"
+            )
+        if self.fill not in FILLS:
+            raise PadscopeError(f"fill {self.fill!r} is not known; give {', '.join(FILLS)}")
 
 
 def _refuse(settings: object, from_one: tuple[str, ...], from_zero: tuple[str, ...]) -> None:
