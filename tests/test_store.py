@@ -190,7 +190,7 @@ def test_a_manifest_that_lacks_something_is_refused(run: Path, key: str) -> None
         load_study(run)
 
 
-@pytest.mark.parametrize("content", ["[]", "5", "null", '{"schema": 2}', "{}"])
+@pytest.mark.parametrize("content", ["[]", "5", "null", '{"schema": 3}', "{}"])
 def test_some_other_json_is_no_manifest(run: Path, content: str) -> None:
     (run / "manifest.json").write_text(content)
     with pytest.raises(PadscopeError, match=r"manifest.json is damaged"):

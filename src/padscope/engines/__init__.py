@@ -10,6 +10,7 @@ from padscope.engines.contrast_plan import (
     plan_contrast,
 )
 from padscope.engines.local import Counted, Watch, count_units, no_counts
+from padscope.engines.measuring import Findings, Measured, Measurement, measure_units
 from padscope.engines.plan import Plan, make_plan
 from padscope.engines.processes import Processes
 from padscope.engines.verification import Verification, verify_alignment
@@ -18,6 +19,9 @@ __all__ = [
     "ContrastPlan",
     "Contrasted",
     "Counted",
+    "Findings",
+    "Measured",
+    "Measurement",
     "Plan",
     "Processes",
     "SitePlan",
@@ -28,6 +32,7 @@ __all__ = [
     "find_margin",
     "keep_freed_memory",
     "make_plan",
+    "measure_units",
     "no_counts",
     "observe_crop",
     "plan_contrast",

@@ -16,27 +16,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from padscope.engines import Counted
+from padscope.engines import Counted, Measured
 from padscope.errors import PadscopeError
 from padscope.store.contrasts import pack_explained, read_explained
 from padscope.store.counts import pack_counted, read_counted
-from padscope.store.files import dump_json, read_table, readable, write_atomically, write_table
-from padscope.study import Explained, Explanation, Portrait, Study
+from padscope.store.files import dump_json, write_atomically, write_table
+from padscope.store.loading import (
+    CONTRASTS,
+    EXPLAINED_TABLES,
+    TABLES,
+    impact_file,
+    load_study,
+)
+from padscope.store.manifest import (
+    SCHEMA,
+    UNFINISHED,
+    differing_parts,
+    manifest_of,
+    read_manifest,
+)
+from padscope.store.measurements import pack_measured, read_measured
+from padscope.study import Explained, Study
 
-SCHEMA = 2
-CONTRASTS = "contrasts.safetensors"
-TABLES = ("sites", "filters", "sides")
-EXPLAINED_TABLES = ("inherited", "networks")
-# What the manifest holds until the run has come to its end, and then.
-UNFINISHED = {"schema", "identity"}
-FINISHED = UNFINISHED | {
-    "model", "images", "size", "counted", "skipped", "portraits", "invocation", "explanation",
-}  # fmt: skip
+MEASUREMENTS = "impact.safetensors"
 
 
 @dataclass
@@ -62,6 +67,7 @@ class RunDirectory:
         """Start the clock."""
         self.path = Path(self.path)
         self._explaining: dict[str, Any] = {}
+        self._measuring: dict[str, Any] = {}
         self._last = time.monotonic()
 
     def begin(self, identity: dict[str, Any]) -> Counted | None:
@@ -91,8 +97,8 @@ class RunDirectory:
             dump_json(identity)
         )  # as it will be read back: tuples are lists there
         if manifest.exists():
-            found = _read_manifest(self.path)["identity"]
-            if differing := _differing(found, identity):
+            found = read_manifest(self.path)["identity"]
+            if differing := differing_parts(found, identity):
                 raise PadscopeError(
                     f"{self.path} is a run with other {', '.join(differing)}; "
                     "choose another output directory, or remove this one"
@@ -128,7 +134,7 @@ class RunDirectory:
         PadscopeError
             The directory holds no finished run, or that of another scan.
         """
-        manifest = _read_manifest(self.path)
+        manifest = read_manifest(self.path)
         if manifest.keys() == UNFINISHED:
             raise PadscopeError(f"the run in {self.path} is not finished; run the same scan again")
         self._explaining = json.loads(dump_json(identity))
@@ -140,7 +146,8 @@ class RunDirectory:
         if so_far is None and manifest["explanation"] is not None:
             # Its counts are about to be replaced; without them the directory could not be read.
             write_atomically(
-                self.path / "manifest.json", dump_json(manifest | {"explanation": None})
+                self.path / "manifest.json",
+                dump_json(manifest | {"explanation": None, "impact": None}),
             )
         return so_far
 
@@ -148,6 +155,37 @@ class RunDirectory:
         """Replace what has been explained by what is newer."""
         content = pack_explained(explained, self._explaining)
         write_atomically(self.path / CONTRASTS, content)
+        self._last = time.monotonic()
+
+    def begin_impact(self, identity: dict[str, Any]) -> dict[str, Measured]:
+        """Go on measuring the impact in the directory of an explained run.
+
+        Returns
+        -------
+        dict
+            What has been measured so far, by part. Another impact's is started over.
+
+        Raises
+        ------
+        PadscopeError
+            The directory holds no explained run, or that of another explanation.
+        """
+        manifest = read_manifest(self.path)
+        if manifest.keys() == UNFINISHED or manifest["explanation"] is None:
+            raise PadscopeError(
+                f"the run in {self.path} is not explained yet; run padscope explain {self.path} "
+                "first"
+            )
+        self._measuring = json.loads(dump_json(identity))
+        if manifest["explanation"]["identity"] != self._measuring["explanation"]:
+            raise PadscopeError(
+                f"{self.path} is the run of another explanation; give the directory of this one"
+            )
+        return read_measured(self.path / MEASUREMENTS, self._measuring)
+
+    def keep_impact(self, parts: Mapping[str, Measured]) -> None:
+        """Replace what has been measured by what is newer."""
+        write_atomically(self.path / MEASUREMENTS, pack_measured(parts, self._measuring))
         self._last = time.monotonic()
 
     def as_explained(self, study: Study) -> Study:
@@ -166,113 +204,12 @@ class RunDirectory:
         if study.explanation:
             for name in EXPLAINED_TABLES:
                 write_table(self.path / f"{name}.parquet", getattr(study.explanation, name))
+        if study.impact:
+            for name, table in study.impact.tables.items():
+                write_table(self.path / impact_file(name), table)
         portraits: dict[str, Tensor] = {}
         for portrait in study.portraits:
             key = f"{portrait.site}/{portrait.filter}"
             portraits |= {f"{key}/kernel": portrait.kernel, f"{key}/map": portrait.mean_map}
         write_atomically(self.path / "maps.safetensors", save(portraits))
-        write_atomically(self.path / "manifest.json", dump_json(_manifest(study)))
-
-
-def _manifest(study: Study) -> dict[str, Any]:
-    explanation = study.explanation
-    return {
-        "schema": SCHEMA,
-        "identity": study.identity,
-        "model": study.model,
-        "images": study.images,
-        "size": list(study.size),
-        "counted": study.counted.images,
-        "skipped": [[skip.index, skip.name, skip.reason] for skip in study.counted.skipped],
-        "portraits": [[portrait.site, portrait.filter] for portrait in study.portraits],
-        "invocation": study.invocation,
-        "explanation": None
-        if explanation is None
-        else {
-            "identity": explanation.identity,
-            "images": explanation.images,
-            "margin": list(explanation.margin),
-            "counted": explanation.contrasted.images,
-            "notes": list(explanation.notes),
-        },
-    }
-
-
-def load_study(path: Path | str) -> Study:
-    """Read a finished run.
-
-    Raises
-    ------
-    PadscopeError
-        The directory is no run, is not finished, or its files are damaged.
-    """
-    path = Path(path)
-    manifest = _read_manifest(path)
-    if manifest.keys() == UNFINISHED:
-        raise PadscopeError(f"the run in {path} is not finished; run the same scan again")
-    counted = read_counted(path)
-    if counted is None:
-        raise PadscopeError(f"{path / 'tallies.safetensors'} is missing; run the same scan again")
-    tables = {name: read_table(path / f"{name}.parquet") for name in TABLES}
-    with readable(path / "maps.safetensors") as file, safe_open(file, framework="pt") as maps:
-        portraits = tuple(
-            Portrait(
-                site, index, maps.get_tensor(f"{site}/{index}/kernel"),
-                maps.get_tensor(f"{site}/{index}/map"),
-            )
-            for site, index in manifest["portraits"]
-        )  # fmt: skip
-    return Study(
-        manifest["identity"], manifest["model"], manifest["images"], tuple(manifest["size"]),
-        tables["sites"], tables["filters"], tables["sides"], counted, portraits,
-        _read_explanation(path, manifest["explanation"]), manifest["invocation"],
-    )  # fmt: skip
-
-
-def _read_explanation(path: Path, found: dict[str, Any] | None) -> Explanation | None:
-    if found is None:
-        return None
-    explained = read_explained(path / CONTRASTS, found["identity"])
-    if explained is None:
-        raise PadscopeError(f"{path / CONTRASTS} is missing; run the same scan and explain again")
-    tables: dict[str, pl.DataFrame] = {
-        name: read_table(path / f"{name}.parquet") for name in EXPLAINED_TABLES
-    }
-    return Explanation(
-        found["identity"], found["images"], tuple(found["margin"]), explained.contrasted,
-        tables["inherited"], tables["networks"], tuple(found["notes"]),
-    )  # fmt: skip
-
-
-def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Name what differs between two identities: the parts, and within the settings which."""
-    differing = []
-    for name, value in wanted.items():
-        had = found.get(name)
-        if isinstance(value, dict) and isinstance(had, dict):
-            keys = value.keys() | had.keys()
-            differing += [
-                f"{key} ({had.get(key)}, now {value.get(key)})"
-                for key in sorted(keys)
-                if had.get(key) != value.get(key)
-            ]
-        elif had != value:
-            differing.append(name)
-    return differing
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    file = path / "manifest.json"
-    if not file.is_file():
-        raise PadscopeError(f"{path} is no padscope run: it has no manifest.json")
-    with readable(file):
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        if manifest["schema"] != SCHEMA:
-            raise PadscopeError(
-                f"{path} was written with schema {manifest['schema']}, this version reads "
-                f"{SCHEMA}; scan again"
-            )
-        missing = FINISHED - manifest.keys()
-        if missing and manifest.keys() != UNFINISHED:
-            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-    return manifest
+        write_atomically(self.path / "manifest.json", dump_json(manifest_of(study)))

@@ -13,6 +13,7 @@ from padscope.engines import Counted
 from padscope.errors import PadscopeError
 from padscope.kinds import CANDIDATE, KINDS, MARGIN, STRONG
 from padscope.study.explanation import Explanation
+from padscope.study.impacted import Impact
 from padscope.tables import summarize, undecided
 
 RESPONSES = {"candidate": CANDIDATE, "strong": STRONG}
@@ -62,6 +63,8 @@ class Study:
         The second rung, once `explain` has climbed it.
     invocation : dict
         How the command line was told of the model and the images, for its later stages.
+    impact : Impact or None
+        The third rung, once `impact` has climbed it.
     """
 
     identity: dict[str, Any]
@@ -75,6 +78,7 @@ class Study:
     portraits: tuple[Portrait, ...]
     explanation: Explanation | None = None
     invocation: dict[str, Any] = field(default_factory=dict)
+    impact: Impact | None = None
 
     def pans(
         self,

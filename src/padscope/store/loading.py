@@ -1,0 +1,92 @@
+"""From a run directory back to a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from safetensors import safe_open
+
+from padscope.errors import PadscopeError
+from padscope.images import Skipped
+from padscope.store.contrasts import read_explained
+from padscope.store.counts import read_counted
+from padscope.store.files import read_table, readable
+from padscope.store.manifest import UNFINISHED, read_manifest
+from padscope.study import IMPACT_TABLES, Explanation, Impact, Portrait, Study
+
+CONTRASTS = "contrasts.safetensors"
+TABLES = ("sites", "filters", "sides")
+EXPLAINED_TABLES = ("inherited", "networks")
+
+
+def impact_file(table: str) -> str:
+    """Name the file of a table of the third rung.
+
+    Examples
+    --------
+    >>> impact_file("effects"), impact_file("classes")
+    ('impact.parquet', 'classes.parquet')
+    """
+    return "impact.parquet" if table == "effects" else f"{table}.parquet"
+
+
+def load_study(path: Path | str) -> Study:
+    """Read a finished run.
+
+    Raises
+    ------
+    PadscopeError
+        The directory is no run, is not finished, or its files are damaged.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    if manifest.keys() == UNFINISHED:
+        raise PadscopeError(f"the run in {path} is not finished; run the same scan again")
+    counted = read_counted(path)
+    if counted is None:
+        raise PadscopeError(f"{path / 'tallies.safetensors'} is missing; run the same scan again")
+    tables = {name: read_table(path / f"{name}.parquet") for name in TABLES}
+    with readable(path / "maps.safetensors") as file, safe_open(file, framework="pt") as maps:
+        portraits = tuple(
+            Portrait(
+                site, index, maps.get_tensor(f"{site}/{index}/kernel"),
+                maps.get_tensor(f"{site}/{index}/map"),
+            )
+            for site, index in manifest["portraits"]
+        )  # fmt: skip
+    return Study(
+        manifest["identity"], manifest["model"], manifest["images"], tuple(manifest["size"]),
+        tables["sites"], tables["filters"], tables["sides"], counted, portraits,
+        _read_explanation(path, manifest["explanation"]), manifest["invocation"],
+        _read_impact(path, manifest["impact"]),
+    )  # fmt: skip
+
+
+def _read_explanation(path: Path, found: dict[str, Any] | None) -> Explanation | None:
+    if found is None:
+        return None
+    explained = read_explained(path / CONTRASTS, found["identity"])
+    if explained is None:
+        raise PadscopeError(f"{path / CONTRASTS} is missing; run the same scan and explain again")
+    tables: dict[str, pl.DataFrame] = {
+        name: read_table(path / f"{name}.parquet") for name in EXPLAINED_TABLES
+    }
+    return Explanation(
+        found["identity"], found["images"], tuple(found["margin"]), explained.contrasted,
+        tables["inherited"], tables["networks"], tuple(found["notes"]),
+    )  # fmt: skip
+
+
+def _read_impact(path: Path, found: dict[str, Any] | None) -> Impact | None:
+    if found is None:
+        return None
+    tables: dict[str, pl.DataFrame] = {
+        name: read_table(path / impact_file(name)) for name in IMPACT_TABLES
+    }
+    return Impact(
+        found["identity"], found["images"], found["labels"], found["counted"], found["answer"],
+        found["fill"], **tables, agreement=found["agreement"],
+        skipped=tuple(Skipped(*skip) for skip in found["skipped"]), notes=tuple(found["notes"]),
+    )  # fmt: skip

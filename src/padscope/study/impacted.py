@@ -1,0 +1,89 @@
+"""`Impact`, what the third rung adds to a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import polars as pl
+
+from padscope.images import Skipped
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What undoing padding-aware neurons changes in a model's answers, beside controls.
+
+    A part that could not be measured has an empty table, and `notes` says why.
+
+    Attributes
+    ----------
+    identity : dict
+        Images, labels, settings and versions: what the impact depends on.
+    images, labels : str
+        A line for people about each; no labels: "".
+    counted : int
+        Images whose answers were compared.
+    answer : {"classes", "dense", "values"}
+        What the model answers with; see `padscope.effects.kind_of_answer`.
+    fill : str
+        What padding was filled with to undo it.
+    effects, doses, distances : polars.DataFrame
+        Sets of filters undone, beside controls; see `padscope.tables.effects`.
+    classes : polars.DataFrame
+        Which classes gain and lose; see `padscope.tables.classes`.
+    views, readout : polars.DataFrame
+        Shifted, cropped and enlarged images; see `padscope.tables.views`.
+    bands, firing : polars.DataFrame
+        False borders; see `padscope.tables.bands`.
+    checks : polars.DataFrame
+        Filters whose estimated impact was checked exactly; see `padscope.tables.impacts`.
+    costs : polars.DataFrame
+        Filters, parameters and multiply-adds of sets of filters; see `padscope.tables.efficiency`.
+    agreement : dict
+        How well estimates and exact effects agree; empty if nothing was estimated.
+    skipped : tuple of Skipped
+        Images that could not be read.
+    notes : tuple of str
+        What could not be done, and why, in sentences.
+    """
+
+    identity: dict[str, Any]
+    images: str
+    labels: str
+    counted: int
+    answer: str
+    fill: str
+    effects: pl.DataFrame = field(default_factory=pl.DataFrame)
+    doses: pl.DataFrame = field(default_factory=pl.DataFrame)
+    distances: pl.DataFrame = field(default_factory=pl.DataFrame)
+    classes: pl.DataFrame = field(default_factory=pl.DataFrame)
+    views: pl.DataFrame = field(default_factory=pl.DataFrame)
+    readout: pl.DataFrame = field(default_factory=pl.DataFrame)
+    bands: pl.DataFrame = field(default_factory=pl.DataFrame)
+    firing: pl.DataFrame = field(default_factory=pl.DataFrame)
+    checks: pl.DataFrame = field(default_factory=pl.DataFrame)
+    costs: pl.DataFrame = field(default_factory=pl.DataFrame)
+    agreement: Mapping[str, float] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """All tables, by name."""
+        return {name: getattr(self, name) for name in IMPACT_TABLES}
+
+    def effect(self, chosen: str, measure: str, change: str) -> dict[str, Any] | None:
+        """Row of `effects` for one set, measure and change; None if it was not measured."""
+        if self.effects.is_empty():
+            return None
+        rows = self.effects.filter(
+            (pl.col("set") == chosen)
+            & (pl.col("measure") == measure)
+            & (pl.col("change") == change)
+        )
+        return rows.row(0, named=True) if rows.height else None
+
+
+IMPACT_TABLES = tuple(spec.name for spec in fields(Impact) if spec.default_factory is pl.DataFrame)
