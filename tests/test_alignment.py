@@ -21,6 +21,7 @@ from padscope.engines import (
     verify_alignment,
 )
 from padscope.images import central
+from padscope.regions import SampleSize
 from padscope.settings import ExplainSettings
 from padscope.sites import Alignment, Observation, align, observe
 
@@ -206,7 +207,7 @@ def test_a_network_of_one_input_size_has_no_margin() -> None:
 def planned(net: nn.Module, canvas: Tensor, size: int, margin: int) -> ContrastPlan:
     crop = observe_crop(net, central(canvas, (size, size), "the canvas"), None)
     seen = observe(net, canvas.repeat(2, 1, 1, 1), partial=True)
-    return plan_contrast(crop, seen, (size,) * 2, (margin,) * 2, 0, 4, 8, 2, {})
+    return plan_contrast(crop, seen, (size,) * 2, (margin,) * 2, SampleSize(0, None, 4, 8, 2), {})
 
 
 def canvas_of(size: int, margin: int, channels: int = 3) -> Tensor:

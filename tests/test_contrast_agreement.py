@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from padscope import explain, scan
 from padscope.engines import ContrastPlan, contrast_units, observe_crop, plan_contrast
 from padscope.images import Batch, central
-from padscope.regions import SLOTS
+from padscope.regions import SLOTS, SampleSize
 from padscope.settings import ExplainSettings, Settings
 from padscope.sites import observe
 from padscope.tallies import ContrastCounter
@@ -263,7 +263,8 @@ def plan_of(case: Case, canvases: Tensor, *, real_context: bool = True) -> Contr
     crop = observe_crop(case.net, central(canvases[:1], case.size, "the canvas"), None)
     canvas = observe(case.net, canvases[:2]) if real_context else None
     margin = (case.margin if real_context else 0,) * len(case.size)
-    return plan_contrast(crop, canvas, case.size, margin, 0, **POSITIONS, unusable={})
+    sample = SampleSize(0, None, **POSITIONS)
+    return plan_contrast(crop, canvas, case.size, margin, sample, unusable={})
 
 
 def kept_by(

@@ -1,14 +1,17 @@
 """The crop: inside the photograph, of the right aspect, and a function of its index alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision import transforms
 
 from padscope.errors import PadscopeError
-from padscope.images import Probe
+from padscope.images import CentralCrop, Probe, open_images
 
 RGB = Probe((20, 30), mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3), channels=3)
 sides = st.integers(1, 10_000)
@@ -112,3 +115,76 @@ def test_contradictory_settings(settings: dict[str, object], said: str) -> None:
     }
     with pytest.raises(PadscopeError, match=said):
         Probe(**(usual | settings))  # type: ignore[arg-type]
+
+
+CENTRE = CentralCrop((20, 30), RGB.mean, RGB.std, 3)
+
+
+def test_the_centre() -> None:
+    assert CentralCrop((224, 224), (0.5,), (0.5,), 1).box(9, 600, 400) == (125, 25, 475, 375)
+    left, top, right, bottom = CENTRE.box(0, 400, 300)
+    assert (left + right, top + bottom) == pytest.approx((400, 300))
+    assert (right - left, bottom - top) == pytest.approx((0.875 * 400, 0.875 * 400 * 20 / 30))
+    photo = noise(90, 80, 3)
+    assert torch.equal(CENTRE.apply(photo, 5), CENTRE.apply(photo, 6))
+
+
+@given(
+    size=st.tuples(st.integers(1, 1024), st.integers(1, 1024)),
+    extent=st.floats(0.01, 1),
+    width=sides,
+    height=sides,
+)
+def test_the_centre_lies_inside(
+    size: tuple[int, int], extent: float, width: int, height: int
+) -> None:
+    left, top, right, bottom = CentralCrop.like(Probe(size, (0.5,), (0.5,), 1), extent).box(
+        0, width, height
+    )
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert max((right - left) / width, (bottom - top) / height) == pytest.approx(extent)
+
+
+def test_the_centre_is_what_torchvision_evaluates_on() -> None:
+    # Of a size at which torchvision need not round, and smooth, since it resizes before it crops.
+    photo = noise(8, 12, 3).resize((525, 350), Image.Resampling.BICUBIC)
+    evaluated = transforms.Compose(
+        [
+            transforms.Resize(256, transforms.InterpolationMode.BICUBIC),
+            transforms.CenterCrop(224),
+            transforms.ToTensor(),
+            transforms.Normalize(RGB.mean, RGB.std),
+        ]
+    )(photo)
+    ours = CentralCrop.like(Probe((224, 224), RGB.mean, RGB.std, 3)).apply(photo, 0)
+    level = 1 / (255 * min(RGB.std))
+    assert (ours - evaluated).abs().max() < 2.5 * level
+
+
+def test_a_random_crop_is_identified_as_before_and_the_centre_is_another() -> None:
+    """Run directories written earlier name their images by this text."""
+    assert repr(RGB) == (
+        "Probe(size=(20, 30), mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3), channels=3, seed=0, "
+        "scale=(0.45, 0.95))"
+    )
+    assert repr(CENTRE) != repr(replace(RGB, scale=CENTRE.scale))
+    assert isinstance(replace(CENTRE, size=(8, 8)), CentralCrop)
+
+
+def test_canvases_of_central_crops_stay_random() -> None:
+    margin = (4, 4)
+    assert CENTRE.canvas_box(3, 90, 80, margin) == RGB.canvas_box(3, 90, 80, margin)
+
+
+def test_one_central_crop_of_each_built_in_photograph() -> None:
+    images = open_images(None, CENTRE, crops=256)
+    assert len(images) == 8
+    assert len({images.tensor(index).numpy().tobytes() for index in range(8)}) == 8
+    assert images.fingerprint() != open_images(None, RGB, crops=8).fingerprint()
+    assert len(open_images(None, RGB, crops=256)) == 256
+
+
+def test_a_central_crop_has_one_extent() -> None:
+    with pytest.raises(PadscopeError, match="a central crop has one extent"):
+        CentralCrop((8, 8), (0.5,), (0.5,), 1, scale=(0.5, 0.9))

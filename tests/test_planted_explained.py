@@ -12,6 +12,7 @@ from padscope.engines import contrast_units, observe_crop, plan_contrast
 from padscope.images import Canvases, TensorImages, stream
 from padscope.kinds import CONFIRMED, GREY
 from padscope.planted import Judgement, PlantedNetwork
+from padscope.regions import SampleSize
 from padscope.scores import score_borders
 from padscope.settings import ExplainSettings
 from padscope.sites import observe
@@ -120,7 +121,7 @@ def largest_causal(network: PlantedNetwork, images: int) -> float:
     crop = observe_crop(module, network.crop(canvases.tensor(0)[None]), None)
     assert all(not site.window.padded for site in (*crop.sites, *crop.unpadded))
     canvas = observe(module, canvases.tensor(0)[None].repeat_interleave(2, dim=0))
-    plan = plan_contrast(crop, canvas, size, margin, 0, 4, 8, 1, {})
+    plan = plan_contrast(crop, canvas, size, margin, SampleSize(0, None, 4, 8, 1), {})
     assert plan.elsewhere
 
     class Unwatched:

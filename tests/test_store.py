@@ -227,7 +227,7 @@ def test_an_unfinished_run_is_refused(made: tuple[Study, Path], tmp_path: Path) 
 def test_another_schema_is_refused(run: Path) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     (run / "manifest.json").write_text(json.dumps(manifest | {"schema": 99}))
-    with pytest.raises(PadscopeError, match="written with schema 99, this version reads 2"):
+    with pytest.raises(PadscopeError, match="written with schema 99, this version reads 3"):
         load_study(run)
 
 

@@ -80,8 +80,10 @@ class ExplainSettings:
         Of the positions looked at, the fresh weights, the shuffling and the resampling.
     batch_size : int
         Crops per forward pass, and canvases; fewer where canvases are large.
-    per_line, per_core, per_deeper : int
+    per_line, per_core, per_deeper : int or None
         Positions looked at per image on line 0, in the core, and on deeper lines and corners.
+        None: as many as the number of images and of a site's filters ask for; see
+        `regions.SampleSize`.
     calibrate : int
         First images, to which the bins are fitted.
     baselines : int
@@ -97,9 +99,9 @@ class ExplainSettings:
     margin: int | None = None
     seed: int = 0
     batch_size: int = 16
-    per_line: int = 4
-    per_core: int = 8
-    per_deeper: int = 2
+    per_line: int | None = None
+    per_core: int | None = None
+    per_deeper: int | None = None
     calibrate: int = 32
     baselines: int = 3
     check: int = 16

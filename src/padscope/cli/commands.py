@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 
-from padscope.cli.given import Given, default_directory, load
+from padscope.cli.given import Given, default_directory, load, most_tested, reopen
 from padscope.cli.options import (
     Baselines,
     BatchSize,
     Checkpoint,
     Debug,
     Device,
+    Draws,
     Explained,
+    Fill,
     Images,
+    LabelsFile,
     Limit,
     Margin,
+    Metric,
     Model,
     Numbers,
     Out,
+    Output,
     Positions,
+    RunArgument,
     Seed,
     Size,
+    Tested,
     UntilStable,
     Version,
     Weights,
     Workers,
 )
-from padscope.cli.stages import run_explain, run_scan, show
-from padscope.console import describe_sites, make_console, site_listing
+from padscope.cli.stages import run_explain, run_impact, run_scan, show
+from padscope.console import describe_sites, make_console, site_listing, verdict_lines
 from padscope.engines import make_plan
-from padscope.errors import PadscopeError
-from padscope.settings import ExplainSettings, Settings
+from padscope.settings import ExplainSettings, ImpactSettings, Settings
 from padscope.store import RunDirectory, load_study
 from padscope.tables import site_table
 
@@ -113,28 +118,37 @@ def audit_command(
     explained: Explained = 96,
     margin: Margin = None,
     baselines: Baselines = 3,
+    tested: Tested = None,
+    labels: LabelsFile = None,
+    metric: Metric = None,
+    output: Output = None,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
     workers: Workers = 1,
     device: Device = "cpu",
     checkpoint: Checkpoint = 60,
 ) -> None:
-    """Do all of it: scan, explain and report, on built-in photographs by default."""
+    """Do all of it: scan, explain, impact and report, on built-in photographs by default."""
     settings = Settings(limit=limit or None, seed=seed, batch_size=batch_size)
     further = ExplainSettings(
         limit=explained or None, margin=margin, baselines=baselines, seed=seed,
         batch_size=batch_size,
     )  # fmt: skip
+    last = ImpactSettings(
+        limit=most_tested(tested, images), seed=seed, batch_size=batch_size, output=output,
+        metric=metric,
+    )  # fmt: skip
     run = RunDirectory(out or default_directory(model), checkpoint)
     given = Given(model, weights, size, mean, std, str(images) if images else None)
     loaded = load(given, device)
     study = run_scan(given, loaded, settings, run, workers)
-    show(run_explain(study, loaded, given.images, further, run, workers), run)
+    study = run_explain(study, loaded, given.images, further, run, workers)
+    show(run_impact(study, loaded, given.images, labels, last, run, workers), run)
 
 
 @app.command("explain")
 def explain_command(
-    run: Annotated[Path, typer.Argument(help="The directory of a finished scan.")],
+    run: RunArgument,
     images: Annotated[
         Path | None, typer.Option(help="Photographs to explain on. Default: those scanned.")
     ] = None,
@@ -154,21 +168,52 @@ def explain_command(
     settings = ExplainSettings(
         limit=limit or None, margin=margin, baselines=baselines, seed=seed, batch_size=batch_size
     )
-    study = load_study(run)
-    if not study.invocation:
-        raise PadscopeError(
-            f"the run in {run} was made from Python; explain it there, with padscope.explain"
-        )
-    given = Given(**study.invocation)
-    loaded = load(replace(given, weights=weights or given.weights), device)
-    source = given.images if images is None else str(images)
+    study, loaded, source = reopen(run, weights, images, device, "explain")
     directory = RunDirectory(run, checkpoint)
     show(run_explain(study, loaded, source, settings, directory, workers), directory)
 
 
+@app.command("impact")
+def impact_command(
+    run: RunArgument,
+    images: Annotated[
+        Path | None, typer.Option(help="Photographs to test on. Default: those scanned.")
+    ] = None,
+    labels: LabelsFile = None,
+    metric: Metric = None,
+    output: Output = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Where the weights lie now, if not where they did.")
+    ] = None,
+    limit: Tested = None,
+    fill: Fill = "reflect",
+    draws: Draws = 20,
+    seed: Seed = 0,
+    batch_size: BatchSize = 16,
+    workers: Workers = 1,
+    device: Device = "cpu",
+    checkpoint: Checkpoint = 60,
+) -> None:
+    """Find out whether the model uses what padding tells it: effects beside controls."""
+    study, loaded, source = reopen(run, weights, images, device, "impact")
+    settings = ImpactSettings(
+        limit=most_tested(limit, source), seed=seed, batch_size=batch_size, fill=fill,
+        draws=draws, output=output, metric=metric,
+    )  # fmt: skip
+    directory = RunDirectory(run, checkpoint)
+    show(run_impact(study, loaded, source, labels, settings, directory, workers), directory)
+
+
+@app.command("verdict")
+def verdict_command(run: RunArgument) -> None:
+    """Are padding-aware neurons desirable in this model? Four headings, measured."""
+    for line in verdict_lines(load_study(run)):
+        make_console().print(line, markup=False)
+
+
 @app.command("report")
 def report_command(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: RunArgument,
 ) -> None:
     """Write the page of a finished run again."""
     show(load_study(run), RunDirectory(run))

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from padscope.errors import PadscopeError
 from padscope.models import LoadedModel, load_model
+from padscope.settings import ImpactSettings
+from padscope.store import load_study
+from padscope.study import Study
+
+BUILTIN_TESTED = 24  # crops of the built-in photographs
 
 
 def default_directory(model: str) -> Path:
@@ -44,6 +49,36 @@ def load(given: Given, device: str) -> LoadedModel:
     )  # fmt: skip
     _move(loaded, device)
     return loaded
+
+
+def reopen(
+    run: Path, weights: str | None, images: Path | None, device: str, stage: str
+) -> tuple[Study, LoadedModel, str | None]:
+    """Load a run, its model, and say which images a further stage of it works on.
+
+    Raises
+    ------
+    PadscopeError
+        The run cannot be read, or was made from Python, where nothing names the model.
+    """
+    study = load_study(run)
+    if not study.invocation:
+        raise PadscopeError(
+            f"the run in {run} was made from Python; go on there, with padscope.{stage}"
+        )
+    given = Given(**study.invocation)
+    loaded = load(replace(given, weights=weights or given.weights), device)
+    return study, loaded, given.images if images is None else str(images)
+
+
+def most_tested(given: int | None, images: object) -> int | None:
+    """Return how many images are tested: what was given (0: all), or by what they are.
+
+    Of the eight built-in photographs more than three crops each tell little more.
+    """
+    if given is None:
+        return BUILTIN_TESTED if images is None else ImpactSettings.limit
+    return given or None
 
 
 def _move(loaded: LoadedModel, device: str) -> None:

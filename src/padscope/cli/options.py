@@ -15,6 +15,7 @@ Model = Annotated[
         help="lite0, timm:NAME, torchvision:NAME, package.module:factory, or a .pt2 file."
     ),
 ]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run.")]
 Weights = Annotated[
     str | None,
     typer.Option(help="A .safetensors file or a state dict; 'random' for fresh weights."),
@@ -43,6 +44,32 @@ Margin = Annotated[
 Baselines = Annotated[
     int, typer.Option(help="Fresh networks beside the trained one, and one shuffled; 0 for none.")
 ]
+Tested = Annotated[
+    int | None,
+    typer.Option(
+        help="Most images whose answers are compared; 0 for all. Default: 48, of built-in "
+        "photographs 24."
+    ),
+]
+LabelsFile = Annotated[
+    str | None,
+    typer.Option(
+        "--labels", help="Classes of the images: a CSV with file and class_index, or 'folders'."
+    ),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option(help="package.module:function that scores answers, one number per image."),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(help="Which entry of what the model returns is its answer: a key, or an index."),
+]
+Fill = Annotated[
+    str,
+    typer.Option(help="What undoes padding: reflect, replicate, circular, core."),
+]
+Draws = Annotated[int, typer.Option(help="Control sets drawn for every set of filters.")]
 UntilStable = Annotated[
     bool,
     typer.Option("--until-stable", help="Stop once every filter .05 from the cut is decided."),

@@ -16,9 +16,9 @@ from padscope.console import (
 )
 from padscope.models import LoadedModel
 from padscope.report import render_report
-from padscope.settings import ExplainSettings, Settings
+from padscope.settings import ExplainSettings, ImpactSettings, Settings
 from padscope.store import RunDirectory, write_atomically
-from padscope.study import Study, explain, scan
+from padscope.study import Study, explain, impact, scan
 
 
 def run_scan(
@@ -50,6 +50,27 @@ def run_explain(
         "explain",
         lambda progress, stop: explain(
             study, loaded, images, settings, journal=run, progress=progress, stop=stop,
+            workers=workers,
+        ),
+    )  # fmt: skip
+    run.save(study)
+    return study
+
+
+def run_impact(
+    study: Study,
+    loaded: LoadedModel,
+    images: str | None,
+    labels: str | None,
+    settings: ImpactSettings,
+    run: RunDirectory,
+    workers: int,
+) -> Study:
+    """Measure the impact of an explained study, and save it."""
+    study = interruptible(
+        "impact",
+        lambda progress, stop: impact(
+            study, loaded, images, labels, settings, journal=run, progress=progress, stop=stop,
             workers=workers,
         ),
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """What the command line shows: tables of sites and results, and the progress of long work."""
 
 from padscope.console.causes import cause_lines, cause_listing, network_listing
+from padscope.console.impact import effect_listing, impact_lines
 from padscope.console.progress import show_progress
 from padscope.console.responses import (
     describe_sites,
@@ -9,15 +10,19 @@ from padscope.console.responses import (
     summary_lines,
     summary_listing,
 )
+from padscope.console.verdicts import verdict_lines
 
 __all__ = [
     "cause_lines",
     "cause_listing",
     "describe_sites",
+    "effect_listing",
+    "impact_lines",
     "make_console",
     "network_listing",
     "show_progress",
     "site_listing",
     "summary_lines",
     "summary_listing",
+    "verdict_lines",
 ]

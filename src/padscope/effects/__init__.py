@@ -1,5 +1,22 @@
 """What changes in a model's answers, and how sure that is."""
 
 from padscope.effects.answers import AnswerKind, kind_of_answer, read_answer
+from padscope.effects.comparison import LabelsOf, Unchanged
+from padscope.effects.metric import Metric, load_metric
+from padscope.effects.objective import Objective
+from padscope.effects.resampling import Bootstrap, empirical_p, mean_interval, statistic_interval
 
-__all__ = ["AnswerKind", "kind_of_answer", "read_answer"]
+__all__ = [
+    "AnswerKind",
+    "Bootstrap",
+    "LabelsOf",
+    "Metric",
+    "Objective",
+    "Unchanged",
+    "empirical_p",
+    "kind_of_answer",
+    "load_metric",
+    "mean_interval",
+    "read_answer",
+    "statistic_interval",
+]

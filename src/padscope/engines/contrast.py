@@ -16,8 +16,9 @@ from padscope.errors import PadscopeError
 from padscope.images import Batch, Skipped
 from padscope.regions import FOLDS, Draw
 from padscope.sites import Call, Interception, repadded
-from padscope.tallies import Bins, ContrastCounter, Tally, gather_all, no_contrast
+from padscope.tallies import Bins, ContrastCounter, Tally, no_contrast
 from padscope.tallies.calibration import fit_bins
+from padscope.tallies.collector import Look, gather
 from padscope.tallies.contrast import (
     CORNERS,
     DEEP,
@@ -118,8 +119,9 @@ class _Contraster:
         self._parts = {name: SiteParts(site) for name, site in plan.sites.items() if site.full}
         self._phase = CROP
         self._batch: tuple[int, ...] = ()
-        self._slots: list[int] = []
-        self._folds = torch.empty(0, dtype=torch.int32)
+        draws = (draw for each in self._plans.values() for draw in each.positions.draws)
+        self._draws = {draw.every: draw for draw in draws}  # which look at the same images
+        self._looks: dict[int, Look] = {}
         self._padded: dict[str, Tensor] = {}
         self._seen: set[str] = set()
         self._kept: list[Kept] = []
@@ -145,9 +147,7 @@ class _Contraster:
     def run(self, model: nn.Module, batch: Batch) -> None:
         """Run the crop, then what it is contrasted with."""
         self._batch = batch.indices
-        draw = next(iter(self._plans.values())).positions.draws[0]
-        self._slots = [slot for image in batch.indices if (slot := draw.slot(image)) is not None]
-        self._folds = torch.tensor([slot % FOLDS for slot in self._slots], dtype=torch.int32)
+        self._looks = {every: Look.at(batch.indices, draw) for every, draw in self._draws.items()}
         aligned = {name for name, plan in self._plans.items() if plan.alignment}
         crop = batch.pixels
         for axis, (margin, size) in enumerate(zip(self._plan.margin, self._plan.size, strict=True)):
@@ -192,36 +192,39 @@ class _Contraster:
         condition = PADDED if self._phase == CROP else REAL
         positions = plan.on_canvas if self._phase == CANVAS else plan.positions
         assert positions is not None
+        for draw in positions.draws[1:]:
+            self._keep_deeper(plan, condition, output, draw)
         near = self._gather(output, positions.draws[0])
         self._keep_near(plan, condition, near)
-        for draw in positions.draws[1:]:
-            self._keep_deeper(plan, condition, self._gather(output, draw), draw)
         if parts is None:
             return
-        spans = plan.lines
+        spans, slots = plan.lines, self._looks[1].slots
         lines = near[:, : spans[-1].stop]
         if self._phase == CROP and plan.contextual:
-            self._padded[name] = lines - parts.given(call, self._slots)
+            self._padded[name] = lines - parts.given(call, slots)
         elif self._phase == CROP:
-            refilled = lines - parts.given(call, self._slots) + parts.reflected(call, self._slots)
+            refilled = lines - parts.given(call, slots) + parts.reflected(call, slots)
             self._keep(name, f"{OWN}/{LINES}", refilled, spans)
             if plan.pseudo is not None:
                 pseudo = self._gather(output, plan.pseudo)
                 self._keep(name, f"{PSEUDO}/{LINES}", pseudo, plan.pseudo.spans)
         elif self._phase == CANVAS:
-            real, own = parts.real(call, self._slots), parts.filled(call, self._slots)
+            real, own = parts.real(call, slots), parts.filled(call, slots)
             if own is not None:
                 self._keep(name, f"{OWN}/{LINES}", lines - real + own, spans)
                 self._keep(name, f"{INCOMING}/{LINES}", self._padded.pop(name) + real, spans)
 
     def _gather(self, output: Tensor, draw: Draw) -> Tensor:
-        return gather_all(output[: len(self._batch)], draw.table[self._slots])
+        return gather(output, draw, self._looks[draw.every]).float().cpu()
 
     def _keep_near(self, plan: SitePlan, condition: str, values: Tensor) -> None:
         part = NEAR if any(stream.part == NEAR for stream in plan.streams) else LINES
         self._keep(plan.site.name, f"{condition}/{part}", values, plan.positions.draws[0].spans)
 
-    def _keep_deeper(self, plan: SitePlan, condition: str, values: Tensor, draw: Draw) -> None:
+    def _keep_deeper(self, plan: SitePlan, condition: str, output: Tensor, draw: Draw) -> None:
+        if not self._looks[draw.every].rows:
+            return
+        values = self._gather(output, draw)
         regions = plan.layout.regions[len(plan.layout.compared) :]
         for part, corners in ((DEEP, False), (CORNERS, True)):
             spans = tuple(
@@ -229,10 +232,13 @@ class _Contraster:
                 for region, span in zip(regions, draw.spans, strict=True)
                 if (len(region.sides) > 1) == corners
             )
-            self._keep(plan.site.name, f"{condition}/{part}", values, spans)
+            self._keep(plan.site.name, f"{condition}/{part}", values, spans, draw.every)
 
-    def _keep(self, name: str, key: str, values: Tensor, spans: tuple[slice, ...]) -> None:
-        kept = (name, key, values, spans, self._folds)
+    def _keep(
+        self, name: str, key: str, values: Tensor, spans: tuple[slice, ...], every: int = 1
+    ) -> None:
+        folds = torch.tensor(self._looks[every].slots, dtype=torch.int32) % FOLDS
+        kept = (name, key, values, spans, folds)
         if self._counter is None:
             self._kept.append(kept)
         else:

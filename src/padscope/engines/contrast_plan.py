@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from padscope.engines.plan import as_taken, rejection
 from padscope.errors import PadscopeError
-from padscope.regions import Draw, Layout, Positions, draw_positions, draw_pseudo_borders
+from padscope.regions import Draw, Layout, Positions, SampleSize
 from padscope.sites import (
     Alignment,
     Observation,
@@ -211,10 +211,7 @@ def plan_contrast(
     canvas: Observation | None,
     size: Sequence[int],
     margin: Sequence[int],
-    seed: int,
-    per_line: int,
-    per_core: int,
-    per_deeper: int,
+    sample: SampleSize,
     unusable: Mapping[str, str],
     static_batch: int | None = None,
 ) -> ContrastPlan:
@@ -226,55 +223,66 @@ def plan_contrast(
         None for the canvas if there is none.
     size, margin : sequence of int
         Pixels per axis.
-    seed, per_line, per_core, per_deeper : int
-        See `draw_positions`.
+    sample : SampleSize
+        How many positions are drawn.
     unusable : mapping
         Site name → why its real context must not be used, though it is aligned.
     static_batch : int, optional
         The only number of images the model takes at once, if there is one.
     """
     on_canvas = {s.name: s for s in (*canvas.sites, *canvas.unpadded)} if canvas else {}
-    sites, elsewhere = {}, {}
+    sites, elsewhere, planner = {}, {}, _SitePlanner(sample)
     for site in (*crop.sites, *crop.unpadded):
         if not site.scored or site.filters == 0:
             continue
-        extent = tuple((len(before), len(after)) for before, after in site.contact)
-        layout = Layout(site.map_size, extent)
         aligned: Alignment | str = NO_CANVAS
         if site.name in unusable:
             aligned = unusable[site.name]
         elif canvas:
             aligned = align(site, on_canvas.get(site.name), margin)
-        alignment = aligned if isinstance(aligned, Alignment) else None
-        reason = aligned if isinstance(aligned, str) else ""
+        extent = tuple((len(before), len(after)) for before, after in site.contact)
+        layout = Layout(site.map_size, extent)
         if site.window.padded:
-            drawn = draw_positions(layout, seed, per_line, per_core, per_deeper)
-            streams = streams_of(layout, real_context=alignment is not None)
-            pseudo = None if alignment else draw_pseudo_borders(layout, seed, per_line)
-            sites[site.name] = SitePlan(
-                site, alignment, reason, drawn, _translated(drawn, alignment), pseudo, streams
-            )
-        elif alignment and layout.sides:
-            drawn = _lines(draw_positions(layout, seed, per_line, 1))
-            streams = border_streams(layout, core=False)
-            elsewhere[site.name] = SitePlan(
-                site, alignment, "", drawn, _translated(drawn, alignment), None, streams
-            )
+            sites[site.name] = planner.padded(site, layout, aligned)
+        elif layout.sides and isinstance(aligned, Alignment):
+            elsewhere[site.name] = planner.unpadded(site, layout, aligned)
     return ContrastPlan(crop, tuple(size), tuple(margin), sites, elsewhere, static_batch)
 
 
-def _lines(positions: Positions) -> Positions:
-    """Keep line 0 of every side."""
-    near = positions.draws[0]
-    spans = near.spans[: len(positions.layout.sides)]
-    end = spans[-1].stop if spans else 0
-    return Positions(positions.layout, (Draw(near.every, near.table[:, :end], spans),))
+class _SitePlanner:
+    """Plans sites; positions are drawn once for all that look at the same."""
+
+    def __init__(self, sample: SampleSize) -> None:
+        self._sample = sample
+        self._drawn: dict[tuple[Layout, int, bool], Positions] = {}
+
+    def padded(self, site: Site, layout: Layout, aligned: Alignment | str) -> SitePlan:
+        alignment, reason = (None, aligned) if isinstance(aligned, str) else (aligned, "")
+        drawn = self._draw(site, layout)
+        streams = streams_of(layout, real_context=alignment is not None)
+        if alignment is None:
+            pseudo = self._sample.draw_pseudo_borders(layout, site.filters)
+            return SitePlan(site, None, reason, drawn, None, pseudo, streams)
+        moved = _translated(drawn, alignment)
+        return SitePlan(site, alignment, reason, drawn, moved, None, streams)
+
+    def unpadded(self, site: Site, layout: Layout, alignment: Alignment) -> SitePlan:
+        drawn = self._draw(site, layout)
+        streams = border_streams(layout, core=False)
+        moved = _translated(drawn, alignment)
+        return SitePlan(site, alignment, "", drawn, moved, None, streams)
+
+    def _draw(self, site: Site, layout: Layout) -> Positions:
+        padded = site.window.padded
+        key = layout, self._sample.on_line(site.filters), padded
+        if key not in self._drawn:
+            draw = self._sample.draw if padded else self._sample.draw_lines
+            self._drawn[key] = draw(layout, site.filters)
+        return self._drawn[key]
 
 
-def _translated(positions: Positions, alignment: Alignment | None) -> Positions | None:
+def _translated(positions: Positions, alignment: Alignment) -> Positions:
     """Find the same positions on the canvas's map."""
-    if alignment is None:
-        return None
     crop, canvas, shift = alignment.crop.out, alignment.canvas.out, alignment.shift_out
 
     def moved(draw: Draw) -> Draw:

@@ -125,8 +125,13 @@ def no_counts(plan: Plan) -> dict[str, Tally]:
 
 def run_batch(
     model: nn.Module, pixels: Tensor, images: Sequence[int], static_batch: int | None
-) -> None:
+) -> object:
     """Run a model on a batch, filled up to the number of images that it insists on.
+
+    Returns
+    -------
+    object
+        What the model returns, of the surplus images too.
 
     Raises
     ------
@@ -137,7 +142,7 @@ def run_batch(
         surplus = pixels[-1:].expand(static_batch - len(pixels), *pixels.shape[1:])
         pixels = torch.cat([pixels, surplus])
     try:
-        model(as_taken(model, pixels))
+        return model(as_taken(model, pixels))
     except PadscopeError:
         raise
     except Exception as error:  # somebody's own code raises what it likes

@@ -5,21 +5,23 @@ The concepts, each in its own module, in the order in which they build on one an
 1. `source`: `Images`, what a scan consumes, and `UnreadableImage`, what it may skip.
 2. `decode`: any photograph file → an 8-bit grey or RGB image.
 3. `probe`: `Probe`, the seeded random crop that turns a photograph into one input of the model,
-   and the wider canvas.
+   and the wider canvas; `CentralCrop`, the one that models are evaluated on.
 4. `fingerprint`: which files, cropped how, as one digest.
 5. `files`, `builtin`, `tensors`: the sources, namely `PhotoFiles` (a folder, a list or one file),
    `BuiltinPhotos`, and Python objects as `TensorImages` or `StreamedImages` (`from_python`).
 6. `opening`: `open_images`, from what was typed on the command line to a source.
 7. `canvas`: `Canvases`, crops of a source with real surroundings in the place of padding.
-8. `batches`: `stream`, from a source and a choice of units to `Batch` after `Batch`.
+8. `labels`: `read_labels`, the class of each image, from a table or from folders.
+9. `batches`: `stream`, from a source and a choice of units to `Batch` after `Batch`.
 """
 
 from padscope.images.batches import Batch, Skipped, stream, unit_count
 from padscope.images.builtin import BuiltinPhotos
 from padscope.images.canvas import Canvases, TooSmall, central
 from padscope.images.files import PhotoFiles
+from padscope.images.labels import Labels, read_labels
 from padscope.images.opening import open_images
-from padscope.images.probe import Probe
+from padscope.images.probe import CentralCrop, Probe
 from padscope.images.source import Images, UnreadableImage
 from padscope.images.tensors import StreamedImages, TensorImages, from_python
 
@@ -27,7 +29,9 @@ __all__ = [
     "Batch",
     "BuiltinPhotos",
     "Canvases",
+    "CentralCrop",
     "Images",
+    "Labels",
     "PhotoFiles",
     "Probe",
     "Skipped",
@@ -38,6 +42,7 @@ __all__ = [
     "central",
     "from_python",
     "open_images",
+    "read_labels",
     "stream",
     "unit_count",
 ]

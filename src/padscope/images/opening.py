@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from padscope.images.builtin import BuiltinPhotos
+from padscope.images.builtin import PHOTOS, BuiltinPhotos
 from padscope.images.files import PhotoFiles
-from padscope.images.probe import Probe
+from padscope.images.probe import CentralCrop, Probe
 
 LIST_EXTENSIONS = frozenset((".txt", ".lst"))
 
@@ -30,7 +30,7 @@ def open_images(
     seed : int
         Of the choice which `limit` makes.
     crops : int
-        How many crops of the built-in photographs to take.
+        How many crops of the built-in photographs to take; of central ones, one of each.
 
     Raises
     ------
@@ -38,7 +38,8 @@ def open_images(
         There is no such source, or it holds no photograph.
     """
     if source is None:
-        return BuiltinPhotos(probe, crops)
+        one_each = isinstance(probe, CentralCrop)  # a second one would be the same image
+        return BuiltinPhotos(probe, min(crops, len(PHOTOS)) if one_each else crops)
     path = Path(source).expanduser()
     if path.is_dir():
         return PhotoFiles.from_folder(path, probe, limit, seed)

@@ -1,7 +1,7 @@
-"""The probe: one seeded random crop per image, or a wider canvas."""
+"""The probe: one seeded random crop per image, its centre, or a wider canvas."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ CANVAS_SCALE = (0.7, 1.0)
 
 Larger than that of a crop, because a canvas has to hold a crop and its surroundings.
 """
+
+EVALUATION_SCALE = (0.875, 0.875)
+"""Extent of the crop that models are usually evaluated on: 224 pixels of a short side of 256."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,49 @@ class Probe:
         )
         values -= np.tile(mean / std, columns)
         return torch.from_numpy(values.reshape(pixels.shape)).permute(2, 0, 1)
+
+
+@dataclass(frozen=True)
+class CentralCrop(Probe):
+    """The centre of each photograph, as models are evaluated.
+
+    Evaluation resizes the short side to 256 pixels and cuts out the central 224: the extent is
+    .875 of the photograph. Other sizes get a box of their own aspect and the extent `scale`.
+    The canvases are those of `Probe`: random ones, which do not surround the crop.
+
+    Parameters
+    ----------
+    size, mean, std, channels, seed
+        As for `Probe`; `seed` is that of the canvases.
+    scale : (extent, extent)
+        One number twice: nothing is drawn. timm's configurations call it ``crop_pct``.
+
+    Raises
+    ------
+    PadscopeError
+        The settings contradict each other.
+    """
+
+    scale: tuple[float, float] = EVALUATION_SCALE
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        if self.scale[0] != self.scale[1]:
+            raise PadscopeError(f"a central crop has one extent, and scale {self.scale} has two")
+
+    @classmethod
+    def like(cls, probe: Probe, scale: float = EVALUATION_SCALE[0]) -> Self:
+        """Take the centre instead of a random crop, of the same size and normalisation."""
+        return cls(probe.size, probe.mean, probe.std, probe.channels, probe.seed, (scale, scale))
+
+    def box(self, index: int, width: int, height: int) -> Box:  # noqa: ARG002 - all are alike
+        """Return the crop of any image whose photograph has `width` × `height` pixels."""
+        rows, columns = self.size
+        zoom = min(width / columns, height / rows) * self.scale[0]
+        left = max(0.0, (width - columns * zoom) / 2)
+        top = max(0.0, (height - rows * zoom) / 2)
+        return left, top, min(left + columns * zoom, width), min(top + rows * zoom, height)
 
 
 def _draw_box(

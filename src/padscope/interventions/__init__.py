@@ -2,21 +2,46 @@
 
 `selection` says which filters, `fills` what comes in place of their padding, `intervention` runs a
 change at every chosen site of a forward pass, and `interventions` has the four changes: `repad`,
-`hold`, `silence` and the control `disturb_core`.
+`hold`, `silence` and the control `disturb_core`. `estimates` tells what repadding each single
+filter would do, from gradients. `sets` names the filters whose effect is measured, `controls` draws
+others to which the same is done, and `treatments` lists all of it.
 """
 
+from padscope.interventions.controls import Controls, draw_controls
+from padscope.interventions.estimates import Estimator, why_not_estimated
 from padscope.interventions.fills import FillName
 from padscope.interventions.intervention import Intervention
 from padscope.interventions.interventions import disturb_core, hold, repad, silence
 from padscope.interventions.selection import Filters, Selection
+from padscope.interventions.sets import ALL_PADDING, CONFIRMED_SET, DEDICATED_SET, named_sets
+from padscope.interventions.treatments import (
+    SILENCE,
+    Treatment,
+    dose_treatments,
+    refill,
+    set_treatments,
+)
 
 __all__ = [
+    "ALL_PADDING",
+    "CONFIRMED_SET",
+    "DEDICATED_SET",
+    "SILENCE",
+    "Controls",
+    "Estimator",
     "FillName",
     "Filters",
     "Intervention",
     "Selection",
+    "Treatment",
     "disturb_core",
+    "dose_treatments",
+    "draw_controls",
     "hold",
+    "named_sets",
+    "refill",
     "repad",
+    "set_treatments",
     "silence",
+    "why_not_estimated",
 ]

@@ -2,12 +2,14 @@
 
 `load_model` takes a spec from the command line, `wrap_module` a module from Python; both give a
 `LoadedModel`. `as_found` borrows the module for a measurement and gives it back unchanged.
+`class_names` tells what a known model's classes are called.
 `fresh_weights` and `shuffled_weights` make the untrained networks that it is compared with.
 """
 
 from padscope.models.baselines import fresh_weights, shuffled_weights
 from padscope.models.batchnorm import reestimate_batchnorm
 from padscope.models.borrowing import as_found
+from padscope.models.classes import class_names, class_numbers
 from padscope.models.load import load_model, wrap_module
 from padscope.models.loaded import LoadedModel
 from padscope.models.preprocessing import Preprocessing
@@ -17,6 +19,8 @@ __all__ = [
     "LoadedModel",
     "Preprocessing",
     "as_found",
+    "class_names",
+    "class_numbers",
     "fresh_weights",
     "load_model",
     "reestimate_batchnorm",

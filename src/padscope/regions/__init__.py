@@ -1,14 +1,8 @@
 """Where on the map: sides, lines, corners, core, and the positions drawn from each."""
 
 from padscope.regions.layout import Layout, Region
-from padscope.regions.sampling import (
-    FOLDS,
-    SLOTS,
-    Draw,
-    Positions,
-    draw_positions,
-    draw_pseudo_borders,
-)
+from padscope.regions.sample_size import SampleSize
+from padscope.regions.sampling import FOLDS, SLOTS, Draw, Positions, draw_positions
 from padscope.regions.sides import Side, sides_of
 
 __all__ = [
@@ -18,8 +12,8 @@ __all__ = [
     "Layout",
     "Positions",
     "Region",
+    "SampleSize",
     "Side",
     "draw_positions",
-    "draw_pseudo_borders",
     "sides_of",
 ]

@@ -2,8 +2,8 @@
 
 Fresh positions for every image slot, from a table drawn once: fixed positions for all images would
 make the scores depend on them (mean error of KS .018 against .011, at the same count). The deeper
-lines and the corners, which no score of a side rests on, are looked at in a quarter of the images,
-the same number of every fold.
+lines and the corners, which no score of a side rests on, may be looked at in a part of the images
+only, the same number of every fold.
 """
 
 from __future__ import annotations
@@ -70,7 +70,12 @@ class Positions:
 
 
 def draw_positions(
-    layout: Layout, seed: int, per_line: int, per_core: int, per_deeper: int | None = None
+    layout: Layout,
+    seed: int,
+    per_line: int,
+    per_core: int,
+    per_deeper: int | None = None,
+    every: int = DEEPER_EVERY,
 ) -> Positions:
     """Draw positions without replacement from every region.
 
@@ -81,11 +86,12 @@ def draw_positions(
     seed : int
         Together with the map's size it fixes the draw.
     per_line, per_core : int
-        Positions per image on a line or corner, and in the core. A smaller region gives all it
+        Positions per image on line 0 of a side, and in the core. A smaller region gives all it
         has.
     per_deeper : int, optional
-        Positions on deeper lines and corners in every image. If not given, `per_line` in a
-        quarter of the images.
+        Positions on each deeper line and corner; `per_line` if not given.
+    every : int
+        Part of the images in which deeper lines and corners are looked at; see `Draw`.
 
     Returns
     -------
@@ -98,9 +104,15 @@ def draw_positions(
     deeper = [(region, per_deeper or per_line) for region in layout.regions[len(compared) :]]
     draws = [_draw(rng, [(layout.positions(r), n) for r, n in compared], every=1)]
     if deeper:
-        every = 1 if per_deeper else DEEPER_EVERY
         draws.append(_draw(rng, [(layout.positions(r), n) for r, n in deeper], every))
     return Positions(layout, tuple(draws))
+
+
+def draw_lines(layout: Layout, seed: int, per_line: int) -> Positions:
+    """Draw positions from line 0 of every side alone, as `draw_positions` does."""
+    rng = np.random.default_rng([seed, *layout.size])
+    lines = [(layout.positions(line), per_line) for line in layout.compared[: len(layout.sides)]]
+    return Positions(layout, (_draw(rng, lines, every=1),))
 
 
 def draw_pseudo_borders(layout: Layout, seed: int, per_line: int) -> Draw:

@@ -16,6 +16,7 @@ from padscope.report.cards import make_cards
 from padscope.report.caused import count_caused
 from padscope.report.charts import depth_chart
 from padscope.report.checks import describe_skipped, make_checks
+from padscope.report.impact import show_impact
 from padscope.report.kinds import make_kinds
 from padscope.report.ladder import RUNGS, make_ladder
 from padscope.report.origins import ORIGINS, make_origins
@@ -46,6 +47,8 @@ def render_report(study: Study) -> str:
     css = _source(environment, "report.css")
     if study.explanation:
         css += _source(environment, "explained.css")
+    if study.impact:
+        css += _source(environment, "impact.css")
     sides, sites = site_rows(study)
     command, python = commands(study)
     return environment.get_template("report.html.jinja").render(
@@ -66,7 +69,9 @@ def render_report(study: Study) -> str:
         command=command,
         python=python,
         explanation=study.explanation,
+        impact=study.impact,
         **(_explained(study, study.explanation) if study.explanation else {}),
+        **(show_impact(study, study.impact, SKIPPED_SHOWN) if study.impact else {}),
     )
 
 

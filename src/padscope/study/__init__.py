@@ -1,11 +1,13 @@
-"""The stages in order: `scan`, `explain`. Each adds to a `Study`, the frozen result."""
+"""The stages in order: `scan`, `explain`, `impact`. Each adds to a `Study`, the frozen result."""
 
 from padscope.study.explain import Explained, ExplainJournal, explain
 from padscope.study.explanation import TRAINED, Explanation
+from padscope.study.impact import impact
 from padscope.study.impacted import IMPACT_TABLES, Impact
 from padscope.study.inputs import as_images, as_loaded, make_probe
 from padscope.study.result import Portrait, Study
 from padscope.study.scan import scan
+from padscope.study.verdict import Heading, verdict
 from padscope.study.watch import Interrupted, Journal, Progress
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "ExplainJournal",
     "Explained",
     "Explanation",
+    "Heading",
     "Impact",
     "Interrupted",
     "Journal",
@@ -23,6 +26,8 @@ __all__ = [
     "as_images",
     "as_loaded",
     "explain",
+    "impact",
     "make_probe",
     "scan",
+    "verdict",
 ]

@@ -30,8 +30,9 @@ from padscope.images import (
     unit_count,
 )
 from padscope.models import LoadedModel
+from padscope.regions import SampleSize
 from padscope.settings import ExplainSettings
-from padscope.sites import observe
+from padscope.sites import Observation, observe
 
 TRIED = 16  # images looked at to find one that is large enough
 # Pixels of a batch of canvases, in crops of the batch size: larger batches are no faster.
@@ -72,6 +73,11 @@ class Canvas:
         if isinstance(self.source, StreamedImages) and self.source.length is None:
             return self.limit
         return min(len(self.source), self.limit or len(self.source))
+
+    def sample_size(self, settings: ExplainSettings) -> SampleSize:
+        """Find how many positions to look at."""
+        counts = settings.per_line, settings.per_core, settings.per_deeper
+        return SampleSize(settings.seed, self.images, *counts)
 
     @property
     def canvas_size(self) -> tuple[int, ...]:
@@ -166,21 +172,21 @@ def find_context(
     static = loaded.static_batch
     none = tuple(0 for _ in size)
     bare = Canvas(source, size, none, settings.limit, static or settings.batch_size, workers)
+    sample = bare.sample_size(settings)
     image = bare.first()
     crop = observe_crop(module, image, static)
     if not any(site.scored for site in crop.sites):
         raise PadscopeError("nothing to explain: no padded operation of the model can be scored")
     chosen = settings.margin or find_margin(module, crop, image)
 
-    def planned(canvas: Canvas, pixels: Tensor | None, unusable: dict[str, str]) -> ContrastPlan:
-        observed = None
-        if pixels is not None:
-            example = pixels.repeat_interleave(static or 2, dim=0)
-            observed = observe(module, as_taken(module, example), partial=True)
-        return plan_contrast(
-            crop, observed, size, canvas.margin, settings.seed, settings.per_line,
-            settings.per_core, settings.per_deeper, unusable, static,
-        )  # fmt: skip
+    def seen(pixels: Tensor) -> Observation:
+        example = pixels.repeat_interleave(static or 2, dim=0)
+        return observe(module, as_taken(module, example), partial=True)
+
+    def planned(
+        canvas: Canvas, observed: Observation | None, unusable: dict[str, str]
+    ) -> ContrastPlan:
+        return plan_contrast(crop, observed, size, canvas.margin, sample, unusable, static)
 
     def without(reason: str) -> Context:
         note = f"Explained without real context: {reason}."
@@ -197,14 +203,15 @@ def find_context(
         pixels = canvas.first()
     except TooSmall as error:
         return without(f"the images have too few pixels for it ({error.name}: {error.reason})")
-    in_step = planned(canvas, pixels, {})
+    observed = seen(pixels)
+    plan = planned(canvas, observed, {})
     if settings.margin and (better := find_margin(module, crop, image)):
         blank = torch.zeros(1, image.shape[1], *(n + 2 * better for n in size))
         wider = replace(canvas, margin=tuple(better for _ in size))
-        _refuse_out_of_step(in_step, planned(wider, blank, {}))
-    verified = verify_alignment(module, pixels, in_step)
-    unusable = {name: found.problem for name, found in verified.items() if found.problem}
-    plan = planned(canvas, pixels, unusable)
+        _refuse_out_of_step(plan, planned(wider, seen(blank), {}))
+    verified = verify_alignment(module, pixels, plan)
+    if unusable := {name: found.problem for name, found in verified.items() if found.problem}:
+        plan = planned(canvas, observed, unusable)
     if not any(site.contextual for site in plan.sites.values()):
         reason = next(iter(plan.sites.values())).reason
         return without(f"no site aligns with its canvas; of the first, {reason}")

@@ -51,8 +51,8 @@ def check_margin(
     observed = observe(module, example, partial=True)
     apart = {name: plan.reason for name, plan in context.plan.plans.items() if plan.reason}
     wide_plan = plan_contrast(
-        context.plan.observation, observed, context.plan.size, doubled, settings.seed,
-        settings.per_line, settings.per_core, settings.per_deeper, apart, static,
+        context.plan.observation, observed, context.plan.size, doubled,
+        context.canvas.sample_size(settings), apart, static,
     ).light()  # fmt: skip
     plan = context.plan.light()
     batches = [batch for batch in wide.batches() if batch.indices]

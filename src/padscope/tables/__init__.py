@@ -1,15 +1,35 @@
 """Sites, filters and sides as data frames."""
 
 from padscope.tables.causes import cause_tables, with_causes, with_context
+from padscope.tables.classes import class_table
+from padscope.tables.distances import distance_table
+from padscope.tables.effects import dose_table, effect_table
+from padscope.tables.impacts import (
+    agreement,
+    check_table,
+    choose_checked,
+    impact_columns,
+    missing_estimates,
+    with_impact,
+)
 from padscope.tables.networks import inherited_table, network_table, no_inherited
 from padscope.tables.responses import RESOLUTION, filter_table, side_table, site_table
 from padscope.tables.summaries import summarize, undecided
 
 __all__ = [
     "RESOLUTION",
+    "agreement",
     "cause_tables",
+    "check_table",
+    "choose_checked",
+    "class_table",
+    "distance_table",
+    "dose_table",
+    "effect_table",
     "filter_table",
+    "impact_columns",
     "inherited_table",
+    "missing_estimates",
     "network_table",
     "no_inherited",
     "side_table",
@@ -18,4 +38,5 @@ __all__ = [
     "undecided",
     "with_causes",
     "with_context",
+    "with_impact",
 ]

@@ -1,8 +1,8 @@
 """Counts of one site's activations under conditions that are to be contrasted.
 
-Which conditions there are, and what is counted under each, is a table: `streams_of`. Values wait in
-memory and are counted together, for every pass over the histograms streams all of them through the
-cache.
+Which conditions there are, and what is counted under each, is a table: `streams_of`. Values are
+binned at once, while they are in the cache, and wait as codes of one byte. They are counted
+together, for every pass over the histograms streams all of them through the cache.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from padscope.tallies.tally import Tally
 
 PADDED, REAL, OWN, INCOMING, PSEUDO = "padded", "real", "own", "incoming", "pseudo"
 NEAR, DEEP, CORNERS, LINES = "near", "deep", "corners", "lines"
-WAITING = 48  # images that are counted together
+WAITING = 96  # images that are counted together
 # Values this close to the centre of the bins, in spreads, are the centre: where a part of an output
 # was taken out of it by subtraction, a value that recurs comes back with rounding errors.
 ROUNDING = 1e-4
@@ -106,16 +106,21 @@ class ContrastCounter:
         self, name: str, key: str, values: Tensor, spans: tuple[slice, ...], folds: Tensor
     ) -> None:
         """Keep (M, P, C) values of one condition; regions lie in the columns `spans`."""
-        if (name, key) not in self._streams or not spans:
+        stream = self._streams.get((name, key))
+        if stream is None or not spans:
             return
+        bins = self._bins[name]
+        values = values[:, spans[0].start : spans[-1].stop]
+        if stream.condition in (OWN, INCOMING):
+            values = _settle(values, bins)
         waiting = self._waiting.get((name, key))
-        if waiting is None or len(values) > len(waiting.values):
+        if waiting is None or len(values) > len(waiting.codes):
             self._count(name, key)
             waiting = _Waiting.room_for(values, spans)
             self._waiting[name, key] = waiting
-        elif waiting.filled + len(values) > len(waiting.values):
+        elif waiting.filled + len(values) > len(waiting.codes):
             self._count(name, key)
-        waiting.add(values, folds)
+        waiting.add(bins.codes(values), folds)
 
     def flush(self) -> None:
         """Count what waits."""
@@ -126,11 +131,7 @@ class ContrastCounter:
         waiting = self._waiting.get((name, key))
         if waiting is None or not waiting.filled:
             return
-        values, folds = waiting.values[: waiting.filled], waiting.folds[: waiting.filled]
-        bins = self._bins[name]
-        if self._streams[name, key].condition in (OWN, INCOMING):
-            values = _settle(values, bins)
-        codes = bins.codes(values)
+        codes, folds = waiting.codes[: waiting.filled], waiting.folds[: waiting.filled]
         for region, span in enumerate(waiting.spans):
             self.tallies[name, key].count(region, codes[:, span], folds)
         waiting.filled = 0
@@ -138,27 +139,28 @@ class ContrastCounter:
 
 @dataclass
 class _Waiting:
-    """Values of one stream that are not counted yet.
+    """Codes of one stream that are not counted yet.
 
     In memory that is taken once: small tensors kept between the large ones of a forward pass would
     break the free memory into pieces, and the process would grow with the number of images.
     """
 
-    values: Tensor
+    codes: Tensor
     folds: Tensor
     spans: tuple[slice, ...]
     filled: int = 0
 
     @classmethod
     def room_for(cls, values: Tensor, spans: tuple[slice, ...]) -> _Waiting:
-        images = max(WAITING, len(values))
+        images, first = max(WAITING, len(values)), spans[0].start
         with torch.inference_mode(mode=False):  # whose tensors could not be written to later
-            room = torch.zeros(images, *values.shape[1:])
-            return cls(room, torch.zeros(images, dtype=torch.int32), spans)
+            codes = torch.zeros(images, *values.shape[1:], dtype=torch.uint8)
+            folds = torch.zeros(images, dtype=torch.int32)
+        return cls(codes, folds, tuple(slice(s.start - first, s.stop - first) for s in spans))
 
-    def add(self, values: Tensor, folds: Tensor) -> None:
-        end = self.filled + len(values)
-        self.values[self.filled : end] = values
+    def add(self, codes: Tensor, folds: Tensor) -> None:
+        end = self.filled + len(codes)
+        self.codes[self.filled : end] = codes
         self.folds[self.filled : end] = folds
         self.filled = end
 

@@ -10,6 +10,8 @@ from torch import Tensor
 from padscope.regions import FOLDS, Layout
 from padscope.tallies.bins import COARSE_CODES, COARSE_SHIFT, CODES
 
+BLOCK = 256  # filters counted together: their histograms of a region fit into a core's own cache
+
 
 @dataclass(frozen=True)
 class Tally:
@@ -67,20 +69,20 @@ class Tally:
         region : int
             Below the number of fine regions it is counted finely, below that of all regions
             coarsely: usually the first ones are both.
-        codes : (N, K, C) int32 Tensor
+        codes : (N, K, C) int32 or uint8 Tensor
             Of C filters at K positions in each of N images.
         folds : (N,) int32 Tensor
             Fold of each image.
         """
         filters = torch.arange(codes.shape[-1], dtype=torch.int32)
-        if region < len(self.fine):
-            _count(self.fine[region], codes + filters * CODES)
-        if region >= len(self.folds):
-            return
-        first = (folds % self.folds.shape[1])[:, None, None] * (
-            len(filters) * COARSE_CODES
-        ) + filters * COARSE_CODES
-        _count(self.folds[region], (codes >> COARSE_SHIFT).add_(first))
+        fold_starts = (folds % self.folds.shape[1])[:, None, None] * (len(filters) * COARSE_CODES)
+        for first in range(0, len(filters), BLOCK):
+            block, part = filters[first : first + BLOCK], codes[..., first : first + BLOCK]
+            if region < len(self.fine):
+                _count(self.fine[region], part + block * CODES)
+            if region < len(self.folds):
+                coarse = (part >> COARSE_SHIFT) + block * COARSE_CODES
+                _count(self.folds[region], coarse.add_(fold_starts))
 
 
 _ONE = torch.ones((), dtype=torch.int32)

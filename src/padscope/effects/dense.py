@@ -1,0 +1,86 @@
+"""What changes in maps, by distance to the border, and in single values."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+LONGEST = 64  # distances that are told apart
+
+
+def change_by_distance(base: Tensor, changed: Tensor) -> Tensor:
+    """Mean absolute change of a map at each distance from its nearest end.
+
+    Parameters
+    ----------
+    base, changed : (N, C, *spatial) Tensor
+
+    Returns
+    -------
+    (N, D) float64 Tensor
+        Relative to the standard deviation of the image's base answer over channels and positions.
+        Distances are in output positions and begin at 0; D is how many there are, at most
+        `LONGEST`. NaN where the base answer is the same everywhere and the changed one is not.
+    """
+    size = tuple(base.shape[2:])
+    distance, counts = _distances(size)
+    change = (changed.double() - base.double()).abs().mean(dim=1).flatten(1)  # (N, P)
+    sums = torch.zeros(len(base), len(counts), dtype=torch.float64, device=base.device)
+    sums.index_add_(1, distance.to(base.device), change)
+    by_distance = _relative(sums / counts.to(base.device), base)
+    return by_distance[:, : min(LONGEST, len(counts))]
+
+
+def dense_change(base: Tensor, changed: Tensor) -> Tensor:
+    """Root of the mean squared change of a map.
+
+    Parameters
+    ----------
+    base, changed : (N, C, *spatial) Tensor
+
+    Returns
+    -------
+    (N,) float64 Tensor
+        Relative to the standard deviation of the image's base answer; NaN as of
+        `change_by_distance`.
+    """
+    squared = (changed.double() - base.double()).square().flatten(1).mean(dim=1, keepdim=True)
+    return _relative(squared.sqrt(), base).squeeze(1)
+
+
+def value_change(base: Tensor, changed: Tensor) -> Tensor:
+    """Absolute change of a value.
+
+    Parameters
+    ----------
+    base, changed : (N,) or (N, 1) Tensor
+
+    Returns
+    -------
+    (N,) float64 Tensor
+        In the answer's own units: a single value has no spread within its image.
+    """
+    return (changed.double() - base.double()).abs().reshape(len(base), -1).mean(dim=1)
+
+
+def _relative(change: Tensor, base: Tensor) -> Tensor:
+    """Divide (N, …) changes by the spread of each image's answer; no change is 0 of any spread."""
+    values = base.double().flatten(1)
+    spread = values.std(dim=1, correction=0, keepdim=True)
+    varied = values.amax(dim=1, keepdim=True) > values.amin(dim=1, keepdim=True)
+    without = torch.zeros_like(change).masked_fill(change > 0, torch.nan)
+    return torch.where(varied, change / spread, without)
+
+
+@lru_cache(maxsize=16)
+def _distances(size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Distance of every position, row-major, from the nearest end, and how many have each."""
+    nearest = torch.full(size, max(size))
+    for axis, length in enumerate(size):
+        along = torch.arange(length)
+        ends = torch.minimum(along, length - 1 - along)
+        shape = [-1 if other == axis else 1 for other in range(len(size))]
+        nearest = torch.minimum(nearest, ends.reshape(shape))
+    return nearest.flatten(), torch.bincount(nearest.flatten())

@@ -1,0 +1,158 @@
+"""False borders: bands of the padding's value drawn inside the frame, and bands to compare with.
+
+A band runs across the whole frame along one axis, like a border that has moved inwards. It ends, or
+begins, a multiple of the network's total stride from the frame's end: the outputs right behind it
+then look into the band exactly as the first outputs of the map look out of the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from torch import Tensor
+
+from padscope.regions import Side, sides_of
+from padscope.sites import Observation
+from padscope.sites.padding import ZEROS
+
+BandContent: TypeAlias = Literal["fill", "mean colour", "mean colour elsewhere", "other pixels"]
+
+WIDTHS = (1, 2, 4, 8)  # pixels
+NARROWEST_FRAME = 4  # a band takes up no more than one part in so many of the frame
+
+
+@dataclass(frozen=True)
+class Band:
+    """A band across the frame.
+
+    Attributes
+    ----------
+    side : Side
+        The border that it imitates: for the top, what lies below the band is behind it.
+    start, width : int
+        First pixel along the side's axis, and pixels.
+    content : str
+        ``fill``, the value that the padding holds; ``mean colour``, of the image; ``mean colour
+        elsewhere``, at the mirrored place; or ``other pixels``, the image's own from there.
+    """
+
+    side: Side
+    start: int
+    width: int
+    content: BandContent
+
+    @property
+    def edge(self) -> int:
+        """Where what is behind the band begins, in pixels from the axis's first end.
+
+        For a far side, the pixel before it is the last one behind the band.
+        """
+        return self.start if self.side.far else self.start + self.width
+
+    def drawn_on(self, pixels: Tensor, value: float) -> Tensor:
+        """Draw the band on a copy of a batch of images.
+
+        Parameters
+        ----------
+        pixels : (N, C, *spatial) Tensor
+        value : float
+            Of the padding.
+
+        Returns
+        -------
+        (N, C, *spatial) Tensor
+            In the same memory format.
+        """
+        axis, width = self.side.axis + 2, self.width
+        mirrored = pixels.shape[axis] - self.start - width
+        drawn = pixels.clone()
+        target = drawn.narrow(axis, self.start, width)
+        if self.content == "fill":
+            target.fill_(value)
+        elif self.content == "other pixels":
+            target.copy_(pixels.narrow(axis, mirrored, width))
+        else:
+            if self.content == "mean colour elsewhere":
+                target = drawn.narrow(axis, mirrored, width)
+            target.copy_(mean_colour(pixels))
+        return drawn
+
+
+def mean_colour(pixels: Tensor) -> Tensor:
+    """Mean of every channel of every image: (N, C, 1, …) Tensor."""
+    return pixels.mean(dim=tuple(range(2, pixels.ndim)), keepdim=True)
+
+
+def choose_bands(size: Sequence[int], step: int = 1) -> tuple[Band, ...]:
+    """Choose bands of `WIDTHS`: all contents near the first end of every axis, fill at both.
+
+    Those that imitate a far side show only whether filters fire at them.
+
+    Parameters
+    ----------
+    size : sequence of int
+        Pixels of an image, per axis.
+    step : int
+        The network's total stride.
+
+    Returns
+    -------
+    tuple of Band
+        Along an axis of fewer than 4 pixels there is none.
+
+    Examples
+    --------
+    >>> bands = choose_bands((224,), 32)
+    >>> [(band.start, band.width) for band in bands if band.content == "fill"]
+    [(63, 1), (62, 2), (60, 4), (56, 8), (160, 1), (160, 2), (160, 4), (160, 8)]
+    """
+    bands: list[Band] = []
+    for side in sides_of(len(size)):
+        n = size[side.axis]
+        widths = [width for width in WIDTHS if width * NARROWEST_FRAME <= n]
+        contents: tuple[BandContent, ...] = ("fill",)
+        if not side.far:
+            contents = ("fill", "mean colour", "mean colour elsewhere", "other pixels")
+        for width in widths:
+            edge = _edge(n, max(widths), step)
+            start = n - edge if side.far else edge - width
+            bands += [Band(side, start, width, content) for content in contents]
+    return tuple(bands)
+
+
+def _edge(pixels: int, widest: int, step: int) -> int:
+    """Pixels from the frame's end to what lies behind a band.
+
+    A quarter of the frame, or what leaves a pixel before the widest band; in steps of the total
+    stride if that stays in the nearer half.
+    """
+    least = max(-(-pixels // 4), widest + 1)
+    in_step = -(-least // step) * step
+    return in_step if 2 * in_step <= pixels else least
+
+
+def padding_value(observed: Observation) -> float | str:
+    """Value that a network's first padded convolution is padded with, or why there is none.
+
+    Parameters
+    ----------
+    observed : Observation
+        Of the network.
+
+    Returns
+    -------
+    float or str
+        In the units of the images that the network takes, if that convolution is its first.
+    """
+    fills = [site.fill for site in observed.sites if site.scored]
+    if not fills:
+        return "the network has no padded convolution"
+    first = fills[0]
+    if first == ZEROS:
+        return 0.0
+    kind, _, value = first.partition(" ")
+    if kind == "constant":
+        return float(value)
+    return f"the first padded convolution is padded with {first}, which no band can imitate"

@@ -1,0 +1,45 @@
+"""What the sections of the third rung show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from padscope.report.impact_bands import make_bands
+from padscope.report.impact_classes import make_classes
+from padscope.report.impact_distances import make_distances
+from padscope.report.impact_doses import make_doses
+from padscope.report.impact_effects import make_effects
+from padscope.report.impact_estimates import make_estimates
+from padscope.report.impact_views import make_position
+from padscope.study import Impact, Study
+from padscope.study.verdict import verdict
+
+
+def show_impact(study: Study, impact: Impact, skipped: int) -> dict[str, Any]:
+    """Gather what the sections of the third rung show.
+
+    Parameters
+    ----------
+    study : Study
+    impact : Impact
+        That of the study.
+    skipped : int
+        Most skipped images to name.
+
+    Returns
+    -------
+    dict
+        Of the templates; a part that was not measured is None or empty, and its section is left
+        out.
+    """
+    return {
+        "headings": verdict(study),
+        "effects": make_effects(impact),
+        "doses": make_doses(impact),
+        "classes": make_classes(impact),
+        "distances": make_distances(impact),
+        "position": make_position(impact),
+        "bands": make_bands(impact),
+        "estimates": make_estimates(study, impact),
+        "impact_skipped": impact.skipped[:skipped],
+    }

@@ -1,0 +1,185 @@
+"""Spoofing: a false border inside the frame, and which filters take it for the true one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+
+from padscope.report.impact_dots import Dot, dot_strip
+from padscope.report.impact_lines import Series, line_chart
+from padscope.report.impact_scales import Scale, linear
+from padscope.report.impact_words import NONE, PRIMARY, Measure, measure_of
+from padscope.report.words import number
+from padscope.study import Impact
+
+FILL = "fill"
+STYLES = {
+    FILL: "undone", "mean colour": "plain", "mean colour elsewhere": "every",
+    "other pixels": "controls",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Firing:
+    """The confirmed filters of one site and side, at the widest band.
+
+    Attributes
+    ----------
+    site, side : str
+    filters : int
+    firing, span, control : str
+        Median, quartiles, and the same where no band is.
+    drawn : Markup
+    """
+
+    site: str
+    side: str
+    filters: int
+    firing: str
+    span: str
+    control: str
+    drawn: Markup
+
+
+@dataclass(frozen=True)
+class Bands:
+    """What the page shows of false borders.
+
+    Attributes
+    ----------
+    measure : Measure
+    chart : Markup
+        Change of the answer by width; empty if it was not measured.
+    kinds : list of (str, str)
+        Bands drawn, with their style.
+    rows : list of (int, str, str, str, str, str)
+        Width, band, value, its interval, excess of the fill over the mean colour, its interval.
+    firing_chart : Markup
+        Firing by width; empty if it was not measured.
+    firing : list of Firing
+    scale : Scale
+        Of the firing.
+    widest : int
+        Pixels of the widest band at which firing was measured; 0 if it was not.
+    """
+
+    measure: Measure
+    chart: Markup
+    kinds: list[tuple[str, str]]
+    rows: list[tuple[int, str, str, str, str, str]]
+    firing_chart: Markup
+    firing: list[Firing]
+    scale: Scale
+    widest: int
+
+
+def make_bands(impact: Impact) -> Bands | None:
+    """Draw what false borders do; None if they were not tried."""
+    if impact.bands.is_empty() and impact.firing.is_empty():
+        return None
+    measure = measure_of(PRIMARY[impact.answer])
+    chart, kinds, rows = _changes(impact.bands, measure)
+    firing = impact.firing
+    if not firing.is_empty():
+        firing = firing.filter(pl.col("firing").is_not_null())
+    if firing.is_empty():
+        return Bands(measure, chart, kinds, rows, Markup(""), [], linear([1.0]), 0)
+    widths = sorted(firing["width"].unique())
+    scale, sites = _sites(firing.filter(pl.col("width") == widths[-1]))
+    return Bands(measure, chart, kinds, rows, _by_width(firing, widths), sites, scale, widths[-1])
+
+
+def _changes(
+    table: pl.DataFrame, measure: Measure
+) -> tuple[Markup, list[tuple[str, str]], list[tuple[int, str, str, str, str, str]]]:
+    if table.is_empty():
+        return Markup(""), [], []
+    own = table.filter(pl.col("measure") == measure.name).sort("width", maintain_order=True)
+    widths = own["width"].unique(maintain_order=True).to_list()
+    kinds = own["band"].unique(maintain_order=True).to_list()
+    found = {(row["width"], row["band"]): row for row in own.iter_rows(named=True)}
+
+    def values(kind: str, name: str) -> list[float | None]:
+        return [found[w, kind][name] if (w, kind) in found else None for w in widths]
+
+    series = [
+        Series(
+            STYLES.get(kind, "plain"), *(values(kind, name) for name in ("value", "low", "high"))
+        )
+        for kind in kinds
+    ]
+    last = ", ".join(
+        f"{kind} {measure.figure(found[widths[-1], kind]['value'])}"
+        for kind in kinds
+        if widths and (widths[-1], kind) in found
+    )
+    alt = f"{measure.heading} by width of a band. At the widest: {last}."
+    chart = (
+        line_chart([str(w) for w in widths], series, "width of the band, pixels",
+                   measure.heading, alt)
+        if widths
+        else Markup("")
+    )  # fmt: skip
+    styles = [(kind, STYLES.get(kind, "plain")) for kind in kinds]
+    return chart, styles, [_row(row, measure) for row in own.iter_rows(named=True)]
+
+
+def _row(row: dict[str, Any], measure: Measure) -> tuple[int, str, str, str, str, str]:
+    excess = row["band"] == FILL and row["excess"] is not None
+    beyond = measure_of("difference")
+    return (
+        row["width"], row["band"], measure.figure(row["value"]),
+        measure.between(row, "low", "high"),
+        beyond.figure(row["excess"]) if excess else NONE,
+        beyond.between(row, "excess_low", "excess_high") if excess else "",
+    )  # fmt: skip
+
+
+def _by_width(firing: pl.DataFrame, widths: Sequence[int]) -> Markup:
+    """Draw the firing by width: medians of the sites, weighted by their filters."""
+
+    def mean(width: int, column: str) -> float | None:
+        here = firing.filter((pl.col("width") == width) & pl.col(column).is_not_null())
+        if here.is_empty():
+            return None
+        return float(np.average(here[column].to_numpy(), weights=here["filters"].to_numpy()))
+
+    values, controls = ([mean(w, column) for w in widths] for column in ("firing", "control"))
+    last = [NONE if v is None else number(v, 2) for v in (values[-1], controls[-1])]
+    return line_chart(
+        [str(w) for w in widths],
+        [Series("undone", values), Series("controls", controls)],
+        "width of the band, pixels",
+        "share of the answer to a true border",
+        f"Firing of confirmed filters by width of a band. At {widths[-1]} pixels {last[0]} of the "
+        f"answer to a true border, {last[1]} where no band is.",
+    )
+
+
+def _sites(table: pl.DataFrame) -> tuple[Scale, list[Firing]]:
+    rows = table.to_dicts()
+    scale = linear(
+        [1.0, *(row[n] for row in rows for n in ("firing", "low", "high") if row[n] is not None)]
+    )
+    return scale, [_firing(row, scale) for row in rows]
+
+
+def _firing(row: dict[str, Any], scale: Scale) -> Firing:
+    figures = {
+        name: NONE if row[name] is None else number(row[name], 2)
+        for name in ("firing", "low", "high", "control")
+    }
+    return Firing(
+        row["site"],
+        row["side"],
+        row["filters"],
+        figures["firing"],
+        f"[{figures['low']} to {figures['high']}]" if row["low"] is not None else "",
+        figures["control"],
+        dot_strip(Dot(row["firing"], row["low"], row["high"], other=row["control"]), scale),
+    )

@@ -1,0 +1,218 @@
+"""Which classes gain and lose probability when filters are undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+from scipy import stats
+
+from padscope.effects.classes import PairedMeans
+from padscope.report.impact_dots import Dot, dot_strip
+from padscope.report.impact_scales import Scale, linear
+from padscope.report.impact_words import Measure, chance
+from padscope.report.words import plural, shorten
+from padscope.study import Impact
+
+LEVEL = 0.05  # false discovery rate
+SHOWN = 10  # classes that gain most, and as many that lose most
+LONGEST = 60
+MAIN = "confirmed"
+PROBABILITY = Measure(
+    "probability", "Probability", "points", signed=True, percent=True, told="its mean change"
+)
+
+
+@dataclass(frozen=True)
+class ClassChange:
+    """One class of one set.
+
+    Attributes
+    ----------
+    number : int
+    name : str
+        Its name, or "class" and its number.
+    change, span, control, p, q : str
+    decided : bool
+        Whether q is below `LEVEL`.
+    drawn : Markup
+    """
+
+    number: int
+    name: str
+    change: str
+    span: str
+    control: str
+    p: str
+    q: str
+    decided: bool
+    drawn: Markup
+
+
+@dataclass(frozen=True)
+class SetOfClasses:
+    """All classes of one set, in short.
+
+    Attributes
+    ----------
+    chosen : str
+    gain, lose : int
+        Classes with q below `LEVEL`.
+    most, least : str
+        The greatest gain and loss, with the name of the class.
+    """
+
+    chosen: str
+    gain: int
+    lose: int
+    most: str
+    least: str
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What the page shows of classes.
+
+    Attributes
+    ----------
+    chosen : str
+        The set whose classes are listed.
+    scale : Scale
+        In probability.
+    gaining, losing : list of ClassChange
+        Those of it that gain and lose most.
+    reading : str
+        How many are decided, or what it would take.
+    sets : list of SetOfClasses
+    count, images : int
+        Classes, and images.
+    """
+
+    chosen: str
+    scale: Scale
+    gaining: list[ClassChange]
+    losing: list[ClassChange]
+    reading: str
+    sets: list[SetOfClasses]
+    count: int
+    images: int
+
+
+def make_classes(impact: Impact) -> Classes | None:
+    """List the classes that gain and lose; None for answers without classes."""
+    table = impact.classes
+    if table.is_empty():
+        return None
+    names = table["set"].unique(maintain_order=True).to_list()
+    chosen = MAIN if MAIN in names else names[0]
+    own = table.filter(pl.col("set") == chosen)
+    ordered = own.sort("change", "class", descending=[True, False])
+    gaining = ordered.filter(pl.col("change") > 0).head(SHOWN)
+    losing = ordered.filter(pl.col("change") < 0).tail(SHOWN).reverse()
+    scale = linear(
+        value
+        for shown in (gaining, losing)
+        for column in ("change", "low", "high", "control")
+        for value in shown[column].drop_nulls()
+    )
+    return Classes(
+        chosen,
+        scale,
+        _changes(gaining, scale),
+        _changes(losing, scale),
+        read_classes(own),
+        [_set(name, table.filter(pl.col("set") == name)) for name in names],
+        own.height,
+        int(own["images"][0]),
+    )
+
+
+def read_classes(table: pl.DataFrame) -> str:
+    """Say how many classes of one set gain or lose, or how many images it would take to know.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        Rows of `Impact.classes`, of one set.
+    """
+    decided = table.filter(pl.col("q") < LEVEL)
+    images = int(table["images"][0])
+    if decided.height:
+        gain = decided.filter(pl.col("change") > 0).height
+        return (
+            f"{plural(gain, 'class gains', 'classes gain')} and {decided.height - gain:,} "
+            f"{'loses' if decided.height - gain == 1 else 'lose'} probability at q < {LEVEL} "
+            f"(of {table.height:,}, on {plural(images, 'image')})."
+        )
+    none = (
+        f"On {plural(images, 'image')} no class of {table.height:,} gains or loses probability at "
+        f"q < {LEVEL}"
+    )
+    needed = images_needed(table)
+    if needed is None:
+        return f"{none}."
+    return (
+        f"{none}. If the clearest change and its spread stayed as they are, it would take about "
+        f"{_rounded(needed):,} images."
+    )
+
+
+def images_needed(table: pl.DataFrame) -> int | None:
+    """Count the images that it would take; see `padscope.effects.classes.PairedMeans`.
+
+    Images are taken for independent of each other.
+    """
+    images = int(table["images"][0])
+    known = table.drop_nulls(["change", "low", "high"])
+    if images < 2 or known.is_empty():
+        return None
+    half = (known["high"] - known["low"]).to_numpy() / 2
+    error = half / stats.t.ppf(0.975, images - 1)
+    mean = known["change"].to_numpy()
+    # A change without any spread is a rounding matter: it says nothing of other images.
+    usable = np.where(error > 0, mean, 0.0)
+    found = PairedMeans(usable, np.where(error > 0, error, 0.0), images, images)
+    return found.images_needed(LEVEL)
+
+
+def _rounded(count: int) -> int:
+    """Round up to two digits: the estimate is no finer."""
+    unit: int = 10 ** max(len(str(count)) - 2, 0)
+    return -(-count // unit) * unit
+
+
+def _name(number: int, name: str | None) -> str:
+    return shorten(name, LONGEST) if name else f"class {number}"
+
+
+def _changes(table: pl.DataFrame, scale: Scale) -> list[ClassChange]:
+    return [
+        ClassChange(
+            row["class"],
+            _name(row["class"], row["name"]),
+            PROBABILITY.figure(row["change"]),
+            PROBABILITY.between(row, "low", "high"),
+            PROBABILITY.figure(row["control"]),
+            chance(row["p"]),
+            chance(row["q"]),
+            row["q"] is not None and row["q"] < LEVEL,
+            dot_strip(Dot(row["change"], row["low"], row["high"], control=row["control"]), scale),
+        )
+        for row in table.iter_rows(named=True)
+    ]
+
+
+def _set(chosen: str, table: pl.DataFrame) -> SetOfClasses:
+    decided = table.filter(pl.col("q") < LEVEL)
+    ordered = table.drop_nulls("change").sort("change", "class", descending=[True, False])
+
+    def told(place: int) -> str:
+        if ordered.is_empty():
+            return ""
+        row = ordered.row(place, named=True)
+        return f"{_name(row['class'], row['name'])} {PROBABILITY.figure(row['change'])}"
+
+    gain = decided.filter(pl.col("change") > 0).height
+    return SetOfClasses(chosen, gain, decided.height - gain, told(0), told(-1))

@@ -1,0 +1,74 @@
+"""Change of a dense answer by its distance from the border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+from markupsafe import Markup
+
+from padscope.report.impact_lines import Series, line_chart
+from padscope.report.words import number
+from padscope.study import Impact
+
+SHOWN = 4  # sets with a chart
+MAIN = ("confirmed", "strong", "dedicated", "all padding")
+SETTLED = 0.01  # of the greatest change
+
+
+@dataclass(frozen=True)
+class Distance:
+    """One set of filters.
+
+    Attributes
+    ----------
+    chosen : str
+    chart : Markup
+    reading : str
+        A sentence on how far the change reaches.
+    """
+
+    chosen: str
+    chart: Markup
+    reading: str
+
+
+def make_distances(impact: Impact) -> list[Distance]:
+    """Draw the change by distance for the main sets; empty for answers that are no maps."""
+    if impact.distances.is_empty():
+        return []
+    present = impact.distances["set"].unique(maintain_order=True).to_list()
+    chosen = [name for name in MAIN if name in present] or present
+    return [
+        _distance(name, impact.distances.filter(pl.col("set") == name).sort("distance"))
+        for name in chosen[:SHOWN]
+    ]
+
+
+def _distance(chosen: str, table: pl.DataFrame) -> Distance:
+    change = table["change"].to_list()
+    series = [Series("undone", change, table["low"].to_list(), table["high"].to_list())]
+    if table["control"].null_count() < table.height:
+        series.append(Series("controls", table["control"].to_list()))
+    reading = _reading(table)
+    chart = line_chart(
+        [str(place) for place in table["distance"]],
+        series,
+        "distance from the border, output positions",
+        "change, in spreads of the answer",
+        f"Change of the answer by distance from the border, {chosen} undone. {reading}",
+    )
+    return Distance(chosen, chart, reading)
+
+
+def _reading(table: pl.DataFrame) -> str:
+    known = table.drop_nulls("change").select("distance", "change").rows()
+    greatest = max((change for _, change in known), default=0.0)
+    if not greatest:
+        return "Nothing changes."
+    far = max(distance for distance, change in known if change >= SETTLED * greatest)
+    distance, change = known[0]
+    return (
+        f"At distance {distance} the change is {number(change)}; the last position with at least "
+        f"1\N{NO-BREAK SPACE}% of the greatest change, {number(greatest)}, is at distance {far}."
+    )

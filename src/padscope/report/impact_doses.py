@@ -1,0 +1,74 @@
+"""Dose and response: the strongest filters undone, ever more of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from padscope.report.impact_lines import Series, line_chart
+from padscope.report.impact_words import Measure, chance, measure_of
+from padscope.study import Impact
+
+
+@dataclass(frozen=True)
+class Doses:
+    """The figure, and what it shows.
+
+    Attributes
+    ----------
+    measure : Measure
+    chart : Markup
+    rows : list of (str, str, str, str, str, str)
+        Filters undone, effect, its interval, mean of the controls, their range, p.
+    """
+
+    measure: Measure
+    chart: Markup
+    rows: list[tuple[str, str, str, str, str, str]]
+
+
+def make_doses(impact: Impact) -> Doses | None:
+    """Draw dose and response; None if they were not measured."""
+    if impact.doses.is_empty():
+        return None
+    rows = impact.doses.to_dicts()
+    measure = measure_of(rows[0]["measure"])
+    filters = [f"{row['filters']:,}" for row in rows]
+
+    def values(name: str) -> list[float | None]:
+        return [row[name] for row in rows]
+
+    series = [
+        Series("undone", values("effect"), values("low"), values("high")),
+        Series("controls", values("control"), values("control_low"), values("control_high")),
+    ]
+    alt = f"{measure.heading} when ever more filters are undone. " + _told(rows, measure)
+    chart = line_chart(filters, series, "filters undone, strongest first", measure.heading, alt)
+    return Doses(
+        measure,
+        chart,
+        [
+            (
+                count, measure.figure(row["effect"]), measure.between(row, "low", "high"),
+                measure.figure(row["control"]),
+                measure.between(row, "control_low", "control_high"), chance(row["p"]),
+            )
+            for count, row in zip(filters, rows, strict=True)
+        ],
+    )  # fmt: skip
+
+
+def _told(rows: Sequence[dict[str, Any]], measure: Measure) -> str:
+    """Say where the figure begins and ends."""
+    ends = dict.fromkeys((0, len(rows) - 1))
+    return (
+        "; ".join(
+            f"{rows[end]['filters']:,}: {measure.figure(rows[end]['effect'])}, "
+            f"controls {measure.figure(rows[end]['control'])}"
+            for end in ends
+        )
+        + "."
+    )

@@ -1,0 +1,105 @@
+"""Scales with evenly spaced, round ticks, linear and logarithmic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from padscope.report.words import number
+
+STEPS = (1, 2, 2.5, 5, 10)
+WIDE = 30  # values farther apart than by this factor are drawn on a logarithmic scale
+MOST_TICKS = 5
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values to places between 0 and 1.
+
+    Attributes
+    ----------
+    ticks : tuple of float
+        Ascending; the first and the last one are the ends. Their places are evenly spaced.
+    log : bool
+        Whether places grow with the logarithm; 0 then lies at the lower end.
+    """
+
+    ticks: tuple[float, ...]
+    log: bool = False
+
+    def at(self, value: float) -> float:
+        """Return the place of a value; those beyond an end lie at it.
+
+        Examples
+        --------
+        >>> Scale((0.01, 0.1, 1.0), log=True).at(0.1), Scale((0.0, 2.0)).at(3.0)
+        (0.5, 1.0)
+        """
+        low, high = self.ticks[0], self.ticks[-1]
+        if self.log:
+            if value <= low:
+                return 0.0
+            place = math.log(value / low) / math.log(high / low)
+        else:
+            place = (value - low) / (high - low)
+        return min(max(place, 0.0), 1.0)
+
+    @property
+    def labels(self) -> list[str]:
+        """What stands at the ticks; every other one is left blank if there are many."""
+        every = 1 if len(self.ticks) <= MOST_TICKS + 1 else 2
+        last = len(self.ticks) - 1
+        return [
+            number(tick) if (last - place) % every == 0 else ""
+            for place, tick in enumerate(self.ticks)
+        ]
+
+
+def linear(values: Iterable[float]) -> Scale:
+    """Make a scale which holds all values and 0.
+
+    Examples
+    --------
+    >>> linear([0.31, -0.07]).ticks
+    (-0.1, 0.0, 0.1, 0.2, 0.3, 0.4)
+    """
+    known = [0.0, *values]
+    low, high = min(known), max(known)
+    span = high - low or 1.0
+    power = 10.0 ** math.floor(math.log10(span / MOST_TICKS))
+    # Past the ends by a rounding error is not past the ends.
+    for step in (power * factor for factor in STEPS):
+        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+        if last - first <= MOST_TICKS or step == power * STEPS[-1]:
+            break
+    last = max(last, first + 1)
+    return Scale(tuple(float(f"{step * place:.12g}") for place in range(first, last + 1)))
+
+
+def logarithmic(values: Iterable[float]) -> Scale:
+    """Make a scale of whole decades which holds all positive values.
+
+    Examples
+    --------
+    >>> logarithmic([0.004, 0.2, 0.0]).ticks
+    (0.001, 0.01, 0.1, 1.0)
+    """
+    positive = [value for value in values if value > 0] or [1.0]
+    first = math.floor(math.log10(min(positive)) + 1e-9)
+    last = max(math.ceil(math.log10(max(positive)) - 1e-9), first + 1)
+    return Scale(tuple(float(f"1e{power}") for power in range(first, last + 1)), log=True)
+
+
+def fitting(values: Iterable[float]) -> Scale:
+    """Make a logarithmic scale if the values are of very different sizes and one sign.
+
+    Examples
+    --------
+    >>> fitting([0.01, 2.0]).log, fitting([0.5, 2.0]).log, fitting([-0.01, 2.0]).log
+    (True, False, False)
+    """
+    known = list(values)
+    positive = [value for value in known if value > 0]
+    wide = bool(positive) and max(positive) > WIDE * min(positive)
+    return logarithmic(known) if wide and min(known) >= 0 else linear(known)

@@ -1,0 +1,184 @@
+"""Position: the same photograph seen through other windows, and where in it a window lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from markupsafe import Markup
+
+from padscope.report.impact_dots import Dot, dot_strip
+from padscope.report.impact_lines import Series, line_chart
+from padscope.report.impact_scales import Scale, linear
+from padscope.report.impact_words import NONE, PRIMARY, Measure, measure_of
+from padscope.report.words import number
+from padscope.study import Impact
+
+AS_IS = "as is"
+STYLES = {
+    AS_IS: "plain", "PANs undone": "undone", "controls undone": "controls",
+    "all padding refilled": "every",
+}  # fmt: skip
+VIEWS = {
+    "shift": ("Moved", "offset from the centre, pixels", "{:g} px"),
+    "size": ("Another input size", "size, relative to the usual one", "× {:g}"),
+    "crop": ("Cropped otherwise", "extent of the crop, relative to the usual one", "× {:g}"),
+}
+FIGURE = Measure("difference", "", "", signed=True, told="")
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at the same photograph.
+
+    Attributes
+    ----------
+    title : str
+    chart : Markup
+        Empty if there is nothing but the mean over all amounts.
+    rows : list of (str, str, str, str, str, str, str)
+        Amount, treatment, value, its interval, difference from the network as is, its interval,
+        difference of the controls.
+    """
+
+    title: str
+    chart: Markup
+    rows: list[tuple[str, str, str, str, str, str, str]]
+
+
+@dataclass(frozen=True)
+class ReadOut:
+    """How well a position can be read from the pooled features.
+
+    Attributes
+    ----------
+    treatment, axis : str
+    r2, span, chance : str
+    drawn : Markup
+    """
+
+    treatment: str
+    axis: str
+    r2: str
+    span: str
+    chance: str
+    drawn: Markup
+
+
+@dataclass(frozen=True)
+class Position:
+    """What the page shows of position.
+
+    Attributes
+    ----------
+    measure : Measure
+    views : list of View
+    treatments : list of (str, str)
+        Those shown, with their style.
+    images : int
+        Of the views; 0 if there are none.
+    readout : list of ReadOut
+    scale : Scale
+        Of the read-out.
+    test_images : int
+        Of the read-out; 0 if there is none.
+    """
+
+    measure: Measure
+    views: list[View]
+    treatments: list[tuple[str, str]]
+    images: int
+    readout: list[ReadOut]
+    scale: Scale
+    test_images: int
+
+
+def make_position(impact: Impact) -> Position | None:
+    """Draw views and read-outs; None if neither was measured."""
+    if impact.views.is_empty() and impact.readout.is_empty():
+        return None
+    measure = measure_of(PRIMARY[impact.answer])
+    views, treatments, images = [], [], 0
+    if not impact.views.is_empty():
+        own = impact.views.filter(pl.col("measure") == measure.name)
+        known = own["view"].unique(maintain_order=True).to_list()
+        views = [_view(name, own.filter(pl.col("view") == name), measure) for name in known]
+        treatments = [(name, STYLES.get(name, "plain")) for name in _treatments(own)]
+        images = max(own["images"].to_list(), default=0)
+    scale, readout = _readout(impact.readout)
+    counted = 0 if impact.readout.is_empty() else int(impact.readout["images"][0])
+    return Position(measure, views, treatments, images, readout, scale, counted)
+
+
+def _treatments(table: pl.DataFrame) -> list[str]:
+    return table["treatment"].unique(maintain_order=True).to_list()
+
+
+def _view(name: str, table: pl.DataFrame, measure: Measure) -> View:
+    title, x_title, unit = VIEWS.get(name, (name, "amount", "{:g}"))
+    by_amount = table.filter(pl.col("amount").is_not_null()).sort("amount", maintain_order=True)
+    amounts = by_amount["amount"].unique(maintain_order=True).to_list()
+    chart = Markup("")
+    if amounts:
+        series = [
+            _series(treatment, by_amount.filter(pl.col("treatment") == treatment), amounts)
+            for treatment in _treatments(table)
+        ]
+        alt = f"{title}: {measure.heading.lower()}. {_told(by_amount, amounts, measure, unit)}"
+        labels = [f"{amount:g}" for amount in amounts]
+        chart = line_chart(labels, series, x_title, measure.heading, alt)
+    # The mean over all amounts, where it is given, comes first.
+    rows = [*table.filter(pl.col("amount").is_null()).to_dicts(), *by_amount.to_dicts()]
+    return View(title, chart, [_row(row, measure, unit) for row in rows])
+
+
+def _series(treatment: str, table: pl.DataFrame, amounts: Sequence[float]) -> Series:
+    found = {row["amount"]: row for row in table.iter_rows(named=True)}
+
+    def values(name: str) -> list[float | None]:
+        return [found[amount][name] if amount in found else None for amount in amounts]
+
+    style = STYLES.get(treatment, "plain")
+    return Series(style, values("value"), values("low"), values("high"))
+
+
+def _told(table: pl.DataFrame, amounts: Sequence[float], measure: Measure, unit: str) -> str:
+    last = table.filter(pl.col("amount") == amounts[-1])
+    listed = ", ".join(
+        f"{row['treatment']} {measure.figure(row['value'])}" for row in last.iter_rows(named=True)
+    )
+    return f"At {unit.format(amounts[-1])}: {listed}."
+
+
+def _row(
+    row: dict[str, Any], measure: Measure, unit: str
+) -> tuple[str, str, str, str, str, str, str]:
+    amount = "all" if row["amount"] is None else unit.format(row["amount"])
+    beside = row["treatment"] != AS_IS
+    return (
+        amount, row["treatment"], measure.figure(row["value"]), measure.between(row, "low", "high"),
+        FIGURE.figure(row["difference"]) if beside else NONE,
+        FIGURE.between(row, "difference_low", "difference_high") if beside else "",
+        FIGURE.figure(row["control_difference"]) if beside else NONE,
+    )  # fmt: skip
+
+
+def _readout(table: pl.DataFrame) -> tuple[Scale, list[ReadOut]]:
+    scale = linear([1.0])
+    rows = []
+    for row in table.iter_rows(named=True):
+        low, high = (None if row[end] is None else number(row[end], 2) for end in ("low", "high"))
+        dot = Dot(row["r2"], row["low"], row["high"], other=row["chance"])
+        rows.append(
+            ReadOut(
+                row["treatment"],
+                row["axis"],
+                NONE if row["r2"] is None else number(row["r2"], 2),
+                "" if low is None or high is None else f"[{low} to {high}]",
+                NONE if row["chance"] is None else number(row["chance"], 2),
+                dot_strip(dot, scale),
+            )
+        )
+    return scale, rows

@@ -1,0 +1,104 @@
+"""Measures of impact, and their values with intervals, as the page writes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from padscope.report.words import number
+
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A way to measure how an answer changes.
+
+    Attributes
+    ----------
+    name : str
+        As the tables call it.
+    title, unit : str
+        As the page calls it; no unit: "".
+    signed : bool
+        Whether it can fall as well as rise.
+    told : str
+        What it is, for a caption.
+    percent : bool
+        Whether it is a share, written in hundredths.
+    """
+
+    name: str
+    title: str
+    unit: str
+    signed: bool
+    told: str
+    percent: bool = False
+
+    @property
+    def heading(self) -> str:
+        """Title and unit."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+    def figure(self, value: float | None) -> str:
+        """Write a value, without its unit.
+
+        Examples
+        --------
+        >>> MEASURES["accuracy"].figure(-0.0123), MEASURES["kl"].figure(0.0655)
+        ('−1.23', '0.0655')
+        """
+        if value is None or math.isnan(value):
+            return NONE
+        text = number(100 * value if self.percent else value)
+        return f"+{text}" if self.signed and value > 0 else text
+
+    def between(self, row: Mapping[str, Any], low: str, high: str) -> str:
+        """Write an interval; "" if there is none."""
+        if row[low] is None or row[high] is None:
+            return ""
+        return f"[{self.figure(row[low])} to {self.figure(row[high])}]"
+
+
+MEASURES = {
+    measure.name: measure
+    for measure in (
+        Measure("kl", "Change of the answer", "nats", signed=False,
+                told="the Kullback–Leibler divergence of the changed from the unchanged answer"),
+        Measure("change", "Change of the answer", "", signed=False,
+                told="the root mean square change of the answer, relative to its spread"),
+        Measure("flip", "Flips", "%", signed=False, percent=True,
+                told="the share of images whose first class becomes another"),
+        Measure("confidence", "Confidence", "points", signed=True, percent=True,
+                told="the change in probability of the class that came first"),
+        Measure("ece", "Calibration error", "points", signed=True, percent=True,
+                told="the change of the expected calibration error (Guo et al., 2017)"),
+        Measure("accuracy", "Accuracy", "points", signed=True, percent=True,
+                told="the change of the share of images answered rightly"),
+        Measure("nll", "Log loss", "nats", signed=True,
+                told="the change of the negative log likelihood of the right class"),
+        Measure("metric", "Your metric", "", signed=True,
+                told="the change of the metric that was given"),
+    )
+}  # fmt: skip
+PRIMARY = {"classes": "kl", "dense": "change", "values": "change"}
+
+
+def measure_of(name: str) -> Measure:
+    """Look a measure up; one that is not known goes by its own name."""
+    return MEASURES.get(name) or Measure(name, name, "", signed=True, told=name)
+
+
+def chance(p: float | None) -> str:
+    """Write a p- or q-value.
+
+    Examples
+    --------
+    >>> chance(1 / 21), chance(0.3), chance(1e-7), chance(None)
+    ('0.048', '0.3', '<0.0001', '–')
+    """
+    if p is None or math.isnan(p):
+        return NONE
+    return "<0.0001" if p < 1e-4 else f"{p:.2g}"

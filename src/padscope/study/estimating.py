@@ -1,0 +1,68 @@
+"""How much every single filter matters: estimates for all, checked exactly for some."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from padscope.engines import EstimateMeasurement, ExactMeasurement
+from padscope.study.parts import Outcome, Part, Parts
+from padscope.study.subject import Subject
+from padscope.tables import (
+    agreement,
+    check_table,
+    choose_checked,
+    impact_columns,
+    missing_estimates,
+)
+
+PASSES = 4  # what a forward and a backward pass, and the strips, cost in forward passes
+
+
+@dataclass(frozen=True)
+class Estimating:
+    """Estimated impact of every filter; a `Step`."""
+
+    subject: Subject
+    what: str = "the estimated impact of single filters"
+
+    @property
+    def work(self) -> int:
+        """Forward passes of single images."""
+        settings, tested = self.subject.settings, self.subject.tested
+        checked = (tested.images(settings.check_images) or 0) * (settings.check + PASSES)
+        return (tested.images() or 0) * PASSES + checked
+
+    def run(self, parts: Parts) -> Outcome:
+        """Estimate all, and check some."""
+        subject, settings, tested = self.subject, self.subject.settings, self.subject.tested
+        given = (settings.fill, settings.seed, settings.output, subject.asking.static_batch)
+        estimated = parts.run(
+            Part(
+                "estimates", tested.images(), PASSES, tested.batches,
+                lambda: EstimateMeasurement(subject.module, subject.observation, *given),
+            )
+        )  # fmt: skip
+        impacts = impact_columns(estimated.sums, subject.kind)
+        lacking = missing_estimates(subject.observation.sites, estimated.sums)
+        notes = [f"No estimated impact for {site}: {reason}." for site, reason in lacking.items()]
+        chosen = choose_checked(impacts, settings.check, settings.seed)
+        if not chosen:
+            return Outcome(filters=impacts, notes=(*notes, NOTHING))
+        checked = parts.run(
+            Part(
+                "check", tested.images(settings.check_images), len(chosen) + PASSES,
+                lambda first: tested.batches(first, settings.check_images),
+                lambda: ExactMeasurement(subject.module, subject.observation, chosen, *given),
+            )
+        )  # fmt: skip
+        checks = check_table(chosen, checked.rows, subject.kind)
+        agreed = agreement(checks, len(checked.images), settings.resamples, settings.seed)
+        if agreed and not agreed["reliable"]:
+            notes.append(
+                f"The estimated impacts are unreliable: their rank correlation with exact effects "
+                f"is {agreed['spearman']:.2f}, and .8 is asked for."
+            )
+        return Outcome({"checks": checks}, impacts, agreed, notes=tuple(notes))
+
+
+NOTHING = "No filter has an estimated impact: refilling padding changes no answer."

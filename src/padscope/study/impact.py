@@ -1,0 +1,145 @@
+"""The third stage: whether the model uses what padding tells it, and whether that is desirable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from typing import Any
+
+from torch import nn
+
+from padscope.errors import PadscopeError
+from padscope.interventions.sets import CONFIRMED_SET
+from padscope.models import LoadedModel, as_found
+from padscope.settings import ImpactSettings
+from padscope.study.comparing import Comparing
+from padscope.study.estimating import Estimating
+from padscope.study.impacted import Impact
+from padscope.study.inputs import as_loaded
+from padscope.study.parts import ImpactJournal, Outcome, Parts, Step
+from padscope.study.result import Study
+from padscope.study.spoofing import Spoofing
+from padscope.study.subject import Subject, ask_first
+from padscope.study.tested import GivenLabels, open_tested
+from padscope.study.viewing import Viewing
+from padscope.study.watch import Interrupted, Progress
+from padscope.tables import with_impact
+
+
+def impact(
+    study: Study,
+    model: nn.Module | LoadedModel | str,
+    images: object = None,
+    labels: GivenLabels | None = None,
+    settings: ImpactSettings | None = None,
+    *,
+    journal: ImpactJournal | None = None,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
+    workers: int = 1,
+) -> Study:
+    """Measure what undoing padding-aware neurons changes in a model's answers, beside controls.
+
+    Parameters
+    ----------
+    study : Study
+        Of `explain`.
+    model : nn.Module, LoadedModel or str
+        The network that was explained; it comes back exactly as it was.
+    images : path, Tensor, Dataset, iterable or None
+        As of `scan`. Photographs are cropped in the centre, as models are evaluated.
+    labels : path, "folders", sequence of int or mapping, optional
+        Classes of the images: see `padscope.images.read_labels`; one number for each, in order, -1
+        where unknown; or numbers by the images' names.
+    settings : ImpactSettings, optional
+    journal : ImpactJournal, optional
+        A `RunDirectory` to keep checkpoints in and to resume from.
+    progress, stop, workers
+        As of `scan`; what is done is counted in forward passes of single images.
+
+    Returns
+    -------
+    Study
+        With `impact`, and estimated impacts in its table of filters.
+
+    Raises
+    ------
+    PadscopeError
+        The study is not explained, the model is another one, or it, the images, the labels or the
+        metric cannot be used.
+    Interrupted
+        `stop` said so; with a journal, the same call goes on from there.
+    """
+    if workers < 1:
+        raise PadscopeError(f"workers is {workers}; give 1 or more")
+    settings = settings or ImpactSettings()
+    if study.explanation is None:
+        raise PadscopeError(
+            "the study is not explained yet; run padscope explain, or "
+            "padscope.explain(study, model, images), first"
+        )
+    loaded = as_loaded(model)
+    if loaded.weights_hash != study.identity["weights"]:
+        raise PadscopeError(
+            f"{loaded.spec} has other weights than the network that was explained; "
+            "give the same model and weights, or scan this one"
+        )
+    tested = open_tested(images, loaded, study.size, settings, workers)
+    with as_found(loaded.module) as module:
+        subject = ask_first(study, study.explanation, loaded, module, tested, labels, settings)
+        identity = _identify(subject)
+        so_far = journal.begin_impact(identity) if journal else {}
+        steps = _steps(subject)
+        parts = Parts(so_far, journal, progress, stop, sum(step.work for step in steps))
+        outcomes = _measure(parts, steps)
+        parts.finish()
+    return _conclude(subject, identity, outcomes)
+
+
+def _steps(subject: Subject) -> tuple[Step, ...]:
+    comparing = Comparing.of(subject)
+    confirmed = comparing.sets.get(CONFIRMED_SET, subject.study.filters.head(0))
+    return Estimating(subject), comparing, Viewing(subject, confirmed), Spoofing(subject)
+
+
+def _identify(subject: Subject) -> dict[str, Any]:
+    return {
+        "explanation": subject.explanation.identity,
+        "images": subject.tested.fingerprint(),
+        "settings": asdict(subject.settings),
+        "versions": {name: version(name) for name in ("padscope", "scipy")},
+    }
+
+
+def _measure(parts: Parts, steps: Sequence[Step]) -> list[Outcome]:
+    """Take every step; one that cannot be taken leaves a note behind."""
+    outcomes = []
+    for step in steps:
+        try:
+            outcomes.append(step.run(parts))
+        except Interrupted:
+            raise
+        except PadscopeError as error:
+            if isinstance(step, Comparing):  # without effects there is no impact
+                raise
+            outcomes.append(Outcome(notes=(f"Not measured: {step.what} ({error}).",)))
+    return outcomes
+
+
+def _conclude(subject: Subject, identity: dict[str, Any], outcomes: Sequence[Outcome]) -> Study:
+    """Put what was measured beside the explanation."""
+    study, tested, filters = subject.study, subject.tested, subject.study.filters
+    found = Impact(
+        identity, tested.source.describe(), tested.labels.described if tested.labels else "",
+        max(outcome.images for outcome in outcomes), subject.kind, subject.settings.fill,
+        notes=tuple(note for outcome in outcomes for note in outcome.notes),
+        skipped=tuple(dict.fromkeys(skip for outcome in outcomes for skip in outcome.skipped)),
+    )  # fmt: skip
+    for outcome in outcomes:
+        found = replace(found, **outcome.tables)
+        if outcome.agreement:
+            found = replace(found, agreement=outcome.agreement)
+        if outcome.filters is not None:
+            filters = with_impact(filters, outcome.filters)
+    return replace(study, filters=filters, impact=found)

@@ -1,0 +1,71 @@
+"""Spoofing: false borders drawn inside the frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import polars as pl
+
+from padscope.engines.band_measurement import BandMeasurement
+from padscope.engines.bands import WIDTHS, choose_bands, padding_value
+from padscope.errors import PadscopeError
+from padscope.study.parts import Outcome, Part, Parts
+from padscope.study.subject import Subject
+from padscope.tables.bands import band_table, firing_table
+
+PASSES_PER_SIDE = len(WIDTHS) * 4
+
+
+@dataclass(frozen=True)
+class Spoofing:
+    """Whether filters fire at false borders, and whether the answer changes; a `Step`."""
+
+    subject: Subject
+    what: str = "false borders"
+
+    @property
+    def work(self) -> int:
+        """Forward passes of single images."""
+        images = self.subject.tested.images(self.subject.settings.canvas_images) or 0
+        return images * PASSES_PER_SIDE * len(self.subject.tested.size)
+
+    def run(self, parts: Parts) -> Outcome:
+        """Draw bands on the images."""
+        subject, settings, tested = self.subject, self.subject.settings, self.subject.tested
+        value = padding_value(subject.observation)
+        if isinstance(value, str):
+            raise PadscopeError(value)
+        bands = choose_bands(tested.size, subject.total_stride)
+        if not bands:
+            raise PadscopeError("the frame is too small for a band")
+        watched = self._watched()
+        most = settings.canvas_images
+        make = partial(
+            BandMeasurement, subject.module, bands, value, tested.size, subject.observation,
+            watched, subject.asking,
+        )  # fmt: skip
+        compared = make().compared
+        found = parts.run(
+            Part(
+                "bands", tested.images(most), len(bands) + 1,
+                lambda first: tested.batches(first, most), make,
+            )
+        )  # fmt: skip
+        table = band_table(
+            [(band.width, band.content) for band in compared],
+            {name: rows.numpy() for name, rows in found.rows.items()},
+            tested.groups(found.images), settings.resamples, settings.seed,
+        )  # fmt: skip
+        widths = sorted({band.width for band in bands})
+        sums = {name: part.numpy() for name, part in found.sums.items()}
+        firing = firing_table(watched, widths, sums)
+        return Outcome({"bands": table, "firing": firing}, images=len(found.images))
+
+    def _watched(self) -> dict[str, dict[str, list[int]]]:
+        """Site → side → filters confirmed there."""
+        sides = self.subject.study.sides.filter(pl.col("label") == "confirmed")
+        watched: dict[str, dict[str, list[int]]] = {}
+        for site, side, index in sides.select("site", "side", "filter").iter_rows():
+            watched.setdefault(site, {}).setdefault(side, []).append(index)
+        return watched

@@ -1,0 +1,134 @@
+"""The model whose impact is measured: what is known of it, and how it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+import torch
+from torch import Tensor, nn
+
+from padscope.effects import AnswerKind, kind_of_answer
+from padscope.engines import Asking, make_plan
+from padscope.errors import PadscopeError
+from padscope.images import Batch
+from padscope.interventions import Controls, draw_controls
+from padscope.models import LoadedModel
+from padscope.settings import ImpactSettings
+from padscope.sites import Observation
+from padscope.study.context import Canvas
+from padscope.study.explanation import Explanation
+from padscope.study.result import Study
+from padscope.study.tested import GivenLabels, Tested, with_labels
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model, what is known of it, and the images that it is tested on.
+
+    Attributes
+    ----------
+    study : Study
+    explanation : Explanation
+        Of the study.
+    loaded : LoadedModel
+    module : nn.Module
+        As it is run.
+    tested : Tested
+    observation : Observation
+        Of the module, on such images.
+    asking : Asking
+    answer : (1, …) Tensor
+        To the first image.
+    settings : ImpactSettings
+    """
+
+    study: Study
+    explanation: Explanation
+    loaded: LoadedModel
+    module: nn.Module
+    tested: Tested
+    observation: Observation
+    asking: Asking
+    answer: Tensor
+    settings: ImpactSettings
+
+    @property
+    def kind(self) -> AnswerKind:
+        """What kind of answer the model gives."""
+        return kind_of_answer(self.answer)
+
+    @property
+    def total_stride(self) -> int:
+        """Greatest number of input pixels per position, of all explained sites."""
+        strides = self.study.sites["total_stride"].list.max().max()
+        return max(1, round(strides)) if isinstance(strides, int | float) else 1
+
+    def controls(self, chosen: pl.DataFrame, draws: int | None = None) -> Controls:
+        """Draw control sets for a set of filters."""
+        calibration = self.study.counted.calibration
+        scale = {name: site.bins.spread.numpy() for name, site in calibration.items()}
+        return draw_controls(
+            chosen, self.study.filters, scale, draws or self.settings.draws, self.settings.seed
+        )
+
+    def canvas(self) -> Canvas:
+        """Give the images with the surroundings that they were explained with.
+
+        Raises
+        ------
+        PadscopeError
+            They have none.
+        """
+        margin = self.explanation.margin
+        if not any(margin):
+            raise PadscopeError("the images have no surroundings, and were explained without")
+        work = self.tested.work
+        canvases = 2 * max(n + 2 * m for n, m in zip(self.tested.size, margin, strict=True))
+        batch = max(1, work.batch_size * self.tested.size[0] // canvases)
+        return Canvas(
+            work.source, self.tested.size, margin, self.settings.canvas_images,
+            work.static_batch or batch, work.workers,
+        )  # fmt: skip
+
+
+def ask_first(
+    study: Study,
+    explanation: Explanation,
+    loaded: LoadedModel,
+    module: nn.Module,
+    tested: Tested,
+    labels: GivenLabels | None,
+    settings: ImpactSettings,
+) -> Subject:
+    """Run a model on the first image: its sites, and what kind of answer it gives.
+
+    Raises
+    ------
+    PadscopeError
+        No image can be read, the model fails, or its answer is none; or the labels do not fit.
+    """
+    first = next(readable(tested.batches()), None)
+    if first is None:
+        raise PadscopeError("none of the images can be read; give photographs or tensors")
+    pixels = first.pixels[:1]
+    plan = make_plan(module, pixels, settings.seed, 1, 1, loaded.static_batch)
+    asking = Asking(settings.output, loaded.static_batch)
+    with torch.no_grad():
+        answer = asking.ask(module, pixels, first.indices[:1])
+    if kind_of_answer(answer) == "classes":
+        tested = with_labels(tested, labels, loaded, answer.shape[1])
+    elif labels is not None:
+        raise PadscopeError(
+            f"labels name classes, and the model answers with {tuple(answer.shape[1:])} values per "
+            "image; leave them out, or give a metric"
+        )
+    return Subject(
+        study, explanation, loaded, module, tested, plan.observation, asking, answer, settings
+    )
+
+
+def readable(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Leave out the batches of which no image could be read."""
+    return (batch for batch in batches if batch.indices)

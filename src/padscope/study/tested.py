@@ -1,0 +1,182 @@
+"""The images whose answers are compared: inputs, labels, and which of them belong together."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from padscope.errors import PadscopeError
+from padscope.images import (
+    Batch,
+    CentralCrop,
+    Images,
+    Labels,
+    PhotoFiles,
+    StreamedImages,
+    central,
+    read_labels,
+    unit_count,
+)
+from padscope.images.labels import UNKNOWN
+from padscope.models import LoadedModel, class_names, class_numbers
+from padscope.settings import FEWEST_IMAGES, ImpactSettings, Settings
+from padscope.study.inputs import Sample, Work, as_images
+
+GivenLabels = str | Path | Sequence[int] | Tensor | Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Images as the model is tested on them.
+
+    Attributes
+    ----------
+    work : Work
+        The images, in units.
+    size : tuple of int
+        Pixels of an input per spatial axis; larger images are cut to their centre.
+    labels : Labels or None
+    """
+
+    work: Work
+    size: tuple[int, ...]
+    labels: Labels | None
+
+    @property
+    def source(self) -> Images | StreamedImages:
+        """Where the images come from."""
+        return self.work.source
+
+    def images(self, most: int | None = None) -> int | None:
+        """Return how many images there are, no more than `most`, if it is known."""
+        known = self.work.images
+        return known if most is None or known is None else min(known, most)
+
+    def batches(self, first: int = 0, most: int | None = None) -> Iterator[Batch]:
+        """Give the inputs, unit by unit, from a unit on; no more than `most` images."""
+        limit = self.images(most) if self.work.images is not None else most
+        settings = replace(self.work.settings, limit=limit or self.work.settings.limit)
+        work = replace(self.work, settings=settings)
+        units: Iterable[int] = (
+            itertools.count(first)
+            if limit is None
+            else range(first, unit_count(limit, work.batch_size))
+        )
+        for batch in work.batches(units):
+            if not batch.indices:
+                yield batch
+                continue
+            name = f"a batch of images ({batch.indices[0]} to {batch.indices[-1]})"
+            yield replace(batch, pixels=central(batch.pixels, self.size, name))
+
+    def groups(self, indices: Sequence[int]) -> list[int]:
+        """Return which photograph each of some images comes from."""
+        source = self.source
+        if isinstance(source, StreamedImages):
+            return list(indices)
+        return [source.group(index) for index in indices]
+
+    def labels_of(self, indices: Sequence[int]) -> Tensor | None:
+        """Return the classes of some images, -1 where unknown; None without labels."""
+        return None if self.labels is None else self.labels.of(indices)
+
+    def fingerprint(self) -> str:
+        """Return a digest of the images and of their labels."""
+        digest = blake2b(self.source.fingerprint().encode(), digest_size=16)
+        if self.labels is not None:
+            digest.update(np.array(self.labels.classes, dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+
+def open_tested(
+    images: object,
+    loaded: LoadedModel,
+    size: tuple[int, ...],
+    settings: ImpactSettings,
+    workers: int,
+) -> Tested:
+    """Open the images that answers are compared on, as yet without labels.
+
+    Photographs are cropped as models are evaluated on them, in the centre; of the built-in ones,
+    which are only eight, random crops are taken.
+
+    Raises
+    ------
+    PadscopeError
+        There are too few images.
+    """
+    opening = Settings(
+        limit=settings.limit, seed=settings.seed, batch_size=settings.batch_size,
+        crops=settings.limit or Settings.crops,
+    )  # fmt: skip
+    source = as_images(images, loaded, opening)
+    if isinstance(source, PhotoFiles):
+        source = replace(source, probe=CentralCrop.like(source.probe))
+    work = Work(source, opening, loaded.static_batch, workers)
+    if work.images is not None and work.images < FEWEST_IMAGES:
+        raise PadscopeError(
+            f"{source.describe()}: effects need {FEWEST_IMAGES} images or more; give more"
+        )
+    return Tested(work, size, None)
+
+
+def with_labels(
+    tested: Tested, labels: GivenLabels | None, loaded: LoadedModel, classes: int
+) -> Tested:
+    """Add labels: a file, ``folders``, one number per image, or numbers by image name.
+
+    Raises
+    ------
+    PadscopeError
+        They do not fit the images, or the classes that the model answers with.
+    """
+    if labels is None:
+        return tested
+    source = tested.source
+    if isinstance(source, StreamedImages):
+        raise PadscopeError(
+            "images which come one after the other take no labels; give a tensor or a Dataset"
+        )
+    names = [source.name(index) for index in range(len(source))]
+    if isinstance(labels, str | Path):
+        root = source.root if isinstance(source, PhotoFiles) else None
+        known = class_numbers(loaded, classes)
+        return replace(tested, labels=read_labels(labels, names, classes, known=known, root=root))
+    if isinstance(labels, Mapping):
+        numbers = [int(labels.get(name, UNKNOWN)) for name in names]
+    else:
+        numbers = _in_order(labels, source)
+    present = {number for number in numbers if number != UNKNOWN}
+    if present and not 0 <= min(present) <= max(present) < classes:
+        raise PadscopeError(
+            f"the labels have classes from {min(present)} to {max(present)}, and the model "
+            f"answers with {classes}, 0 to {classes - 1}; give those that it was trained with"
+        )
+    if len(present) < 2:
+        raise PadscopeError("the labels name fewer than two classes, so accuracy says nothing")
+    return replace(tested, labels=Labels(tuple(numbers), {}, f"{len(present)} classes"))
+
+
+def _in_order(labels: Sequence[int] | Tensor, source: Images) -> list[int]:
+    """Take one number per image; of a larger set that was sampled, those of the sample."""
+    numbers = [int(number) for number in labels]
+    if isinstance(source, Sample) and len(numbers) == len(source.source):
+        return [numbers[index] for index in source.chosen]
+    if len(numbers) != len(source):
+        raise PadscopeError(
+            f"there are {len(numbers)} labels for {len(source)} images; give one for each"
+        )
+    return numbers
+
+
+def names_of_classes(loaded: LoadedModel, labels: Labels | None, count: int) -> tuple[str, ...]:
+    """Return what classes are called, as far as anything tells; "" for the others."""
+    known = class_names(loaded, count) or ("",) * count
+    told = labels.names if labels is not None else {}
+    return tuple(told.get(number) or name for number, name in enumerate(known))

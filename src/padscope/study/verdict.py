@@ -1,0 +1,232 @@
+"""Are padding-aware neurons desirable in this model? The measured answer, under four headings.
+
+The headings are those with which Garcia-Gasulla et al. (arXiv:2309.08048) close: performance,
+generalisation, efficiency and safety. An interval that spans zero gives no verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from padscope.errors import PadscopeError
+from padscope.study.impacted import Impact
+from padscope.study.result import Study
+
+ANSWER_MEASURE = {"classes": "kl", "dense": "change", "values": "change"}
+UNITS = {"kl": "nats (KL)", "change": "standard deviations"}
+ALL_VIEWS = {
+    "shift": "moved", "size": "seen at another input size", "crop": "cropped otherwise",
+}  # fmt: skip
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What was found under one heading.
+
+    Attributes
+    ----------
+    name : str
+    sentences : tuple of str
+        With the numbers, their intervals, and what stands beside them.
+    decided : bool
+        Whether any interval of it leaves out zero.
+    """
+
+    name: str
+    sentences: tuple[str, ...]
+    decided: bool
+
+
+def verdict(study: Study) -> tuple[Heading, ...]:
+    """Answer under four headings whether the model's padding-aware neurons are desirable.
+
+    Raises
+    ------
+    PadscopeError
+        The impact has not been measured.
+    """
+    impact = study.impact
+    if impact is None:
+        raise PadscopeError(
+            "there is no verdict before the impact is measured; run padscope impact first"
+        )
+    found = (
+        ("performance", _performance(impact)),
+        ("generalisation", _generalisation(impact)),
+        ("efficiency", _efficiency(impact)),
+        ("safety", _safety(impact)),
+    )
+    headings = []
+    for name, statements in found:
+        told = list(statements) or [_Statement("Not measured; see the notes.", decided=False)]
+        headings.append(
+            Heading(name, tuple(s.sentence for s in told), any(s.decided for s in told))
+        )
+    return tuple(headings)
+
+
+@dataclass(frozen=True)
+class _Statement:
+    sentence: str
+    decided: bool
+
+
+def _performance(impact: Impact) -> Iterator[_Statement]:
+    measure = ANSWER_MEASURE[impact.answer]
+    row = impact.effect("confirmed", measure, f"refill {impact.fill}")
+    if row is None:
+        return
+    yield _use(row, measure)
+    for name, what, scale in (("accuracy", "accuracy", 100), ("metric", "the metric", 1)):
+        changed = impact.effect("confirmed", name, f"refill {impact.fill}")
+        if changed is not None:
+            yield _worth(changed, what, scale)
+
+
+def _use(row: dict[str, Any], measure: str) -> _Statement:
+    """Say whether the model uses them: the change beside that of controls."""
+    told = (
+        f"Undoing the padding of the {row['filters']:,} confirmed filters changes the answer by "
+        f"{_between(row, 'effect', 'low', 'high')} {UNITS[measure]}"
+    )
+    if not row["draws"]:
+        return _Statement(f"{told}; no controls could be drawn, so no verdict.", decided=False)
+    unmatched = row["filters"] - row["matched"]
+    beside = (
+        f"{told}, that of {row['matched']:,} control filters by {row['control']:.3g} "
+        f"({row['draws']} draws, at most {row['control_high']:.3g}; p = {row['p']:.2g})"
+    )
+    if unmatched:
+        beside += f"; {unmatched:,} have no control at their site"
+    if row["p"] <= LEVEL and row["excess_low"] > 0:
+        return _Statement(f"{beside}: the model uses them.", decided=True)
+    return _Statement(f"{beside}: no more than controls do, so no verdict.", decided=False)
+
+
+def _worth(row: dict[str, Any], what: str, scale: float) -> _Statement:
+    """Say whether a score falls or rises, beyond what it does for controls."""
+    unit = " points" if scale != 1 else ""
+    told = (
+        f"Of {what} that costs {_between(row, 'effect', 'low', 'high', -scale)}{unit}, "
+        f"{_between(row, 'excess', 'excess_low', 'excess_high', -scale)} beyond the controls"
+    )
+    if row["excess_low"] is None or row["excess_low"] <= 0 <= row["excess_high"]:
+        return _Statement(f"{told}: the interval spans zero, so no verdict.", decided=False)
+    helps = row["excess"] < 0
+    return _Statement(f"{told}: on these images they {'help' if helps else 'hurt'}.", decided=True)
+
+
+def _generalisation(impact: Impact) -> Iterator[_Statement]:
+    if impact.views.is_empty():
+        return
+    measure = ANSWER_MEASURE[impact.answer]
+    undone = impact.views.filter(
+        (pl.col("treatment") == "PANs undone")
+        & (pl.col("measure") == measure)
+        & pl.col("amount").is_null()  # all amounts together
+    )
+    for row in undone.iter_rows(named=True):
+        yield _stability(row, measure)
+
+
+def _stability(row: dict[str, Any], measure: str) -> _Statement:
+    told = (
+        f"When the image is {ALL_VIEWS[row['view']]}, the answer changes by {row['value']:.3g} "
+        f"{UNITS[measure]} with them undone, which is "
+        f"{_between(row, 'difference', 'difference_low', 'difference_high')} more than with them"
+    )
+    if row["control_difference"] is not None:
+        told += f" (controls undone: {row['control_difference']:+.3g})"
+    if row["difference_low"] <= 0 <= row["difference_high"]:
+        return _Statement(f"{told}: the interval spans zero, so no verdict.", decided=False)
+    steadier = row["difference"] > 0
+    return _Statement(
+        f"{told}: with them the model is {'steadier' if steadier else 'less steady'}.",
+        decided=True,
+    )
+
+
+def _efficiency(impact: Impact) -> Iterator[_Statement]:
+    costs = {row["set"]: row for row in impact.costs.iter_rows(named=True)}
+    if "dedicated" not in costs:
+        return
+    row = costs["dedicated"]
+    yield _Statement(
+        f"{row['filters']:,} filters ({row['filters_share']:.1%} of those at padded convolutions) "
+        f"answer to hardly anything but the border; they hold {row['parameters_share']:.1%} of "
+        f"the parameters and take {row['macs_share']:.1%} of the multiply-adds of these "
+        "convolutions.",
+        decided=False,
+    )
+    measure = ANSWER_MEASURE[impact.answer]
+    for change, doing in (("silence", "Pruning"), (f"refill {impact.fill}", "Refilling")):
+        effect = impact.effect("dedicated", measure, change)
+        if effect is not None and effect["p"] is not None:
+            yield _cost_of(effect, doing, measure)
+
+
+def _cost_of(row: dict[str, Any], doing: str, measure: str) -> _Statement:
+    told = (
+        f"{doing} them changes the answer by {_between(row, 'effect', 'low', 'high')} "
+        f"{UNITS[measure]}, controls by {row['control']:.3g} (p = {row['p']:.2g})"
+    )
+    if row["p"] <= LEVEL and row["excess_low"] > 0:
+        return _Statement(f"{told}: the model would miss them.", decided=True)
+    return _Statement(f"{told}: no more than controls, so no verdict.", decided=False)
+
+
+def _safety(impact: Impact) -> Iterator[_Statement]:
+    measure = ANSWER_MEASURE[impact.answer]
+    if impact.bands.is_empty():
+        return
+    rows = impact.bands.filter((pl.col("band") == "fill") & (pl.col("measure") == measure))
+    if rows.is_empty():
+        return
+    row = rows.sort("width").row(-1, named=True)
+    told = (
+        f"A band of the padding's value, {row['width']} pixels wide inside the image, changes the "
+        f"answer by {_between(row, 'value', 'low', 'high')} {UNITS[measure]}, "
+        f"{_between(row, 'excess', 'excess_low', 'excess_high')} more than one of the mean colour"
+    )
+    if row["excess_low"] <= 0 <= row["excess_high"]:
+        yield _Statement(f"{told}: the interval spans zero, so no verdict.", decided=False)
+    else:
+        spoofed = row["excess"] > 0
+        closing = (
+            "a false border tells more than its colour"
+            if spoofed
+            else ("a false border tells less than its colour")
+        )
+        yield _Statement(f"{told}: {closing}.", decided=True)
+    yield from _spoofed(impact, row["width"])
+
+
+def _spoofed(impact: Impact, width: int) -> Iterator[_Statement]:
+    fired = impact.firing.filter((pl.col("width") == width) & pl.col("firing").is_not_null())
+    if fired.is_empty():
+        return
+    weight = pl.col("filters") / pl.col("filters").sum()
+    mean, control = fired.select(
+        (pl.col(name) * weight).sum() for name in ("firing", "control")
+    ).row(0)
+    yield _Statement(
+        f"At such a band the confirmed filters give {mean:.0%} of their answer to the true border "
+        f"(median of each site, weighted by filters), without one {control:.0%}.",
+        decided=False,
+    )
+
+
+def _between(row: dict[str, Any], value: str, low: str, high: str, scale: float = 1) -> str:
+    """Write a value with its interval; a negative scale turns losses into costs."""
+    if row[value] is None:
+        return "unknown"
+    ends = [row[end] for end in (low, high)]
+    if None in ends:
+        return f"{scale * row[value]:.3g}"
+    first, last = sorted(scale * end for end in ends)
+    return f"{scale * row[value]:.3g} [{first:.3g} to {last:.3g}]"

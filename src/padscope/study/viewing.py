@@ -1,0 +1,136 @@
+"""Position: the same photographs shifted, at other sizes and cropped otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import polars as pl
+import torch
+
+from padscope.effects.readout import Readout, read_position
+from padscope.engines import Measured
+from padscope.engines.features import PooledFeatures, find_features
+from padscope.engines.plan import as_taken
+from padscope.engines.view_measurement import (
+    AS_IS,
+    Make,
+    ViewMeasurement,
+    ViewPlan,
+    plan_views,
+)
+from padscope.engines.views import choose_views
+from padscope.errors import PadscopeError
+from padscope.interventions import Controls, repad
+from padscope.interventions.selection import Filters
+from padscope.study.parts import Outcome, Part, Parts
+from padscope.study.subject import Subject, readable
+from padscope.tables.views import readout_table, view_table
+
+UNDONE, CONTROLS, REFILLED = "PANs undone", "controls undone", "all padding refilled"
+CONTROL_DRAWS = 3  # enough for a mean to compare with; the null is not drawn from it
+VIEWS = 20  # about as many as there are
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """How much the answer depends on where the frame lies, with and without padding-aware neurons.
+
+    A `Step`.
+
+    Attributes
+    ----------
+    subject : Subject
+    confirmed : polars.DataFrame
+        ``site`` and ``filter`` of the filters that are undone.
+    """
+
+    subject: Subject
+    confirmed: pl.DataFrame
+    what: str = "position bias"
+
+    @property
+    def work(self) -> int:
+        """Forward passes of single images."""
+        images = self.subject.tested.images(self.subject.settings.canvas_images) or 0
+        return images * VIEWS * (3 + CONTROL_DRAWS) if any(self.subject.explanation.margin) else 0
+
+    def run(self, parts: Parts) -> Outcome:
+        """Run the views under every treatment, and read the position from the features."""
+        subject, settings = self.subject, self.subject.settings
+        canvas = subject.canvas()
+        first = next(readable(canvas.batches()), None)
+        if first is None:
+            raise PadscopeError("none of the images is large enough for real surroundings")
+        views = choose_views(canvas.size, canvas.margin, subject.total_stride)
+        pixels = as_taken(subject.module, first.pixels[:1])
+        plan = plan_views(subject.module, views, pixels, subject.asking)
+        features, notes = self._features(plan, pixels)
+        controls = subject.controls(self.confirmed, CONTROL_DRAWS)
+        treatments = self._treatments(controls)
+        featured = [name for name in (AS_IS, UNDONE, REFILLED) if name in (AS_IS, *treatments)]
+        measurement = partial(
+            ViewMeasurement, subject.module, plan, treatments, subject.asking, features, featured,
+            settings.seed,
+        )  # fmt: skip
+        draws = 1 + sum(map(len, treatments.values()))
+        passes = draws * (1 + len(plan.others))
+        found = parts.run(Part("views", canvas.images, passes, canvas.batches, measurement))
+        names = (AS_IS, *treatments)
+        table = view_table(
+            [(view.kind, view.amount) for view in plan.others], names,
+            {name: found.rows[name].numpy() for name in plan.measures},
+            {UNDONE: CONTROLS} if {UNDONE, CONTROLS} <= set(names) else None,
+            self._groups(found), settings.resamples, settings.seed,
+        )  # fmt: skip
+        readouts, unread = self._read(plan, found, featured)
+        notes += [f"View left out, {name}: {reason}." for name, reason in plan.left_out.items()]
+        return Outcome(
+            {"views": table, "readout": readout_table(readouts, len(canvas.size))},
+            images=len(found.images), notes=(*notes, *unread),
+        )  # fmt: skip
+
+    def _treatments(self, controls: Controls) -> dict[str, list[Make]]:
+        treatments = {UNDONE: [self._refill(self.confirmed)], REFILLED: [self._refill(None)]}
+        if not self.confirmed.height:
+            del treatments[UNDONE]
+        elif controls.draws:
+            draws = range(controls.draws)
+            treatments[CONTROLS] = [self._refill(controls.draw(draw)) for draw in draws]
+        return treatments
+
+    def _refill(self, chosen: Filters | None) -> Make:
+        settings = self.subject.settings
+        return partial(
+            repad, filters=chosen, fill=settings.fill, seed=settings.seed,
+            observed=self.subject.observation,
+        )  # fmt: skip
+
+    def _features(
+        self, plan: ViewPlan, pixels: torch.Tensor
+    ) -> tuple[PooledFeatures | None, list[str]]:
+        try:
+            return find_features(self.subject.module, plan.centre.cut(pixels)), []
+        except PadscopeError as error:
+            return None, [f"No read-out of position: {error}."]
+
+    def _groups(self, found: Measured) -> list[int]:
+        return self.subject.tested.groups(found.images)
+
+    def _read(
+        self, plan: ViewPlan, found: Measured, featured: Sequence[str]
+    ) -> tuple[dict[str, list[Readout]], list[str]]:
+        if "features" not in found.rows:
+            return {}, []
+        features, settings = found.rows["features"].numpy(), self.subject.settings
+        groups = self._groups(found)
+        try:
+            return {
+                name: read_position(
+                    features[:, :, place], plan.offsets, groups, settings.resamples, settings.seed
+                )
+                for place, name in enumerate(featured)
+            }, []
+        except PadscopeError as error:
+            return {}, [f"No read-out of position: {error}."]

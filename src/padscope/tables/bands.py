@@ -1,0 +1,139 @@
+"""False borders as data frames: what bands do to answers, and to the filters that may fire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+from padscope.effects.resampling import mean_interval
+
+FloatArray = NDArray[np.float64]
+
+FILL, COUNTERPART = "fill", "mean colour"
+# Filters whose mean at the border differs from their core's by less than so many of its standard
+# deviations answer to it in other ways, and have no size of firing to compare with.
+LEAST_ANSWER = 0.25
+
+
+def band_table(
+    bands: Sequence[tuple[int, str]],
+    rows: Mapping[str, ArrayLike],
+    groups: Sequence[object] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """One row per width, content and measure.
+
+    Columns: ``width`` (pixels), ``band`` (what it is filled with), ``measure``, ``images``,
+    ``value`` (mean change of the answer from that to the image without a band) with ``low`` and
+    ``high`` (95 % over images); for a band of fill ``excess`` (over a band of the mean colour at
+    the same place, paired by image) with ``excess_low`` and ``excess_high``, else null.
+
+    Parameters
+    ----------
+    bands : sequence of (int, str)
+        Width and content of each. Bands that share both, along several axes, are averaged.
+    rows : mapping
+        Measure → (n, bands) array.
+    groups, resamples, seed
+        See `padscope.effects.resampling.resample`.
+    """
+    kinds = list(dict.fromkeys(bands))
+    members = [[at for at, band in enumerate(bands) if band == kind] for kind in kinds]
+    found = []
+    for measure, values in rows.items():
+        array = np.asarray(values, dtype=np.float64)
+        if not kinds or not len(array):
+            continue
+        mean = np.stack([array[:, which].mean(axis=1) for which in members], axis=1)
+        excess = np.full_like(mean, np.nan)
+        for at, (width, band) in enumerate(kinds):
+            if band == FILL and (width, COUNTERPART) in kinds:
+                excess[:, at] = mean[:, at] - mean[:, kinds.index((width, COUNTERPART))]
+        value = mean_interval(mean, groups, resamples, seed)
+        over = mean_interval(excess, groups, resamples, seed)
+        found += [
+            (*kind, measure, len(array), *(part[k] for part in value), *(part[k] for part in over))
+            for k, kind in enumerate(kinds)
+        ]
+    return _frame(_BANDS, found)
+
+
+def firing_table(
+    watched: Mapping[str, Mapping[str, Sequence[int]]],
+    widths: Sequence[int],
+    sums: Mapping[str, ArrayLike],
+) -> pl.DataFrame:
+    """One row per site, side and width of a band of fill.
+
+    A filter's firing is its mean on the line right behind the band less that without the band, in
+    units of what the real border makes of it: 1 if it answers to the band as to the border, 0 if it
+    does not see it. Of that line and its neighbours the strongest answer is taken.
+
+    Columns: ``site``, ``side``, ``width`` (pixels), ``filters`` (those that answer to the border by
+    `LEAST_ANSWER` standard deviations or more), ``firing`` (their median) with ``low`` and ``high``
+    (their quartiles), ``control`` (median of the same at a place of the same image without a band).
+
+    Parameters
+    ----------
+    watched : mapping
+        Site → side → filters.
+    widths : sequence of int
+    sums : mapping
+        From `padscope.engines.band_measurement.BandMeasurement`.
+    """
+    found = []
+    for site, sides in watched.items():
+        for side, filters in sides.items():
+            if not filters or f"as is/{site}/{side}/core" not in sums:
+                continue
+            for width in widths:
+                key = f"{site}/{side}"
+                behind, elsewhere = (
+                    _firing(sums, key, width, place) for place in ("behind", "elsewhere")
+                )
+                measured = len(behind)
+                low, median, high = (
+                    np.quantile(behind, [0.25, 0.5, 0.75]) if measured else [np.nan] * 3
+                )
+                control = np.median(elsewhere) if measured else np.nan
+                found.append((site, side, width, measured, median, low, high, control))
+    return _frame(_FIRING, found)
+
+
+def _firing(sums: Mapping[str, ArrayLike], key: str, width: int, place: str) -> FloatArray:
+    """Measure the firing of every filter that answers to the border, by the strongest line."""
+    images = np.asarray(sums["images"], dtype=np.float64)
+
+    def mean(name: str) -> FloatArray:
+        average: FloatArray = np.asarray(sums[name], dtype=np.float64) / images
+        return average
+
+    core = mean(f"as is/{key}/core")
+    spread = np.sqrt(np.maximum(mean(f"as is/{key}/core squares") - core**2, 0))
+    answer = mean(f"as is/{key}/border") - core
+    answering = (np.abs(answer) >= LEAST_ANSWER * spread) & (answer != 0)
+    change = mean(f"{width}/{key}/{place}") - mean(f"as is/{key}/{place}")  # (lines, filters)
+    strongest: FloatArray = (change[:, answering] / answer[answering]).max(axis=0)
+    return strongest
+
+
+_Schema = dict[str, type[pl.DataType]]
+
+_BANDS: _Schema = {
+    "width": pl.Int64, "band": pl.String, "measure": pl.String, "images": pl.Int64,
+    "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "excess": pl.Float64,
+    "excess_low": pl.Float64, "excess_high": pl.Float64,
+}  # fmt: skip
+_FIRING: _Schema = {
+    "site": pl.String, "side": pl.String, "width": pl.Int64, "filters": pl.Int64,
+    "firing": pl.Float64, "low": pl.Float64, "high": pl.Float64, "control": pl.Float64,
+}  # fmt: skip
+
+
+def _frame(schema: _Schema, rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    return frame.with_columns(pl.col(pl.Float64).fill_nan(None))

@@ -1,0 +1,67 @@
+"""How far into a dense answer treatments reach, as a data frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from torch import Tensor
+
+from padscope.effects.resampling import Bootstrap, means
+from padscope.interventions.treatments import Columns, Treatment, columns_of
+
+FloatArray = NDArray[np.float64]
+DISTANCES: dict[str, type[pl.DataType]] = {
+    "set": pl.String, "distance": pl.Int64, "change": pl.Float64, "low": pl.Float64,
+    "high": pl.Float64, "control": pl.Float64, "images": pl.Int64,
+}  # fmt: skip
+
+
+def distance_table(
+    treatments: Sequence[Treatment], rows: Mapping[str, Tensor], change: str, bootstrap: Bootstrap
+) -> pl.DataFrame:
+    """One row per set and distance from the border of a dense answer.
+
+    Columns: ``set``, ``distance`` (output positions from the nearest end), ``change`` (see
+    `effects.dense.change_by_distance`) with ``low`` and ``high``, ``control`` (mean over draws),
+    ``images``. No rows if the answers are not dense.
+
+    Parameters
+    ----------
+    treatments, rows, bootstrap
+        As of `padscope.tables.effects.effect_table`.
+    change : str
+        Which change of the sets.
+    """
+    found: list[dict[str, Any]] = []
+    if "distance" in rows:
+        by_distance = rows["distance"].double().numpy()  # (n, T, D)
+        used = np.flatnonzero(np.isfinite(by_distance).all(axis=(1, 2)))
+        wanted = {
+            key: columns for key, columns in columns_of(treatments).items() if key[1] == change
+        }
+        for (name, _), columns in wanted.items() if len(used) else ():
+            found += _distance_rows(name, columns, by_distance, used, bootstrap)
+    return pl.DataFrame(found, schema=DISTANCES).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _distance_rows(
+    name: str,
+    columns: Columns,
+    by_distance: FloatArray,
+    used: NDArray[np.intp],
+    bootstrap: Bootstrap,
+) -> Iterator[dict[str, Any]]:
+    estimate = bootstrap.of(means(by_distance[used, columns.set]), used)
+    low, high = estimate.interval()
+    control: Sequence[float | None] = [None] * len(low)
+    if columns.controls:
+        control = by_distance[used][:, columns.controls].mean(axis=(0, 1)).tolist()
+    for distance, value in enumerate(estimate.value):
+        yield {
+            "set": name, "distance": distance, "change": value, "low": low[distance],
+            "high": high[distance], "control": control[distance], "images": len(used),
+        }  # fmt: skip

@@ -1,0 +1,123 @@
+"""Position bias as data frames: answers on other views, and what can be read of the position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+from padscope.effects.readout import Readout
+from padscope.effects.resampling import mean_interval
+from padscope.regions import sides_of
+
+FloatArray = NDArray[np.float64]
+
+
+def view_table(
+    views: Sequence[tuple[str, float]],
+    treatments: Sequence[str],
+    rows: Mapping[str, ArrayLike],
+    controls: Mapping[str, str] | None = None,
+    groups: Sequence[object] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """One row per kind of view, amount, treatment and measure.
+
+    Columns: ``view`` (``shift``, ``size``, ``crop``), ``amount`` (pixels of a shift, else the ratio
+    to the crop's size; null for all views of the kind together), ``treatment``, ``measure``,
+    ``images``, ``value`` (mean change of the answer from that on the centre view under the same
+    treatment) with ``low`` and ``high`` (95 % over images), ``difference`` (from the first
+    treatment, paired by image) with ``difference_low`` and ``difference_high``,
+    ``control_difference`` (that of the controls). Null where there is nothing to compare with, or
+    a change is not defined.
+
+    Parameters
+    ----------
+    views : sequence of (str, float)
+        Kind and amount of each view. Views of one set are averaged, image by image.
+    treatments : sequence of str
+        The first is the one that the others differ from.
+    rows : mapping
+        Measure → (n, views, treatments) array.
+    controls : mapping, optional
+        Treatment → the treatment that is its control.
+    groups, resamples, seed
+        See `padscope.effects.resampling.resample`.
+    """
+    control = {
+        treatments.index(one): treatments.index(other) for one, other in (controls or {}).items()
+    }
+    sets = _sets(views)
+    found = []
+    for measure, values in rows.items():
+        array = np.asarray(values, dtype=np.float64)
+        if not sets or not len(array):
+            continue
+        mean = np.stack([array[:, members].mean(axis=1) for members in sets.values()], axis=1)
+        value = mean_interval(mean, groups, resamples, seed)
+        difference = mean_interval(mean - mean[:, :, :1], groups, resamples, seed)
+        for place, (kind, amount) in enumerate(sets):
+            for t, treatment in enumerate(treatments):
+                at = place, t
+                compared = [part[at] if t else np.nan for part in difference]
+                other = difference[0][place, control[t]] if t in control else np.nan
+                found.append((kind, amount, treatment, measure, len(array),
+                              *(part[at] for part in value), *compared, other))  # fmt: skip
+    return _frame(_VIEWS, found)
+
+
+def _sets(views: Sequence[tuple[str, float]]) -> dict[tuple[str, float | None], list[int]]:
+    """Group the places of views: all of a kind, then those of each amount."""
+    sets: dict[tuple[str, float | None], list[int]] = {}
+    for kind in dict.fromkeys(kind for kind, _ in views):
+        sets[kind, None] = [at for at, view in enumerate(views) if view[0] == kind]
+        for at in sets[kind, None]:
+            sets.setdefault((kind, views[at][1]), []).append(at)
+    return sets
+
+
+def readout_table(readouts: Mapping[str, Sequence[Readout]], dims: int) -> pl.DataFrame:
+    """One row per treatment and axis.
+
+    Columns: ``treatment``, ``axis`` (``top-bottom``, ``left-right``; in 3D also ``front-back``),
+    ``r2`` with ``low`` and ``high`` (95 % over images), ``chance``, ``images``; see `Readout`.
+
+    Parameters
+    ----------
+    readouts : mapping
+        Treatment → from `read_position`.
+    dims : int
+        Spatial axes of the images.
+    """
+    names = [side.name for side in sides_of(dims)]
+    found = [
+        (
+            treatment, f"{names[2 * one.axis]}-{names[2 * one.axis + 1]}", one.r2, one.low,
+            one.high, one.chance, one.images,
+        )
+        for treatment, axes in readouts.items()
+        for one in axes
+    ]  # fmt: skip
+    return _frame(_READOUT, found)
+
+
+_Schema = dict[str, type[pl.DataType]]
+
+_VIEWS: _Schema = {
+    "view": pl.String, "amount": pl.Float64, "treatment": pl.String, "measure": pl.String,
+    "images": pl.Int64, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64,
+    "difference": pl.Float64, "difference_low": pl.Float64, "difference_high": pl.Float64,
+    "control_difference": pl.Float64,
+}  # fmt: skip
+_READOUT: _Schema = {
+    "treatment": pl.String, "axis": pl.String, "r2": pl.Float64, "low": pl.Float64,
+    "high": pl.Float64, "chance": pl.Float64, "images": pl.Int64,
+}  # fmt: skip
+
+
+def _frame(schema: _Schema, rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
