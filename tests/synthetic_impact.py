@@ -28,6 +28,7 @@ MEASURES: dict[str, list[tuple[str, float]]] = {
 VIEWS = {"shift": (4.0, 8.0, 16.0, 32.0, 64.0), "size": (0.75, 1.25, 1.5), "crop": (0.75, 0.875)}
 TREATMENTS = ("as is", "PANs undone", "controls undone", "all padding refilled")
 BANDS = ("fill", "mean colour", "mean colour elsewhere", "other pixels")
+BIRDS = tuple(f"kind {number} of bird" for number in range(40))
 WIDTHS = (1, 2, 4, 8)
 READ = {"as is": 0.71, "PANs undone": 0.48, "all padding refilled": 0.05}
 
@@ -74,7 +75,9 @@ def _effect(chosen: str, change: str, measure: str, size: float) -> dict[str, An
         "set": chosen, "change": change, "filters": filters, "sites": 17,
         "matched": 0 if alone else filters - filters // 20, "measure": measure, "images": IMAGES,
         "effect": value, **around(value), **beside, "draws": 0 if alone else DRAWS,
+        "matched_effect": None if alone else value,
         "disturbance": 0.3 * value if disturbed else None,
+        "shared": None if alone else 0.05, "scale_error": None if alone else 0.1,
     }  # fmt: skip
 
 
@@ -86,9 +89,12 @@ def doses(measure: str) -> pl.DataFrame:
         rows.append(
             {"filters": filters, "effect": value, **around(value), "control": control,
              "control_low": 0.5 * control, "control_high": 1.7 * control,
-             "p": 0.4 if filters < 8 else 1 / 21, "measure": measure}
+             "p": 0.4 if filters < 8 else 1 / 21, "measure": measure, "matched": filters,
+             "images": IMAGES, "draws": DRAWS, "excess": value - control,
+             "excess_low": 0.5 * value - control, "excess_high": 1.5 * value - control}
         )  # fmt: skip
-    return pl.DataFrame(rows)
+    flips = [row | {"measure": "flip", "effect": 0.01} for row in rows]
+    return pl.DataFrame(rows + flips)
 
 
 def distances() -> pl.DataFrame:
@@ -111,14 +117,14 @@ def classes(names: Sequence[str], *, decided: bool = True) -> pl.DataFrame:
     for chosen in ("confirmed", "strong", "side: top"):
         changes = rng.normal(0, 0.002, len(names)).tolist()
         order = np.argsort(np.abs(changes)).tolist()
-        for number, (name, change) in enumerate(zip(names, changes, strict=True)):
-            clear = decided and number in order[-3:]
+        for place, (name, change) in enumerate(zip(names, changes, strict=True)):
+            clear = decided and place in order[-3:]
             rows.append(
-                {"set": chosen, "class": number, "name": name, "change": change,
+                {"set": chosen, "class": place, "name": name, "change": change,
                  "low": change - (0.3 * abs(change) if clear else 0.004),
                  "high": change + (0.3 * abs(change) if clear else 0.004),
                  "p": 1e-5 if clear else 0.3, "q": 0.012 if clear else 0.8,
-                 "control": change / 8, "images": IMAGES}
+                 "control": change / 8, "images": IMAGES, "images_needed": 48 if decided else 1234}
             )  # fmt: skip
     return pl.DataFrame(rows)
 
@@ -145,10 +151,10 @@ def views(measure: str) -> pl.DataFrame:
 
 def readout() -> pl.DataFrame:
     rows = [
-        {"treatment": treatment, "axis": axis, "r2": r2 - 0.06 * (axis == "x"), "low": r2 - 0.12,
-         "high": r2 + 0.05, "chance": -0.04, "images": 16}
+        {"treatment": treatment, "axis": axis, "r2": r2 - 0.06 * (axis == "left-right"),
+         "low": r2 - 0.12, "high": r2 + 0.05, "chance": -0.04, "images": 16}
         for treatment, r2 in READ.items()
-        for axis in ("y", "x")
+        for axis in ("top-bottom", "left-right")
     ]  # fmt: skip
     return pl.DataFrame(rows)
 
@@ -161,7 +167,7 @@ def bands(measure: str) -> pl.DataFrame:
             fill = band == "fill"
             rows.append(
                 {"width": width, "band": band, "measure": measure, "value": value,
-                 **around(value, 0.2), "excess": 0.3 * value if fill else None,
+                 "images": IMAGES, **around(value, 0.2), "excess": 0.3 * value if fill else None,
                  "excess_low": 0.1 * value if fill else None,
                  "excess_high": 0.5 * value if fill else None}
             )  # fmt: skip
@@ -204,7 +210,7 @@ def costs() -> pl.DataFrame:
 def with_impact(
     study: Study,
     answer: AnswerKind = "classes",
-    names: Sequence[str] = tuple(f"kind {number} of bird" for number in range(40)),
+    names: Sequence[str] = BIRDS,
     **changed: Any,
 ) -> Study:
     """Put a made-up impact, and estimates of its filters, on an explained study."""

@@ -14,10 +14,11 @@ from tests.conftest import write_photo
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from padscope import Interrupted, PadscopeError, Settings, Study, explain, scan
+from padscope import PadscopeError, Settings, Study, explain, scan
 from padscope.engines import Processes
 from padscope.images import central
 from padscope.settings import ExplainSettings
+from padscope.study import Interrupted
 
 COUNT, SIZE, MARGIN = 20, 18, 8
 QUICK = ExplainSettings(margin=MARGIN, baselines=0, check=0, resamples=4, calibrate=8, batch_size=8)

@@ -15,7 +15,6 @@ from tests.conftest import contents
 from torch import Tensor, nn
 
 from padscope import (
-    Interrupted,
     PadscopeError,
     RunDirectory,
     Settings,
@@ -27,7 +26,7 @@ from padscope import (
 from padscope.images import central
 from padscope.settings import ExplainSettings
 from padscope.store.files import write_atomically
-from padscope.study import Explained
+from padscope.study import Explained, Interrupted
 
 COUNT, SIZE, MARGIN = 22, 16, 8
 # Three networks of six units each; the bins are final after two.

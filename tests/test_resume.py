@@ -14,9 +14,10 @@ import torch
 from tests.conftest import Command, contents, prepare, start, wait_until
 from torch import Tensor, nn
 
-from padscope import Interrupted, RunDirectory, Settings, Study, scan
+from padscope import RunDirectory, Settings, Study, scan
 from padscope.engines import Counted
 from padscope.store import write_atomically
+from padscope.study import Interrupted
 
 UNITS = 7
 SETTINGS = Settings(batch_size=4, calibrate=8)  # the bins are final after two units

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import padscope
 from padscope import PadscopeError, RunDirectory, Settings, Study, load_model, scan
+from padscope.study import Interrupted
 
 COUNT = 22  # no multiple of any batch size here
 SETTINGS = Settings(batch_size=8, calibrate=8)
@@ -276,7 +277,7 @@ def test_a_module_comes_back_as_it_was_when_the_scan_fails() -> None:
         calls += 1
         return calls == 2
 
-    with pytest.raises(padscope.Interrupted, match="stopped after 16 of 22 images"):
+    with pytest.raises(Interrupted, match="stopped after 16 of 22 images"):
         scan(model, pixels(), SETTINGS, stop=stop)
     with pytest.raises(PadscopeError):
         scan(model, pixels(4, 1, 16, 16), SETTINGS)
@@ -597,19 +598,19 @@ def test_portraits_are_the_strongest_filters(study: Study) -> None:
 def test_the_public_names() -> None:
     assert padscope.__all__ == [
         "Interception",
-        "Interrupted",
         "PadscopeError",
         "RunDirectory",
         "Settings",
-        "Site",
         "Study",
         "explain",
         "find_sites",
+        "impact",
         "load_model",
         "load_study",
         "open_images",
         "planted",
         "render_report",
+        "repad",
         "scan",
     ]
     assert padscope.__all__ == sorted(padscope.__all__)

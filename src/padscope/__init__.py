@@ -3,28 +3,29 @@
 from padscope import planted
 from padscope.errors import PadscopeError
 from padscope.images import open_images
+from padscope.interventions import repad
 from padscope.models import load_model
 from padscope.report import render_report
 from padscope.settings import Settings
-from padscope.sites import Interception, Site, find_sites
+from padscope.sites import Interception, find_sites
 from padscope.store import RunDirectory, load_study
-from padscope.study import Interrupted, Study, explain, scan
+from padscope.study import Study, explain, impact, scan
 
 __version__ = "0.1.0"
 __all__ = [
     "Interception",
-    "Interrupted",
     "PadscopeError",
     "RunDirectory",
     "Settings",
-    "Site",
     "Study",
     "explain",
     "find_sites",
+    "impact",
     "load_model",
     "load_study",
     "open_images",
     "planted",
     "render_report",
+    "repad",
     "scan",
 ]

@@ -63,7 +63,7 @@ class Objective:
         precise = answer.to(_precise(answer))
         if self.kind == "classes":
             return precise.log_softmax(dim=1).gather(1, self.weights[:, None])[:, 0]
-        return (precise.flatten(1) * self.weights).sum(dim=1)
+        return (precise.reshape(len(precise), -1) * self.weights).sum(dim=1)
 
 
 def _precise(answer: Tensor) -> torch.dtype:

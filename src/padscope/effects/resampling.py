@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -133,7 +134,7 @@ def means(values: ArrayLike) -> Statistic:
     values : (n, …) array
     """
     array = np.asarray(values, dtype=np.float64)
-    flat = array.reshape(len(array), -1)
+    flat = array.reshape(len(array), math.prod(array.shape[1:]))
 
     def average(weights: FloatArray) -> FloatArray:
         averages: FloatArray = weights @ flat / weights.sum(axis=1, keepdims=True)

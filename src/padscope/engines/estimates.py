@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -103,7 +103,7 @@ class ExactMeasurement:
 
     ``exact``, ``estimate``
         (N, filters): the effect of each of the filters, alone, on the `Objective` of the answer,
-        and its estimate.
+        and its estimate; NaN where there is none.
     ``kl``
         (N, filters), if the answer is scores of classes: Kullback-Leibler divergence of the changed
         from the unchanged answer, in nats.
@@ -147,9 +147,17 @@ class ExactMeasurement:
                 kl.append(kl_divergence(ClassAnswer.of(base), ClassAnswer.of(changed)))
         rows = {
             "exact": torch.stack(exact, dim=1),
-            "estimate": torch.stack([estimates[s][:, i] for s, i in self._filters], dim=1).cpu(),
+            "estimate": self._chosen(estimates, unchanged),
         }
         return Findings(rows=rows | ({"kl": torch.stack(kl, dim=1)} if kl else {}))
+
+    def _chosen(self, effects: Mapping[str, Tensor], like: Tensor) -> Tensor:
+        """Select the filters' effects, (N, filters); NaN where there are none."""
+        columns = torch.full((len(like), len(self._filters)), torch.nan, dtype=like.dtype)
+        for column, (site, index) in enumerate(self._filters):
+            if site in effects:
+                columns[:, column] = effects[site][:, index]
+        return columns
 
     def _refilled(self, batch: Batch, site: str, index: int) -> Tensor:
         with repad(

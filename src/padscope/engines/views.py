@@ -136,18 +136,22 @@ def choose_views(size: Sequence[int], margin: Sequence[int], step: int = 1) -> V
     left_out: dict[str, str] = {}
     shifts = [
         View("shift", max(map(abs, by)), _moved(margin, by), size, size)
-        for by in _offsets(size, margin)
+        for by in dict.fromkeys(_offsets(size, margin))
     ]
     if not shifts:
         left_out["shift"] = "the canvas has no pixels around the crop"
-    sizes = []
+    sizes: list[View] = []
     for ratio in SIZES:
         chosen = _resized(size, margin, step, ratio)
-        if isinstance(chosen, View):
-            sizes.append(chosen)
-        else:
+        if isinstance(chosen, str):
             left_out[f"size {ratio:g}"] = chosen
-    crops = (_crop(size, margin, ratio, place) for ratio, place in CROPS)
+        elif chosen in sizes:
+            left_out[f"size {ratio:g}"] = (
+                f"in steps of {step} pixels it is the same as the one before"
+            )
+        else:
+            sizes.append(chosen)
+    crops = dict.fromkeys(_crop(size, margin, ratio, place) for ratio, place in CROPS)
     return Views(centre, (*shifts, *sizes, *(crop for crop in crops if crop.resized)), left_out)
 
 

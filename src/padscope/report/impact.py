@@ -11,6 +11,7 @@ from padscope.report.impact_doses import make_doses
 from padscope.report.impact_effects import make_effects
 from padscope.report.impact_estimates import make_estimates
 from padscope.report.impact_views import make_position
+from padscope.report.impact_words import FILLS
 from padscope.study import Impact, Study
 from padscope.study.verdict import verdict
 
@@ -34,6 +35,7 @@ def show_impact(study: Study, impact: Impact, skipped: int) -> dict[str, Any]:
     """
     return {
         "headings": verdict(study),
+        "filled": FILLS[impact.fill],
         "effects": make_effects(impact),
         "doses": make_doses(impact),
         "classes": make_classes(impact),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,9 @@ from padscope.report.impact_words import NONE, PRIMARY, Measure, measure_of
 from padscope.report.words import number
 from padscope.study import Impact
 
+Row = tuple[int, list[tuple[str, str]], str, str]
 FILL = "fill"
+FIGURE = Measure("excess", "", "", signed=True, told="")
 STYLES = {
     FILL: "undone", "mean colour": "plain", "mean colour elsewhere": "every",
     "other pixels": "controls",
@@ -57,8 +59,9 @@ class Bands:
         Change of the answer by width; empty if it was not measured.
     kinds : list of (str, str)
         Bands drawn, with their style.
-    rows : list of (int, str, str, str, str, str)
-        Width, band, value, its interval, excess of the fill over the mean colour, its interval.
+    rows : list of (int, list of (str, str), str, str)
+        Width; value and interval for each kind; excess of the fill over the mean colour, and its
+        interval.
     firing_chart : Markup
         Firing by width; empty if it was not measured.
     firing : list of Firing
@@ -71,7 +74,7 @@ class Bands:
     measure: Measure
     chart: Markup
     kinds: list[tuple[str, str]]
-    rows: list[tuple[int, str, str, str, str, str]]
+    rows: list[Row]
     firing_chart: Markup
     firing: list[Firing]
     scale: Scale
@@ -96,7 +99,7 @@ def make_bands(impact: Impact) -> Bands | None:
 
 def _changes(
     table: pl.DataFrame, measure: Measure
-) -> tuple[Markup, list[tuple[str, str]], list[tuple[int, str, str, str, str, str]]]:
+) -> tuple[Markup, list[tuple[str, str]], list[Row]]:
     if table.is_empty():
         return Markup(""), [], []
     own = table.filter(pl.col("measure") == measure.name).sort("width", maintain_order=True)
@@ -126,18 +129,22 @@ def _changes(
         else Markup("")
     )  # fmt: skip
     styles = [(kind, STYLES.get(kind, "plain")) for kind in kinds]
-    return chart, styles, [_row(row, measure) for row in own.iter_rows(named=True)]
+    return chart, styles, [_row(width, kinds, found, measure) for width in widths]
 
 
-def _row(row: dict[str, Any], measure: Measure) -> tuple[int, str, str, str, str, str]:
-    excess = row["band"] == FILL and row["excess"] is not None
-    beyond = measure_of("difference")
-    return (
-        row["width"], row["band"], measure.figure(row["value"]),
-        measure.between(row, "low", "high"),
-        beyond.figure(row["excess"]) if excess else NONE,
-        beyond.between(row, "excess_low", "excess_high") if excess else "",
-    )  # fmt: skip
+def _row(
+    width: int, kinds: Sequence[str], found: Mapping[tuple[int, str], Any], measure: Measure
+) -> Row:
+    rows = [found.get((width, kind)) for kind in kinds]
+    cells = [
+        (measure.figure(row["value"]), measure.between(row, "low", "high")) if row else (NONE, "")
+        for row in rows
+    ]
+    fill = found.get((width, FILL))
+    if fill is None or fill["excess"] is None:
+        return width, cells, NONE, ""
+    beyond = FIGURE.between(fill, "excess_low", "excess_high")
+    return width, cells, FIGURE.figure(fill["excess"]), beyond
 
 
 def _by_width(firing: pl.DataFrame, widths: Sequence[int]) -> Markup:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 from markupsafe import Markup
-from scipy import stats
 
-from padscope.effects.classes import PairedMeans
 from padscope.report.impact_dots import Dot, dot_strip
 from padscope.report.impact_scales import Scale, linear
 from padscope.report.impact_words import Measure, chance
@@ -150,8 +147,8 @@ def read_classes(table: pl.DataFrame) -> str:
         f"On {plural(images, 'image')} no class of {table.height:,} gains or loses probability at "
         f"q < {LEVEL}"
     )
-    needed = images_needed(table)
-    if needed is None:
+    needed = table["images_needed"][0]
+    if needed is None or needed <= images:
         return f"{none}."
     return (
         f"{none}. If the clearest change and its spread stayed as they are, it would take about "
@@ -159,27 +156,10 @@ def read_classes(table: pl.DataFrame) -> str:
     )
 
 
-def images_needed(table: pl.DataFrame) -> int | None:
-    """Count the images that it would take; see `padscope.effects.classes.PairedMeans`.
-
-    Images are taken for independent of each other.
-    """
-    images = int(table["images"][0])
-    known = table.drop_nulls(["change", "low", "high"])
-    if images < 2 or known.is_empty():
-        return None
-    half = (known["high"] - known["low"]).to_numpy() / 2
-    error = half / stats.t.ppf(0.975, images - 1)
-    mean = known["change"].to_numpy()
-    # A change without any spread is a rounding matter: it says nothing of other images.
-    usable = np.where(error > 0, mean, 0.0)
-    found = PairedMeans(usable, np.where(error > 0, error, 0.0), images, images)
-    return found.images_needed(LEVEL)
-
-
 def _rounded(count: int) -> int:
     """Round up to two digits: the estimate is no finer."""
-    unit: int = 10 ** max(len(str(count)) - 2, 0)
+    digits = str(count)
+    unit = int("1".ljust(max(len(digits) - 1, 1), "0"))
     return -(-count // unit) * unit
 
 

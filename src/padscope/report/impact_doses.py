@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
 from markupsafe import Markup
 
 from padscope.report.impact_lines import Series, line_chart
-from padscope.report.impact_words import Measure, chance, measure_of
+from padscope.report.impact_words import PRIMARY, Measure, chance, measure_of
 from padscope.study import Impact
 
 
@@ -31,11 +32,13 @@ class Doses:
 
 
 def make_doses(impact: Impact) -> Doses | None:
-    """Draw dose and response; None if they were not measured."""
+    """Draw dose and response by the answer's own measure; None if they were not measured."""
     if impact.doses.is_empty():
         return None
-    rows = impact.doses.to_dicts()
-    measure = measure_of(rows[0]["measure"])
+    measure = measure_of(PRIMARY[impact.answer])
+    rows = impact.doses.filter(pl.col("measure") == measure.name).to_dicts()
+    if not rows:
+        return None
     filters = [f"{row['filters']:,}" for row in rows]
 
     def values(name: str) -> list[float | None]:

@@ -95,7 +95,9 @@ def make_estimates(study: Study, impact: Impact) -> Estimates | None:
         own = known.filter(pl.col("label") == "confirmed")
         confirmed, confirmed_share = f"{own.height:,}", percent(own.height, known.height)
         total = float(known["impact"].sum())
-        carried = f"{float(own['impact'].sum()) / total:.1%}" if total else ""
+        carried = (
+            f"{100 * float(own['impact'].sum()) / total:.1f}\N{NO-BREAK SPACE}%" if total else ""
+        )
     first = known.sort("impact_rank", "site", "filter").head(SHOWN)
     return Estimates(
         measure_of(PRIMARY[impact.answer]).unit,

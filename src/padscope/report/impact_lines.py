@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from padscope.report.impact_scales import Scale, fitting
 
-WIDTH, HEIGHT = 400, 268
-LEFT, RIGHT, TOP, BOTTOM = 56.0, 388.0, 10.0, 218.0
+WIDTH, HEIGHT = 400, 272
+LEFT, RIGHT, TOP, BOTTOM = 48.0, 392.0, 28.0, 226.0
 MOST_LABELS = 9
 MARKED = 16  # up to so many places, each is marked by a point
 
@@ -122,9 +122,5 @@ def _axes(
     for x, place in list(zip(xs, places, strict=True))[::every]:
         parts.append(text.format(x, BOTTOM + 16, "middle", place))
     parts.append(text.format((LEFT + RIGHT) / 2, BOTTOM + 37, "middle", x_title))
-    parts.append(
-        Markup(
-            '<text text-anchor="middle" transform="translate(12 {:g}) rotate(-90)">{}</text>'
-        ).format((TOP + BOTTOM) / 2, y_title)
-    )
+    parts.append(text.format(0, 12, "start", y_title))
     return Markup("").join(parts)

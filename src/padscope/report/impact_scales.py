@@ -11,6 +11,8 @@ from padscope.report.words import number
 STEPS = (1, 2, 2.5, 5, 10)
 WIDE = 30  # values farther apart than by this factor are drawn on a logarithmic scale
 MOST_TICKS = 5
+MOST_DECADES = 7
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,23 @@ class Scale:
     @property
     def labels(self) -> list[str]:
         """What stands at the ticks; every other one is left blank if there are many."""
-        every = 1 if len(self.ticks) <= MOST_TICKS + 1 else 2
         last = len(self.ticks) - 1
+        every = 1 if last <= MOST_TICKS else 2
         return [
-            number(tick) if (last - place) % every == 0 else ""
+            _label(tick, log=self.log) if (last - place) % every == 0 else ""
             for place, tick in enumerate(self.ticks)
         ]
+
+    def ends(self, times: float = 1.0) -> list[str]:
+        """Label the ends and 0 alone, in another unit, where there is little room."""
+        kept = {self.ticks[0], 0.0, self.ticks[-1]}
+        return [number(times * tick) if tick in kept else "" for tick in self.ticks]
+
+
+def _label(tick: float, *, log: bool) -> str:
+    """Write a tick; a decade far from 1 as a power of 10."""
+    power = round(math.log10(tick)) if log else 0
+    return f"10{str(power).translate(SUPERSCRIPTS)}" if abs(power) > 3 else number(tick)
 
 
 def linear(values: Iterable[float]) -> Scale:
@@ -78,7 +91,7 @@ def linear(values: Iterable[float]) -> Scale:
 
 
 def logarithmic(values: Iterable[float]) -> Scale:
-    """Make a scale of whole decades which holds all positive values.
+    """Make a scale of whole decades which holds all positive values, or the `MOST_DECADES` greatest.
 
     Examples
     --------
@@ -88,6 +101,8 @@ def logarithmic(values: Iterable[float]) -> Scale:
     positive = [value for value in values if value > 0] or [1.0]
     first = math.floor(math.log10(min(positive)) + 1e-9)
     last = max(math.ceil(math.log10(max(positive)) - 1e-9), first + 1)
+    # What is left of a change far from its cause is rounding.
+    first = max(first, last - MOST_DECADES)
     return Scale(tuple(float(f"1e{power}") for power in range(first, last + 1)), log=True)
 
 

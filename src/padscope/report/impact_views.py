@@ -30,6 +30,24 @@ FIGURE = Measure("difference", "", "", signed=True, told="")
 
 
 @dataclass(frozen=True)
+class Cell:
+    """One view under one treatment.
+
+    Attributes
+    ----------
+    value, span : str
+        Change of the answer, and its interval.
+    difference, difference_span : str
+        From the network as is; "" for that itself.
+    """
+
+    value: str
+    span: str
+    difference: str
+    difference_span: str
+
+
+@dataclass(frozen=True)
 class View:
     """One way to look at the same photograph.
 
@@ -38,14 +56,13 @@ class View:
     title : str
     chart : Markup
         Empty if there is nothing but the mean over all amounts.
-    rows : list of (str, str, str, str, str, str, str)
-        Amount, treatment, value, its interval, difference from the network as is, its interval,
-        difference of the controls.
+    rows : list of (str, list of (Cell or None))
+        Amount, and a cell for each treatment.
     """
 
     title: str
     chart: Markup
-    rows: list[tuple[str, str, str, str, str, str, str]]
+    rows: list[tuple[str, list[Cell | None]]]
 
 
 @dataclass(frozen=True)
@@ -104,19 +121,16 @@ def make_position(impact: Impact) -> Position | None:
     if not impact.views.is_empty():
         own = impact.views.filter(pl.col("measure") == measure.name)
         known = own["view"].unique(maintain_order=True).to_list()
-        views = [_view(name, own.filter(pl.col("view") == name), measure) for name in known]
-        treatments = [(name, STYLES.get(name, "plain")) for name in _treatments(own)]
+        names = own["treatment"].unique(maintain_order=True).to_list()
+        views = [_view(name, own.filter(pl.col("view") == name), names, measure) for name in known]
+        treatments = [(name, STYLES.get(name, "plain")) for name in names]
         images = max(own["images"].to_list(), default=0)
     scale, readout = _readout(impact.readout)
     counted = 0 if impact.readout.is_empty() else int(impact.readout["images"][0])
     return Position(measure, views, treatments, images, readout, scale, counted)
 
 
-def _treatments(table: pl.DataFrame) -> list[str]:
-    return table["treatment"].unique(maintain_order=True).to_list()
-
-
-def _view(name: str, table: pl.DataFrame, measure: Measure) -> View:
+def _view(name: str, table: pl.DataFrame, treatments: Sequence[str], measure: Measure) -> View:
     title, x_title, unit = VIEWS.get(name, (name, "amount", "{:g}"))
     by_amount = table.filter(pl.col("amount").is_not_null()).sort("amount", maintain_order=True)
     amounts = by_amount["amount"].unique(maintain_order=True).to_list()
@@ -124,14 +138,33 @@ def _view(name: str, table: pl.DataFrame, measure: Measure) -> View:
     if amounts:
         series = [
             _series(treatment, by_amount.filter(pl.col("treatment") == treatment), amounts)
-            for treatment in _treatments(table)
+            for treatment in treatments
         ]
         alt = f"{title}: {measure.heading.lower()}. {_told(by_amount, amounts, measure, unit)}"
         labels = [f"{amount:g}" for amount in amounts]
         chart = line_chart(labels, series, x_title, measure.heading, alt)
+    found = {(row["amount"], row["treatment"]): row for row in table.iter_rows(named=True)}
     # The mean over all amounts, where it is given, comes first.
-    rows = [*table.filter(pl.col("amount").is_null()).to_dicts(), *by_amount.to_dicts()]
-    return View(title, chart, [_row(row, measure, unit) for row in rows])
+    every = [None] if table["amount"].null_count() else []
+    rows = [
+        (
+            "all" if amount is None else unit.format(amount),
+            [_cell(found.get((amount, treatment)), measure) for treatment in treatments],
+        )
+        for amount in (*every, *amounts)
+    ]
+    return View(title, chart, rows)
+
+
+def _cell(row: dict[str, Any] | None, measure: Measure) -> Cell | None:
+    if row is None:
+        return None
+    beside = row["treatment"] != AS_IS and row["difference"] is not None
+    return Cell(
+        measure.figure(row["value"]), measure.between(row, "low", "high"),
+        FIGURE.figure(row["difference"]) if beside else "",
+        FIGURE.between(row, "difference_low", "difference_high") if beside else "",
+    )  # fmt: skip
 
 
 def _series(treatment: str, table: pl.DataFrame, amounts: Sequence[float]) -> Series:
@@ -150,19 +183,6 @@ def _told(table: pl.DataFrame, amounts: Sequence[float], measure: Measure, unit:
         f"{row['treatment']} {measure.figure(row['value'])}" for row in last.iter_rows(named=True)
     )
     return f"At {unit.format(amounts[-1])}: {listed}."
-
-
-def _row(
-    row: dict[str, Any], measure: Measure, unit: str
-) -> tuple[str, str, str, str, str, str, str]:
-    amount = "all" if row["amount"] is None else unit.format(row["amount"])
-    beside = row["treatment"] != AS_IS
-    return (
-        amount, row["treatment"], measure.figure(row["value"]), measure.between(row, "low", "high"),
-        FIGURE.figure(row["difference"]) if beside else NONE,
-        FIGURE.between(row, "difference_low", "difference_high") if beside else "",
-        FIGURE.figure(row["control_difference"]) if beside else NONE,
-    )  # fmt: skip
 
 
 def _readout(table: pl.DataFrame) -> tuple[Scale, list[ReadOut]]:

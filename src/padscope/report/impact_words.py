@@ -83,6 +83,12 @@ MEASURES = {
                 told="the change of the metric that was given"),
     )
 }  # fmt: skip
+FILLS = {
+    "reflect": "by reflection", "replicate": "with its last pixels",
+    "circular": "from the opposite side", "core": "with pixels of the core",
+}  # fmt: skip
+"""With what padding is refilled, in words."""
+
 PRIMARY = {"classes": "kl", "dense": "change", "values": "change"}
 
 

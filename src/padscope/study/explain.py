@@ -22,6 +22,7 @@ from padscope.study.inputs import as_images, as_loaded
 from padscope.study.margin import check_margin
 from padscope.study.result import Study
 from padscope.study.watch import Interrupted, Progress
+from padscope.tables import without_impact
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,16 @@ def explain(
     if journal:
         journal.keep_explained(explained)
     return conclude(
-        study, identity, context, explained.contrasted, explained.networks, margin, settings
-    )
+        _without_other_impact(study, identity), identity, context, explained.contrasted,
+        explained.networks, margin, settings,
+    )  # fmt: skip
+
+
+def _without_other_impact(study: Study, identity: dict[str, Any]) -> Study:
+    """Drop the impact of another explanation, which belongs to other sets of filters."""
+    if study.explanation is not None and study.explanation.identity == identity:
+        return study
+    return replace(study, filters=without_impact(study.filters), impact=None)
 
 
 def _open(

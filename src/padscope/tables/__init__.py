@@ -11,6 +11,7 @@ from padscope.tables.impacts import (
     impact_columns,
     missing_estimates,
     with_impact,
+    without_impact,
 )
 from padscope.tables.networks import inherited_table, network_table, no_inherited
 from padscope.tables.responses import RESOLUTION, filter_table, side_table, site_table
@@ -39,4 +40,5 @@ __all__ = [
     "with_causes",
     "with_context",
     "with_impact",
+    "without_impact",
 ]

@@ -87,20 +87,21 @@ def firing_table(
     """
     found = []
     for site, sides in watched.items():
-        for side, filters in sides.items():
-            if not filters or f"as is/{site}/{side}/core" not in sums:
-                continue
-            for width in widths:
-                key = f"{site}/{side}"
+        for side in sides:
+            key = f"{site}/{side}"
+            # An axis may be too short for some widths, and has no bands of those.
+            for width in (width for width in widths if f"{width}/{key}/behind" in sums):
                 behind, elsewhere = (
                     _firing(sums, key, width, place) for place in ("behind", "elsewhere")
                 )
-                measured = len(behind)
-                low, median, high = (
-                    np.quantile(behind, [0.25, 0.5, 0.75]) if measured else [np.nan] * 3
-                )
-                control = np.median(elsewhere) if measured else np.nan
-                found.append((site, side, width, measured, median, low, high, control))
+                quartiles, control = [np.nan] * 3, np.nan
+                if len(behind):
+                    quartiles, control = (
+                        np.quantile(behind, [0.25, 0.5, 0.75]),
+                        np.median(elsewhere),
+                    )
+                low, median, high = quartiles
+                found.append((site, side, width, len(behind), median, low, high, control))
     return _frame(_FIRING, found)
 
 

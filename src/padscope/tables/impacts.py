@@ -123,6 +123,11 @@ def with_impact(filters: pl.DataFrame, impacts: pl.DataFrame) -> pl.DataFrame:
     return kept.join(impacts, on=["site", "filter"], how="left", maintain_order="left")
 
 
+def without_impact(filters: pl.DataFrame) -> pl.DataFrame:
+    """Drop what `with_impact` has added."""
+    return filters.drop([name for name in _SCHEMA if name not in ("site", "filter")], strict=False)
+
+
 def missing_estimates(sites: Sequence[Site], sums: Mapping[str, Tensor]) -> dict[str, str]:
     """Name every padded operation that has no estimates, with the reason."""
     return {

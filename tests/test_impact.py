@@ -1,0 +1,350 @@
+"""The third stage as a whole: what it measures, what it refuses, and what its verdict says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import torch
+from torch import Tensor, nn
+
+from padscope import PadscopeError, RunDirectory, Settings, Study, explain, impact, load_study, scan
+from padscope.images import central
+from padscope.settings import ExplainSettings, ImpactSettings
+from padscope.study import IMPACT_TABLES, Impact, verdict
+
+COUNT, SIZE, MARGIN, CLASSES = 24, 16, 8, 3
+SETTINGS = ImpactSettings(
+    limit=COUNT, batch_size=8, draws=20, disturbances=2, check=6, check_images=8, dose_images=8,
+    canvas_images=8, resamples=100,
+)  # fmt: skip
+EXPLAINED = ExplainSettings(margin=MARGIN, batch_size=8, calibrate=8, baselines=0, check=0)
+WATCHING, PLAIN = 6, 18  # filters of the network that watch the top border, and others
+
+
+class Net(nn.Module):
+    """Some filters watch the top border, others the content; both are pooled and weighed."""
+
+    def __init__(self, weight: float = 1.0, dense: bool = False) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.conv = nn.Conv2d(1, WATCHING + PLAIN, 3, padding=1, bias=False)
+        self.head = nn.Linear(WATCHING + PLAIN, CLASSES)
+        self.dense = dense
+        with torch.no_grad():
+            self.conv.weight.copy_(0.1 * torch.randn(self.conv.weight.shape, generator=generator))
+            self.conv.weight[:WATCHING, :, 0] = 1.0  # the row above, less the row below
+            self.conv.weight[:WATCHING, :, 2] = -1.0
+            # Of a positive image: 0 inside, on average, and far below it where the row above is 0.
+            self.conv.weight[WATCHING:] -= self.conv.weight[WATCHING:].mean()
+            self.conv.weight[WATCHING:, :, :, 0] = self.conv.weight[WATCHING:, :, :, 2] = 0
+            self.conv.weight[WATCHING:, :, 0] = self.conv.weight[WATCHING:, :, 2] = 0
+            nn.init.zeros_(self.head.bias)
+            self.head.weight.copy_(torch.randn(self.head.weight.shape, generator=generator))
+            self.head.weight[:, :WATCHING] *= weight
+
+    def forward(self, x: Tensor) -> Any:
+        maps = self.conv(x)
+        if self.dense:
+            return maps[:, :2]
+        pooled = maps.mean(dim=(2, 3))
+        return self.head(3 * pooled)
+
+
+def canvases(count: int = COUNT) -> Tensor:
+    pixels = SIZE + 2 * MARGIN
+    return 1 + torch.rand(count, 1, pixels, pixels, generator=torch.Generator().manual_seed(1))
+
+
+def labels() -> list[int]:
+    return [number % CLASSES for number in range(COUNT)]
+
+
+def explained(net: nn.Module) -> Study:
+    study = scan(net, central(canvases(), (SIZE, SIZE), "canvases"), Settings(batch_size=8))
+    return explain(study, net, canvases(), EXPLAINED)
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[Net, Study]:
+    torch.set_num_threads(1)
+    net = Net()
+    study = explained(net)
+    return net, impact(study, net, canvases(), labels(), SETTINGS)
+
+
+def found(study: Study) -> Impact:
+    assert study.impact is not None
+    return study.impact
+
+
+def test_the_network_is_as_it_is_meant(made: tuple[Net, Study]) -> None:
+    confirmed = made[1].pans(label="confirmed", side="top")
+    assert set(range(WATCHING)) == set(confirmed["filter"])
+
+
+def test_every_part_is_measured(made: tuple[Net, Study]) -> None:
+    impact = found(made[1])
+    measured = {name for name, table in impact.tables.items() if table.height}
+    assert measured == set(IMPACT_TABLES) - {"distances"}  # of dense answers only
+    assert impact.counted == COUNT
+    assert impact.answer == "classes"
+    assert impact.labels == "3 classes"
+
+
+def test_a_filter_that_the_answer_depends_on_stands_out_from_controls(
+    made: tuple[Net, Study],
+) -> None:
+    row = found(made[1]).effect("confirmed", "kl", "refill reflect")
+    assert row is not None
+    assert (row["filters"], row["matched"], row["draws"]) == (WATCHING, WATCHING, 20)
+    assert row["effect"] > 100 * max(row["control"], 1e-9)
+    assert row["p"] == pytest.approx(1 / 21)
+    assert row["excess_low"] > 0
+
+
+def test_the_effect_is_that_of_the_refilled_convolution(made: tuple[Net, Study]) -> None:
+    net, study = made
+    pixels = central(canvases(), (SIZE, SIZE), "canvases")
+    padded = torch.nn.functional.pad(pixels, (1, 1, 1, 1), mode="reflect")
+    with torch.no_grad():
+        maps = net.conv(pixels)
+        refilled = torch.nn.functional.conv2d(padded, net.conv.weight)
+        both = torch.cat([refilled[:, :WATCHING], maps[:, WATCHING:]], dim=1)
+        before, after = (
+            net.head(3 * part.mean(dim=(2, 3))).double().log_softmax(1) for part in (maps, both)
+        )
+    expected = (before.exp() * (before - after)).sum(dim=1).mean().item()
+    row = found(study).effect("confirmed", "kl", "refill reflect")
+    assert row is not None
+    assert row["effect"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_estimates_stand_beside_every_filter(made: tuple[Net, Study]) -> None:
+    filters = made[1].filters
+    assert filters["impact"].null_count() == 0
+    best = filters.sort("impact_rank").head(WATCHING)
+    assert set(best["filter"]) == set(range(WATCHING))
+    assert found(made[1]).agreement["reliable"] == 1
+
+
+def test_the_model_comes_back_as_it_was(made: tuple[Net, Study]) -> None:
+    net, fresh = made[0], Net()
+    assert net.training is fresh.training
+    assert all(parameter.grad is None for parameter in net.parameters())
+    assert all(parameter.requires_grad for parameter in net.parameters())
+    for name, value in fresh.state_dict().items():
+        assert torch.equal(net.state_dict()[name], value)
+    assert not net._forward_hooks
+    assert not net.head._forward_pre_hooks
+
+
+def test_a_dense_answer_is_measured_by_distance(made: tuple[Net, Study]) -> None:
+    net = Net(dense=True)
+    study = explained(net)
+    impact_of = found(impact(study, net, canvases(), settings=SETTINGS))
+    assert impact_of.answer == "dense"
+    assert impact_of.classes.is_empty()
+    change = impact_of.distances.filter(pl.col("set") == "confirmed")
+    assert change["distance"].to_list() == list(range(SIZE // 2))
+    assert change["change"][0] > 0
+    assert change["change"][1:].to_list() == [0.0] * (
+        SIZE // 2 - 1
+    )  # one convolution reaches no deeper
+
+
+def test_the_study_can_be_read_back(made: tuple[Net, Study], tmp_path: Path) -> None:
+    net, study = made
+    pixels = central(canvases(), (SIZE, SIZE), "canvases")
+    run = RunDirectory(tmp_path / "run")
+    again = scan(net, pixels, Settings(batch_size=8), journal=run)
+    run.save(again)
+    again = explain(again, net, canvases(), EXPLAINED, journal=run)
+    run.save(again)
+    again = impact(again, net, canvases(), labels(), SETTINGS, journal=run)
+    run.save(again)
+    read = load_study(run.path)
+    assert read.filters.equals(again.filters)
+    for name, table in found(again).tables.items():
+        assert found(read).tables[name].equals(table), name
+        assert found(study).tables[name].equals(table), name  # with or without a directory
+    for field in ("identity", "images", "labels", "counted", "answer", "fill", "notes", "skipped"):
+        assert getattr(found(read), field) == getattr(found(again), field), field
+    assert found(read).agreement == pytest.approx(found(again).agreement)
+    assert verdict(read) == verdict(again)
+
+
+# ------------------------------------------------------------------------------- what is refused
+
+
+def test_without_an_explanation(made: tuple[Net, Study]) -> None:
+    study = replace(made[1], explanation=None, impact=None)
+    with pytest.raises(PadscopeError, match="not explained yet; run padscope explain"):
+        impact(study, made[0], canvases())
+    with pytest.raises(PadscopeError, match="run padscope impact first"):
+        verdict(study)
+
+
+def test_another_network(made: tuple[Net, Study]) -> None:
+    with pytest.raises(PadscopeError, match="other weights than the network that was explained"):
+        impact(made[1], Net(weight=2.0), canvases())
+
+
+def test_too_few_images(made: tuple[Net, Study]) -> None:
+    with pytest.raises(PadscopeError, match="need 20 images or more"):
+        impact(made[1], made[0], canvases(19), settings=SETTINGS)
+    with pytest.raises(PadscopeError, match="limit is 19"):
+        ImpactSettings(limit=19)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([0, 1] * 4, "8 labels for 24 images"),
+        ([0] * COUNT, "fewer than two classes"),
+        ([number % 4 for number in range(COUNT)], "classes from 0 to 3, and the model answers"),
+        ("no_such.csv", "cannot read the labels no_such.csv"),
+    ],
+)
+def test_labels_that_do_not_fit(made: tuple[Net, Study], given: Any, message: str) -> None:
+    with pytest.raises(PadscopeError, match=message):
+        impact(made[1], made[0], canvases(), given, SETTINGS)
+
+
+def test_labels_of_a_dense_answer() -> None:
+    net = Net(dense=True)
+    with pytest.raises(PadscopeError, match="labels name classes"):
+        impact(explained(net), net, canvases(), labels(), SETTINGS)
+
+
+class Wrapped(nn.Module):
+    """Answers with something around the tensor."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.net, self.kind = Net(), kind
+
+    def forward(self, x: Tensor) -> Any:
+        answer = self.net(x)
+        if self.kind == "detections":
+            return [{"boxes": answer, "scores": answer} for _ in x]
+        return {"logits": answer, "other": x} if self.kind == "dict" else (x, answer)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "message"),
+    [
+        ("dict", None, "a dict with 2 entries, not a tensor; .* --output: logits, other"),
+        ("tuple", None, r"a tuple of 2 \(Tensor first\), not a tensor; .* --output: 0 to 1"),
+        ("detections", None, "a list of 2|a list of 1"),
+        ("dict", "scores", "there is no 'scores' in a dict with 2 entries: logits, other"),
+        ("tuple", "2", "there is no '2' in a tuple of 2"),
+    ],
+)
+def test_an_answer_that_is_no_tensor(kind: str, key: str | None, message: str) -> None:
+    wrapped = Wrapped(kind)
+    with pytest.raises(PadscopeError, match=message):
+        impact(explained(wrapped), wrapped, canvases(), settings=replace(SETTINGS, output=key))
+
+
+@pytest.mark.parametrize(("kind", "key"), [("dict", "logits"), ("tuple", "1")])
+def test_an_answer_that_is_named(made: tuple[Net, Study], kind: str, key: str) -> None:
+    wrapped = Wrapped(kind)
+    settings = replace(SETTINGS, output=key)
+    named = impact(explained(wrapped), wrapped, canvases(), labels(), settings)
+    effects = found(named).effects.drop("set", "change")
+    torch.testing.assert_close(
+        effects["effect"].to_torch(), found(made[1]).effects["effect"].to_torch()
+    )
+
+
+def score(answers: Tensor, labels: Tensor | None) -> Tensor:
+    return answers[:, 0]
+
+
+def raising(answers: Tensor, labels: Tensor | None) -> Tensor:
+    raise ValueError("no such thing")
+
+
+def nan(answers: Tensor, labels: Tensor | None) -> Tensor:
+    return torch.full((len(answers),), float("nan"))
+
+
+def test_a_metric_of_ones_own(made: tuple[Net, Study]) -> None:
+    settings = replace(SETTINGS, metric=f"{__name__}:score")
+    row = found(impact(made[1], made[0], canvases(), settings=settings)).effect(
+        "confirmed", "metric", "refill reflect"
+    )
+    assert row is not None
+    assert row["effect"] != 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        (f"{__name__}:raising", "no such thing"),
+        (f"{__name__}:nan", "NaN|not finite|not a number"),
+        (f"{__name__}:missing", "missing"),
+        ("nowhere", "module:function"),
+    ],
+)
+def test_a_metric_that_fails(made: tuple[Net, Study], metric: str, message: str) -> None:
+    with pytest.raises(PadscopeError, match=message):
+        impact(made[1], made[0], canvases(), settings=replace(SETTINGS, metric=metric))
+
+
+def test_images_without_surroundings_leave_a_note(made: tuple[Net, Study]) -> None:
+    net = made[0]
+    pixels = central(canvases(), (SIZE, SIZE), "canvases")
+    study = explain(scan(net, pixels, Settings(batch_size=8)), net, pixels, EXPLAINED)
+    impact_of = found(impact(study, net, pixels, settings=SETTINGS))
+    assert impact_of.views.is_empty()
+    assert any("position bias" in note and "surroundings" in note for note in impact_of.notes)
+
+
+def test_nothing_confirmed_leaves_a_note() -> None:
+    net = Net()
+    with torch.no_grad():
+        net.conv.weight[:WATCHING] = net.conv.weight[WATCHING : 2 * WATCHING]
+    study = impact(explained(net), net, canvases(), settings=SETTINGS)
+    impact_of = found(study)
+    assert impact_of.effects["set"].unique().to_list() == ["all padding"]
+    assert any("No filter is confirmed" in note for note in impact_of.notes)
+    assert not verdict(study)[0].decided
+
+
+# ---------------------------------------------------------------------------------- the verdict
+
+
+def test_the_verdict_has_four_headings_with_numbers(made: tuple[Net, Study]) -> None:
+    headings = verdict(made[1])
+    assert [heading.name for heading in headings] == [
+        "performance", "generalisation", "efficiency", "safety",
+    ]  # fmt: skip
+    performance = headings[0]
+    assert performance.decided
+    row = found(made[1]).effect("confirmed", "kl", "refill reflect")
+    assert row is not None
+    assert (
+        f"{row['effect']:.3g} [{row['low']:.3g} to {row['high']:.3g}]" in performance.sentences[0]
+    )
+    assert f"p = {row['p']:.2g}" in performance.sentences[0]
+    assert performance.sentences[0].endswith("the model uses them.")
+
+
+def test_an_interval_that_spans_zero_gives_no_verdict(made: tuple[Net, Study]) -> None:
+    impact_of = found(made[1])
+    spanning = impact_of.effects.with_columns(
+        excess_low=pl.lit(-1.0), excess_high=pl.lit(1.0), p=pl.lit(0.5)
+    )
+    views = impact_of.views.with_columns(difference_low=pl.lit(-1.0), difference_high=pl.lit(1.0))
+    bands = impact_of.bands.with_columns(excess_low=pl.lit(-1.0), excess_high=pl.lit(1.0))
+    study = replace(made[1], impact=replace(impact_of, effects=spanning, views=views, bands=bands))
+    for heading in verdict(study):
+        assert not heading.decided
+        assert not any(
+            "help" in s or "uses them" in s or "miss them" in s for s in heading.sentences
+        )
