@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
 
 import torch
 
 from benchmarks.explain import explain_to_bare
+from benchmarks.impact import estimate_to_bare, estimate_to_exact
 from benchmarks.memory import peak
 from benchmarks.scan import scan_to_bare, scan_to_bare_from_files, scan_to_script
 from padscope.engines import keep_freed_memory
@@ -42,15 +43,29 @@ def _explain() -> None:
     print("  lite0, 384 images:", explain_to_bare("lite0", 384, margin=128, pairs=3))
 
 
+def _impact(source: str | None = None) -> None:
+    print("estimated impact of every filter (target: ≤ 6 forward passes, Spearman ≥ .9)")
+    print("  lite0, 96 images, ÷ bare forward:", estimate_to_bare("lite0", 96, pairs=5))
+    print("  lite0, against exact effects:", estimate_to_exact("lite0", source, 48, filters=60))
+
+
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "scan": _scan,
     "script": _script,
     "memory": _memory,
     "explain": _explain,
+    "impact": _impact,
 }
 
 if __name__ == "__main__":
+    parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=", ".join(BENCHMARKS), default=list(BENCHMARKS))
+    parser.add_argument("--images", help="photographs to check impact on; else the built-in ones")
+    given = parser.parse_args()
     keep_freed_memory()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    for name in sys.argv[1:] or BENCHMARKS:
-        BENCHMARKS[name]()
+    for name in given.names:
+        if name == "impact":
+            _impact(given.images)
+        else:
+            BENCHMARKS[name]()

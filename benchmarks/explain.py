@@ -2,9 +2,10 @@
 
 Explaining runs every image as a crop and as a canvas around it. The crop costs a bare forward pass,
 the canvas as many times that as its area is larger: the unavoidable part. Both are measured, in
-the batches that padscope runs, with everything else as in `benchmarks.scan`. An explanation
-includes choosing the margin, aligning, verifying, counting, scoring, and resampling; not the
-baselines, each of which costs the same once more, and not the check of the margin.
+the batches that padscope runs, with everything else as in `benchmarks.scan`; canvases lie channels
+last in memory, as photographs do. An explanation includes choosing the margin, aligning, verifying,
+counting, scoring, and resampling; not the baselines, each of which costs the same once more, and
+not the check of the margin.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ def _canvases(loaded: LoadedModel, size: tuple[int, ...], margin: int, images: i
     assert isinstance(source, BuiltinPhotos)
     around = Canvases(source, size, (margin,) * len(size))
     few = torch.cat([batch.pixels for batch in stream(around, range(unit_count(32, 8)), 8)])
-    return few.repeat(unit_count(images, 32), 1, 1, 1)[:images]
+    many = few.repeat(unit_count(images, 32), 1, 1, 1)[:images]
+    return many.contiguous(memory_format=torch.channels_last)
 
 
 def _scanned(loaded: LoadedModel, canvases: Tensor, size: tuple[int, ...]) -> Study:

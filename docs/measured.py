@@ -21,6 +21,7 @@ from padscope.images import Canvases, PhotoFiles, TensorImages, central, stream
 from padscope.kinds import CONFIRMED
 from padscope.models import LoadedModel
 from padscope.planted import PlantedNetwork
+from padscope.regions import SampleSize
 from padscope.scores import score_borders
 from padscope.settings import ExplainSettings
 from padscope.sites import observe
@@ -202,7 +203,7 @@ def _largest_causal(twin: PlantedNetwork) -> float | None:
     first = canvases.tensor(0)[None]
     crop = observe_crop(twin.module, twin.crop(first), None)
     canvas = observe(twin.module, first.repeat_interleave(2, dim=0))
-    plan = plan_contrast(crop, canvas, size, twin.margin, 0, 4, 8, 1, {})
+    plan = plan_contrast(crop, canvas, size, twin.margin, SampleSize(0, TWIN_IMAGES), {})
     if plan.sites or not plan.elsewhere:
         return None
     batches = list(stream(canvases, range(TWIN_IMAGES // 16), 16))

@@ -75,7 +75,7 @@ def _effect(chosen: str, change: str, measure: str, size: float) -> dict[str, An
         "set": chosen, "change": change, "filters": filters, "sites": 17,
         "matched": 0 if alone else filters - filters // 20, "measure": measure, "images": IMAGES,
         "effect": value, **around(value), **beside, "draws": 0 if alone else DRAWS,
-        "matched_effect": None if alone else value,
+        "matched_effect": None if alone else 0.9 * value,
         "disturbance": 0.3 * value if disturbed else None,
         "shared": None if alone else 0.05, "scale_error": None if alone else 0.1,
     }  # fmt: skip

@@ -123,7 +123,7 @@ def test_bands_lie_inside_and_mirrored_places_are_apart(size: list[int], step: i
     for axis, n in enumerate(size):
         here = [band for band in bands if band.side.axis == axis]
         widths = [width for width in WIDTHS if width * 4 <= n]
-        assert len(here) == 5 * len(widths)
+        assert len(here) == 6 * len(widths)
         for far in (False, True):  # one place for all widths of a side
             assert len({band.edge for band in here if band.side.far is far}) <= 1
     assert len(set(bands)) == len(bands)
@@ -189,13 +189,35 @@ def test_answers_are_compared_with_those_without_a_band() -> None:
             torch.testing.assert_close(found.rows["flip"][:, place], flip)
 
 
+def test_a_dense_answer_is_compared_beside_the_band() -> None:
+    model, x = nn.Conv2d(3, 2, 1, padding=0).eval(), photos()
+    bands = choose_bands((32, 40), 4)
+    observed = observe(nn.Conv2d(3, 2, 3, padding=1), x)
+    measurement = BandMeasurement(model, bands, 0.0, (32, 40), observed, {}, Asking())
+    found = measurement(batches(x, (4,))[0]).rows["change"]
+    assert found.shape == (4, len(measurement.compared))
+    assert found.max() == 0  # a pointwise network changes at the band alone
+
+
+@EXAMPLES
+@given(st.integers(8, 64), st.integers(1, 70), st.sampled_from(CONTENTS))
+def test_lines_over_a_band_are_left_out(pixels: int, positions: int, content: Any) -> None:
+    band = Band(TOP, pixels // 4, 2, content)
+    answer = torch.arange(float(positions)).reshape(1, 1, positions, 1)
+    place = pixels - band.start - 2 if content == "mean colour elsewhere" else band.start
+    size = pixels / positions
+    kept = [i for i in range(positions) if (i + 1) * size <= place or i * size >= place + 2]
+    expected = kept or list(range(positions))
+    assert band.outside(answer, pixels).flatten().tolist() == expected
+
+
 def test_what_is_found_does_not_depend_on_the_batches() -> None:
     x, watched = photos(7), {"0": {"top": [1, 2], "right": [0]}, "2": {"left": [5]}}
     model = net()
     _, whole = measure(model, x, watched)
     _, pieces = measure(model, x, watched, counts=(3, 1, 3))
     _, filled = measure(model, x, watched, counts=(4, 3), asking=Asking(static_batch=4))
-    assert len(whole.sums) == 1 + 3 * (5 + 2 * len(WIDTHS))
+    assert len(whole.sums) == 1 + 3 * (5 + 2 * 2 * len(WIDTHS))
     for other in (pieces, filled):
         assert whole.sums.keys() == other.sums.keys()
         for name in whole.rows:
@@ -288,7 +310,7 @@ def test_a_planted_filter_fires_at_a_band_as_wide_as_its_window(reach: int) -> N
     for row in table.iter_rows(named=True):
         assert row["filters"] == 1
         assert row["firing"] == pytest.approx(float(row["width"] >= reach), abs=1e-6)
-        assert row["control"] == 0
+        assert row["control"] == row["mean_colour"] == 0
 
 
 def test_a_filter_that_answers_to_the_other_side_does_not_fire() -> None:
@@ -305,34 +327,58 @@ def test_firing_is_that_of_plain_maps() -> None:
     watched = {"2": {"bottom": [0, 3, 5]}}
     bands = [band for band in choose_bands((32, 40), 2) if band.width == 2]
     _, found = measure(model, x, watched, bands=bands)
-    band = next(one for one in bands if one.side == BOTTOM)
+    band, colour = (one for one in bands if one.side == BOTTOM)
+    assert (band.content, colour.content) == ("fill", "mean colour")
     with torch.no_grad():
         maps = model[:3](x)[:, [0, 3, 5]].double()
-        drawn = model[:3](band.drawn_on(x, 0.0))[:, [0, 3, 5]].double()
+        drawn, coloured = (
+            model[:3](one.drawn_on(x, 0.0))[:, [0, 3, 5]].double() for one in (band, colour)
+        )
     lines = Lines.of(BOTTOM, band.edge, 32, 16)
     assert lines.border == 15
     assert lines.behind == tuple(range(band.start // 2 - 3, band.start // 2 + 2))
     across = slice(5, 15)  # the central half of 20
-    change = (drawn - maps)[..., across].mean(dim=(0, 3))  # (filters, rows)
+    change, other = (
+        (seen - maps)[..., across].mean(dim=(0, 3)) for seen in (drawn, coloured)
+    )  # (filters, rows)
     core = maps[:, :, 4:12, across]
     answer = maps[:, :, 15, across].mean(dim=(0, 2)) - core.mean(dim=(0, 2, 3))
     spread = core.transpose(0, 1).flatten(1).std(dim=1, correction=0)
     measured = answer.abs() >= 0.25 * spread
     expected = [
-        (change[:, list(at)] / answer[:, None]).amax(dim=1)[measured].median()
-        for at in (lines.behind, lines.elsewhere)
+        (by[:, list(at)] / answer[:, None]).amax(dim=1)[measured].median()
+        for by, at in ((change, lines.behind), (change, lines.elsewhere), (other, lines.behind))
     ]
     assert measured.sum() in (1, 3)  # an odd number, whose median is one of them
     (row,) = firing_table(watched, [2], {k: v.numpy() for k, v in found.sums.items()}).to_dicts()
     assert row["filters"] == measured.sum()
     assert row["firing"] == pytest.approx(expected[0].item(), abs=1e-5)
     assert row["control"] == pytest.approx(expected[1].item(), abs=1e-5)
+    assert row["mean_colour"] == pytest.approx(expected[2].item(), abs=1e-5)
 
 
 def test_lines_stay_on_the_map() -> None:
     assert Lines.of(TOP, 64, 224, 7) == Lines(0, (1, 2, 3), (4, 5, 6))
     assert Lines.of(BOTTOM, 160, 224, 7) == Lines(6, (3, 4, 5), (0, 1, 2))
     assert Lines.of(TOP, 1, 4, 2) == Lines(0, (0, 0, 1), (1, 1, 1))
+
+
+class Rows(nn.Module):
+    """A convolution over the image's rows laid end to end: its map has one axis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 2, 3, padding=1)
+        self.rows = nn.Conv1d(2, 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.rows(self.first(x).flatten(2)).mean(dim=2))
+
+
+def test_sites_of_other_axes_than_the_image_do_not_fire() -> None:
+    watched = {"first": {"left": [0]}, "rows": {"left": [0]}}
+    _, found = measure(Rows().eval(), photos(), watched)
+    assert firing(watched, found)["site"].unique().to_list() == ["first"]
 
 
 def test_nothing_is_read_where_nothing_is_watched() -> None:

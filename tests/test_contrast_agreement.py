@@ -11,7 +11,6 @@ from types import EllipsisType
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,12 +18,14 @@ from torch.nn import functional as F
 from padscope import explain, scan
 from padscope.engines import ContrastPlan, contrast_units, observe_crop, plan_contrast
 from padscope.images import Batch, central
-from padscope.regions import SLOTS, SampleSize
+from padscope.regions import SLOTS, Draw, SampleSize
+from padscope.regions.sample_size import FEW
 from padscope.settings import ExplainSettings, Settings
 from padscope.sites import observe
 from padscope.tallies import ContrastCounter
 
 POSITIONS = {"per_line": 3, "per_core": 6, "per_deeper": 2}
+SAMPLE = SampleSize(0, None, **POSITIONS)
 CONDITIONS = ("padded", "real", "own", "incoming")
 
 
@@ -259,11 +260,12 @@ class Unwatched:
     def after(self, images: int, state: object) -> None: ...
 
 
-def plan_of(case: Case, canvases: Tensor, *, real_context: bool = True) -> ContrastPlan:
+def plan_of(
+    case: Case, canvases: Tensor, *, real_context: bool = True, sample: SampleSize = SAMPLE
+) -> ContrastPlan:
     crop = observe_crop(case.net, central(canvases[:1], case.size, "the canvas"), None)
     canvas = observe(case.net, canvases[:2]) if real_context else None
     margin = (case.margin if real_context else 0,) * len(case.size)
-    sample = SampleSize(0, None, **POSITIONS)
     return plan_contrast(crop, canvas, case.size, margin, sample, unusable={})
 
 
@@ -283,16 +285,17 @@ def assert_kept(
     seen: Seen, name: str, key: str, plan: ContrastPlan, maps: Tensor, draw: int = 0
 ) -> int:
     """Compare what was kept under one key with whole maps; return how many columns."""
-    return assert_values(seen[name, key], plan.plans[name].positions.draws[draw].table, maps)
+    return assert_values(seen[name, key], plan.plans[name].positions.draws[draw], maps)
 
 
-def assert_values(parts: list[Part], table: NDArray[np.int64], maps: Tensor) -> int:
+def assert_values(parts: list[Part], draw: Draw, maps: Tensor) -> int:
     values, spans = torch.cat([part for part, _ in parts]), parts[0][1]
-    assert len(values) == len(maps)
+    looked_at = [image for image in range(len(maps)) if image // 8 % draw.every == 0]
     columns = [column for span in spans for column in range(span.start, span.stop)]
     tolerance = 2e-5 * max(1.0, float(maps.abs().max()))
-    for image, (found, whole) in enumerate(zip(values, maps.flatten(2), strict=True)):
-        expected = whole[:, table[image % SLOTS, columns]].T
+    for image, found in zip(looked_at, values, strict=True):
+        row = (image // 8 // draw.every * 8 + image % 8) % SLOTS
+        expected = maps[image].flatten(1)[:, draw.table[row, columns]].T
         torch.testing.assert_close(found[columns], expected, atol=tolerance, rtol=1e-4)
     return len(columns)
 
@@ -326,6 +329,24 @@ def test_every_value_equals_the_twins(
             assert assert_kept(seen, name, f"{condition}/lines", plan, twin[name][condition])
 
 
+def test_deeper_lines_are_looked_at_in_a_part_of_the_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = prepared(resnet)
+    canvases = case.canvases(29)  # runs of 8: the first and the third are looked at
+    plan = plan_of(case, canvases, sample=SampleSize(0, 2 * FEW))
+    twin = slow_twin(case, canvases)
+    seen = kept_by(case, plan, canvases, monkeypatch)
+    for name, site in plan.sites.items():
+        assert [draw.every for draw in site.positions.draws] == [1, 2]
+        for condition in CONDITIONS[:2]:
+            maps = twin[name][condition]
+            assert_kept(seen, name, f"{condition}/near", plan, maps)
+            for part in ("deep", "corners"):
+                assert assert_kept(seen, name, f"{condition}/{part}", plan, maps, draw=1)
+                assert sum(len(values) for values, _ in seen[name, f"{condition}/{part}"]) == 16
+
+
 @pytest.mark.parametrize("build", [resnet, mixture, one_axis], ids=lambda build: build.__name__)
 def test_without_a_canvas_the_border_is_replicated_and_refilled(
     build: Callable[[], Case], monkeypatch: pytest.MonkeyPatch
@@ -352,7 +373,7 @@ def test_without_a_canvas_the_border_is_replicated_and_refilled(
             assert_kept(seen, path, f"{condition}/near", plan, maps)
         pseudo = plan.sites[path].pseudo
         assert pseudo is not None
-        assert_values(seen[path, "pseudo/lines"], pseudo.table, padded)
+        assert_values(seen[path, "pseudo/lines"], pseudo, padded)
         module = modules[path]
         if isinstance(module, nn.Conv1d | nn.Conv2d):
             module.padding_mode = "reflect"

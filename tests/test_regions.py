@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from padscope.regions import SLOTS, Layout, Region, Side, draw_positions, sides_of
+from padscope.regions import SLOTS, Layout, Region, SampleSize, Side, draw_positions, sides_of
+from padscope.regions.sample_size import ENOUGH, FEW, LEAST, SPACING
 
 Position = tuple[int, ...]
 
@@ -314,3 +315,60 @@ def test_every_candidate_is_drawn_about_equally_often(name: str) -> None:
     # Drawing without replacement varies less than Poisson: 6 standard deviations are generous.
     assert set(counts) == set(candidates)
     assert all(abs(count - expected) < 6 * expected**0.5 for count in counts.values())
+
+
+# How many are looked at
+
+
+@repeated
+@given(layouts(), st.one_of(st.none(), st.integers(1, 5000)))
+def test_lines_bring_the_values_that_are_asked_for(layout: Layout, images: int | None) -> None:
+    sample = SampleSize(0, images)
+    longest = max((len(layout.positions(each)) for each in layout.compared[:-1]), default=1)
+    per_line = sample.on_line(layout)
+    if images is None:
+        assert per_line == 1
+        return
+    assert per_line * images >= LEAST
+    assert per_line == 1 or (per_line - 1) * images < max(LEAST, ENOUGH)
+    if per_line * images >= LEAST + images:  # more than the least: by the length of the line
+        assert per_line <= longest / SPACING
+    fewer = SampleSize(0, images + 1).on_line(layout)
+    assert fewer <= per_line
+
+
+@repeated
+@given(layouts(), st.integers(1, 2000))
+def test_every_region_gets_its_share(layout: Layout, images: int) -> None:
+    sample = SampleSize(0, images)
+    near, *deeper = sample.draw(layout).draws
+    per_line = sample.on_line(layout)
+    wanted = [per_line] * len(layout.sides) + [2 * per_line]
+    for each, span, count in zip(layout.compared, near.spans, wanted, strict=True):
+        assert span.stop - span.start == min(count, len(layout.positions(each)))
+    for draw in deeper:
+        looked_at = sum(draw.slot(image) is not None for image in range(images))
+        assert looked_at >= min(images, FEW) or (draw.every > 1 and looked_at * draw.every >= FEW)
+        assert all(span.stop - span.start == 1 for span in draw.spans)
+    if layout.sides:
+        (lines,) = sample.draw_lines(layout).draws
+        assert len(lines.spans) == len(layout.sides)
+        assert lines.table.shape[1] <= -(-FEW // images) * len(layout.sides)
+
+
+def test_what_is_asked_for_is_looked_at_in_every_image() -> None:
+    layout = squares(40, 40)
+    sample = SampleSize(0, 5000, per_line=5, per_core=7, per_deeper=2)
+    near, deeper = sample.draw(layout).draws
+    assert [span.stop - span.start for span in near.spans] == [5, 5, 5, 5, 7]
+    assert deeper.every == 1
+    assert {span.stop - span.start for span in deeper.spans} == {1, 2}  # corners are one position
+    assert sample.draw_lines(layout).draws[0].table.shape == (SLOTS, 20)
+
+
+def test_lines_alone_are_drawn_as_with_all_other_regions() -> None:
+    layout = squares(20, 24)
+    sample = SampleSize(3, None, per_line=4)
+    alone, whole = sample.draw_lines(layout).draws[0], sample.draw(layout).draws[0]
+    assert alone.spans == whole.spans[:4]
+    assert np.array_equal(alone.table, whole.table[:, :16])

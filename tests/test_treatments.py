@@ -20,7 +20,7 @@ from padscope.engines.measuring import Findings, Measured, measure_units
 from padscope.engines.treatments import TreatmentMeasurement
 from padscope.errors import PadscopeError
 from padscope.images import Batch
-from padscope.interventions import repad, silence
+from padscope.interventions import FillName, repad, silence
 from padscope.interventions.controls import Controls, draw_controls
 from padscope.interventions.treatments import (
     Treatment,
@@ -111,10 +111,11 @@ def measure(measurement: TreatmentMeasurement, x: Tensor, size: int) -> Measured
     return measure_units(batches(x, size), measurement, Unwatched())
 
 
-def listed(model: nn.Module, x: Tensor, confirmed: dict[str, Sequence[int]], **how: Any) -> Any:
+def listed(
+    model: nn.Module, x: Tensor, confirmed: dict[str, Sequence[int]], fill: FillName = "reflect"
+) -> tuple[Treatment, ...]:
     sets, controls, observed = prepared(model, x, confirmed)
-    given = {"fill": "reflect", "disturbances": 2, "seed": 0} | how
-    return set_treatments(sets, controls, observed, **given)
+    return set_treatments(sets, controls, observed, fill=fill, disturbances=2, seed=0)
 
 
 def row(findings: Findings | Measured, treatments: Sequence[Treatment], measure: str) -> Any:

@@ -247,6 +247,14 @@ def test_a_model_that_refuses_the_crop_is_an_error() -> None:
         planned(net(channels=2), canvases())
 
 
+def test_an_answer_that_is_not_finite_is_refused_with_its_treatment() -> None:
+    model, canvas = net(), canvases()
+    plan = planned(model, canvas)
+    canvas[2, 0, 9, 9] = torch.inf
+    with pytest.raises(PadscopeError, match="as is: the model answers with NaN or infinity to 1"):
+        measure(model, canvas, plan)
+
+
 class Counted(nn.Sequential):
     """Takes four images at once, and nothing else."""
 
@@ -418,8 +426,17 @@ def test_features_without_a_linear_layer_are_the_last_maps_means() -> None:
 
 
 def test_a_model_without_either_has_no_features() -> None:
+    model = nn.Sequential(nn.Flatten(2), nn.Linear(SIZE[0] * SIZE[1], 4)).eval()
     with pytest.raises(PadscopeError, match="has no pooled features"):
-        find_features(nn.Sequential(nn.Flatten(2), nn.Linear(252, 4)).eval(), canvases(3, SIZE))
+        find_features(model, canvases(3, SIZE))
+
+
+def test_features_of_a_model_that_insists_on_its_batch() -> None:
+    fixed = Counted(*net()).eval()
+    found = find_features(fixed, canvases(1, SIZE), static_batch=4)
+    assert found == find_features(net(), canvases(1, SIZE))
+    with pytest.raises(PadscopeError, match="ValueError: four, please"):
+        find_features(fixed, canvases(1, SIZE))
 
 
 @pytest.mark.parametrize("with_head", [True, False])

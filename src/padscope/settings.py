@@ -82,8 +82,7 @@ class ExplainSettings:
         Crops per forward pass, and canvases; fewer where canvases are large.
     per_line, per_core, per_deeper : int or None
         Positions looked at per image on line 0, in the core, and on deeper lines and corners.
-        None: as many as the number of images and of a site's filters ask for; see
-        `regions.SampleSize`.
+        None: by the number of images and the length of the line; see `regions.SampleSize`.
     calibrate : int
         First images, to which the bins are fitted.
     baselines : int

@@ -143,7 +143,10 @@ def audit_command(
     loaded = load(given, device)
     study = run_scan(given, loaded, settings, run, workers)
     study = run_explain(study, loaded, given.images, further, run, workers)
-    show(run_impact(study, loaded, given.images, labels, last, run, workers), run)
+    try:
+        study = run_impact(study, loaded, given.images, labels, last, run, workers)
+    finally:  # what two stages have found is shown even if the third one fails
+        show(study, run)
 
 
 @app.command("explain")

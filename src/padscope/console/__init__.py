@@ -1,7 +1,7 @@
 """What the command line shows: tables of sites and results, and the progress of long work."""
 
 from padscope.console.causes import cause_lines, cause_listing, network_listing
-from padscope.console.impact import effect_listing, impact_lines
+from padscope.console.impact import effect_listing, impact_lines, measure_listing
 from padscope.console.progress import show_progress
 from padscope.console.responses import (
     describe_sites,
@@ -19,6 +19,7 @@ __all__ = [
     "effect_listing",
     "impact_lines",
     "make_console",
+    "measure_listing",
     "network_listing",
     "show_progress",
     "site_listing",

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from padscope.console.responses import skipped_lines
 from padscope.report.impact_classes import MAIN, read_classes
-from padscope.report.impact_words import PRIMARY, Measure, chance, measure_of
+from padscope.report.impact_words import FILLS, NONE, PRIMARY, Measure, chance, measure_of
+from padscope.report.words import visible
 from padscope.study import Impact, Study
 
 ESTIMATES_SHOWN = 3
@@ -19,51 +20,60 @@ DECIDED = 0.05
 
 
 def effect_listing(impact: Impact) -> Table:
-    """Draw one row per set of filters and change: the effect, and that of the controls."""
-    measure = measure_of(PRIMARY[impact.answer])
-    others = _other_measures(impact, measure)
+    """Draw one row per change and set of filters: the effect, and that of the controls."""
+    measure = PRIMARY[impact.answer]
+    unit = f", {measure.unit}" if measure.unit else ""
     table = Table(box=None, pad_edge=False)
     table.add_column("set", overflow="fold")
-    table.add_column("change")
-    unit = f", {measure.unit}" if measure.unit else ""
-    for name in ("filters", f"effect ({measure.name}{unit})", "controls", "p",
+    for name in ("filters", "matched", f"effect ({measure.name}{unit})", "controls", "p",
                  "beyond the controls"):  # fmt: skip
         table.add_column(name, justify="right")
-    for other in others:
-        table.add_column(other.heading.lower(), justify="right")
     if impact.effects.is_empty():
         return table
-    found = {
-        (row["set"], row["change"], row["measure"]): row
-        for row in impact.effects.iter_rows(named=True)
-    }
-    for (chosen, change, name), row in found.items():
-        if name == measure.name:
-            rest = (found.get((chosen, change, other.name)) for other in others)
-            table.add_row(
-                Text(chosen), Text(change), *_cells(row, measure),
-                *(
-                    "–" if cell is None else other.figure(cell["effect"])
-                    for other, cell in zip(others, rest, strict=True)
-                ),
-            )  # fmt: skip
+    own = impact.effects.filter(pl.col("measure") == measure.name)
+    for change in own["change"].unique(maintain_order=True):
+        table.add_row(Text(f"{change}:"))
+        for row in own.filter(pl.col("change") == change).iter_rows(named=True):
+            table.add_row(Text(f"  {row['set']}"), *_cells(row, measure))
     return table
 
 
-def _other_measures(impact: Impact, measure: Measure) -> list[Measure]:
+def measure_listing(impact: Impact) -> Table:
+    """Draw one row per set of filters: effect and p by every measure but the answer's own."""
+    table = Table(box=None, pad_edge=False)
     if impact.effects.is_empty():
-        return []
-    names = impact.effects["measure"].unique(maintain_order=True)
-    return [measure_of(name) for name in names if name != measure.name]
+        return table
+    effects = impact.effects.filter(
+        (pl.col("change") == f"refill {impact.fill}")
+        & (pl.col("measure") != PRIMARY[impact.answer].name)
+    )
+    measures = [measure_of(name) for name in effects["measure"].unique(maintain_order=True)]
+    table.add_column("set", overflow="fold")
+    for measure in measures:
+        table.add_column(measure.heading.lower(), justify="right")
+    found = {(row["set"], row["measure"]): row for row in effects.iter_rows(named=True)}
+    for chosen in effects["set"].unique(maintain_order=True):
+        cells = (
+            _short(found[chosen, measure.name], measure)
+            if (chosen, measure.name) in found
+            else NONE
+            for measure in measures
+        )
+        table.add_row(Text(chosen), *cells)
+    return table
+
+
+def _short(row: dict[str, Any], measure: Measure) -> str:
+    value = measure.figure(row["effect"])
+    return f"{value} (p {chance(row['p'])})" if row["draws"] else value
 
 
 def _cells(row: dict[str, Any], measure: Measure) -> Iterable[str]:
-    beside = bool(row["draws"])
-    missing = row["filters"] - row["matched"]
-    yield f"{row['filters']:,}" + (f" ({missing:,} unmatched)" if beside and missing else "")
+    yield f"{row['filters']:,}"
+    yield f"{row['matched']:,}" if row["draws"] else NONE
     yield f"{measure.figure(row['effect'])} {measure.between(row, 'low', 'high')}".rstrip()
-    if not beside:
-        yield from ("–", "–", "–")
+    if not row["draws"]:
+        yield from (NONE, NONE, NONE)
         return
     yield f"{measure.figure(row['control'])} {measure.between(row, 'control_low', 'control_high')}"
     yield chance(row["p"])
@@ -77,7 +87,7 @@ def impact_lines(study: Study) -> list[str]:
     lines = [
         f"The answers to {impact.counted} images were compared ({impact.images}"
         f"{', ' + impact.labels if impact.labels else ', without labels'}); padding was refilled "
-        f"by {impact.fill}.",
+        f"{FILLS[impact.fill]}.",
         *_control_lines(impact),
         *_class_lines(impact),
         *_estimate_lines(study, impact),
@@ -95,7 +105,8 @@ def _control_lines(impact: Impact) -> list[str]:
     return [
         f"Brackets: 95 % over images; of controls, the least and the greatest of {draws} draws. p "
         f"cannot be less than {chance(1 / (1 + draws))}, and is not corrected for the number of "
-        "sets."
+        "sets. Where not all filters of a set are matched, p and what is beyond the controls are "
+        "of those that are."
     ]
 
 
@@ -114,11 +125,15 @@ def _most(table: pl.DataFrame) -> list[str]:
     if decided.is_empty():
         return []
     named = ", ".join(
-        f"{row['name'] or 'class {}'.format(row['class'])} {100 * row['change']:+.2g} points"
+        f"{visible(row['name'] or _number(row['class']))} {100 * row['change']:+.2g} points"
         for row in decided.head(ESTIMATES_SHOWN).iter_rows(named=True)
     )
     more = decided.height - ESTIMATES_SHOWN
     return [f"  {named}{f' and {more:,} more' if more > 0 else ''}"]
+
+
+def _number(place: int) -> str:
+    return f"class {place}"
 
 
 def _estimate_lines(study: Study, impact: Impact) -> list[str]:

@@ -38,6 +38,11 @@ from padscope.effects.dense import change_by_distance, dense_change, value_chang
 from padscope.effects.metric import Metric
 from padscope.errors import PadscopeError
 
+# Rows of a measurement beside the measures: `correct` and `top` of the unchanged answer, and the
+# changes of each class's probability.
+UNCHANGED = "unchanged/"
+CLASS_CHANGE, CLASS_CONTROL = "class_change", "class_control"
+
 LabelsOf = Callable[[Sequence[int]], Tensor]  # indices of images → (N,) int64, -1 where unknown
 
 

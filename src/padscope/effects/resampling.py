@@ -17,6 +17,7 @@ Groups: TypeAlias = Sequence[object] | NDArray[np.int64]
 Statistic = Callable[[FloatArray], FloatArray]
 
 WEIGHTS_AT_ONCE = 4_000_000
+ROUNDING = 1e-12  # what is closer is a tie: shares of images are equal only up to rounding
 
 
 @dataclass(frozen=True)
@@ -204,8 +205,8 @@ def empirical_p(observed: float, draws: ArrayLike, shared: float = 0.0) -> float
     the count would call too much significant: of n filters each, drawn from N, their sums have
     variance n(1 - n/N) about the pool's mean, and an independent set's has n(1 + n/N). They share
     n/N. So the draws are first moved away from their mean, by √((1 + shared) / (1 - shared)); this
-    is exact in variance for effects that add up over filters. Where all draws are alike in
-    filters, nothing can be said, and p is 1.
+    is exact in variance for effects that add up over filters, and p is then rather too large for
+    effects of either sign. Where all draws have the same filters, nothing can be said, and p is 1.
 
     References
     ----------
@@ -224,7 +225,8 @@ def empirical_p(observed: float, draws: ArrayLike, shared: float = 0.0) -> float
     if shared > 0 and len(found):
         mean = found.mean()
         found = mean + (found - mean) * np.sqrt((1 + shared) / (1 - shared))
-    return float((1 + np.count_nonzero(np.abs(found) >= abs(observed))) / (1 + len(found)))
+    reached = np.abs(found) >= abs(observed) * (1 - ROUNDING) - ROUNDING
+    return float((1 + np.count_nonzero(reached)) / (1 + len(found)))
 
 
 def _with_interval(resampled: Resampled) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from padscope.effects.comparison import Unchanged
 from padscope.engines.answering import Asking, compare
-from padscope.engines.bands import Band
+from padscope.engines.bands import FIRED_AT, Band
 from padscope.engines.firing import FiringReader, Watched
 from padscope.engines.measuring import Findings
 from padscope.images import Batch, central
@@ -19,9 +20,10 @@ from padscope.sites import Interception, Observation
 class BandMeasurement:
     """Compare a model's answers to images with and without a band drawn on them; a measurement.
 
-    Rows: each measure of `answering.compare`, (n, bands). Sums, over images: what `FiringReader`
-    sums, on the images as they are under ``as is/``, and with the band of fill that imitates the
-    side under ``{width}/``; and ``images``, their number.
+    Rows: each measure of `answering.compare`, (n, bands); of a dense answer, the lines over the
+    band are left out, which may show the band itself. Sums, over images: what `FiringReader` sums,
+    on the images as they are under ``as is/``, and with the band that imitates the side under
+    ``fill {width}/`` and ``mean colour {width}/``; and ``images``, their number.
 
     Parameters
     ----------
@@ -42,8 +44,8 @@ class BandMeasurement:
     Attributes
     ----------
     compared : tuple of Band
-        The columns of the rows: bands that imitate the first side of an axis. The others, of fill
-        alone, have no counterpart to be compared with.
+        The columns of the rows: bands that imitate the first side of an axis. At the others,
+        filters are watched, and the answer is not.
     """
 
     def __init__(
@@ -72,8 +74,8 @@ class BandMeasurement:
         columns: dict[str, list[Tensor]] = {}
         for band in self.compared:
             drawn = band.drawn_on(pixels, self._value)
-            answers = self._read(batch, drawn, band, sums)
-            for measure, column in compare(unchanged, answers).items():
+            answers = self._read(batch, drawn, band, sums).cpu()
+            for measure, column in self._compare(unchanged, answers, band).items():
                 columns.setdefault(measure, []).append(column)
         for band in self._far:
             if self._fires(band):
@@ -81,10 +83,19 @@ class BandMeasurement:
         rows = {measure: torch.stack(found, dim=1) for measure, found in columns.items()}
         return Findings(rows, sums)
 
+    def _compare(self, unchanged: Unchanged, answers: Tensor, band: Band) -> dict[str, Tensor]:
+        """Compare with the unchanged answers; of maps over the image, what lies beside the band."""
+        if unchanged.kind != "dense" or answers.ndim != len(self._size) + 2:
+            return compare(unchanged, answers)
+        before, after = (
+            band.outside(maps, self._size[band.side.axis]) for maps in (unchanged.answers, answers)
+        )
+        return compare(replace(unchanged, answers=before), after)
+
     def _fires(self, band: Band) -> bool:
         """Whether filters are watched while a band is shown."""
         sides = (side for sides in self._watched.values() for side, found in sides.items() if found)
-        return band.content == "fill" and band.side.name in sides
+        return band.content in FIRED_AT and band.side.name in sides
 
     def _read(
         self, batch: Batch, pixels: Tensor, band: Band | None, sums: dict[str, Tensor]
@@ -98,6 +109,6 @@ class BandMeasurement:
                 self._model, reader, hidden=self._hidden, every_module=self._every_module
             ):
                 answer = self._asking.ask(self._model, pixels, images)
-        label = "as is" if band is None else str(band.width)
+        label = "as is" if band is None else f"{band.content} {band.width}"
         sums.update({f"{label}/{name}": part for name, part in reader.sums.items()})
         return answer

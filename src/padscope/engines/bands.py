@@ -3,6 +3,10 @@
 A band runs across the whole frame along one axis, like a border that has moved inwards. It ends, or
 begins, a multiple of the network's total stride from the frame's end: the outputs right behind it
 then look into the band exactly as the first outputs of the map look out of the image.
+
+A band of pixels imitates the padding of the image. Deeper layers pad their own maps, with values
+that need not be what the layers before them make of the band; how much of their answer to the true
+border a band can call up is what `firing` measures.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import torch
 from torch import Tensor
 
 from padscope.regions import Side, sides_of
@@ -20,6 +25,7 @@ from padscope.sites.padding import ZEROS
 BandContent: TypeAlias = Literal["fill", "mean colour", "mean colour elsewhere", "other pixels"]
 
 WIDTHS = (1, 2, 4, 8)  # pixels
+FIRED_AT: tuple[BandContent, ...] = ("fill", "mean colour")  # at which filters are watched
 NARROWEST_FRAME = 4  # a band takes up no more than one part in so many of the frame
 
 
@@ -51,6 +57,34 @@ class Band:
         """
         return self.start if self.side.far else self.start + self.width
 
+    def drawn_from(self, pixels: int) -> int:
+        """First pixel that is drawn, on an axis of so many."""
+        elsewhere = self.content == "mean colour elsewhere"
+        return pixels - self.start - self.width if elsewhere else self.start
+
+    def outside(self, answer: Tensor, pixels: int) -> Tensor:
+        """Leave out what a map says of the band itself.
+
+        Parameters
+        ----------
+        answer : (N, C, *spatial) Tensor
+        pixels : int
+            Size of the image along the band's axis.
+
+        Returns
+        -------
+        (N, C, *spatial) Tensor
+            Without the lines that lie over the band; all of a map that has no others.
+        """
+        axis = self.side.axis + 2
+        positions, place = answer.shape[axis], self.drawn_from(pixels)
+        first = place * positions // pixels
+        stop = -(-(place + self.width) * positions // pixels)
+        if stop - first >= positions:
+            return answer
+        parts = answer.narrow(axis, 0, first), answer.narrow(axis, stop, positions - stop)
+        return torch.cat(parts, dim=axis)
+
     def drawn_on(self, pixels: Tensor, value: float) -> Tensor:
         """Draw the band on a copy of a batch of images.
 
@@ -66,16 +100,13 @@ class Band:
             In the same memory format.
         """
         axis, width = self.side.axis + 2, self.width
-        mirrored = pixels.shape[axis] - self.start - width
-        drawn = pixels.clone()
-        target = drawn.narrow(axis, self.start, width)
+        drawn, size = pixels.clone(), pixels.shape[axis]
+        target = drawn.narrow(axis, self.drawn_from(size), width)
         if self.content == "fill":
             target.fill_(value)
         elif self.content == "other pixels":
-            target.copy_(pixels.narrow(axis, mirrored, width))
+            target.copy_(pixels.narrow(axis, size - self.start - width, width))
         else:
-            if self.content == "mean colour elsewhere":
-                target = drawn.narrow(axis, mirrored, width)
             target.copy_(mean_colour(pixels))
         return drawn
 
@@ -86,9 +117,9 @@ def mean_colour(pixels: Tensor) -> Tensor:
 
 
 def choose_bands(size: Sequence[int], step: int = 1) -> tuple[Band, ...]:
-    """Choose bands of `WIDTHS`: all contents near the first end of every axis, fill at both.
+    """Choose bands of `WIDTHS` near both ends of every axis, near the first one of all contents.
 
-    Those that imitate a far side show only whether filters fire at them.
+    Those that imitate a far side, of fill and of mean colour, show only whether filters fire.
 
     Parameters
     ----------
@@ -112,9 +143,9 @@ def choose_bands(size: Sequence[int], step: int = 1) -> tuple[Band, ...]:
     for side in sides_of(len(size)):
         n = size[side.axis]
         widths = [width for width in WIDTHS if width * NARROWEST_FRAME <= n]
-        contents: tuple[BandContent, ...] = ("fill",)
+        contents: tuple[BandContent, ...] = FIRED_AT
         if not side.far:
-            contents = ("fill", "mean colour", "mean colour elsewhere", "other pixels")
+            contents = (*FIRED_AT, "mean colour elsewhere", "other pixels")
         for width in widths:
             edge = _edge(n, max(widths), step)
             start = n - edge if side.far else edge - width
@@ -144,7 +175,8 @@ def padding_value(observed: Observation) -> float | str:
     Returns
     -------
     float or str
-        In the units of the images that the network takes, if that convolution is its first.
+        In the units of the images that the network takes. If that convolution is not the first of
+        all, the value is of its input, and a band of it in the image is only a guess.
     """
     fills = [site.fill for site in observed.sites if site.scored]
     if not fills:

@@ -31,6 +31,7 @@ from padscope.tallies.contrast import (
     REAL,
 )
 
+FITTED = 512  # values of a filter that its bins are fitted to
 CROP, CANVAS, REPLICATED = "crop", "canvas", "replicated"
 Kept = tuple[str, str, Tensor, tuple[slice, ...], Tensor]  # arguments of `ContrastCounter.keep`
 
@@ -256,7 +257,7 @@ class _Contraster:
         for name, key, values, _, _ in self._kept:
             if key.split("/")[0] in (PADDED, REAL) and key.split("/")[1] in (NEAR, LINES):
                 samples.setdefault(name, []).append(values.flatten(0, 1))
-        bins = {name: fit_bins(torch.cat(values)) for name, values in samples.items()}
+        bins = {name: fit_bins(_drawn(torch.cat(values))) for name, values in samples.items()}
         filters = {name: plan.site.filters for name, plan in self._plans.items()}
         streams = {name: plan.streams for name, plan in self._plans.items()}
         self._start(bins, no_contrast(streams, filters))
@@ -273,3 +274,11 @@ class _Contraster:
             return Contrasted(self.units, self.images, self._skipped)
         self._counter.flush()
         return Contrasted(self.units, self.images, self._skipped, self._bins, self._counter.tallies)
+
+
+def _drawn(values: Tensor) -> Tensor:
+    """Draw rows to fit bins to: these rest on 64 quantiles, which take no more values."""
+    if len(values) <= FITTED:
+        return values
+    order = torch.randperm(len(values), generator=torch.Generator().manual_seed(0))
+    return values[order[:FITTED]]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from padscope.engines.local import run_batch
 from padscope.errors import PadscopeError
 from padscope.sites import Call, Interception
 
@@ -71,7 +72,9 @@ class PooledFeatures:
         return visit
 
 
-def find_features(model: nn.Module, example: Tensor) -> PooledFeatures:
+def find_features(
+    model: nn.Module, image: Tensor, static_batch: int | None = None
+) -> PooledFeatures:
     """Find a model's pooled features by running it once.
 
     They are the input of the last linear layer that is given one vector per image; without such a
@@ -81,28 +84,33 @@ def find_features(model: nn.Module, example: Tensor) -> PooledFeatures:
     ----------
     model : nn.Module
         In eval mode.
-    example : (N, C, *spatial) Tensor
-        What the model takes.
+    image : (N, C, *spatial) Tensor
+        Only the first image is run.
+    static_batch : int, optional
+        The only number of images the model takes at once, if there is one.
 
     Raises
     ------
     PadscopeError
-        There is neither.
+        There is neither, or the model fails.
     """
     linear: dict[str, int] = {}
     windowed: dict[str, int] = {}
+    # Two images tell the batch axis apart; an exported program may insist on its own number.
+    rows = static_batch or 2
+    example = image[:1].repeat_interleave(rows, dim=0)
 
     def note(call: Call) -> None:
-        if len(call.output) == len(example) and call.output.ndim > 2:
+        if len(call.output) == rows and call.output.ndim == len(call.operation.window.out) + 2:
             windowed[call.name] = call.output.shape[1]
 
     with torch.no_grad(), ExitStack() as stack:
         stack.enter_context(Interception(model, note))
         for path, module in model.named_modules():
             if isinstance(module, nn.Linear):
-                hook = _note_width(linear, path, len(example))
+                hook = _note_width(linear, path, rows)
                 stack.callback(module.register_forward_pre_hook(hook).remove)
-        model(example)
+        run_batch(model, example, (0,), static_batch)
     for found, is_linear in ((linear, True), (windowed, False)):
         if found:
             layer, width = next(reversed(found.items()))

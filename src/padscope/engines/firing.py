@@ -102,7 +102,9 @@ class FiringReader:
         self._size, self._images = tuple(size), images
 
     def __call__(self, call: Call) -> None:
-        """Read one site."""
+        """Read one site; those whose maps have other axes than the image have no such sides."""
+        if len(call.operation.window.out) != len(self._size):
+            return
         for side in sides_of(len(self._size)):
             filters = self._watched.get(call.name, {}).get(side.name, ())
             if not filters or side.name not in self._edges:

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from padscope.effects.classification import ClassAnswer
-from padscope.effects.comparison import LabelsOf, Unchanged
+from padscope.effects.comparison import (
+    CLASS_CHANGE,
+    CLASS_CONTROL,
+    UNCHANGED,
+    LabelsOf,
+    Unchanged,
+)
 from padscope.effects.metric import Metric
 from padscope.engines.answering import Asking
 from padscope.engines.measuring import Findings
@@ -18,10 +24,6 @@ from padscope.engines.plan import as_taken
 from padscope.errors import PadscopeError
 from padscope.images import Batch
 from padscope.interventions.treatments import Treatment
-
-# Rows beside the measures of `effects.comparison`.
-UNCHANGED = "unchanged/"  # before ``correct`` and ``top`` of the unchanged answer
-CLASS_CHANGE, CLASS_CONTROL = "class_change", "class_control"
 
 
 @dataclass(frozen=True)

@@ -173,14 +173,23 @@ class ViewMeasurement:
         self.featured = tuple(name for name in self._draws if features and name in featured)
 
     def __call__(self, batch: Batch) -> Findings:
-        """Measure one batch of canvases."""
+        """Measure one batch of canvases.
+
+        Raises
+        ------
+        PadscopeError
+            The model fails, or its answer is not finite; it says under which treatment.
+        """
         columns: dict[str, list[Tensor]] = {name: [] for name in self._plan.measures}
         features: list[Tensor] = []
         for name, draws in self._draws.items():
-            looks = [
-                self._look(batch, make, keep=number == 0 and name in self.featured)
-                for number, make in enumerate(draws)
-            ]
+            try:
+                looks = [
+                    self._look(batch, make, keep=number == 0 and name in self.featured)
+                    for number, make in enumerate(draws)
+                ]
+            except PadscopeError as error:
+                raise PadscopeError(f"{name}: {error}") from error
             for measure in columns:
                 every = [look.changes(measure, len(batch.indices)) for look in looks]
                 columns[measure].append(torch.stack(every).mean(dim=0))

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from padscope.interventions.fills import FillName, check_fill, make_fill
-from padscope.interventions.pointwise import Change, Following, gathered
+from padscope.interventions.pointwise import Change, Following, gathered, joined
 from padscope.sites import (
     Call,
     Interception,
@@ -106,7 +106,7 @@ class Estimator:
             if not new:
                 return
             boxes = tuple(box for box, _ in new)
-            values = torch.cat([values.flatten(2) for _, values in new], dim=-1)
+            values = joined([values for _, values in new])
             change = Change(boxes, values - gathered(call.output, boxes), effects)
             change.await_gradient(call.output)
             following.follow(call.output, (change,))

@@ -15,13 +15,16 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from padscope.sites import Box, at_box, unobserved
+from padscope.sites import Box, unobserved
+from padscope.sites.fills import take
 from padscope.sites.operations import operation_name
 
 LONGEST = 4  # operations followed behind a convolution: a residual path would hardly end
@@ -49,8 +52,8 @@ class Change:
     ----------
     boxes : tuple of Box
         The positions.
-    difference : (N, C, P) Tensor
-        New less old values there, box after box.
+    difference : (N, C, P, 1, …) Tensor
+        New less old values there, box after box; see `gathered`.
     effects : (N, C) Tensor
         What products of gradient and difference are added to.
     """
@@ -62,16 +65,45 @@ class Change:
     def weigh(self, gradient: Tensor) -> None:
         """Add the product with a gradient of the map's shape to the effects."""
         product = gathered(gradient, self.boxes) * self.difference
-        self.effects.add_(product.sum(dim=-1, dtype=self.effects.dtype))
+        spatial = tuple(range(2, product.ndim))
+        self.effects.add_(product.sum(dim=spatial, dtype=self.effects.dtype))
 
     def await_gradient(self, tensor: Tensor) -> None:
         """Weigh the gradient of a tensor, as its values are now, when it arrives."""
         tensor.register_hook(self.weigh)  # type: ignore[no-untyped-call]  # torch has no types here
 
 
-def gathered(tensor: Tensor, boxes: Sequence[Box]) -> Tensor:
-    """Copy the values in some boxes of an (N, C, *spatial) tensor, box after box: (N, C, P)."""
-    return torch.cat([at_box(tensor, box).flatten(2) for box in boxes], dim=-1)
+def gathered(tensor: Tensor, boxes: tuple[Box, ...]) -> Tensor:
+    """Copy the values in some boxes of an (N, C, *spatial) tensor, box after box.
+
+    Returns
+    -------
+    (N, C, P, 1, …) Tensor
+        With as many axes as the tensor, and in its memory format.
+    """
+    places = _flat_places(boxes, tensor.shape[2:])
+    return take(tensor, places.to(tensor.device), _row(len(places), len(tensor.shape) - 2))
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """Join (N, C, *box) values of boxes as `gathered` does."""
+    dims = parts[0].ndim - 2
+    if parts[0].stride(1) != 1:
+        flat = torch.cat([part.flatten(2) for part in parts], dim=-1)
+        return flat.view(*flat.shape[:2], *_row(flat.shape[2], dims))
+    rows = torch.cat([part.movedim(1, -1).flatten(1, -2) for part in parts], dim=1)
+    return rows.view(len(rows), *_row(rows.shape[1], dims), -1).movedim(-1, 1)
+
+
+def _row(count: int, dims: int) -> tuple[int, ...]:
+    return (count, *(1,) * (dims - 1))
+
+
+@lru_cache(maxsize=1024)
+def _flat_places(boxes: tuple[Box, ...], size: tuple[int, ...]) -> Tensor:
+    along = ([np.arange(*span) for span in box] for box in boxes)
+    places = [np.ravel_multi_index(np.ix_(*axes), size).ravel() for axes in along]
+    return torch.from_numpy(np.concatenate(places))
 
 
 @dataclass(frozen=True)
@@ -200,10 +232,8 @@ def _is_pointwise(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], pla
     )
 
 
-def _local(value: Any, like: Tensor, boxes: Sequence[Box]) -> Any:
+def _local(value: Any, like: Tensor, boxes: tuple[Box, ...]) -> Any:
     """Cut an argument to the values that some boxes see."""
     if not isinstance(value, Tensor):
         return value
-    if value.shape == like.shape:
-        return gathered(value.detach(), boxes)
-    return value.detach().flatten(2) if value.ndim == like.ndim else value.detach()
+    return gathered(value.detach(), boxes) if value.shape == like.shape else value.detach()

@@ -9,6 +9,8 @@ from padscope.kinds.kind import BoolArray, Kinds, classify
 from padscope.regions import Side
 from padscope.scores.distance import ks_distance
 
+TOGETHER = 32  # filters, whose resamples fit into the cache
+
 FloatArray = NDArray[np.float64]
 Counts = NDArray[np.integer]
 
@@ -110,31 +112,45 @@ def _agreement(
     chosen: NDArray[np.intp],
 ) -> FloatArray:
     """Share of resamples that agree with what is reported of the chosen filters."""
-    if not chosen.size:
-        return np.empty(0)
-    padded, real = padded[:, :, chosen], real[:, :, chosen]
-    if corners is not None:
-        corners = (corners[0][:, :, chosen], corners[1][:, :, chosen])
-    agreed = np.zeros(len(chosen))
-    for times in weights:
-        border, context = _drawn(times, padded), _drawn(times, real)
-        corner = None
-        if corners is not None:
-            distances = ks_distance(_drawn(times, corners[0]), _drawn(times, corners[1]))
-            corner = np.fmax.reduce(distances, axis=0, initial=np.nan)
-        kinds = classify(ks_distance(border, context), _polarity(border, context), sides, corner)
-        agreed += (
-            (kinds.kind == reported.kind[chosen])
-            & (kinds.active == reported.active[:, chosen]).all(axis=0)
-            & (kinds.sign == reported.sign[chosen])
+    agreed = np.empty(len(chosen))
+    for first in range(0, len(chosen), TOGETHER):
+        block = slice(first, first + TOGETHER)
+        agreed[block] = _block_agreement(
+            padded, real, corners, weights, sides, reported, chosen[block]
         )
-    return agreed / len(weights)
+    return agreed
 
 
-def _drawn(times: NDArray[np.int32], counts: Counts) -> Counts:
-    """Sum the folds' counts, each as often as it is drawn."""
-    total: Counts = np.einsum("f,sfcb->scb", times, counts)
-    return total
+def _block_agreement(
+    padded: Counts,
+    real: Counts,
+    corners: tuple[Counts, Counts] | None,
+    weights: NDArray[np.int32],
+    sides: tuple[Side, ...],
+    reported: Kinds,
+    chosen: NDArray[np.intp],
+) -> FloatArray:
+    """Do so for a few filters, all resamples of them at once."""
+
+    def drawn(counts: Counts) -> Counts:
+        """Sum the folds' counts, each as often as it is drawn: (S, R · C, B)."""
+        total: Counts = np.einsum("rf,sfcb->srcb", weights, counts[:, :, chosen])
+        return total.reshape(len(counts), -1, counts.shape[-1])
+
+    border, context = drawn(padded), drawn(real)
+    corner = None
+    if corners is not None:
+        distances = ks_distance(drawn(corners[0]), drawn(corners[1]))
+        corner = np.fmax.reduce(distances, axis=0, initial=np.nan)
+    kinds = classify(ks_distance(border, context), _polarity(border, context), sides, corner)
+    shape = len(weights), len(chosen)
+    same: BoolArray = (
+        (kinds.kind.reshape(shape) == reported.kind[chosen])
+        & (kinds.active.reshape(-1, *shape) == reported.active[:, None, chosen]).all(axis=0)
+        & (kinds.sign.reshape(shape) == reported.sign[chosen])
+    )
+    agreed: FloatArray = same.mean(axis=0)
+    return agreed
 
 
 def _polarity(padded: Counts, real: Counts) -> FloatArray:

@@ -13,8 +13,7 @@ from markupsafe import Markup
 from padscope.report.impact_dots import Dot, dot_strip
 from padscope.report.impact_lines import Series, line_chart
 from padscope.report.impact_scales import Scale, linear
-from padscope.report.impact_words import NONE, PRIMARY, Measure, measure_of
-from padscope.report.words import number
+from padscope.report.impact_words import NONE, PRIMARY, Measure, fixed
 from padscope.study import Impact
 
 Row = tuple[int, list[tuple[str, str]], str, str]
@@ -85,7 +84,7 @@ def make_bands(impact: Impact) -> Bands | None:
     """Draw what false borders do; None if they were not tried."""
     if impact.bands.is_empty() and impact.firing.is_empty():
         return None
-    measure = measure_of(PRIMARY[impact.answer])
+    measure = PRIMARY[impact.answer]
     chart, kinds, rows = _changes(impact.bands, measure)
     firing = impact.firing
     if not firing.is_empty():
@@ -157,7 +156,7 @@ def _by_width(firing: pl.DataFrame, widths: Sequence[int]) -> Markup:
         return float(np.average(here[column].to_numpy(), weights=here["filters"].to_numpy()))
 
     values, controls = ([mean(w, column) for w in widths] for column in ("firing", "control"))
-    last = [NONE if v is None else number(v, 2) for v in (values[-1], controls[-1])]
+    last = [fixed(v) for v in (values[-1], controls[-1])]
     return line_chart(
         [str(w) for w in widths],
         [Series("undone", values), Series("controls", controls)],
@@ -177,16 +176,12 @@ def _sites(table: pl.DataFrame) -> tuple[Scale, list[Firing]]:
 
 
 def _firing(row: dict[str, Any], scale: Scale) -> Firing:
-    figures = {
-        name: NONE if row[name] is None else number(row[name], 2)
-        for name in ("firing", "low", "high", "control")
-    }
     return Firing(
         row["site"],
         row["side"],
         row["filters"],
-        figures["firing"],
-        f"[{figures['low']} to {figures['high']}]" if row["low"] is not None else "",
-        figures["control"],
+        fixed(row["firing"]),
+        f"[{fixed(row['low'])} to {fixed(row['high'])}]" if row["low"] is not None else "",
+        fixed(row["control"]),
         dot_strip(Dot(row["firing"], row["low"], row["high"], other=row["control"]), scale),
     )

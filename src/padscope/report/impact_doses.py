@@ -10,7 +10,7 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.report.impact_lines import Series, line_chart
-from padscope.report.impact_words import PRIMARY, Measure, chance, measure_of
+from padscope.report.impact_words import PRIMARY, Measure, chance
 from padscope.study import Impact
 
 
@@ -35,7 +35,7 @@ def make_doses(impact: Impact) -> Doses | None:
     """Draw dose and response by the answer's own measure; None if they were not measured."""
     if impact.doses.is_empty():
         return None
-    measure = measure_of(PRIMARY[impact.answer])
+    measure = PRIMARY[impact.answer]
     rows = impact.doses.filter(pl.col("measure") == measure.name).to_dicts()
     if not rows:
         return None

@@ -26,6 +26,8 @@ class Dot:
         The tick of the controls, and their band.
     other : float or None
         A second, dashed tick.
+    part : float or None
+        A ring: the value of the part that the controls stand beside.
     """
 
     value: float | None
@@ -35,6 +37,7 @@ class Dot:
     control_low: float | None = None
     control_high: float | None = None
     other: float | None = None
+    part: float | None = None
 
 
 def dot_strip(dot: Dot, scale: Scale) -> Markup:
@@ -68,9 +71,12 @@ def dot_strip(dot: Dot, scale: Scale) -> Markup:
         parts.append(f'<path class="tick other" d="M{x(dot.other)} 0v{HEIGHT}"/>')
     if dot.low is not None and dot.high is not None:
         parts.append(f'<path class="span" d="M{x(dot.low)} {middle:g}H{x(dot.high)}"/>')
+    # Round caps: circles would be stretched with the strip.
     if dot.value is not None:
-        # A round cap: a circle would be stretched with the strip.
         parts.append(f'<path class="dot" d="M{x(dot.value)} {middle:g}h0.001"/>')
+    if dot.part is not None:
+        place = f"M{x(dot.part)} {middle:g}h0.001"
+        parts.append(f'<path class="dot" d="{place}"/><path class="hole" d="{place}"/>')
     return Markup(
         f'<svg class="strip dots" viewBox="0 0 100 {HEIGHT}" preserveAspectRatio="none" '
         f'aria-hidden="true">{"".join(parts)}</svg>'

@@ -14,7 +14,10 @@ from padscope.report.impact_scales import Scale, fitting
 from padscope.report.impact_words import NONE, PRIMARY, Measure, chance, measure_of
 from padscope.study import Impact
 
-DRAWN = ("effect", "low", "high", "control", "control_low", "control_high", "disturbance")
+DRAWN = (
+    "effect", "low", "high", "control", "control_low", "control_high", "disturbance",
+    "matched_effect",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Effect:
         Of the set; those that have controls.
     value, span : str
         The effect and its interval over images.
+    matched_value : str
+        The effect of those that have controls; "" if all have, or none.
     control, control_span : str
         Mean of the draws of controls, the least and the greatest of them.
     draws : int
@@ -46,6 +51,7 @@ class Effect:
     matched: int
     value: str
     span: str
+    matched_value: str
     control: str
     control_span: str
     draws: int
@@ -75,8 +81,8 @@ class Effects:
         Images compared; the most draws of controls for any set.
     least_p : str
         The least that p can be with so many draws; "" without controls.
-    disturbed : bool
-        Whether anything was disturbed in the core.
+    disturbed, partly : bool
+        Whether anything was disturbed in the core, and whether some filters have no controls.
     """
 
     measure: Measure
@@ -89,13 +95,14 @@ class Effects:
     draws: int
     least_p: str
     disturbed: bool
+    partly: bool
 
 
 def make_effects(impact: Impact) -> Effects | None:
     """Draw the effects; None if none were measured by the answer's own measure."""
     if impact.effects.is_empty():
         return None
-    measure = measure_of(PRIMARY[impact.answer])
+    measure = PRIMARY[impact.answer]
     own = impact.effects.filter(pl.col("measure") == measure.name)
     if own.is_empty():
         return None
@@ -122,13 +129,18 @@ def make_effects(impact: Impact) -> Effects | None:
         draws,
         chance(1 / (1 + draws)) if draws else "",
         any(row["disturbance"] is not None for row in rows),
+        any(_part(row) is not None for row in rows),
     )
 
 
 def _effect(row: dict[str, Any], measure: Measure, scale: Scale | None = None) -> Effect:
     # Without controls there is nothing to exceed.
     beside = bool(row["draws"])
-    dot = Dot(*(row[name] for name in DRAWN))
+    part = _part(row)
+    dot = Dot(
+        row["effect"], row["low"], row["high"], row["control"], row["control_low"],
+        row["control_high"], row["disturbance"], part,
+    )  # fmt: skip
     return Effect(
         chosen=row["set"],
         filters=row["filters"],
@@ -136,6 +148,7 @@ def _effect(row: dict[str, Any], measure: Measure, scale: Scale | None = None) -
         matched=row["matched"],
         value=measure.figure(row["effect"]),
         span=measure.between(row, "low", "high"),
+        matched_value="" if part is None else measure.figure(part),
         control=measure.figure(row["control"]) if beside else NONE,
         control_span=measure.between(row, "control_low", "control_high") if beside else "",
         draws=row["draws"],
@@ -145,6 +158,12 @@ def _effect(row: dict[str, Any], measure: Measure, scale: Scale | None = None) -
         disturbance=measure.figure(row["disturbance"]),
         drawn=dot_strip(dot, scale) if scale else Markup(""),
     )
+
+
+def _part(row: dict[str, Any]) -> float | None:
+    """Return the effect of the filters that have controls, if those are not all."""
+    partly = bool(row["draws"]) and row["matched"] < row["filters"]
+    return row["matched_effect"] if partly else None
 
 
 def _by_other_measures(

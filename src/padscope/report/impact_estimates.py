@@ -10,12 +10,12 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.report.impact_scales import Scale, logarithmic
-from padscope.report.impact_words import PRIMARY, measure_of
+from padscope.report.impact_words import PRIMARY, fixed
 from padscope.report.words import number, percent
 from padscope.study import Impact, Study
 
 SHOWN = 15
-LEFT, BOTTOM, SIDE = 54.0, 312.0, 300.0  # the plot within its 364 × 352 units
+LEFT, BOTTOM, SIDE = 54.0, 312.0, 300.0  # the plot within its 372 × 352 units
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,13 @@ def make_estimates(study: Study, impact: Impact) -> Estimates | None:
         )
     first = known.sort("impact_rank", "site", "filter").head(SHOWN)
     return Estimates(
-        measure_of(PRIMARY[impact.answer]).unit,
+        PRIMARY[impact.answer].unit,
         draw_checks(impact.checks, agreement.get("spearman")),
         impact.checks.height,
         int(agreement.get("images", 0)),
-        _fixed(agreement.get("spearman")),
-        f"{_fixed(agreement.get('low'))} to {_fixed(agreement.get('high'))}" if agreement else "",
-        _fixed(agreement.get("spearman_kl")) if "spearman_kl" in agreement else "",
+        fixed(agreement.get("spearman")),
+        f"{fixed(agreement.get('low'))} to {fixed(agreement.get('high'))}" if agreement else "",
+        fixed(agreement.get("spearman_kl")) if "spearman_kl" in agreement else "",
         bool(agreement.get("reliable", 0)),
         known.height,
         confirmed,
@@ -130,10 +130,10 @@ def draw_checks(checks: pl.DataFrame, spearman: float | None) -> Markup:
     )
     alt = (
         f"Exact against estimated impact of {known.height} filters, rank correlation "
-        f"{_fixed(spearman)}."
+        f"{fixed(spearman)}."
     )
     return Markup(
-        '<svg class="checked" viewBox="0 0 364 352" role="img" aria-label="{}">{}'
+        '<svg class="checked" viewBox="0 0 372 352" role="img" aria-label="{}">{}'
         '<path class="point plain" d="{}"/></svg>'
     ).format(alt, _axes(scale), Markup(points))
 
@@ -171,10 +171,6 @@ def _ranked(row: dict[str, Any]) -> Ranked:
     return Ranked(
         row["impact_rank"], row["site"], row["filter"], told("impact"),
         "" if None in ends else f"[{told('impact_low')} to {told('impact_high')}]",
-        told("impact_signed"), _fixed(row.get("ks")), _fixed(row.get("causal_ks")),
+        told("impact_signed"), fixed(row.get("ks")), fixed(row.get("causal_ks")),
         row.get("label") or "–",
     )  # fmt: skip
-
-
-def _fixed(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}".replace("-", "−")

@@ -61,7 +61,7 @@ def line_chart(
     scale = fitting(drawn)
     xs = _places(len(places))
     lines = Markup("").join(_draw(one, xs, scale) for one in reversed(series))
-    title = f"{y_title} (log scale)" if scale.log else y_title
+    title = f"{y_title} (log scale)" if scale.log else y_title + scale.factor
     return Markup(
         '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>'
     ).format(WIDTH, HEIGHT, alt, _axes(places, xs, scale, x_title, title), lines)

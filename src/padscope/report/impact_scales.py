@@ -12,6 +12,7 @@ STEPS = (1, 2, 2.5, 5, 10)
 WIDE = 30  # values farther apart than by this factor are drawn on a logarithmic scale
 MOST_TICKS = 5
 MOST_DECADES = 7
+TINY = 1e-300  # decades below it cannot be written as floats of full precision
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -49,13 +50,39 @@ class Scale:
 
     @property
     def labels(self) -> list[str]:
-        """What stands at the ticks; every other one is left blank if there are many."""
+        """What stands at the ticks, to be multiplied by `factor`; some are blank if they are many.
+
+        Examples
+        --------
+        >>> Scale((0.0, 5e-05, 0.0001)).labels, Scale((0.0001, 0.001), log=True).labels
+        (['0', '0.5', '1'], ['10⁻⁴', '0.001'])
+        """
         last = len(self.ticks) - 1
         every = 1 if last <= MOST_TICKS else 2
+        write = _decade if self.log else self._number
         return [
-            _label(tick, log=self.log) if (last - place) % every == 0 else ""
+            write(tick) if (last - place) % every == 0 else ""
             for place, tick in enumerate(self.ticks)
         ]
+
+    @property
+    def factor(self) -> str:
+        """What to write behind a title if a linear scale is of very small or large numbers.
+
+        Examples
+        --------
+        >>> Scale((0.0, 5e-05, 0.0001)).factor, Scale((0.0, 2.0)).factor
+        (' (× 10⁻⁴)', '')
+        """
+        return f" (× {_ten_to(self._power)})" if self._power else ""
+
+    @property
+    def _power(self) -> int:
+        power = math.floor(math.log10(max(map(abs, self.ticks))) + 1e-9)
+        return 0 if self.log or abs(power) < 3 else power
+
+    def _number(self, tick: float) -> str:
+        return number(tick / 10.0**self._power)
 
     def ends(self, times: float = 1.0) -> list[str]:
         """Label the ends and 0 alone, in another unit, where there is little room."""
@@ -63,10 +90,14 @@ class Scale:
         return [number(times * tick) if tick in kept else "" for tick in self.ticks]
 
 
-def _label(tick: float, *, log: bool) -> str:
-    """Write a tick; a decade far from 1 as a power of 10."""
-    power = round(math.log10(tick)) if log else 0
-    return f"10{str(power).translate(SUPERSCRIPTS)}" if abs(power) > 3 else number(tick)
+def _decade(tick: float) -> str:
+    """Write a decade, one far from 1 as a power of 10."""
+    power = round(math.log10(tick))
+    return _ten_to(power) if abs(power) > 3 else number(tick)
+
+
+def _ten_to(power: int) -> str:
+    return f"10{str(power).translate(SUPERSCRIPTS)}"
 
 
 def linear(values: Iterable[float]) -> Scale:
@@ -91,14 +122,14 @@ def linear(values: Iterable[float]) -> Scale:
 
 
 def logarithmic(values: Iterable[float]) -> Scale:
-    """Make a scale of whole decades which holds all positive values, or the `MOST_DECADES` greatest.
+    """Make a scale of the whole decades of all positive values, at most `MOST_DECADES`.
 
     Examples
     --------
     >>> logarithmic([0.004, 0.2, 0.0]).ticks
     (0.001, 0.01, 0.1, 1.0)
     """
-    positive = [value for value in values if value > 0] or [1.0]
+    positive = [value for value in values if value > TINY] or [1.0]
     first = math.floor(math.log10(min(positive)) + 1e-9)
     last = max(math.ceil(math.log10(max(positive)) - 1e-9), first + 1)
     # What is left of a change far from its cause is rounding.
@@ -115,6 +146,6 @@ def fitting(values: Iterable[float]) -> Scale:
     (True, False, False)
     """
     known = list(values)
-    positive = [value for value in known if value > 0]
+    positive = [value for value in known if value > TINY]
     wide = bool(positive) and max(positive) > WIDE * min(positive)
     return logarithmic(known) if wide and min(known) >= 0 else linear(known)

@@ -12,8 +12,7 @@ from markupsafe import Markup
 from padscope.report.impact_dots import Dot, dot_strip
 from padscope.report.impact_lines import Series, line_chart
 from padscope.report.impact_scales import Scale, linear
-from padscope.report.impact_words import NONE, PRIMARY, Measure, measure_of
-from padscope.report.words import number
+from padscope.report.impact_words import PRIMARY, Measure, fixed
 from padscope.study import Impact
 
 AS_IS = "as is"
@@ -116,7 +115,7 @@ def make_position(impact: Impact) -> Position | None:
     """Draw views and read-outs; None if neither was measured."""
     if impact.views.is_empty() and impact.readout.is_empty():
         return None
-    measure = measure_of(PRIMARY[impact.answer])
+    measure = PRIMARY[impact.answer]
     views, treatments, images = [], [], 0
     if not impact.views.is_empty():
         own = impact.views.filter(pl.col("measure") == measure.name)
@@ -189,16 +188,12 @@ def _readout(table: pl.DataFrame) -> tuple[Scale, list[ReadOut]]:
     scale = linear([1.0])
     rows = []
     for row in table.iter_rows(named=True):
-        low, high = (None if row[end] is None else number(row[end], 2) for end in ("low", "high"))
         dot = Dot(row["r2"], row["low"], row["high"], other=row["chance"])
+        span = f"[{fixed(row['low'])} to {fixed(row['high'])}]" if row["low"] is not None else ""
         rows.append(
             ReadOut(
-                row["treatment"],
-                row["axis"],
-                NONE if row["r2"] is None else number(row["r2"], 2),
-                "" if low is None or high is None else f"[{low} to {high}]",
-                NONE if row["chance"] is None else number(row["chance"], 2),
+                row["treatment"], row["axis"], fixed(row["r2"]), span, fixed(row["chance"]),
                 dot_strip(dot, scale),
             )
-        )
+        )  # fmt: skip
     return scale, rows

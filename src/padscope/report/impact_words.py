@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from padscope.report.words import number
@@ -89,7 +89,14 @@ FILLS = {
 }  # fmt: skip
 """With what padding is refilled, in words."""
 
-PRIMARY = {"classes": "kl", "dense": "change", "values": "change"}
+PRIMARY = {
+    "classes": MEASURES["kl"],
+    "dense": MEASURES["change"],
+    "values": replace(
+        MEASURES["change"], told="the mean absolute change of the answer, in its own units"
+    ),
+}
+"""The measure of each kind of answer that figures are drawn by."""
 
 
 def measure_of(name: str) -> Measure:
@@ -108,3 +115,17 @@ def chance(p: float | None) -> str:
     if p is None or math.isnan(p):
         return NONE
     return "<0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def fixed(value: float | None) -> str:
+    """Write a value on a scale from 0 to 1, to two decimals.
+
+    Examples
+    --------
+    >>> fixed(-0.004), fixed(0.527), fixed(None)
+    ('0.00', '0.53', '–')
+    """
+    if value is None or math.isnan(value):
+        return NONE
+    text = f"{value:.2f}".replace("-", "−")
+    return text.removeprefix("−") if float(f"{value:.2f}") == 0 else text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import polars as pl
 
@@ -60,7 +60,7 @@ class Comparing:
         sets = named_sets(study.filters, study.sides, dedicated)
         return cls(subject, sets, {name: subject.controls(one) for name, one in sets.items()})
 
-    @property
+    @cached_property
     def treatments(self) -> tuple[Treatment, ...]:
         """What is done to the sets."""
         settings = self.subject.settings
@@ -69,7 +69,7 @@ class Comparing:
             disturbances=settings.disturbances, seed=settings.seed,
         )  # fmt: skip
 
-    @property
+    @cached_property
     def doses(self) -> tuple[Treatment, ...]:
         """Undoing the strongest 1, 2, 4, … confirmed filters; nothing where there are none."""
         settings = self.subject.settings

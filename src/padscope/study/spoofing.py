@@ -14,7 +14,9 @@ from padscope.study.parts import Outcome, Part, Parts
 from padscope.study.subject import Subject
 from padscope.tables.bands import band_table, firing_table
 
-PASSES_PER_SIDE = len(WIDTHS) * 4
+PASSES_PER_SIDE = (
+    len(WIDTHS) * 6
+)  # four contents, and fill at the far end too, mean colour likewise
 
 
 @dataclass(frozen=True)

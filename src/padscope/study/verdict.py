@@ -6,7 +6,7 @@ generalisation, efficiency and safety. An interval that spans zero gives no verd
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,11 @@ UNITS = {"kl": "nats (KL)", "change": "standard deviations"}
 ALL_VIEWS = {
     "shift": "moved", "size": "seen at another input size", "crop": "cropped otherwise",
 }  # fmt: skip
+STABILITY = {
+    "kl": "the divergence from the answer to the centred image",
+    "flip": "the share of images that get another class",
+    "change": "the difference from the answer to the centred image",
+}
 LEVEL = 0.05
 
 
@@ -103,7 +108,7 @@ def _use(row: dict[str, Any], measure: str) -> _Statement:
     )
     if unmatched:
         beside += f"; {unmatched:,} have no control at their site"
-    if row["p"] <= LEVEL and row["excess_low"] > 0:
+    if row["p"] <= LEVEL and _sign(row, "excess_low", "excess_high") > 0:
         return _Statement(f"{beside}: the model uses them.", decided=True)
     return _Statement(f"{beside}: no more than controls do, so no verdict.", decided=False)
 
@@ -112,43 +117,51 @@ def _worth(row: dict[str, Any], what: str, scale: float) -> _Statement:
     """Say whether a score falls or rises, beyond what it does for controls."""
     unit = " points" if scale != 1 else ""
     told = (
-        f"Of {what} that costs {_between(row, 'effect', 'low', 'high', -scale)}{unit}, "
-        f"{_between(row, 'excess', 'excess_low', 'excess_high', -scale)} beyond the controls"
+        f"It changes {what} by {_between(row, 'effect', 'low', 'high', scale)}{unit}, "
+        f"{_between(row, 'excess', 'excess_low', 'excess_high', scale)} beyond the controls"
     )
-    if row["excess_low"] is None or row["excess_low"] <= 0 <= row["excess_high"]:
+    sign = _sign(row, "excess_low", "excess_high")
+    if not sign:
         return _Statement(f"{told}: the interval spans zero, so no verdict.", decided=False)
-    helps = row["excess"] < 0
+    helps = sign < 0
     return _Statement(f"{told}: on these images they {'help' if helps else 'hurt'}.", decided=True)
 
 
 def _generalisation(impact: Impact) -> Iterator[_Statement]:
     if impact.views.is_empty():
         return
-    measure = ANSWER_MEASURE[impact.answer]
     undone = impact.views.filter(
-        (pl.col("treatment") == "PANs undone")
-        & (pl.col("measure") == measure)
-        & pl.col("amount").is_null()  # all amounts together
+        (pl.col("treatment") == "PANs undone") & pl.col("amount").is_null()  # all amounts together
     )
-    for row in undone.iter_rows(named=True):
-        yield _stability(row, measure)
+    for (view,), rows in undone.group_by(["view"], maintain_order=True):
+        yield _stability(str(view), {row["measure"]: row for row in rows.iter_rows(named=True)})
 
 
-def _stability(row: dict[str, Any], measure: str) -> _Statement:
-    told = (
-        f"When the image is {ALL_VIEWS[row['view']]}, the answer changes by {row['value']:.3g} "
-        f"{UNITS[measure]} with them undone, which is "
-        f"{_between(row, 'difference', 'difference_low', 'difference_high')} more than with them"
-    )
-    if row["control_difference"] is not None:
-        told += f" (controls undone: {row['control_difference']:+.3g})"
-    if row["difference_low"] <= 0 <= row["difference_high"]:
-        return _Statement(f"{told}: the interval spans zero, so no verdict.", decided=False)
-    steadier = row["difference"] > 0
-    return _Statement(
-        f"{told}: with them the model is {'steadier' if steadier else 'less steady'}.",
-        decided=True,
-    )
+def _stability(view: str, rows: Mapping[str, dict[str, Any]]) -> _Statement:
+    """Say whether answers are steadier with them, if every measure says the same.
+
+    A treatment that flattens answers lowers their divergence, and flips more of them.
+    """
+    told = []
+    for measure, row in rows.items():
+        beside = _between(row, "difference", "difference_low", "difference_high")
+        control = row["control_difference"]
+        controls = "" if control is None else f"; controls {control:.3g}"
+        told.append(f"{STABILITY[measure]} by {beside} (from {row['value']:.3g}{controls})")
+    sentence = f"When the image is {ALL_VIEWS[view]}, undoing them changes {' and '.join(told)}"
+    signs = {_sign(row, "difference_low", "difference_high") for row in rows.values()}
+    if len(signs) > 1 or not signs <= {-1, 1}:
+        why = "the measures disagree" if {-1, 1} <= signs else "an interval spans zero"
+        return _Statement(f"{sentence}: {why}, so no verdict.", decided=False)
+    steadier = "steadier" if signs == {1} else "less steady"
+    return _Statement(f"{sentence}: with them the model is {steadier}.", decided=True)
+
+
+def _sign(row: Mapping[str, Any], low: str, high: str) -> int:
+    """Sign of a value whose interval leaves out zero; 0 if it does not, or is not known."""
+    if row[low] is None or row[high] is None:
+        return 0
+    return int(row[low] > 0) - int(row[high] < 0)
 
 
 def _efficiency(impact: Impact) -> Iterator[_Statement]:
@@ -175,7 +188,7 @@ def _cost_of(row: dict[str, Any], doing: str, measure: str) -> _Statement:
         f"{doing} them changes the answer by {_between(row, 'effect', 'low', 'high')} "
         f"{UNITS[measure]}, controls by {row['control']:.3g} (p = {row['p']:.2g})"
     )
-    if row["p"] <= LEVEL and row["excess_low"] > 0:
+    if row["p"] <= LEVEL and _sign(row, "excess_low", "excess_high") > 0:
         return _Statement(f"{told}: the model would miss them.", decided=True)
     return _Statement(f"{told}: no more than controls, so no verdict.", decided=False)
 
@@ -193,16 +206,13 @@ def _safety(impact: Impact) -> Iterator[_Statement]:
         f"answer by {_between(row, 'value', 'low', 'high')} {UNITS[measure]}, "
         f"{_between(row, 'excess', 'excess_low', 'excess_high')} more than one of the mean colour"
     )
-    if row["excess_low"] <= 0 <= row["excess_high"]:
-        yield _Statement(f"{told}: the interval spans zero, so no verdict.", decided=False)
-    else:
-        spoofed = row["excess"] > 0
-        closing = (
-            "a false border tells more than its colour"
-            if spoofed
-            else ("a false border tells less than its colour")
-        )
-        yield _Statement(f"{told}: {closing}.", decided=True)
+    sign = _sign(row, "excess_low", "excess_high")
+    closing = {
+        1: "a false border tells more than its colour",
+        -1: "a false border tells less than its colour",
+        0: "the interval spans zero, so no verdict",
+    }[sign]
+    yield _Statement(f"{told}: {closing}.", decided=sign != 0)
     yield from _spoofed(impact, row["width"])
 
 
@@ -211,22 +221,23 @@ def _spoofed(impact: Impact, width: int) -> Iterator[_Statement]:
     if fired.is_empty():
         return
     weight = pl.col("filters") / pl.col("filters").sum()
-    mean, control = fired.select(
-        (pl.col(name) * weight).sum() for name in ("firing", "control")
+    fill, colour, without = fired.select(
+        (pl.col(name) * weight).sum() for name in ("firing", "mean_colour", "control")
     ).row(0)
     yield _Statement(
-        f"At such a band the confirmed filters give {mean:.0%} of their answer to the true border "
-        f"(median of each site, weighted by filters), without one {control:.0%}.",
+        f"At such a band the confirmed filters give {fill:.0%} of their answer to the true border "
+        f"(median of each site, weighted by filters), at one of the mean colour {colour:.0%}, "
+        f"without any {without:.0%}.",
         decided=False,
     )
 
 
 def _between(row: dict[str, Any], value: str, low: str, high: str, scale: float = 1) -> str:
-    """Write a value with its interval; a negative scale turns losses into costs."""
+    """Write a value with its interval."""
     if row[value] is None:
         return "unknown"
     ends = [row[end] for end in (low, high)]
     if None in ends:
         return f"{scale * row[value]:.3g}"
-    first, last = sorted(scale * end for end in ends)
+    first, last = (scale * end for end in ends)
     return f"{scale * row[value]:.3g} [{first:.3g} to {last:.3g}]"

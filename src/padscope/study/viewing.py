@@ -111,7 +111,9 @@ class Viewing:
         self, plan: ViewPlan, pixels: torch.Tensor
     ) -> tuple[PooledFeatures | None, list[str]]:
         try:
-            return find_features(self.subject.module, plan.centre.cut(pixels)), []
+            return find_features(
+                self.subject.module, plan.centre.cut(pixels), self.subject.asking.static_batch
+            ), []
         except PadscopeError as error:
             return None, [f"No read-out of position: {error}."]
 

@@ -67,15 +67,17 @@ def firing_table(
     widths: Sequence[int],
     sums: Mapping[str, ArrayLike],
 ) -> pl.DataFrame:
-    """One row per site, side and width of a band of fill.
+    """One row per site, side and width of a band.
 
     A filter's firing is its mean on the line right behind the band less that without the band, in
     units of what the real border makes of it: 1 if it answers to the band as to the border, 0 if it
-    does not see it. Of that line and its neighbours the strongest answer is taken.
+    does not see it. Of that line and its neighbours the strongest answer is taken. A filter that
+    answers to any edge fires at a band of the mean colour as well.
 
     Columns: ``site``, ``side``, ``width`` (pixels), ``filters`` (those that answer to the border by
-    `LEAST_ANSWER` standard deviations or more), ``firing`` (their median) with ``low`` and ``high``
-    (their quartiles), ``control`` (median of the same at a place of the same image without a band).
+    `LEAST_ANSWER` standard deviations or more), ``firing`` (their median at a band of the padding's
+    value) with ``low`` and ``high`` (their quartiles), ``control`` (median of the same at a place
+    of the same image without a band), ``mean_colour`` (median at a band of the mean colour).
 
     Parameters
     ----------
@@ -90,22 +92,23 @@ def firing_table(
         for side in sides:
             key = f"{site}/{side}"
             # An axis may be too short for some widths, and has no bands of those.
-            for width in (width for width in widths if f"{width}/{key}/behind" in sums):
-                behind, elsewhere = (
-                    _firing(sums, key, width, place) for place in ("behind", "elsewhere")
-                )
-                quartiles, control = [np.nan] * 3, np.nan
-                if len(behind):
-                    quartiles, control = (
-                        np.quantile(behind, [0.25, 0.5, 0.75]),
-                        np.median(elsewhere),
+            for width in (width for width in widths if f"{FILL} {width}/{key}/behind" in sums):
+                behind, elsewhere, colour = (
+                    _firing(sums, key, f"{content} {width}", place)
+                    for content, place in (
+                        (FILL, "behind"), (FILL, "elsewhere"), (COUNTERPART, "behind"),
                     )
-                low, median, high = quartiles
-                found.append((site, side, width, len(behind), median, low, high, control))
+                )  # fmt: skip
+                low = median = high = control = other = np.nan
+                if len(behind):
+                    low, median, high = np.quantile(behind, [0.25, 0.5, 0.75])
+                    control, other = np.median(elsewhere), np.median(colour)
+                row = (site, side, width, len(behind), median, low, high, control, other)
+                found.append(row)
     return _frame(_FIRING, found)
 
 
-def _firing(sums: Mapping[str, ArrayLike], key: str, width: int, place: str) -> FloatArray:
+def _firing(sums: Mapping[str, ArrayLike], key: str, band: str, place: str) -> FloatArray:
     """Measure the firing of every filter that answers to the border, by the strongest line."""
     images = np.asarray(sums["images"], dtype=np.float64)
 
@@ -117,7 +120,7 @@ def _firing(sums: Mapping[str, ArrayLike], key: str, width: int, place: str) -> 
     spread = np.sqrt(np.maximum(mean(f"as is/{key}/core squares") - core**2, 0))
     answer = mean(f"as is/{key}/border") - core
     answering = (np.abs(answer) >= LEAST_ANSWER * spread) & (answer != 0)
-    change = mean(f"{width}/{key}/{place}") - mean(f"as is/{key}/{place}")  # (lines, filters)
+    change = mean(f"{band}/{key}/{place}") - mean(f"as is/{key}/{place}")  # (lines, filters)
     strongest: FloatArray = (change[:, answering] / answer[answering]).max(axis=0)
     return strongest
 
@@ -132,6 +135,7 @@ _BANDS: _Schema = {
 _FIRING: _Schema = {
     "site": pl.String, "side": pl.String, "width": pl.Int64, "filters": pl.Int64,
     "firing": pl.Float64, "low": pl.Float64, "high": pl.Float64, "control": pl.Float64,
+    "mean_colour": pl.Float64,
 }  # fmt: skip
 
 

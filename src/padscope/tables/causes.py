@@ -144,7 +144,8 @@ def _filter_rows(
     names = np.array([side.name for side in layout.sides])
     corner_ks, corner = strongest_of(scores.corners)
     corner_names = np.array([r.name for r in layout.regions if len(r.sides) > 1] or [""])
-    active = [names[row].tolist() for row in kinds.active.T]
+    sets, which = np.unique(kinds.active.T, axis=0, return_inverse=True)
+    active = pl.Series([names[row].tolist() for row in sets], dtype=pl.List(pl.String))
     deepest = np.where(kinds.active, np.nan_to_num(reach, nan=-1), -1).max(axis=0)
     return pl.DataFrame(
         {
@@ -158,7 +159,7 @@ def _filter_rows(
             "causal_polarity": numbers(scores.causal.polarity[strongest, filters]),
             "origin": _texts(origin[strongest, filters]),
             "kind": _texts(kinds.kind),
-            "active": pl.Series(active, dtype=pl.List(pl.String)),
+            "active": active.gather(which.ravel()),
             "sign": _texts(kinds.sign),
             "stability": numbers(stability),
             "reach": numbers(np.where(deepest < 0, np.nan, deepest)).cast(pl.Int64),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from padscope.effects.classes import paired_means
+from padscope.effects.comparison import CLASS_CHANGE, CLASS_CONTROL
 from padscope.effects.resampling import Groups
 from padscope.scores import q_values
 
@@ -47,12 +48,15 @@ def class_table(
         Of the classes; "" where unknown.
     groups : sequence, optional
         What each image belongs to.
+
+    Notes
+    -----
+    Where confidence falls, all other classes gain a little in nearly every image: many classes are
+    then significant whose change is negligible. Read `change` beside `control`.
     """
     tables = [pl.DataFrame(schema=CLASSES)]
-    if "class_change" in rows:
-        changes, controls = (
-            rows[f"class_{part}"].double().numpy() for part in ("change", "control")
-        )
+    if CLASS_CHANGE in rows:
+        changes, controls = (rows[name].double().numpy() for name in (CLASS_CHANGE, CLASS_CONTROL))
         for place, name in enumerate(sets):
             tables.append(
                 _of_set(name, changes[:, place], controls[:, place].mean(axis=0), names, groups)

@@ -112,11 +112,11 @@ def _beside(columns: Columns, found: Resampled, controls: Controls | None) -> di
     excess = found.then(
         lambda each: each[:, columns.matched] - each[:, columns.controls].mean(axis=1)
     )
-    excess_low, excess_high = excess.interval()
+    excess_low, excess_high = map(float, excess.interval())
     return values | {
         "matched": controls.matched, "control": drawn.mean(), "control_low": drawn.min(),
         "control_high": drawn.max(), "matched_effect": found.value[columns.matched],
         "p": empirical_p(found.value[columns.matched], drawn, controls.shared),
-        "excess": excess.value, "excess_low": excess_low, "excess_high": excess_high,
+        "excess": float(excess.value), "excess_low": excess_low, "excess_high": excess_high,
         "shared": controls.shared, "scale_error": controls.scale_error,
     }  # fmt: skip

@@ -171,7 +171,9 @@ def check_table(
 
     Columns: ``site``, ``filter``, ``estimate`` and ``exact`` (as ``impact`` of `impact_columns`),
     ``kl`` (mean divergence of the changed from the unchanged answer, nats; null unless the answer
-    is scores of classes).
+    is scores of classes). The divergence takes in all classes and grows with the square of a
+    change: it ranks filters somewhat differently even from their exact effect on the first class
+    (Spearman .89 on EfficientNet-Lite0).
 
     Parameters
     ----------

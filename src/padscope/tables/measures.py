@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from padscope.effects.classification import calibration_error
+from padscope.effects.comparison import UNCHANGED
 from padscope.effects.resampling import Bootstrap, Resampled, Statistic, means
 
 FloatArray = NDArray[np.float64]
@@ -52,7 +53,7 @@ def _statistic(
     if measure == "ece":
         return _calibration(rows) if "top" in rows else None
     if measure == "accuracy" and "correct" in rows:
-        gained = (rows["correct"] - rows["unchanged/correct"][:, None]).double().numpy()
+        gained = (rows["correct"] - rows[f"{UNCHANGED}correct"][:, None]).double().numpy()
         return gained, lambda used: means(gained[used])
     if measure in rows:
         values = rows[measure].double().numpy()
@@ -63,7 +64,7 @@ def _statistic(
 def _calibration(rows: Mapping[str, Tensor]) -> tuple[FloatArray, Callable[[Places], Statistic]]:
     top, correct = (rows[name].double().numpy() for name in ("top", "correct"))
     base_top, base_correct = (
-        rows[f"unchanged/{name}"].double().numpy() for name in ("top", "correct")
+        rows[f"{UNCHANGED}{name}"].double().numpy() for name in ("top", "correct")
     )
 
     def of(used: Places) -> Statistic:

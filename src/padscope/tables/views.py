@@ -34,6 +34,10 @@ def view_table(
     ``control_difference`` (that of the controls). Null where there is nothing to compare with, or
     a change is not defined.
 
+    A treatment that leaves a classifier less certain of everything also brings its answers to
+    different views nearer to each other: a lower ``kl`` alone does not make it steadier, if
+    ``flip`` does not fall as well.
+
     Parameters
     ----------
     views : sequence of (str, float)

@@ -1,0 +1,477 @@
+"""The report of the third rung: what its sections say is what the tables say."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.synthetic_impact import IMAGES, SETS, classes, distances, effects, with_impact
+from tests.test_report import HOSTILE, Page
+from tests.test_report_explained import explain_2d, rows_of
+
+from padscope.images import Skipped
+from padscope.report import render_report
+from padscope.report.impact_classes import make_classes, read_classes
+from padscope.report.impact_dots import Dot, dot_strip
+from padscope.report.impact_effects import make_effects
+from padscope.report.impact_estimates import BOTTOM, LEFT, SIDE, draw_checks
+from padscope.report.impact_lines import Series, line_chart
+from padscope.report.impact_scales import MOST_DECADES, TINY, Scale, fitting, linear, logarithmic
+from padscope.report.impact_words import FILLS, MEASURES
+from padscope.settings import FILLS as KNOWN_FILLS
+from padscope.study import Impact, Study
+from padscope.study.verdict import verdict
+
+SECTIONS = {
+    "desirable": "Are these filters desirable", "effects": "effects beside controls",
+    "doses": "Dose and response", "estimates": "Estimated impact", "classes": "gain and lose",
+    "position": "Position", "bands": "Spoofing", "impact-checks": "How the impact was measured",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def explained() -> Study:
+    """An explained study with a single card, so that its page is made quickly."""
+    study = explain_2d()
+    return replace(study, portraits=study.portraits[:1])
+
+
+@pytest.fixture(scope="module")
+def study(explained: Study) -> Study:
+    return with_impact(explained)
+
+
+@pytest.fixture(scope="module")
+def html(study: Study) -> str:
+    return render_report(study)
+
+
+@pytest.fixture(scope="module")
+def dense_html(explained: Study) -> str:
+    return render_report(with_impact(explained, "dense"))
+
+
+def impact_of(study: Study) -> Impact:
+    assert study.impact is not None
+    return study.impact
+
+
+def without(impact: Impact, table: str) -> Impact:
+    """Leave a table out, as a part that was not measured does."""
+    left = {name: pl.DataFrame() if name == table else t for name, t in impact.tables.items()}
+    return replace(impact, **left)  # type: ignore[arg-type]  # mypy checks against every field
+
+
+def headings(html: str) -> list[str]:
+    return re.findall(r'<h2 id="([\w-]+)"', html)
+
+
+def numbers(text: str) -> list[float]:
+    """Read the numbers of a cell; signs are typographic."""
+    plain = text.replace("−", "-").replace(",", "").replace("10⁻", "1e-")
+    return [float(found) for found in re.findall(r"[+-]?\d+(?:\.\d+)?(?:e-?\d+)?", plain)]
+
+
+def near(found: Iterable[float], wanted: Iterable[float]) -> bool:
+    """Whether numbers are those of a table, written to three digits."""
+    pairs = list(zip(found, wanted, strict=True))
+    return all(math.isclose(a, b, rel_tol=6e-3, abs_tol=1e-9) for a, b in pairs)
+
+
+def test_the_same_study_gives_the_same_bytes(explained: Study, html: str) -> None:
+    assert render_report(with_impact(explained)) == html
+
+
+def test_without_an_impact_nothing_is_said_of_it(explained: Study, html: str) -> None:
+    plain = render_report(explained)
+    assert not set(headings(plain)) & {*SECTIONS, "distances"}
+    assert "not tested here" in plain
+    assert "not tested here" not in html
+
+
+def test_sections(html: str, dense_html: str) -> None:
+    found = headings(html)
+    assert [name for name in found if name in SECTIONS] == list(SECTIONS)
+    assert found.index("desirable") < found.index("ladder") < found.index("effects")
+    assert len(set(re.findall(r'\bid="([^"]+)"', html))) == len(re.findall(r'\bid="', html))
+    for name, title in SECTIONS.items():
+        heading = re.search(rf'<h2 id="{name}">(.*?)</h2>', html)
+        assert heading and title in heading[1]
+    dense = headings(dense_html)
+    assert "distances" in dense and "classes" not in dense
+
+
+@pytest.mark.parametrize("section", ["effects", "doses", "classes", "bands", "position"])
+def test_a_part_that_was_not_measured_has_no_section(study: Study, section: str) -> None:
+    impact = impact_of(study)
+    parts = {"position": ("views", "readout"), "bands": ("bands", "firing")}
+    for name in parts.get(section, (section,)):
+        impact = without(impact, name)
+    page = render_report(replace(study, impact=impact))
+    assert set(SECTIONS) - set(headings(page)) == {section}
+    Page(page)
+
+
+def test_nothing_measured_at_all(explained: Study, study: Study) -> None:
+    impact = impact_of(study)
+    for name in impact.tables:
+        impact = without(impact, name)
+    bare = replace(impact, agreement={})
+    page = Page(render_report(replace(explained, impact=bare)))
+    assert "Not measured" in page.text
+    assert impact.notes[0] in page.text
+
+
+def test_empty_tables_with_columns_are_empty_too(study: Study) -> None:
+    impact = impact_of(study)
+    cleared = replace(
+        impact, effects=impact.effects.clear(), doses=impact.doses.clear(),
+        classes=impact.classes.clear(), views=impact.views.clear(), readout=impact.readout.clear(),
+        bands=impact.bands.clear(), firing=impact.firing.clear(), checks=impact.checks.clear(),
+        costs=impact.costs.clear(), distances=distances().clear(),
+    )  # fmt: skip
+    page = render_report(replace(study, impact=cleared))
+    assert {"effects", "doses", "classes", "position", "bands"}.isdisjoint(headings(page))
+
+
+def test_the_verdict_is_the_verdict(study: Study, html: str) -> None:
+    page = Page(html)
+    assert page.count("div", "heading") - page.count("div", "headings") == 4
+    for heading in verdict(study):
+        assert f"{heading.name.capitalize()} {'decided' if heading.decided else 'no verdict'}" in (
+            page.text
+        )
+        for sentence in heading.sentences:
+            assert " ".join(sentence.split()) in page.text
+
+
+def test_effects_are_the_table(study: Study, html: str) -> None:
+    rows = [row for row in rows_of(html, "effects-rows")[1:] if len(row) > 1]
+    table = impact_of(study).effects.filter(pl.col("measure") == "kl")
+    assert len(rows) == table.height == 11
+    for row, wanted in zip(rows, table.iter_rows(named=True), strict=True):
+        name, filters, _, effect, control, draws, p, excess, disturbance = row
+        assert name == wanted["set"]
+        assert numbers(filters)[0] == wanted["filters"] == SETS[name]
+        whole = [wanted[n] for n in ("effect", "low", "high")]
+        if name == "all padding":
+            assert near(numbers(effect), whole)
+            assert [control, draws, p, excess] == ["–"] * 4
+            continue
+        assert near(numbers(effect), [*whole, wanted["matched_effect"]])
+        assert numbers(filters)[1] == wanted["matched"]
+        low_high = ("control", "control_low", "control_high")
+        assert near(numbers(control), [wanted[n] for n in low_high])
+        assert int(draws) == wanted["draws"] and float(p) == pytest.approx(wanted["p"], abs=5e-3)
+        beyond = ("excess", "excess_low", "excess_high")
+        assert near(numbers(excess), [wanted[n] for n in beyond])
+        if wanted["disturbance"] is not None:
+            assert near(numbers(disturbance), [wanted["disturbance"]])
+    assert "cannot be less than 0.048" in Page(html).text
+
+
+def test_other_measures_are_the_table(study: Study, html: str) -> None:
+    header, *rows = rows_of(html, "effects-others")
+    assert header == ["Set", "Flips, %", "Confidence, points", "Calibration error, points",
+                      "Accuracy, points", "Log loss, nats"]  # fmt: skip
+    for row in rows:
+        for cell, measure in zip(row[1:], ("flip", "confidence", "ece", "accuracy", "nll"),
+                                 strict=True):  # fmt: skip
+            wanted = impact_of(study).effect(row[0], measure, "refill reflect")
+            assert wanted is not None
+            times = 1 if measure == "nll" else 100
+            values = [times * wanted[n] for n in ("effect", "low", "high")]
+            if wanted["draws"]:
+                values += [times * wanted["control"], wanted["p"]]
+            found = numbers(cell)
+            assert near(found[:4], values[:4])
+            assert near([round(v, 2) for v in found[4:]], [round(v, 2) for v in values[4:]])
+
+
+def places(drawn: str) -> dict[str, float]:
+    """Where dot, tick and band of a strip lie, 0 to 1."""
+    found = {}
+    kinds = {"dot": "dot", "part": "hole", "control": "tick control"}
+    for name, kind in kinds.items():
+        match = re.search(rf'class="{kind}" d="M([\d.]+) ', drawn)
+        if match:
+            found[name] = float(match[1]) / 100
+    band = re.search(r'class="controls" x="([\d.]+)" y="1" width="([\d.]+)"', drawn)
+    if band:
+        found["from"], found["to"] = float(band[1]) / 100, (float(band[1]) + float(band[2])) / 100
+    return found
+
+
+def test_strips_show_the_table(study: Study) -> None:
+    made = make_effects(impact_of(study))
+    assert made is not None and made.scale.log
+    low, high = made.scale.ticks[0], made.scale.ticks[-1]
+
+    def value(place: float) -> float:
+        return float(low * (high / low) ** place)
+
+    for change, drawn in made.blocks:
+        for row in drawn:
+            wanted = impact_of(study).effect(row.chosen, "kl", change)
+            assert wanted is not None
+            found = {name: value(place) for name, place in places(row.drawn).items()}
+            assert found["dot"] == pytest.approx(wanted["effect"], rel=2e-3)
+            if wanted["draws"]:
+                assert found["part"] == pytest.approx(wanted["matched_effect"], rel=2e-3)
+                assert found["control"] == pytest.approx(wanted["control"], rel=2e-3)
+                assert found["from"] == pytest.approx(wanted["control_low"], rel=2e-3)
+                assert found["to"] == pytest.approx(wanted["control_high"], rel=3e-3)
+            else:
+                assert found.keys() == {"dot"}
+
+
+def test_no_ring_where_all_filters_have_controls(study: Study) -> None:
+    impact = impact_of(study)
+    every = impact.effects.with_columns(matched=pl.col("filters"))
+    made = make_effects(replace(impact, effects=every))
+    assert made is not None and not made.partly
+    assert not [row for _, rows in made.blocks for row in rows if "hole" in row.drawn]
+
+
+def test_doses_are_the_table_by_the_answers_own_measure(study: Study, html: str) -> None:
+    rows = rows_of(html, "doses-rows")[1:]
+    table = impact_of(study).doses.filter(pl.col("measure") == "kl")
+    assert len(rows) == table.height < impact_of(study).doses.height
+    for row, wanted in zip(rows, table.iter_rows(named=True), strict=True):
+        assert numbers(row[0]) == [wanted["filters"]]
+        assert near(numbers(row[1]), [wanted[n] for n in ("effect", "low", "high")])
+        named = ("control", "control_low", "control_high")
+        assert near(numbers(row[2]), [wanted[n] for n in named])
+
+
+def test_classes_are_the_table(study: Study, html: str) -> None:
+    table = impact_of(study).classes.filter(pl.col("set") == "confirmed")
+    for label, descending in (("classes-gain", True), ("classes-lose", False)):
+        rows = rows_of(html, label)[1:]
+        wanted = table.sort("change", descending=descending).head(10)
+        assert [row[0] for row in rows] == wanted["name"].to_list()
+        for row, found in zip(rows, wanted.iter_rows(named=True), strict=True):
+            values = [100 * found[name] for name in ("change", "low", "high")]
+            assert near(numbers(row[2]), values)
+            assert near(numbers(row[3]), [100 * found["control"]])
+            assert float(row[4]) == found["q"]
+    for row in rows_of(html, "classes-sets")[1:]:
+        own = impact_of(study).classes.filter((pl.col("set") == row[0]) & (pl.col("q") < 0.05))
+        assert int(row[1]) == (own["change"] > 0).sum()
+        assert int(row[2]) == (own["change"] < 0).sum()
+        assert int(row[1]) + int(row[2]) == 3
+
+
+def test_no_class_is_decided_and_how_many_images_it_would_take() -> None:
+    names = [f"bird {number}" for number in range(30)]
+    table = classes(names, decided=False).filter(pl.col("set") == "confirmed")
+    assert read_classes(table) == (
+        "On 48 images no class of 30 gains or loses probability at q < 0.05. If the clearest "
+        "change and its spread stayed as they are, it would take about 1,300 images."
+    )
+    unknown = table.with_columns(images_needed=pl.lit(None, pl.Int64))
+    assert read_classes(unknown).endswith("at q < 0.05.")
+    decided = classes(names).filter(pl.col("set") == "confirmed")
+    gain = decided.filter((pl.col("q") < 0.05) & (pl.col("change") > 0)).height
+    assert 0 < gain < 3
+    assert read_classes(decided) == (
+        f"{gain} {'class gains' if gain == 1 else 'classes gain'} and {3 - gain} "
+        f"{'loses' if gain == 2 else 'lose'} probability at q < 0.05 (of 30, on 48 images)."
+    )
+
+
+def test_hostile_names_are_text(explained: Study) -> None:
+    names = [*HOSTILE, "", *(f"bird {number}" for number in range(5))]
+    table = classes(names).with_columns(pl.col("name").replace("", None))
+    study = with_impact(
+        explained, images=HOSTILE[0], labels=HOSTILE[1], notes=(HOSTILE[1], HOSTILE[2]),
+        skipped=(Skipped(0, HOSTILE[0], HOSTILE[2]),), classes=table,
+        effects=effects("classes").with_columns(pl.lit(HOSTILE[0]).alias("set")),
+    )  # fmt: skip
+    html = render_report(study)
+    page = Page(html)
+    assert page.count("script") == 0 and "49" not in page.text.split("twice' & ")[1][:40]
+    assert "<script" not in html and "\u202e" not in html and "\u2066" not in html
+    assert HOSTILE[0] in page.text and "right\\u202eto left\\u2066mark" in page.text
+    assert "x" * 61 not in page.text and "x" * 25 + "…" in page.text
+    assert "class 4" in page.text
+
+
+def test_views_and_readout_are_the_tables(study: Study, html: str) -> None:
+    header, *rows = rows_of(html, "views-rows")
+    assert header[2:] == ["as is", "PANs undone", "controls undone", "all padding refilled"]
+    views = impact_of(study).views
+    titles = {"Moved": "shift", "Another input size": "size", "Cropped otherwise": "crop"}
+    seen = 0
+    for row in rows:
+        amount = None if row[1] == "all" else numbers(row[1])[-1]
+        for treatment, cell in zip(header[2:], row[2:], strict=True):
+            wanted = views.filter(
+                (pl.col("view") == titles[row[0]])
+                & pl.col("amount").eq_missing(pl.lit(amount, pl.Float64))
+                & (pl.col("treatment") == treatment)
+            ).row(0, named=True)
+            columns = ["value", "low", "high"]
+            if treatment != "as is":
+                columns += ["difference", "difference_low", "difference_high"]
+            assert near(numbers(cell), [wanted[name] for name in columns])
+            seen += 1
+    assert seen == views.height
+    for row, wanted in zip(
+        rows_of(html, "readout-rows")[1:], impact_of(study).readout.iter_rows(named=True),
+        strict=True,
+    ):  # fmt: skip
+        assert row[:2] == [wanted["treatment"], wanted["axis"]]
+        found = [*numbers(row[3]), *numbers(row[4])]
+        assert found == pytest.approx(
+            [wanted[name] for name in ("r2", "low", "high", "chance")], abs=6e-3
+        )
+
+
+def test_bands_and_firing_are_the_tables(study: Study, html: str) -> None:
+    header, *rows = rows_of(html, "bands-rows")
+    table = impact_of(study).bands
+    for row in rows:
+        for kind, cell in zip(header[1:-1], row[1:-1], strict=True):
+            wanted = table.filter((pl.col("width") == int(row[0])) & (pl.col("band") == kind)).row(
+                0, named=True
+            )
+            assert near(numbers(cell), [wanted[name] for name in ("value", "low", "high")])
+            if kind == "fill":
+                beyond = [wanted[name] for name in ("excess", "excess_low", "excess_high")]
+                assert near(numbers(row[-1]), beyond)
+    firing = impact_of(study).firing.filter((pl.col("width") == 8) & pl.col("firing").is_not_null())
+    for row, wanted in zip(rows_of(html, "firing-rows")[1:], firing.iter_rows(named=True),
+                           strict=True):  # fmt: skip
+        assert row[:3] == [wanted["site"], wanted["side"], str(wanted["filters"])]
+        found = [*numbers(row[4]), *numbers(row[5])]
+        named = ("firing", "low", "high", "control")
+        assert found == [float(f"{wanted[name]:.2f}") for name in named]
+
+
+def test_estimates_are_the_table(study: Study, html: str) -> None:
+    rows = rows_of(html, "estimates-rows")[1:]
+    first = study.filters.sort("impact_rank", "site", "filter").head(15)
+    for row, wanted in zip(rows, first.iter_rows(named=True), strict=True):
+        assert row[1] == f"{wanted['site']}/{wanted['filter']}"
+        named = ("impact", "impact_low", "impact_high")
+        assert near(numbers(row[2]), [wanted[n] for n in named])
+        assert near(numbers(row[3]), [wanted["impact_signed"]])
+        assert row[-1] == wanted["label"]
+    impacts = study.filters.select("label", "impact").rows()
+    own = sum(impact for label, impact in impacts if label == "confirmed")
+    share = 100 * own / sum(impact for _, impact in impacts)
+    assert f"carry {share:.1f} % of the summed impact" in Page(html).text
+    assert "Rank correlation (Spearman) 0.93 [0.88 to 0.96]" in Page(html).text
+    assert "unreliable" not in html
+
+
+def test_unreliable_estimates_say_so(study: Study) -> None:
+    impact = impact_of(study)
+    weak = replace(impact, agreement={**impact.agreement, "spearman": 0.41, "reliable": 0.0})
+    page = Page(render_report(replace(study, impact=weak)))
+    assert "The estimates are unreliable for this model" in page.text
+
+
+def test_checked_filters_lie_where_they_are(study: Study) -> None:
+    checks = impact_of(study).checks
+    drawn = re.findall(r"M([\d.]+) ([\d.]+)h0\.001", draw_checks(checks, 0.9))
+    assert len(drawn) == checks.height
+    pairs = checks.select("estimate", "exact")
+    scale = logarithmic([value for pair in pairs.iter_rows() for value in pair])
+    for (x, y), (estimate, exact) in zip(drawn, pairs.iter_rows(), strict=True):
+        assert (float(x) - LEFT) / SIDE == pytest.approx(scale.at(estimate), abs=1e-3)
+        assert (BOTTOM - float(y)) / SIDE == pytest.approx(scale.at(exact), abs=1e-3)
+
+
+def test_pictures_have_words_and_nothing_comes_from_elsewhere(html: str, dense_html: str) -> None:
+    for text in (html, dense_html):
+        page = Page(text)
+        labelled = [a for _, a in page.tags if a.get("role") == "img"]
+        assert all(a.get("aria-label") for a in labelled)
+        assert page.count("svg", "chart") >= 5
+        assert not [a for t, a in page.tags if "style" in a]
+        links = {a.get("href", "") for t, a in page.tags if t == "a"}
+        outside = {link for link in links if link and not link.startswith("#")}
+        assert outside == {"https://arxiv.org/abs/2309.08048"}
+
+
+def test_limits_are_stated(html: str) -> None:
+    text = Page(html).text
+    for words in ("may be training images", "95 % over images", "to first order", "not corrected",
+                  f"{IMAGES} images"):  # fmt: skip
+        assert words in text
+
+
+def test_every_fill_has_words() -> None:
+    assert set(FILLS) == set(KNOWN_FILLS)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))
+def test_linear_scales(values: list[float]) -> None:
+    scale = linear(values)
+    assert 2 <= len(scale.ticks) <= 7
+    gaps = [b - a for a, b in zip(scale.ticks, scale.ticks[1:], strict=False)]
+    assert max(gaps) == pytest.approx(min(gaps), rel=1e-6)
+    slack = 1e-6 * (scale.ticks[-1] - scale.ticks[0])
+    assert scale.ticks[0] - slack <= min(0.0, *values)
+    assert scale.ticks[-1] + slack >= max(0.0, *values)
+    assert 0.0 in scale.ticks
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=20))
+def test_logarithmic_scales(values: list[float]) -> None:
+    scale = logarithmic(values)
+    assert scale.log and 2 <= len(scale.ticks) <= MOST_DECADES + 1
+    assert [b / a for a, b in zip(scale.ticks, scale.ticks[1:], strict=False)] == pytest.approx(
+        [10] * (len(scale.ticks) - 1)
+    )
+    if max(values) > TINY:
+        assert scale.ticks[-1] >= max(values) * (1 - 1e-8)
+    for value in values:
+        assert 0 <= scale.at(value) <= 1
+    assert scale.at(0.0) == 0.0
+
+
+def test_scales_are_logarithmic_only_where_signs_allow() -> None:
+    assert fitting([0.001, 1.0]).log
+    assert not fitting([0.5, 1.0]).log
+    assert not fitting([-0.001, 1.0]).log
+    assert not fitting([0.0]).log
+    assert fitting([]).ticks[0] == 0.0
+
+
+def test_lines_are_interrupted_and_kept_inside() -> None:
+    chart = line_chart(
+        ["1", "2", "4", "8"],
+        [Series("undone", [0.1, None, 0.3, 0.4], [0.0, None, 0.2, 0.3], [0.2, None, 0.4, 0.5]),
+         Series("controls", [None, None, None, None])],
+        "x <&>", "y", 'alt "quoted"',
+    )  # fmt: skip
+    assert len(re.findall("M", re.findall(r'run undone" d="([^"]*)"', chart)[0])) == 2
+    assert 'aria-label="alt &#34;quoted&#34;"' in chart and "x &lt;&amp;&gt;" in chart
+    assert "nan" not in chart
+
+
+def test_a_strip_without_values_shows_its_scale_alone() -> None:
+    drawn = dot_strip(Dot(None), Scale((0.0, 1.0)))
+    assert drawn.count("<path") == 1 and "grid" in drawn
+
+
+def test_values_that_are_missing() -> None:
+    measure = MEASURES["kl"]
+    assert measure.figure(None) == measure.figure(float("nan")) == "–"
+    assert measure.between({"low": None, "high": 1.0}, "low", "high") == ""
+
+
+def test_one_set_alone_is_listed_first(study: Study) -> None:
+    table = impact_of(study).classes.filter(pl.col("set") == "side: top")
+    made = make_classes(replace(impact_of(study), classes=table))
+    assert made is not None
+    assert made.chosen == "side: top" and len(made.sets) == 1
