@@ -17,8 +17,10 @@ from typer.testing import CliRunner
 from padscope import __version__, console, load_study
 from padscope.cli.commands import app
 from padscope.cli.given import default_directory, parse_size
+from padscope.study import verdict
 
 SCAN = ("scan", "mynets:tiny", "--images", "photos")
+COMMANDS = ("sites", "scan", "audit", "explain", "impact", "verdict", "report")
 
 
 @pytest.fixture(autouse=True)
@@ -44,12 +46,15 @@ def test_help_names_every_command(padscope: Command) -> None:
         answer = padscope(*arguments)
         text = answer.out + answer.err
         assert all(
-            name in text for name in ("sites", "scan", "audit", "explain", "report", "--version")
+            name in text
+            for name in ("sites", "scan", "audit", "explain", "impact", "verdict", "report")
         )
     assert padscope("--help").status == 0
 
 
-@pytest.mark.parametrize("command", ["sites", "scan", "audit", "explain", "report"])
+@pytest.mark.parametrize(
+    "command", ["sites", "scan", "audit", "explain", "impact", "verdict", "report"]
+)
 def test_every_option_is_explained(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
@@ -130,7 +135,7 @@ def test_scan_prints_what_the_tables_hold(padscope: Command) -> None:
     assert f"{open_[1]} filters may lie on either side of 0.5" in answer.words
     assert f"{sides['flagged'].sum()} of 56 filter-sides are resolved worse" in answer.words
     assert "* 8 filters have maps under 14 positions" in answer.words
-    assert "Tables: run/filters.parquet, run/sides.parquet" in answer.out
+    assert "Tables: run/*.parquet" in answer.out
     assert "Report: run/report.html" in answer.out
     assert "skipped" not in answer.out
     assert "NaN" not in answer.out
@@ -145,12 +150,13 @@ def test_all_files_of_a_run(padscope: Command) -> None:
     assert Path("run/report.html").read_bytes().lstrip().lower().startswith(b"<!doctype html>")
 
 
-def test_audit_is_a_scan_that_is_explained(padscope: Command) -> None:
+def test_audit_is_a_scan_that_is_explained_and_tested(padscope: Command) -> None:
     assert padscope(*SCAN, "-o", "scanned").status == 0
-    explained = padscope("explain", "scanned")
-    audited = padscope("audit", *SCAN[1:], "-o", "audited")
-    assert (explained.status, audited.status) == (0, 0)
-    assert audited.out.replace("audited", "scanned") == explained.out
+    assert padscope("explain", "scanned").status == 0
+    tested = padscope("impact", "scanned", "--limit", 20)
+    audited = padscope("audit", *SCAN[1:], "--tested", 20, "-o", "audited")
+    assert (tested.status, audited.status) == (0, 0)
+    assert audited.out.replace("audited", "scanned") == tested.out
     assert contents(Path("audited")) == contents(Path("scanned"))
 
 
@@ -197,13 +203,60 @@ def test_a_scan_again_keeps_its_explanation(padscope: Command) -> None:
     assert contents(Path("run")) == before
 
 
+def test_each_command_says_which_one_comes_first(padscope: Command) -> None:
+    padscope(*SCAN, "-o", "run")
+    answer = padscope("impact", "run")
+    assert (answer.status, answer.err.count("\n")) == (2, 1)
+    assert "is not explained yet; run padscope explain" in answer.err
+    answer = padscope("verdict", "run")
+    assert (answer.status, answer.err.count("\n")) == (2, 1)
+    assert "run padscope impact first" in answer.err
+
+
+def test_what_impact_prints_is_in_the_tables(padscope: Command) -> None:
+    padscope(*SCAN, "-o", "run")
+    padscope("explain", "run", "--margin", 8, "--baselines", 0)
+    Path("labels.csv").write_text(
+        "file,class\n" + "".join(f"{number:02}.png,{number % 2}\n" for number in range(40))
+    )
+    answer = padscope("impact", "run", "--limit", 24, "--draws", 4, "--labels", "labels.csv")
+    assert answer.status == 2  # its answer is dense
+    assert "labels name classes" in answer.err
+    answer = padscope("impact", "run", "--limit", 24, "--draws", 4)
+    assert answer.status == 0
+    study = load_study("run")
+    assert study.impact is not None
+    assert study.impact.counted == 24
+    assert study.impact.answer == "dense"
+    assert "The answers to 24 images were compared" in answer.words
+    for name in study.impact.effects["set"].unique():
+        assert f"\n  {name} " in answer.out
+    printed = padscope("verdict", "run")
+    assert printed.status == 0
+    for heading in verdict(study):
+        assert heading.name.capitalize() in printed.out
+        for sentence in heading.sentences:
+            assert sentence in printed.words
+    assert padscope("report", "run").out == answer.out
+
+
+def test_audit_shows_what_it_has_found_when_the_impact_cannot_be_measured(
+    padscope: Command,
+) -> None:
+    answer = padscope("audit", *SCAN[1:], "--tested", 20, "--output", "logits", "-o", "run")
+    assert (answer.status, answer.err.count("Error")) == (2, 0)
+    assert "there is no 'logits' in a Tensor" in answer.err
+    assert "Report: run/report.html" in answer.out
+    assert load_study("run").explanation is not None
+
+
 def test_explain_refuses_a_run_from_python(padscope: Command) -> None:
     padscope(*SCAN, "-o", "run")
     manifest = json.loads(Path("run/manifest.json").read_text())
     Path("run/manifest.json").write_text(json.dumps(manifest | {"invocation": {}}))
     answer = padscope("explain", "run")
     assert answer.status == 2
-    assert "made from Python; explain it there" in answer.err
+    assert "made from Python; go on there, with padscope.explain" in answer.err
 
 
 def test_audit_needs_nothing_but_a_model(padscope: Command) -> None:

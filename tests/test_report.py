@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from padscope.images import Skipped
 from padscope.report import render_report
-from padscope.report.answer import answer, commands
+from padscope.report.again import commands
+from padscope.report.answer import answer
 from padscope.report.cards import distributions, draw_kernel, draw_map
 from padscope.report.charts import side_shares
 from padscope.report.curves import BOTTOM, LEFT, RIGHT, TOP, curve_plot

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
+
+from rich.console import Console
+from rich.table import Table
 
 from padscope.cli.given import Given
 from padscope.cli.interrupts import interruptible
 from padscope.console import (
     cause_lines,
     cause_listing,
+    effect_listing,
+    impact_lines,
     make_console,
+    measure_listing,
     network_listing,
     summary_lines,
     summary_listing,
+    verdict_lines,
 )
 from padscope.models import LoadedModel
 from padscope.report import render_report
@@ -83,19 +91,23 @@ def show(study: Study, run: RunDirectory) -> None:
     write_atomically(run.path / "report.html", render_report(study).encode())
     console = make_console()
     console.print(study.model, study.images, sep="\n", markup=False)
-    console.print()
-    console.print(summary_listing(study))
-    console.print()
-    for line in summary_lines(study):
-        console.print(line, markup=False)
+    _print(console, [summary_listing(study)], summary_lines(study))
     if study.explanation:
-        console.print()
-        console.print(cause_listing(study))
-        console.print()
-        console.print(network_listing(study.explanation))
-        console.print()
-        for line in cause_lines(study):
-            console.print(line, markup=False)
-    tables = run.path / "filters.parquet", run.path / "sides.parquet"
-    console.print(f"Tables: {tables[0]}, {tables[1]}", markup=False)
+        listings = [cause_listing(study), network_listing(study.explanation)]
+        _print(console, listings, cause_lines(study))
+    if study.impact:
+        listings = [effect_listing(study.impact), measure_listing(study.impact)]
+        _print(console, listings, [*impact_lines(study), "", *verdict_lines(study)])
+    console.print()
+    console.print(f"Tables: {run.path}/*.parquet", markup=False, soft_wrap=True)
     console.print(f"Report: {run.path / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _print(console: Console, listings: Sequence[Table], lines: Sequence[str]) -> None:
+    """Print what one stage found: tables, then sentences."""
+    for listing in listings:
+        console.print()
+        console.print(listing)
+    console.print()
+    for line in lines:
+        console.print(line, markup=False)

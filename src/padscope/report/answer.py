@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -13,14 +11,11 @@ import polars as pl
 from padscope.kinds import CANDIDATE, SMALL_MAP, STRONG
 from padscope.regions import sides_of
 from padscope.report.words import size
-from padscope.settings import ExplainSettings, Settings
-from padscope.study import Explanation, Study
+from padscope.study import Study
 
-_BUILTIN = re.compile(
+BUILTIN = re.compile(
     r"(?:\d+ of )?\d+ random crops of (\d+) built-in photographs(?: \(seed \d+\))?"
 )
-# Settings that the command line has an option for.
-_OPTIONS = ("limit", "seed", "batch_size", "per_line", "per_core", "until_stable")
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ def answer(study: Study) -> Answer:
     responding = filters.filter(pl.col("ks") >= CANDIDATE)
     apart = study.sides.filter(pl.col("contact") == 0).select("site", "filter", "side")
     far, undecided = study.undecided()
-    builtin = _BUILTIN.fullmatch(study.images)
+    builtin = BUILTIN.fullmatch(study.images)
     return Answer(
         filters=filters.height,
         sites=int(study.sites["scored"].sum()),
@@ -105,70 +100,3 @@ def site_rows(study: Study) -> tuple[list[str], list[dict[str, Any]]]:
         )
     present = {name for row in rows for name in row["pads"]}
     return [side.name for side in sides_of(3) if side.name in present], rows
-
-
-def commands(study: Study) -> tuple[str | None, list[str]]:
-    """How to get the same study: a command, if the model has a spec, and lines of Python."""
-    spec = study.identity["model"]
-    settings = study.identity["settings"]
-    builtin = bool(_BUILTIN.fullmatch(study.images))
-    named = spec == "lite0" or ":" in spec or spec.endswith(".pt2")
-    defaults = asdict(Settings())
-    changed = {name: value for name, value in settings.items() if value != defaults.get(name)}
-    command = None
-    if named and (builtin or "photograph" in study.images) and changed.keys() <= set(_OPTIONS):
-        options = {name: settings[name] for name in ("limit", "seed")} | changed
-        typed = {name: study.invocation.get(name) for name in ("weights", "size", "mean", "std")}
-        options |= {name: value for name, value in typed.items() if value is not None}
-        images = [] if builtin else ["--images", "IMAGES"]
-        command = _command(
-            ["padscope", "scan", spec, *images, *(["-o", "RUN"] if study.explanation else [])],
-            options,
-        )
-        if study.explanation:
-            command += "\n" + _explain_command(study.explanation)
-    listed = ", ".join(f"{name}={value!r}" for name, value in changed.items())
-    given = "None" if builtin else "images"
-    lines = [
-        "import padscope",
-        f"study = padscope.scan({repr(spec) if named else 'model'}, {given}, "
-        f"padscope.Settings({listed}))",
-    ]
-    if study.explanation:
-        lines.append(explain_call(study.explanation, repr(spec) if named else "model", given))
-    return command, lines
-
-
-def _explain_command(explanation: Explanation) -> str:
-    settings = explanation.identity["settings"]
-    defaults = asdict(ExplainSettings())
-    options = {
-        name: settings[name]
-        for name in ("limit", "margin", "baselines", "seed", "batch_size")
-        if settings[name] != defaults[name]
-    }
-    return _command(["padscope", "explain", "RUN"], options)
-
-
-def _command(words: list[str], options: Mapping[str, object]) -> str:
-    return shlex.join(words + [word for option in options.items() for word in _option(*option)])
-
-
-def explain_call(explanation: Explanation, model: str, images: str) -> str:
-    """Write the line of Python that explains a study again."""
-    defaults = asdict(ExplainSettings())
-    settings = explanation.identity["settings"]
-    listed = ", ".join(
-        f"{name}={value!r}" for name, value in settings.items() if value != defaults.get(name)
-    )
-    return (
-        f"study = padscope.explain(study, {model}, {images}, "
-        f"padscope.settings.ExplainSettings({listed}))"
-    )
-
-
-def _option(name: str, value: object) -> list[str]:
-    flag = "--" + name.replace("_", "-")
-    if value is True:
-        return [flag]
-    return [flag, str(0 if value is None else value)]  # no limit is written 0

@@ -11,7 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from padscope.kinds import CANDIDATE, CONFIRMED, GREY, MARGIN, SMALL_MAP, STRONG
-from padscope.report.answer import answer, commands, site_rows
+from padscope.report.again import commands
+from padscope.report.answer import answer, site_rows
 from padscope.report.cards import make_cards
 from padscope.report.caused import count_caused
 from padscope.report.charts import depth_chart

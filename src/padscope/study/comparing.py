@@ -140,9 +140,13 @@ class Comparing:
     def _notes(self) -> Iterator[str]:
         if CONFIRMED_SET not in self.sets:
             yield NOTHING_CONFIRMED
-        for name, controls in self.controls.items():
-            if controls.unmatched:
-                yield (
-                    f"{controls.unmatched:,} of the {controls.chosen.height:,} filters of the set "
-                    f"{name!r} have no unlabelled filter left at their site to be compared with."
-                )
+        lacking = [
+            f"{name} ({controls.unmatched:,} of {controls.chosen.height:,})"
+            for name, controls in self.controls.items()
+            if controls.unmatched
+        ]
+        if lacking:
+            yield (
+                "Filters without an unlabelled filter of their site to be compared with: "
+                f"{'; '.join(lacking)}."
+            )

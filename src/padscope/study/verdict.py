@@ -17,7 +17,7 @@ from padscope.study.impacted import Impact
 from padscope.study.result import Study
 
 ANSWER_MEASURE = {"classes": "kl", "dense": "change", "values": "change"}
-UNITS = {"kl": "nats (KL)", "change": "standard deviations"}
+UNITS = {"classes": "nats (KL)", "dense": "standard deviations", "values": "(in its own units)"}
 ALL_VIEWS = {
     "shift": "moved", "size": "seen at another input size", "crop": "cropped otherwise",
 }  # fmt: skip
@@ -86,18 +86,18 @@ def _performance(impact: Impact) -> Iterator[_Statement]:
     row = impact.effect("confirmed", measure, f"refill {impact.fill}")
     if row is None:
         return
-    yield _use(row, measure)
+    yield _use(row, UNITS[impact.answer])
     for name, what, scale in (("accuracy", "accuracy", 100), ("metric", "the metric", 1)):
         changed = impact.effect("confirmed", name, f"refill {impact.fill}")
         if changed is not None:
             yield _worth(changed, what, scale)
 
 
-def _use(row: dict[str, Any], measure: str) -> _Statement:
+def _use(row: dict[str, Any], unit: str) -> _Statement:
     """Say whether the model uses them: the change beside that of controls."""
     told = (
         f"Undoing the padding of the {row['filters']:,} confirmed filters changes the answer by "
-        f"{_between(row, 'effect', 'low', 'high')} {UNITS[measure]}"
+        f"{_between(row, 'effect', 'low', 'high')} {unit}"
     )
     if not row["draws"]:
         return _Statement(f"{told}; no controls could be drawn, so no verdict.", decided=False)
@@ -180,13 +180,13 @@ def _efficiency(impact: Impact) -> Iterator[_Statement]:
     for change, doing in (("silence", "Pruning"), (f"refill {impact.fill}", "Refilling")):
         effect = impact.effect("dedicated", measure, change)
         if effect is not None and effect["p"] is not None:
-            yield _cost_of(effect, doing, measure)
+            yield _cost_of(effect, doing, UNITS[impact.answer])
 
 
-def _cost_of(row: dict[str, Any], doing: str, measure: str) -> _Statement:
+def _cost_of(row: dict[str, Any], doing: str, unit: str) -> _Statement:
     told = (
         f"{doing} them changes the answer by {_between(row, 'effect', 'low', 'high')} "
-        f"{UNITS[measure]}, controls by {row['control']:.3g} (p = {row['p']:.2g})"
+        f"{unit}, controls by {row['control']:.3g} (p = {row['p']:.2g})"
     )
     if row["p"] <= LEVEL and _sign(row, "excess_low", "excess_high") > 0:
         return _Statement(f"{told}: the model would miss them.", decided=True)
@@ -203,7 +203,7 @@ def _safety(impact: Impact) -> Iterator[_Statement]:
     row = rows.sort("width").row(-1, named=True)
     told = (
         f"A band of the padding's value, {row['width']} pixels wide inside the image, changes the "
-        f"answer by {_between(row, 'value', 'low', 'high')} {UNITS[measure]}, "
+        f"answer by {_between(row, 'value', 'low', 'high')} {UNITS[impact.answer]}, "
         f"{_between(row, 'excess', 'excess_low', 'excess_high')} more than one of the mean colour"
     )
     sign = _sign(row, "excess_low", "excess_high")
