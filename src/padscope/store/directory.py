@@ -16,9 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
-from torch import Tensor
-
 from padscope.engines import Counted, Measured
 from padscope.errors import PadscopeError
 from padscope.store.contrasts import pack_explained, read_explained
@@ -39,6 +36,7 @@ from padscope.store.manifest import (
     read_manifest,
 )
 from padscope.store.measurements import pack_measured, read_measured
+from padscope.store.pictures import pack_pictures
 from padscope.study import Explained, Study
 
 MEASUREMENTS = "impact.safetensors"
@@ -207,9 +205,5 @@ class RunDirectory:
         if study.impact:
             for name, table in study.impact.tables.items():
                 write_table(self.path / impact_file(name), table)
-        portraits: dict[str, Tensor] = {}
-        for portrait in study.portraits:
-            key = f"{portrait.site}/{portrait.filter}"
-            portraits |= {f"{key}/kernel": portrait.kernel, f"{key}/map": portrait.mean_map}
-        write_atomically(self.path / "maps.safetensors", save(portraits))
+        write_atomically(self.path / "maps.safetensors", pack_pictures(study))
         write_atomically(self.path / "manifest.json", dump_json(manifest_of(study)))

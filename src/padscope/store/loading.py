@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from safetensors import safe_open
 
 from padscope.errors import PadscopeError
 from padscope.images import Skipped
 from padscope.store.contrasts import read_explained
 from padscope.store.counts import read_counted
-from padscope.store.files import read_table, readable
+from padscope.store.files import read_table
 from padscope.store.manifest import UNFINISHED, read_manifest
-from padscope.study import IMPACT_TABLES, Explanation, Impact, Portrait, Study
+from padscope.store.pictures import read_pictures
+from padscope.study import IMPACT_TABLES, Explanation, Impact, Study
 
 CONTRASTS = "contrasts.safetensors"
 TABLES = ("sites", "filters", "sides")
@@ -48,19 +48,13 @@ def load_study(path: Path | str) -> Study:
     if counted is None:
         raise PadscopeError(f"{path / 'tallies.safetensors'} is missing; run the same scan again")
     tables = {name: read_table(path / f"{name}.parquet") for name in TABLES}
-    with readable(path / "maps.safetensors") as file, safe_open(file, framework="pt") as maps:
-        portraits = tuple(
-            Portrait(
-                site, index, maps.get_tensor(f"{site}/{index}/kernel"),
-                maps.get_tensor(f"{site}/{index}/map"),
-            )
-            for site, index in manifest["portraits"]
-        )  # fmt: skip
+    scored = tables["sites"].filter("scored")["site"].to_list()
+    portraits, kernels = read_pictures(path / "maps.safetensors", manifest["portraits"], scored)
     return Study(
         manifest["identity"], manifest["model"], manifest["images"], tuple(manifest["size"]),
         tables["sites"], tables["filters"], tables["sides"], counted, portraits,
         _read_explanation(path, manifest["explanation"]), manifest["invocation"],
-        _read_impact(path, manifest["impact"]),
+        _read_impact(path, manifest["impact"]), kernels,
     )  # fmt: skip
 
 

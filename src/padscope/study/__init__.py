@@ -5,6 +5,7 @@ from padscope.study.explanation import TRAINED, Explanation
 from padscope.study.impact import impact
 from padscope.study.impacted import IMPACT_TABLES, Impact
 from padscope.study.inputs import as_images, as_loaded, make_probe
+from padscope.study.kernels import Kernels
 from padscope.study.result import Portrait, Study
 from padscope.study.scan import scan
 from padscope.study.verdict import Heading, verdict
@@ -20,6 +21,7 @@ __all__ = [
     "Impact",
     "Interrupted",
     "Journal",
+    "Kernels",
     "Portrait",
     "Progress",
     "Study",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from padscope.errors import PadscopeError
 from padscope.kinds import CANDIDATE, KINDS, MARGIN, STRONG
 from padscope.study.explanation import Explanation
 from padscope.study.impacted import Impact
+from padscope.study.kernels import Kernels
 from padscope.tables import summarize, undecided
 
 RESPONSES = {"candidate": CANDIDATE, "strong": STRONG}
@@ -65,6 +66,8 @@ class Study:
         How the command line was told of the model and the images, for its later stages.
     impact : Impact or None
         The third rung, once `impact` has climbed it.
+    kernels : mapping
+        Scored site → kernels of its filters; empty for runs of versions that did not keep them.
     """
 
     identity: dict[str, Any]
@@ -79,6 +82,7 @@ class Study:
     explanation: Explanation | None = None
     invocation: dict[str, Any] = field(default_factory=dict)
     impact: Impact | None = None
+    kernels: Mapping[str, Kernels] = field(default_factory=dict)
 
     def pans(
         self,

@@ -15,6 +15,7 @@ from padscope.images import Images, StreamedImages, unit_count
 from padscope.models import LoadedModel, as_found
 from padscope.settings import Settings
 from padscope.study.inputs import Work, as_images, as_loaded, identify
+from padscope.study.kernels import kernels_of
 from padscope.study.result import Portrait, Study
 from padscope.study.watch import Journal, Progress, UntilCalibrated, Watcher, score_plan
 from padscope.tables import site_table
@@ -152,9 +153,14 @@ def _conclude(
     filters, sides = score_plan(plan, counted)
     sites = site_table(plan.observation.sites)
     portraits = _portraits(filters, plan, counted)
+    kernels = {
+        site.name: kernels_of(site, plan.observation.weights[site.name])
+        for site in plan.observation.sites
+        if site.scored
+    }
     return Study(
         identity, loaded.describe(), source.describe(), plan.size, sites, filters, sides, counted,
-        portraits,
+        portraits, kernels=kernels,
     )  # fmt: skip
 
 

@@ -20,7 +20,17 @@ def kept_lines(size: int, dims: int) -> list[int]:
     >>> len(kept_lines(112, dims=2)), len(kept_lines(500, dims=2))
     (112, 128)
     """
-    longest = LONGEST[dims]
+    return thinned_lines(size, LONGEST[dims])
+
+
+def thinned_lines(size: int, longest: int) -> list[int]:
+    """Choose at most `longest` positions of an axis, as `kept_lines` does.
+
+    Examples
+    --------
+    >>> thinned_lines(16, 8)
+    [0, 1, 2, 5, 8, 11, 14, 15]
+    """
     if size <= longest:
         return list(range(size))
     end = longest // 4

@@ -1,0 +1,146 @@
+"""The page of a comparison of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from markupsafe import Markup
+
+from padscope.kinds import CANDIDATE, CONFIRMED
+from padscope.report.compare import Comparison
+from padscope.report.compare_cells import (
+    DECIDED,
+    Cells,
+    kinds_found,
+    read_comparison,
+    write_cells,
+)
+from padscope.report.compare_profiles import draw_profiles
+from padscope.report.impact_dots import Dot, dot_strip
+from padscope.report.impact_scales import Scale, fitting
+from padscope.report.impact_words import NONE, measure_of
+from padscope.report.kinds import TITLES
+from padscope.report.strips import Bar, Tick, end_of_scale, strip
+from padscope.report.templates import content_hash, page_environment, source
+
+STYLES = ("report.css", "explained.css", "impact.css", "compare.css")
+_DRAWN = ("used", "used_low", "used_high", "control", "control_low", "control_high", "matched_used")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model of the table.
+
+    Attributes
+    ----------
+    cells : Cells
+    caused : Markup
+        Its share of confirmed filters beside those of its baselines, drawn.
+    used : Markup
+        The effect of undoing them beside the controls, drawn.
+    matched : str
+        The effect of the filters that have controls; "" if all have.
+    decided : bool
+        Whether it exceeds the controls (p).
+    kinds : list of (str, Markup)
+        Count of every kind, and its share of the confirmed filters, drawn.
+    """
+
+    cells: Cells
+    caused: Markup
+    used: Markup
+    matched: str
+    decided: bool
+    kinds: list[tuple[str, Markup]]
+
+
+def render_comparison(comparison: Comparison) -> str:
+    """Write the page of a comparison.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    str
+        A page that loads nothing from elsewhere and runs no script; the same for the same runs.
+    """
+    css = "".join(map(source, STYLES))
+    table = comparison.table
+    shares = [table[name] for name in ("caused_share", "fresh_high", "shuffled")]
+    end = end_of_scale([value for share in shares for value in share.drop_nulls()])
+    kinds = kinds_found(table)
+    scales = _scales(table)
+    profiles = [(run.name, run.profile) for run in comparison.runs if run.profile is not None]
+    return page_environment().get_template("compare.html.jinja").render(
+        css=Markup(css),
+        css_hash=content_hash(css),
+        sentences=read_comparison(table),
+        rows=[_row(row, end, scales, kinds) for row in table.iter_rows(named=True)],
+        end=end,
+        measures=[(measure_of(name), scale) for name, scale in scales.items()],
+        kinds=[TITLES[kind] for kind in kinds],
+        charts=draw_profiles(profiles) if profiles else [],
+        profiles=[(name, profile.to_dicts()) for name, profile in profiles],
+        runs=comparison.runs,
+        refused=comparison.refused,
+        differences=comparison.differences,
+        cuts={"candidate": CANDIDATE, "confirmed": CONFIRMED, "decided": DECIDED},
+        fresh=bool(table["fresh"].sum()),
+        shuffled=table["shuffled"].count() > 0,
+        parts=not table.filter((pl.col("draws") > 0) & (pl.col("matched") < pl.col("caused"))).is_empty(),
+    )  # fmt: skip
+
+
+def _scales(table: pl.DataFrame) -> dict[str, Scale]:
+    """One scale for each measure, as they cannot be compared with one another."""
+    scales = {}
+    for measure in table["measure"].drop_nulls().unique(maintain_order=True):
+        own = table.filter(pl.col("measure") == measure).select(_DRAWN)
+        scales[measure] = fitting([v for row in own.iter_rows() for v in row if v is not None])
+    return scales
+
+
+def _row(row: dict[str, Any], end: float, scales: dict[str, Scale], kinds: Sequence[str]) -> Row:
+    measure = measure_of(row["measure"]) if row["measure"] else None
+    # The effect of the filters that have controls, if those are not all.
+    part = row["matched_used"] if row["draws"] and row["matched"] < row["caused"] else None
+    return Row(
+        write_cells(row),
+        _draw_caused(row, end),
+        _draw_used(row, part, scales[measure.name]) if measure else Markup(""),
+        measure.figure(part) if measure and part is not None else "",
+        row["p"] is not None and row["p"] < DECIDED,
+        [_kind(row, kind) for kind in kinds],
+    )
+
+
+def _draw_used(row: dict[str, Any], part: float | None, scale: Scale) -> Markup:
+    dot = Dot(
+        row["used"], row["used_low"], row["used_high"], row["control"], row["control_low"],
+        row["control_high"], part=part,
+    )  # fmt: skip
+    return dot_strip(dot, scale)
+
+
+def _draw_caused(row: dict[str, Any], end: float) -> Markup:
+    if row["caused_share"] is None:
+        return Markup("")
+    ticks = [
+        Tick(style, row[name])
+        for name, style in (("fresh_low", "fresh"), ("fresh_high", "fresh"),
+                            ("shuffled", "shuffled"))
+        if row[name] is not None
+    ]  # fmt: skip
+    return strip([Bar("full", 0, row["caused_share"])], ticks, end)
+
+
+def _kind(row: dict[str, Any], kind: str) -> tuple[str, Markup]:
+    if row[kind] is None:
+        return NONE, Markup("")
+    share = row[kind] / row["caused"] if row["caused"] and kind != "corner" else 0.0
+    return f"{row[kind]:,}", strip([Bar("full", 0, share)])

@@ -1,0 +1,44 @@
+"""Which filters the gallery holds, and in which order."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from padscope.kinds import CANDIDATE
+from padscope.study import Study
+
+STATIC = 50  # cards that stand in the page itself, and are there without JavaScript
+
+
+def choose_filters(study: Study) -> pl.DataFrame:
+    """Choose the filters of the gallery, strongest first.
+
+    These are all that respond, and of an explained study all that are confirmed or have a kind.
+    If that makes fewer than `STATIC`, the strongest of the others come after them.
+
+    Returns
+    -------
+    polars.DataFrame
+        Rows of `Study.filters`. Confirmed ones come first, by their causal KS; of a study that is
+        not explained all filters come by their KS.
+    """
+    filters = study.filters.filter(pl.col("ks").is_not_null())
+    held = pl.col("ks") >= CANDIDATE
+    order = [pl.col("ks")]
+    if study.explanation:
+        confirmed = pl.col("label").fill_null("") == "confirmed"
+        held = held | confirmed | pl.col("kind").is_not_null()
+        order = [confirmed, pl.col("causal_ks"), *order]
+    ranked = filters.with_columns(held=held).sort(
+        [pl.col("held"), *order, pl.col("site"), pl.col("filter")],
+        descending=[True, *[True] * len(order), False, False],
+        nulls_last=True,
+        maintain_order=True,
+    )
+    count = max(int(ranked["held"].sum()), min(STATIC, ranked.height))
+    return ranked.head(count).drop("held")
+
+
+def strongest_side(study: Study) -> str:
+    """Name the column that holds a filter's strongest side: by the causal KS if there is one."""
+    return "causal_side" if study.explanation else "side"

@@ -1,0 +1,46 @@
+"""What turns the page templates of this folder into self-contained HTML."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from padscope.report.words import number, percent, plural, shorten, visible
+
+
+@cache
+def page_environment() -> Environment:
+    """Return the environment of all pages: it escapes, and shows every character of a text."""
+    environment = Environment(
+        loader=PackageLoader("padscope.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters.update(number=number, percent=percent, plural=plural, shorten=shorten)
+    return environment
+
+
+def source(name: str) -> str:
+    """Read a file of this folder: a style sheet, say."""
+    loader = page_environment().loader
+    assert loader is not None
+    return loader.get_source(page_environment(), name)[0]
+
+
+def content_hash(content: str) -> str:
+    """Compute the hash by which a Content-Security-Policy allows what is inlined."""
+    return base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+
+
+def _finalize(value: object) -> object:
+    """Show every character of a text that is not the page's own; escaping comes after."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return visible(value)
+    return value

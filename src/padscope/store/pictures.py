@@ -1,0 +1,65 @@
+"""Kernels and mean maps as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from padscope.store.files import readable
+from padscope.study import Kernels, Portrait, Study
+
+
+def pack_pictures(study: Study) -> bytes:
+    """Pack the portraits of a study, and the kernels of all filters."""
+    tensors: dict[str, Tensor] = {}
+    for portrait in study.portraits:
+        key = f"{portrait.site}/{portrait.filter}"
+        tensors |= {f"{key}/kernel": portrait.kernel, f"{key}/map": portrait.mean_map}
+    for site, kernels in study.kernels.items():
+        tensors |= {
+            f"{site}/total": kernels.total,
+            f"{site}/channels": kernels.channels,
+            f"{site}/slices": kernels.slices,
+            f"{site}/inputs": torch.tensor(kernels.inputs),
+        }
+    return save({key: tensor.contiguous() for key, tensor in tensors.items()})
+
+
+def read_pictures(
+    path: Path, shown: Sequence[tuple[str, int]], sites: Sequence[str]
+) -> tuple[tuple[Portrait, ...], dict[str, Kernels]]:
+    """Read what `pack_pictures` packed.
+
+    Parameters
+    ----------
+    path : Path
+    shown : sequence of (str, int)
+        Site and filter of every portrait.
+    sites : sequence of str
+        Sites whose kernels there may be: earlier versions kept those of the portraits alone.
+
+    Raises
+    ------
+    PadscopeError
+        The file is missing or damaged.
+    """
+    with readable(path) as file, safe_open(file, framework="pt") as tensors:
+        get, known = tensors.get_tensor, set(tensors.keys())
+        portraits = tuple(
+            Portrait(site, index, get(f"{site}/{index}/kernel"), get(f"{site}/{index}/map"))
+            for site, index in shown
+        )
+        kernels = {
+            site: Kernels(
+                get(f"{site}/total"), get(f"{site}/channels"), get(f"{site}/slices"),
+                int(get(f"{site}/inputs")),
+            )
+            for site in sites
+            if f"{site}/total" in known
+        }  # fmt: skip
+    return portraits, kernels

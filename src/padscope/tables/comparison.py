@@ -1,0 +1,159 @@
+"""Several models side by side: one row each, and shares of filters along their depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import polars as pl
+
+from padscope.kinds import CANDIDATE, KINDS, STRONG
+
+# What `used_columns` takes from a row of effects, and what it is called beside other models.
+_USED = {
+    "measure": "measure", "change": "change", "effect": "used", "low": "used_low",
+    "high": "used_high", "matched": "matched", "matched_effect": "matched_used",
+    "control": "control", "control_low": "control_low", "control_high": "control_high",
+    "draws": "draws", "p": "p", "images": "tested",
+}  # fmt: skip
+COMPARISON: dict[str, type[pl.DataType]] = {
+    "name": pl.String, "run": pl.String, "model": pl.String, "sites": pl.Int64,
+    "filters": pl.Int64, "scored": pl.Int64, "responds": pl.Int64, "responds_share": pl.Float64,
+    "strong": pl.Int64, "measured": pl.Int64, "caused": pl.Int64, "caused_share": pl.Float64,
+    **dict.fromkeys(KINDS, pl.Int64),
+    "fresh": pl.Int64, "fresh_low": pl.Float64, "fresh_high": pl.Float64,
+    "shuffled": pl.Float64, "measure": pl.String, "change": pl.String, "used": pl.Float64,
+    "used_low": pl.Float64, "used_high": pl.Float64, "matched": pl.Int64,
+    "matched_used": pl.Float64, "control": pl.Float64, "control_low": pl.Float64,
+    "control_high": pl.Float64, "draws": pl.Int64, "p": pl.Float64, "scanned": pl.Int64,
+    "explained": pl.Int64, "tested": pl.Int64,
+}  # fmt: skip
+
+
+def comparison_table(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    """One row per model.
+
+    Columns: ``name`` (tells the rows apart), ``run`` (its directory), ``model`` (a line for
+    people), ``sites`` (scored); those of `response_columns`, `cause_columns`, `baseline_columns`
+    and `used_columns`; ``scanned``, ``explained`` and ``tested`` (images of each stage). Null is
+    what a run has not measured.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Each with any of these columns.
+    """
+    return pl.DataFrame(
+        [{name: row.get(name) for name in COMPARISON} for row in rows], schema=COMPARISON
+    )
+
+
+def response_columns(filters: pl.DataFrame) -> dict[str, Any]:
+    """Count the filters that respond.
+
+    Returns
+    -------
+    dict
+        ``filters`` (all), ``scored`` (those with a KS), ``responds`` and ``strong`` (KS ≥
+        `CANDIDATE`, ≥ `STRONG`), ``responds_share`` (of the scored ones).
+
+    Examples
+    --------
+    >>> response_columns(pl.DataFrame({"ks": [0.9, 0.6, 0.1, None]}))["responds_share"]
+    0.6666666666666666
+    """
+    scored = filters.height - filters["ks"].null_count()
+    responds = filters.filter(pl.col("ks") >= CANDIDATE).height
+    return {
+        "filters": filters.height, "scored": scored, "responds": responds,
+        "strong": filters.filter(pl.col("ks") >= STRONG).height,
+        "responds_share": responds / scored if scored else None,
+    }  # fmt: skip
+
+
+def cause_columns(filters: pl.DataFrame) -> dict[str, Any]:
+    """Count the filters of an explained study that respond because of padding.
+
+    Returns
+    -------
+    dict
+        ``measured`` (with a KS and a causal KS), ``caused`` (label confirmed), ``caused_share`` (of
+        the measured ones); one count of confirmed filters per kind. Filters of the provisional kind
+        ``corner`` are not confirmed at any side, and are counted all the same.
+    """
+    measured = filters.filter(pl.col("label") != "unmeasured")
+    confirmed = measured.filter(pl.col("label") == "confirmed")
+    of_kind = measured.filter((pl.col("label") == "confirmed") | (pl.col("kind") == "corner"))
+    counts = dict(of_kind["kind"].value_counts().iter_rows())
+    return {
+        "measured": measured.height, "caused": confirmed.height,
+        "caused_share": confirmed.height / measured.height if measured.height else None,
+        **{kind: counts.get(kind, 0) for kind in KINDS},
+    }  # fmt: skip
+
+
+def baseline_columns(baselines: pl.DataFrame, fresh: str, shuffled: str) -> dict[str, Any]:
+    """Find the shares of confirmed filters in baseline networks.
+
+    Parameters
+    ----------
+    baselines : polars.DataFrame
+        ``network`` and ``confirmed_share``.
+    fresh, shuffled : str
+        How the names of networks with fresh weights begin, and the name of the shuffled one.
+
+    Returns
+    -------
+    dict
+        ``fresh`` (how many such networks), ``fresh_low`` and ``fresh_high`` (the least and the
+        greatest of their shares), ``shuffled``; None where there is no such network.
+    """
+    untrained = baselines.filter(pl.col("network").str.starts_with(fresh))["confirmed_share"]
+    mixed = baselines.filter(pl.col("network") == shuffled)["confirmed_share"]
+    return {
+        "fresh": len(untrained), "fresh_low": untrained.min(), "fresh_high": untrained.max(),
+        "shuffled": mixed[0] if len(mixed) else None,
+    }  # fmt: skip
+
+
+def used_columns(effect: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Take what undoing the confirmed filters changes from its row of `tables.effects`.
+
+    Returns
+    -------
+    dict
+        ``measure`` and ``change`` (what was measured, how they were undone), ``used`` with
+        ``used_low`` and ``used_high`` (95 % over images); ``control`` with ``control_low`` and
+        ``control_high`` (mean, least and greatest draw), ``draws``, ``p``; ``matched`` (filters
+        that have controls) and ``matched_used`` (their effect, which p compares); ``tested``
+        (images). Nothing if it was not measured.
+    """
+    return {name: effect[column] for column, name in _USED.items()} if effect else {}
+
+
+def depth_profile(filters: pl.DataFrame) -> pl.DataFrame:
+    """Share of confirmed filters at each site of an explained study, along its depth.
+
+    Columns: ``site``, ``depth`` (from 0, the first site of the forward pass, to 1, the last; 0 for
+    a single one), ``confirmed``, ``measured`` (counts of filters), ``share`` (null where none is
+    measured).
+
+    Examples
+    --------
+    >>> table = {"site": ["a", "a", "b"], "label": ["confirmed", "quiet", "unmeasured"]}
+    >>> depth_profile(pl.DataFrame(table)).rows()
+    [('a', 0.0, 1, 2, 0.5), ('b', 1.0, 0, 0, None)]
+    """
+    counts = (
+        filters.filter(pl.col("label").is_not_null())
+        .group_by("site", maintain_order=True)
+        .agg(
+            confirmed=(pl.col("label") == "confirmed").sum().cast(pl.Int64),
+            measured=(pl.col("label") != "unmeasured").sum().cast(pl.Int64),
+        )
+    )
+    depth = pl.int_range(pl.len()) / max(counts.height - 1, 1)
+    share = pl.when(pl.col("measured") > 0).then(pl.col("confirmed") / pl.col("measured"))
+    return counts.select(
+        "site", depth.alias("depth"), "confirmed", "measured", share.alias("share")
+    )
