@@ -184,7 +184,8 @@ def firing(sites: Sequence[str]) -> pl.DataFrame:
                 rows.append(
                     {"site": site, "side": side, "width": width, "filters": 12 + place,
                      "firing": None if dead else value, "low": None if dead else 0.7 * value,
-                     "high": None if dead else 1.25 * value, "control": None if dead else 0.06}
+                     "high": None if dead else 1.25 * value, "control": None if dead else 0.06,
+                     "mean_colour": None if dead else 0.4 * value}
                 )  # fmt: skip
     return pl.DataFrame(rows, infer_schema_length=None)
 

@@ -97,7 +97,7 @@ def show(study: Study, run: RunDirectory) -> None:
         _print(console, listings, cause_lines(study))
     if study.impact:
         listings = [effect_listing(study.impact), measure_listing(study.impact)]
-        _print(console, listings, [*impact_lines(study), "", *verdict_lines(study)])
+        _print(console, listings, [*impact_lines(study), "", *verdict_lines(study, notes=False)])
     console.print()
     console.print(f"Tables: {run.path}/*.parquet", markup=False, soft_wrap=True)
     console.print(f"Report: {run.path / 'report.html'}", markup=False, soft_wrap=True)

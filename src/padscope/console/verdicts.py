@@ -5,8 +5,8 @@ from __future__ import annotations
 from padscope.study import Study, verdict
 
 
-def verdict_lines(study: Study) -> list[str]:
-    """Put the answer under its four headings, and what it rests on."""
+def verdict_lines(study: Study, *, notes: bool = True) -> list[str]:
+    """Put the answer under its four headings, and what it rests on; and what was not measured."""
     headings = verdict(study)
     impact = study.impact
     assert impact is not None  # or there would be no verdict
@@ -15,4 +15,4 @@ def verdict_lines(study: Study) -> list[str]:
     ]
     for heading in headings:
         lines += ["", heading.name.capitalize(), *(f"  {line}" for line in heading.sentences)]
-    return [*lines, *(["", *impact.notes] if impact.notes else [])]
+    return [*lines, *(["", *impact.notes] if notes and impact.notes else [])]

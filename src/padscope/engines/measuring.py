@@ -57,6 +57,12 @@ class Measured:
 
 
 Measurement = Callable[[Batch], Findings]
+# Told within a batch that so many images have run once more; may raise to end the run.
+Pulse = Callable[[int], None]
+
+
+def no_pulse(images: int) -> None:
+    """Take no notice."""
 
 
 class MeasureWatch(Protocol):

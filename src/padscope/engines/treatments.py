@@ -19,7 +19,7 @@ from padscope.effects.comparison import (
 )
 from padscope.effects.metric import Metric
 from padscope.engines.answering import Asking
-from padscope.engines.measuring import Findings
+from padscope.engines.measuring import Findings, Pulse, no_pulse
 from padscope.engines.plan import as_taken
 from padscope.errors import PadscopeError
 from padscope.images import Batch
@@ -48,6 +48,8 @@ class TreatmentMeasurement:
     labels : callable or None
         From indices of images to (N,) int64 labels, -1 where unknown.
     metric : Metric or None
+    pulse : callable
+        See `padscope.engines.measuring.Pulse`.
     """
 
     model: nn.Module
@@ -56,6 +58,7 @@ class TreatmentMeasurement:
     asking: Asking = field(default_factory=Asking)
     labels: LabelsOf | None = None
     metric: Metric | None = None
+    pulse: Pulse = no_pulse
 
     def __call__(self, batch: Batch) -> Findings:
         """Measure a batch.
@@ -83,6 +86,7 @@ class TreatmentMeasurement:
                 for measure, values in measures.items():
                     found.setdefault(measure, []).append(values)
                 classes.add(treatment, answer)
+                self.pulse(len(batch.indices))
         rows = {measure: torch.stack(values, dim=1) for measure, values in found.items()}
         rows |= {f"{UNCHANGED}{name}": values for name, values in own.items()}
         return Findings(rows | classes.rows())

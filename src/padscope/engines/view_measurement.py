@@ -13,7 +13,7 @@ from padscope.effects.answers import kind_of_answer
 from padscope.effects.comparison import Unchanged
 from padscope.engines.answering import Asking, compare, measures_of
 from padscope.engines.features import PooledFeatures, Seen, projection
-from padscope.engines.measuring import Findings
+from padscope.engines.measuring import Findings, Pulse, no_pulse
 from padscope.engines.overlap import Overlap, find_overlap, output_stride
 from padscope.engines.views import View, Views
 from padscope.errors import PadscopeError
@@ -143,6 +143,8 @@ class ViewMeasurement:
         Treatments whose features are kept. Of several draws, those of the first.
     seed : int
         Of the projection.
+    pulse : callable
+        See `padscope.engines.measuring.Pulse`.
 
     Attributes
     ----------
@@ -161,10 +163,12 @@ class ViewMeasurement:
         features: PooledFeatures | None = None,
         featured: Collection[str] = (AS_IS,),
         seed: int = 0,
+        pulse: Pulse = no_pulse,
     ) -> None:
         if without := [name for name, draws in treatments.items() if not draws]:
             raise ValueError(f"treatment {without[0]!r} has no draw")
         self._model, self._plan, self._asking = model, plan, asking
+        self._pulse = pulse
         self._draws: dict[str, list[Make | None]] = {AS_IS: [None]}
         self._draws |= {name: list(draws) for name, draws in treatments.items()}
         self._features = features
@@ -183,13 +187,14 @@ class ViewMeasurement:
         columns: dict[str, list[Tensor]] = {name: [] for name in self._plan.measures}
         features: list[Tensor] = []
         for name, draws in self._draws.items():
-            try:
-                looks = [
-                    self._look(batch, make, keep=number == 0 and name in self.featured)
-                    for number, make in enumerate(draws)
-                ]
-            except PadscopeError as error:
-                raise PadscopeError(f"{name}: {error}") from error
+            looks = []
+            for number, make in enumerate(draws):
+                try:
+                    keep = number == 0 and name in self.featured
+                    looks.append(self._look(batch, make, keep=keep))
+                except PadscopeError as error:
+                    raise PadscopeError(f"{name}: {error}") from error
+                self._pulse(len(batch.indices) * (1 + len(self._plan.others)))
             for measure in columns:
                 every = [look.changes(measure, len(batch.indices)) for look in looks]
                 columns[measure].append(torch.stack(every).mean(dim=0))

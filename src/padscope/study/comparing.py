@@ -11,6 +11,7 @@ import polars as pl
 from padscope.effects.metric import load_metric
 from padscope.effects.resampling import Bootstrap
 from padscope.engines import Measured
+from padscope.engines.measuring import Pulse
 from padscope.engines.treatments import TreatmentMeasurement
 from padscope.images import Batch
 from padscope.interventions import Controls
@@ -92,7 +93,7 @@ class Comparing:
         subject, settings = self.subject, self.subject.settings
         treatments, undone = self.treatments, refill(settings.fill)
         by_class = tuple((name, undone) for name in (*self.sets, ALL_PADDING))
-        found = parts.run(self._part("effects", treatments, by_class, None))
+        found = parts.run(self._part("effects", treatments, by_class, None, parts.pulse))
         bootstrap = self._bootstrap(found)
         tables = {
             "effects": effect_table(treatments, self.controls, found.rows, bootstrap),
@@ -106,7 +107,9 @@ class Comparing:
             sets = [name for name, _ in by_class]
             tables["classes"] = class_table(sets, found.rows, names, bootstrap.groups)
         if self.doses:
-            dosed = parts.run(self._part("doses", self.doses, (), settings.dose_images))
+            dosed = parts.run(
+                self._part("doses", self.doses, (), settings.dose_images, parts.pulse)
+            )
             confirmed = self.controls[CONFIRMED_SET]
             tables["doses"] = dose_table(self.doses, confirmed, dosed.rows, self._bootstrap(dosed))
         return Outcome(
@@ -119,6 +122,7 @@ class Comparing:
         treatments: tuple[Treatment, ...],
         by_class: tuple[tuple[str, str], ...],
         most: int | None,
+        pulse: Pulse,
     ) -> Part:
         subject, tested = self.subject, self.subject.tested
 
@@ -129,6 +133,7 @@ class Comparing:
         make = partial(
             TreatmentMeasurement, subject.module, treatments, by_class, subject.asking,
             tested.labels.of if tested.labels else None, load_metric(metric) if metric else None,
+            pulse,
         )  # fmt: skip
         return Part(name, tested.images(most), 1 + len(treatments), batches, make)
 

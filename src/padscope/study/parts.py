@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import polars as pl
@@ -84,6 +85,8 @@ class Parts:
         self._journal, self._progress, self._stop = journal, progress, stop
         self._total, self._before = total, 0
         self._part: Part | None = None
+        self._state: Callable[[], Measured] = Measured  # of the part that is running
+        self._images = self._within = 0
 
     def run(self, part: Part) -> Measured:
         """Run a part to its end, or return what it found when it was run before.
@@ -97,7 +100,8 @@ class Parts:
         """
         so_far = self._found.get(part.name, Measured())
         if not so_far.complete:
-            self._part = part
+            self._part, self._state = part, partial(_same, so_far)
+            self._images, self._within = len(so_far.images), 0
             so_far = measure_units(part.batches(so_far.units), part.make(), self, so_far)
             self._found[part.name] = so_far
             self._keep(force=False)
@@ -111,16 +115,30 @@ class Parts:
 
     def after(self, images: int, state: Callable[[], Measured]) -> None:
         """Look on after a unit."""
+        self._images, self._within, self._state = images, 0, state
+        if self._journal and self._journal.due():
+            self._note()
+        self._look()
+
+    def pulse(self, images: int) -> None:
+        """Look on within a unit, after one more forward pass of so many images."""
+        self._within += images
+        self._look()
+
+    def _look(self) -> None:
         assert self._part is not None
         if self._progress:
-            done = self._before + self._part.passes * images
+            done = self._before + self._part.passes * self._images + self._within
             self._progress(done, max(self._total, done) if self._total else None)
-        stop = self._stop is not None and self._stop()
-        if self._journal and (stop or self._journal.due()):
-            self._found[self._part.name] = state()
-            self._keep(force=True)
-        if stop:
-            raise Interrupted(f"stopped after {images} images of {self._part.name}")
+        if self._stop is not None and self._stop():
+            self._note()
+            raise Interrupted(f"stopped after {self._images} images of {self._part.name}")
+
+    def _note(self) -> None:
+        """Keep what the units that are done have found."""
+        assert self._part is not None
+        self._found[self._part.name] = self._state()
+        self._keep(force=True)
 
     def finish(self) -> None:
         """Keep everything."""
@@ -129,6 +147,10 @@ class Parts:
     def _keep(self, *, force: bool) -> None:
         if self._journal and (force or self._journal.due()):
             self._journal.keep_impact(self._found)
+
+
+def _same(measured: Measured) -> Measured:
+    return measured
 
 
 @dataclass(frozen=True)

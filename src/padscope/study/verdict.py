@@ -13,18 +13,17 @@ from typing import Any
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.study.impacted import Impact
+from padscope.study.impacted import ANSWER_MEASURE, UNITS, Impact
 from padscope.study.result import Study
 
-ANSWER_MEASURE = {"classes": "kl", "dense": "change", "values": "change"}
-UNITS = {"classes": "nats (KL)", "dense": "standard deviations", "values": "(in its own units)"}
 ALL_VIEWS = {
-    "shift": "moved", "size": "seen at another input size", "crop": "cropped otherwise",
+    "shift": "moved", "size": "at another input size", "crop": "cropped otherwise",
 }  # fmt: skip
+# What is compared with the answer to the centred image: words, scale, unit.
 STABILITY = {
-    "kl": "the divergence from the answer to the centred image",
-    "flip": "the share of images that get another class",
-    "change": "the difference from the answer to the centred image",
+    "kl": ("the answer's divergence from that to the centred image changes", 1, " nats"),
+    "flip": ("images that get another class", 100, " points"),
+    "change": ("the answer's difference from that to the centred image changes", 1, ""),
 }
 LEVEL = 0.05
 
@@ -142,19 +141,24 @@ def _stability(view: str, rows: Mapping[str, dict[str, Any]]) -> _Statement:
 
     A treatment that flattens answers lowers their divergence, and flips more of them.
     """
-    told = []
-    for measure, row in rows.items():
-        beside = _between(row, "difference", "difference_low", "difference_high")
-        control = row["control_difference"]
-        controls = "" if control is None else f"; controls {control:.3g}"
-        told.append(f"{STABILITY[measure]} by {beside} (from {row['value']:.3g}{controls})")
-    sentence = f"When the image is {ALL_VIEWS[view]}, undoing them changes {' and '.join(told)}"
+    told = [_steadiness(measure, row) for measure, row in rows.items()]
+    sentence = f"Image {ALL_VIEWS[view]}: with them undone, {', '.join(told)}"
     signs = {_sign(row, "difference_low", "difference_high") for row in rows.values()}
     if len(signs) > 1 or not signs <= {-1, 1}:
         why = "the measures disagree" if {-1, 1} <= signs else "an interval spans zero"
         return _Statement(f"{sentence}: {why}, so no verdict.", decided=False)
     steadier = "steadier" if signs == {1} else "less steady"
     return _Statement(f"{sentence}: with them the model is {steadier}.", decided=True)
+
+
+def _steadiness(measure: str, row: dict[str, Any]) -> str:
+    """Write how one measure of steadiness changes, and what it is with them."""
+    what, scale, unit = STABILITY[measure]
+    change = _between(row, "difference", "difference_low", "difference_high", scale)
+    control = row["control_difference"]
+    controls = "" if control is None else f"; controls {scale * control:.3g}"
+    as_is = scale * (row["value"] - row["difference"])
+    return f"{what} by {change}{unit} ({as_is:.3g} with them{controls})"
 
 
 def _sign(row: Mapping[str, Any], low: str, high: str) -> int:
@@ -170,10 +174,10 @@ def _efficiency(impact: Impact) -> Iterator[_Statement]:
         return
     row = costs["dedicated"]
     yield _Statement(
-        f"{row['filters']:,} filters ({row['filters_share']:.1%} of those at padded convolutions) "
-        f"answer to hardly anything but the border; they hold {row['parameters_share']:.1%} of "
-        f"the parameters and take {row['macs_share']:.1%} of the multiply-adds of these "
-        "convolutions.",
+        "Filters that answer to hardly anything but the border: "
+        f"{row['filters']:,} ({row['filters_share']:.1%} of those at padded convolutions), with "
+        f"{row['parameters_share']:.1%} of the parameters and {row['macs_share']:.1%} of the "
+        "multiply-adds of these convolutions.",
         decided=False,
     )
     measure = ANSWER_MEASURE[impact.answer]

@@ -72,7 +72,7 @@ class Viewing:
         featured = [name for name in (AS_IS, UNDONE, REFILLED) if name in (AS_IS, *treatments)]
         measurement = partial(
             ViewMeasurement, subject.module, plan, treatments, subject.asking, features, featured,
-            settings.seed,
+            settings.seed, parts.pulse,
         )  # fmt: skip
         draws = 1 + sum(map(len, treatments.values()))
         passes = draws * (1 + len(plan.others))
