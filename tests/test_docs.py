@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from docs import used
 from docs.checks import planted_table
 from docs.figures import END, PAGE, fill, places
 from docs.measured import PlantedScores
@@ -25,9 +26,13 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_place_is_filled_with_a_table() -> None:
-    found = places(PAGE.read_text(encoding="utf-8"))
-    assert set(found) == set(TABLES)
+FILLED = [(PAGE, set(TABLES)), (used.PAGE, set(used.TABLES))]
+
+
+@pytest.mark.parametrize(("page", "tables"), FILLED, ids=lambda value: getattr(value, "name", ""))
+def test_every_place_is_filled_with_a_table(page: Path, tables: set[str]) -> None:
+    found = places(page.read_text(encoding="utf-8"))
+    assert set(found) == tables
     for name, content in found.items():
         rows = [line for line in content.splitlines() if line.startswith("|")]
         assert len(rows) > 2, name
@@ -35,8 +40,9 @@ def test_every_place_is_filled_with_a_table() -> None:
         assert "nan" not in content.lower(), name
 
 
-def test_markers_come_in_pairs() -> None:
-    page = PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", [PAGE, used.PAGE], ids=lambda path: path.name)
+def test_markers_come_in_pairs(path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
     assert page.count("<!-- figures:") == page.count(END) == len(places(page))
 
 

@@ -8,8 +8,11 @@ import warnings
 
 from padscope.cli.commands import app
 from padscope.cli.interrupts import StoppedAtOnce, on_interrupt, stop_at_once
+from padscope.cli.looking import register
 from padscope.engines import keep_freed_memory
 from padscope.errors import PadscopeError
+
+register(app)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from padscope.settings import ImpactSettings
 from padscope.store import load_study
 from padscope.study import Study
 
-BUILTIN_TESTED = 24  # crops of the built-in photographs
+BUILTIN_TESTED = 20  # crops of the built-in photographs
 
 
 def default_directory(model: str) -> Path:
@@ -74,7 +74,7 @@ def reopen(
 def most_tested(given: int | None, images: object) -> int | None:
     """Return how many images are tested: what was given (0: all), or by what they are.
 
-    Of the eight built-in photographs more than three crops each tell little more.
+    Of the eight built-in photographs more than two or three crops each tell little more.
     """
     if given is None:
         return BUILTIN_TESTED if images is None else ImpactSettings.limit

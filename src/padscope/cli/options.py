@@ -48,7 +48,7 @@ Tested = Annotated[
     int | None,
     typer.Option(
         help="Most images whose answers are compared; 0 for all. Default: 48, of built-in "
-        "photographs 24."
+        "photographs 20."
     ),
 ]
 LabelsFile = Annotated[

@@ -22,7 +22,7 @@ NAMED = 5  # skipped images named in a sentence
 
 def make_console() -> Console:
     """Return the console for results: as wide as its tables where it is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False, emoji=False)
 
 
 def _times(lengths: Sequence[int]) -> str:

@@ -81,7 +81,6 @@ def answer(study: Study) -> Answer:
 def site_rows(study: Study) -> tuple[list[str], list[dict[str, Any]]]:
     """Rows of the table of sites, scored or not, and the sides they have between them."""
     scored = {row["site"]: row for row in study.summary().iter_rows(named=True)}
-    ranks: dict[Any, int] = {(p.site, p.filter): i for i, p in enumerate(study.portraits, start=1)}
     rows = []
     for site in study.sites.iter_rows(named=True):
         sides = sides_of(len(site["map_size"]))
@@ -96,7 +95,6 @@ def site_rows(study: Study) -> tuple[list[str], list[dict[str, Any]]]:
             | {"dilation": "" if set(site["dilation"]) == {1} else size(site["dilation"])}
             | {"pads": pads, "contacts": contacts, "found": found}
             | {"small": min(site["map_size"], default=0) < SMALL_MAP}
-            | {"card": ranks.get((site["site"], found.get("strongest")))}
         )
     present = {name for row in rows for name in row["pads"]}
     return [side.name for side in sides_of(3) if side.name in present], rows

@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 from padscope.report.curves import Cumulative, cumulate
 from padscope.report.glyphs import drawable, frame_glyph, sign_of
-from padscope.report.words import plural
+from padscope.report.kinds import CORNERS
+from padscope.report.words import number, plural
 from padscope.study import Explanation
 from padscope.tables.causes import REPORTED_LINES
 from padscope.tallies import BINS, NEAR
@@ -35,6 +36,8 @@ class CardCause:
     glyph : Markup
     kind, origin, reach, stability, q : str
         "–" where there is none.
+    impact : str
+        Estimated impact with its interval and rank; "" in a study without an impact.
     """
 
     label: str
@@ -49,9 +52,10 @@ class CardCause:
     reach: str
     stability: str
     q: str
+    impact: str = ""
 
 
-def card_cause(row: dict[str, Any], sides: pl.DataFrame) -> CardCause:
+def card_cause(row: dict[str, Any], sides: pl.DataFrame, estimated: int = 0) -> CardCause:
     """Write out the second rung of one filter.
 
     Parameters
@@ -60,6 +64,8 @@ def card_cause(row: dict[str, Any], sides: pl.DataFrame) -> CardCause:
         Of `Study.filters`.
     sides : polars.DataFrame
         Its rows of `Study.sides`.
+    estimated : int
+        Filters of the study that have an estimated impact.
     """
     by_side = {side["side"]: side for side in sides.iter_rows(named=True)}
     shown = by_side.get(row["side"], {}).get("causal_ks")
@@ -77,6 +83,7 @@ def card_cause(row: dict[str, Any], sides: pl.DataFrame) -> CardCause:
         reach=describe_reach(row["reach"], [by_side[side] for side in row["active"] or ()]),
         stability=_percent(row["stability"]),
         q="–" if row["q"] is None else f"{row['q']:.3f}" if row["q"] >= 0.001 else "<0.001",
+        impact=_impact(row, estimated) if "impact" in row else "",
     )
 
 
@@ -88,8 +95,18 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}% of resamples agree"
 
 
+def _impact(row: dict[str, Any], estimated: int) -> str:
+    if row["impact"] is None:
+        return "not estimated"
+    interval = ""
+    if row["impact_low"] is not None:
+        low, high = number(row["impact_low"]), number(row["impact_high"])
+        interval = f" 95\N{NO-BREAK SPACE}% {low}–{high}"
+    return f"{number(row['impact'])}{interval}, rank {row['impact_rank']:,} of {estimated:,}"
+
+
 def _glyph(row: dict[str, Any], by_side: dict[str, dict[str, Any]]) -> Markup:
-    if row["kind"] == "corner" and str(row["causal_corner"]).count("-") == 1:
+    if row["kind"] == "corner" and row["causal_corner"] in CORNERS:
         return frame_glyph({}, [row["causal_corner"]])
     active = row["active"] or []
     flat = drawable(by_side) and len(by_side) == 4

@@ -1,4 +1,4 @@
-"""The filters that respond most, one card each."""
+"""The strongest filters of the gallery, one card each, drawn in the page itself."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ from padscope.report.drawings import (
     planes,
 )
 from padscope.report.words import number, plural, size
-from padscope.study import Portrait, Study
+from padscope.study import Kernels, Study
 from padscope.tables import RESOLUTION
 from padscope.tallies import BINS
 
 FloatArray = NDArray[np.float64]
-SLICES = 8  # input channels shown of a kernel
 LARGE = 40  # positions on an axis, above which a line of the map is too thin to see
 CLOSE = 12  # positions along and away from a side in its close-up
 
@@ -73,7 +72,9 @@ class Card:
         Whether the bins may hide more of the KS than the page shows digits of.
     sides : Markup
         KS of every side and line.
-    kernel, mean_map : Drawing
+    kernel : Drawing or None
+        None if it was not kept.
+    mean_map : Drawing
     close_up : Drawing or None
         The middle of the strongest side on the mean map, if the map is large.
     curves : Curves or None
@@ -88,7 +89,7 @@ class Card:
     map_size: str
     flagged: bool
     sides: Markup
-    kernel: Drawing
+    kernel: Drawing | None
     mean_map: Drawing
     close_up: Drawing | None
     curves: Curves | None
@@ -96,17 +97,28 @@ class Card:
     cause: CardCause | None = None
 
 
-def make_cards(study: Study) -> list[Card]:
-    """Draw every portrait of a study, strongest first."""
-    return [_make_card(study, portrait) for portrait in study.portraits]
+def make_cards(study: Study, chosen: pl.DataFrame) -> list[Card]:
+    """Draw filters.
+
+    Parameters
+    ----------
+    study : Study
+    chosen : polars.DataFrame
+        Rows of `Study.filters`.
+    """
+    estimated = study.filters["impact"].count() if "impact" in chosen.columns else 0
+    # Cards search the table of sides many times; they need only these rows of it.
+    sides = study.sides.join(chosen, on=["site", "filter"], how="semi", maintain_order="left")
+    study = replace(study, sides=sides)
+    return [_make_card(study, row, estimated) for row in chosen.iter_rows(named=True)]
 
 
-def _make_card(study: Study, portrait: Portrait) -> Card:
-    chosen = (pl.col("site") == portrait.site) & (pl.col("filter") == portrait.filter)
-    row = study.filters.row(by_predicate=chosen, named=True)
+def _make_card(study: Study, row: dict[str, Any], estimated: int) -> Card:
+    site, index = row["site"], row["filter"]
+    chosen = (pl.col("site") == site) & (pl.col("filter") == index)
     sides = study.sides.filter(chosen)
-    map_size = study.sites.row(by_predicate=pl.col("site") == portrait.site, named=True)["map_size"]
-    curves = distributions(study, portrait.site, portrait.filter, row["side"])
+    map_size = study.sites.row(by_predicate=pl.col("site") == site, named=True)["map_size"]
+    curves = distributions(study, site, index, row["side"])
     plot = Markup("")
     if curves:
         alt = (
@@ -117,19 +129,19 @@ def _make_card(study: Study, portrait: Portrait) -> Card:
             others = "a replicated border" if row["real_context"] is False else "real surroundings"
             alt += f"; and of the same border positions with {others}"
         plot = curve_plot(curves, alt)
-    mean_map = portrait.mean_map.double().numpy()
+    mean_map = study.counted.calibration[site].mean_map[index].double().numpy()
     columns = sides.select("side", "ks", "ks_1", "ks_2", "ks_3").iter_rows()
     return Card(
         row,
         size(map_size),
         (row["ks_bound"] or 0) > RESOLUTION,
         side_plot([(name, profile) for name, *profile in columns], row["side"]),
-        draw_kernel(portrait.kernel.double().numpy()),
+        kernel_of(study, site, index),
         draw_map(mean_map, map_size),
         draw_close_up(mean_map, row["side"]),
         curves,
         plot,
-        card_cause(row, sides) if study.explanation else None,
+        card_cause(row, sides, estimated) if study.explanation else None,
     )
 
 
@@ -146,36 +158,45 @@ def distributions(study: Study, site: str, index: int, side: str) -> Curves | No
     return curves
 
 
-def draw_kernel(kernel: FloatArray) -> Drawing:
+def kernel_of(study: Study, site: str, index: int) -> Drawing | None:
+    """Draw a filter's kernel; None if the study has not kept it."""
+    if site in study.kernels:
+        return draw_kernel(study.kernels[site], index)
+    for portrait in study.portraits:
+        if (portrait.site, portrait.filter) == (site, index):
+            return draw_kernel(Kernels.of(portrait.kernel[None]), 0)
+    return None
+
+
+def draw_kernel(kernels: Kernels, index: int) -> Drawing:
     """Draw a kernel's sum over its input channels and its strongest slices, on one scale.
 
     Parameters
     ----------
-    kernel : (C, *spatial) array
+    kernels : Kernels
+    index : int
+        Of the filter.
     """
-    channels = len(kernel)
-    with np.errstate(invalid="ignore", over="ignore"):
-        total = kernel.sum(axis=0)
-        energy = np.nan_to_num((kernel**2).reshape(channels, -1).sum(axis=1), posinf=0)
-    order = np.argsort(-energy, kind="stable")[: SLICES if channels > 1 else 0]
-    shown = np.concatenate([total[None], kernel[order]])
+    total = kernels.total[index].double().numpy()
+    parts = kernels.slices[index].double().numpy()
+    shown = np.concatenate([total[None], parts])
     finite = np.abs(shown[np.isfinite(shown)])
     limit = float(finite.max(initial=0)) or 1.0
     pictures = [
-        (name, picture(plane, -limit, limit, DIVERGING, 72, _kernel_alt(plane, channels, name)))
+        (name, picture(plane, -limit, limit, DIVERGING, 72, _kernel_alt(plane, kernels, name)))
         for name, plane in planes(total)
     ]
     slices = []
-    for channel in order:
-        name, plane = planes(kernel[channel])[0]
+    for channel, part in zip(kernels.channels[index].tolist(), parts, strict=True):
+        name, plane = planes(part)[0]
         alt = f"Weights for input channel {channel}{name and ', '}{name}"
         slices.append((str(channel), picture(plane, -limit, limit, DIVERGING, 30, alt)))
-    notes = [] if np.isfinite(kernel).all() else ["grey: not finite"]
+    notes = [] if np.isfinite(shown).all() else ["grey: not finite"]
     return Drawing(pictures, -limit, limit, "diverging", notes, slices)
 
 
-def _kernel_alt(plane: FloatArray, channels: int, name: str) -> str:
-    alt = f"Weights summed over {plural(channels, 'input channel')}{name and ', '}{name}"
+def _kernel_alt(plane: FloatArray, kernels: Kernels, name: str) -> str:
+    alt = f"Weights summed over {plural(kernels.inputs, 'input channel')}{name and ', '}{name}"
     if plane.size <= 25:
         rows = "; ".join(" ".join(number(weight, 2) for weight in row) for row in plane)
         return f"{alt}: {rows}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -13,6 +14,7 @@ from padscope.errors import PadscopeError
 from padscope.interventions.sets import CONFIRMED_SET
 from padscope.report.caused import FRESH, SHUFFLED
 from padscope.report.impact_words import PRIMARY
+from padscope.report.words import plural
 from padscope.study import Study
 from padscope.tables.comparison import (
     baseline_columns,
@@ -23,12 +25,10 @@ from padscope.tables.comparison import (
     used_columns,
 )
 
-STAGES = ("scan", "explanation", "impact")
-
 
 @dataclass(frozen=True)
-class Compared:
-    """One run of a comparison.
+class Run:
+    """What a comparison keeps of one study.
 
     Attributes
     ----------
@@ -36,22 +36,34 @@ class Compared:
         Tells it from the others.
     directory, model, images : str
         The latter two are lines for people.
-    weights, images_id : str
-        Digests.
+    row : dict
+        Of `padscope.tables.comparison.comparison_table`.
     profile : polars.DataFrame or None
         See `padscope.tables.comparison.depth_profile`; None if the run is not explained.
     lacks : str
         What it has not measured, and the command that would; "" for nothing.
+    weights, images_id : str
+        Digests.
+    apart : int
+        Filters explained without real context.
+    answer : str
+        What the model answers with; "" if the impact was not measured.
+    settings : dict
+        Stage → its settings.
     """
 
     name: str
     directory: str
     model: str
     images: str
-    weights: str
-    images_id: str
+    row: dict[str, Any]
     profile: pl.DataFrame | None
     lacks: str
+    weights: str
+    images_id: str
+    apart: int
+    answer: str
+    settings: dict[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -62,73 +74,89 @@ class Comparison:
     ----------
     table : polars.DataFrame
         See `padscope.tables.comparison.comparison_table`.
-    runs : tuple of Compared
+    runs : tuple of Run
         In the order of its rows.
     refused : tuple of (str, str)
         Directories that could not be read, and why.
-    differences : tuple of str
-        In what the runs differ beside the model, in sentences.
+    cautions, settings : tuple of str
+        In what the runs differ beside the model, in sentences: what their numbers may owe to it,
+        and the settings of their stages.
     """
 
     table: pl.DataFrame
-    runs: tuple[Compared, ...]
+    runs: tuple[Run, ...]
     refused: tuple[tuple[str, str], ...]
-    differences: tuple[str, ...]
+    cautions: tuple[str, ...]
+    settings: tuple[str, ...]
 
 
-def compare(studies: Mapping[str, Study], refused: Mapping[str, str] | None = None) -> Comparison:
+def take(directory: str, study: Study) -> Run:
+    """Keep what a comparison needs of a study, which may then be let go.
+
+    Parameters
+    ----------
+    directory : str
+        Where it lies, or what else tells it from others of the same model.
+    study : Study
+    """
+    stages = {"scan": study.identity}
+    if study.explanation:
+        stages["explanation"] = study.explanation.identity
+    if study.impact:
+        stages["impact"] = study.impact.identity
+    return Run(
+        name=study.identity["model"],
+        directory=directory,
+        model=study.model,
+        images=study.images,
+        row=_row(directory, study),
+        profile=depth_profile(study.filters) if study.explanation else None,
+        lacks=_lacks(directory, study),
+        weights=study.identity["weights"],
+        images_id=study.identity["images"],
+        apart=_apart(study),
+        answer=study.impact.answer if study.impact else "",
+        settings={stage: identity["settings"] for stage, identity in stages.items()},
+    )
+
+
+def compare(runs: Sequence[Run], refused: Mapping[str, str] | None = None) -> Comparison:
     """Set runs side by side.
 
     Parameters
     ----------
-    studies : mapping
-        Directory → study.
+    runs : sequence of Run
+        From `take`.
     refused : mapping, optional
         Directory → why its study could not be read.
 
     Raises
     ------
     PadscopeError
-        There is no study.
+        There is no run.
     """
     refused = refused or {}
-    if not studies:
+    if not runs:
         why = "; ".join(refused.values()) or "give the directories of runs"
         raise PadscopeError(f"there is nothing to compare: {why}")
-    names = tell_apart({path: study.identity["model"] for path, study in studies.items()})
-    rows = [_row(names[path], path, study) for path, study in studies.items()]
+    often = Counter(run.name for run in runs)
+    named = [
+        replace(run, name=f"{run.name} ({run.directory})") if often[run.name] > 1 else run
+        for run in runs
+    ]
     return Comparison(
-        comparison_table(rows),
-        tuple(_compared(names[path], path, study) for path, study in studies.items()),
+        comparison_table(run.row | {"name": run.name} for run in named),
+        tuple(named),
         tuple(refused.items()),
-        tuple(_differences(list(studies.values()))),
+        tuple(_cautions(named)),
+        tuple(_settings(named)),
     )
 
 
-def tell_apart(models: Mapping[str, str]) -> dict[str, str]:
-    """Name runs by their models; those of the same model by their directories too.
-
-    Parameters
-    ----------
-    models : mapping
-        Directory → model.
-
-    Examples
-    --------
-    >>> tell_apart({"runs/a": "lite0", "runs/b": "lite0", "runs/c": "vdsr"})
-    {'runs/a': 'lite0 (runs/a)', 'runs/b': 'lite0 (runs/b)', 'runs/c': 'vdsr'}
-    """
-    often = Counter(models.values())
-    return {
-        path: f"{model} ({path})" if often[model] > 1 else model for path, model in models.items()
-    }
-
-
-def _row(name: str, directory: str, study: Study) -> dict[str, Any]:
+def _row(directory: str, study: Study) -> dict[str, Any]:
     row = {
-        "name": name, "run": directory, "model": study.model,
-        "sites": int(study.sites["scored"].sum()), "scanned": study.counted.images,
-        **response_columns(study.filters),
+        "run": directory, "model": study.model, "sites": int(study.sites["scored"].sum()),
+        "scanned": study.counted.images, **response_columns(study.filters),
     }  # fmt: skip
     if study.explanation:
         row |= cause_columns(study.filters) | {"explained": study.explanation.contrasted.images}
@@ -144,54 +172,54 @@ def _used(study: Study) -> dict[str, Any] | None:
     return impact.effect(CONFIRMED_SET, PRIMARY[impact.answer].name, f"refill {impact.fill}")
 
 
-def _compared(name: str, directory: str, study: Study) -> Compared:
-    return Compared(
-        name, directory, study.model, study.images, study.identity["weights"],
-        study.identity["images"], depth_profile(study.filters) if study.explanation else None,
-        _lacks(directory, study),
-    )  # fmt: skip
+def _apart(study: Study) -> int:
+    if study.explanation is None:
+        return 0
+    return study.filters.filter(~pl.col("real_context")).height
 
 
 def _lacks(directory: str, study: Study) -> str:
+    directory = shlex.quote(directory)
     if study.explanation is None:
         return (
             f"what padding causes and what the model uses; run padscope explain {directory}, then "
             f"padscope impact {directory}"
         )
+    baselines = "" if study.explanation.has_baselines else "baselines"
     if study.impact is None:
-        beside = "" if study.explanation.has_baselines else "baselines, and "
+        beside = f"{baselines} and " if baselines else ""
         return f"{beside}what the model uses; run padscope impact {directory}"
     if not _used(study):
-        return "the effect of undoing the confirmed filters: none is confirmed, or none was tested"
-    return "" if study.explanation.has_baselines else "baselines: explain it with --baselines 3"
+        return "the effect of undoing the confirmed filters: none was found, or none tested"
+    return baselines
 
 
-def _differences(studies: Sequence[Study]) -> Iterator[str]:
-    """Say what beside the model differs between runs."""
-    if len({study.identity["images"] for study in studies}) > 1:
+def _cautions(runs: Sequence[Run]) -> Iterator[str]:
+    if len({run.images_id for run in runs}) > 1:
         yield (
-            "They were not scanned on the same images and crops: part of a difference may be that "
-            "of the images."
+            "The runs were not scanned on the same images and crops: part of a difference may be "
+            "that of the images."
         )
-    identities: dict[str, list[Mapping[str, Any]]] = {stage: [] for stage in STAGES}
-    for study in studies:
-        identities["scan"].append(study.identity)
-        if study.explanation:
-            identities["explanation"].append(study.explanation.identity)
-        if study.impact:
-            identities["impact"].append(study.impact.identity)
-    for stage, found in identities.items():
-        if differing := _differing([identity["settings"] for identity in found]):
+    if len({run.answer for run in runs if run.answer}) > 1:
+        yield "The answers are of different types, so that their changes have different units."
+
+    for run in runs:
+        if run.apart:
+            yield (
+                f"{run.name} was explained without real context at {plural(run.apart, 'filter')}: "
+                "weaker evidence."
+            )
+
+
+def _settings(runs: Sequence[Run]) -> Iterator[str]:
+    for stage in dict.fromkeys(stage for run in runs for stage in run.settings):
+        found = [run.settings[stage] for run in runs if stage in run.settings]
+        if differing := list(_differing(found)):
             yield f"Settings of the {stage} differ: {', '.join(differing)}."
-    if len({study.impact.answer for study in studies if study.impact}) > 1:
-        yield "Their answers are of different types, so that their changes have different units."
 
 
-def _differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    names = dict.fromkeys(name for one in settings for name in one)
-    found = []
-    for name in names:
+def _differing(settings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for name in dict.fromkeys(name for one in settings for name in one):
         values = list(dict.fromkeys(str(one.get(name)) for one in settings))
         if len(values) > 1:
-            found.append(f"{name} ({', '.join(values)})")
-    return found
+            yield f"{name} ({', '.join(values)})"

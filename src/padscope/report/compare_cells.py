@@ -30,7 +30,8 @@ class Cells:
         Counts, and shares of the filters scored and measured.
     fresh, shuffled : str
         Shares of confirmed filters in the baselines.
-    used, control, p : str
+    used, used_span, control, control_span, p : str
+        Spans are intervals in brackets; "" for none.
     images : str
         Of the scan, the explanation and the impact.
     """
@@ -42,7 +43,9 @@ class Cells:
     fresh: str
     shuffled: str
     used: str
+    used_span: str
     control: str
+    control_span: str
     p: str
     images: str
 
@@ -51,7 +54,8 @@ class Cells:
         """All of them, in the order of `HEADINGS`."""
         return (
             self.name, self.filters, self.responds, self.caused, self.fresh, self.shuffled,
-            self.used, self.control, self.p, self.images,
+            f"{self.used} {self.used_span}".rstrip(),
+            f"{self.control} {self.control_span}".rstrip(), self.p, self.images,
         )  # fmt: skip
 
 
@@ -67,7 +71,9 @@ def write_cells(row: Mapping[str, Any]) -> Cells:
         fresh=_range(row["fresh_low"], row["fresh_high"]),
         shuffled=share(row["shuffled"]),
         used=_used(row, measure),
-        control=_control(row, measure),
+        used_span=measure.between(row, "used_low", "used_high") if measure else "",
+        control=measure.figure(row["control"]) if measure and row["draws"] else NONE,
+        control_span=measure.between(row, "control_low", "control_high") if measure else "",
         p=chance(row["p"]),
         images=" / ".join(f"{images:,}" if images else NONE for images in stages),
     )
@@ -97,16 +103,7 @@ def _range(low: float | None, high: float | None) -> str:
 def _used(row: Mapping[str, Any], measure: Measure | None) -> str:
     if measure is None:
         return NONE
-    unit = f" {measure.unit}" if measure.unit else ""
-    between = measure.between(row, "used_low", "used_high")
-    return f"{measure.figure(row['used'])}{unit} {between}".rstrip()
-
-
-def _control(row: Mapping[str, Any], measure: Measure | None) -> str:
-    if measure is None or not row["draws"]:
-        return NONE
-    between = measure.between(row, "control_low", "control_high")
-    return f"{measure.figure(row['control'])} {between}".rstrip()
+    return f"{measure.figure(row['used'])} {measure.unit}".rstrip()
 
 
 def kinds_found(table: pl.DataFrame) -> list[str]:
@@ -141,10 +138,15 @@ def _read_caused(rows: Sequence[Mapping[str, Any]]) -> str:
     beside = [row for row in rows if row["fresh_high"] is not None]
     if not beside:
         return f"{shares} respond because of padding. No untrained network stands beside them."
-    more = sum(row["caused_share"] > row["fresh_high"] for row in beside)
+    more = [row for row in beside if row["caused_share"] > row["fresh_high"]]
+    beyond = sum(
+        row["shuffled"] is not None and row["caused_share"] > row["shuffled"] for row in more
+    )
+    also = f", and also larger than with its own weights shuffled in {beyond}" if more else ""
     return (
-        f"{shares} respond because of padding; the share is larger than in every untrained "
-        f"network of the same architecture for {more} of {plural(len(beside), 'model')}."
+        f"{shares} respond because of padding. The share is larger than in every network of the "
+        f"same architecture with fresh weights in {len(more)} of {plural(len(beside), 'run')}"
+        f"{also}."
     )
 
 
@@ -155,5 +157,5 @@ def _read_used(table: pl.DataFrame) -> list[str]:
     used = tested.filter(pl.col("p") < DECIDED).height
     return [
         f"Undoing those filters changes the answers more than undoing matched ones (p < "
-        f"{DECIDED:g}) in {used} of {plural(tested.height, 'model')} tested."
+        f"{DECIDED:g}) in {used} of {plural(tested.height, 'run')} tested."
     ]

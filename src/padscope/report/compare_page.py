@@ -75,12 +75,13 @@ def render_comparison(comparison: Comparison) -> str:
     end = end_of_scale([value for share in shares for value in share.drop_nulls()])
     kinds = kinds_found(table)
     scales = _scales(table)
+    rows = [_row(row, end, scales, kinds) for row in table.iter_rows(named=True)]
     profiles = [(run.name, run.profile) for run in comparison.runs if run.profile is not None]
     return page_environment().get_template("compare.html.jinja").render(
         css=Markup(css),
         css_hash=content_hash(css),
         sentences=read_comparison(table),
-        rows=[_row(row, end, scales, kinds) for row in table.iter_rows(named=True)],
+        rows=rows,
         end=end,
         measures=[(measure_of(name), scale) for name, scale in scales.items()],
         kinds=[TITLES[kind] for kind in kinds],
@@ -88,11 +89,12 @@ def render_comparison(comparison: Comparison) -> str:
         profiles=[(name, profile.to_dicts()) for name, profile in profiles],
         runs=comparison.runs,
         refused=comparison.refused,
-        differences=comparison.differences,
+        cautions=comparison.cautions,
+        settings=comparison.settings,
         cuts={"candidate": CANDIDATE, "confirmed": CONFIRMED, "decided": DECIDED},
         fresh=bool(table["fresh"].sum()),
         shuffled=table["shuffled"].count() > 0,
-        parts=not table.filter((pl.col("draws") > 0) & (pl.col("matched") < pl.col("caused"))).is_empty(),
+        partly=any(row.matched for row in rows),
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def comparison_markdown(comparison: Comparison) -> str:
         name, *cells = write_cells(row).texts
         counts = [NONE if row[kind] is None else f"{row[kind]:,}" for kind in kinds]
         lines.append(_line([plain(name), *cells, *counts]))
-    notes = [*told(comparison), *comparison.differences]
+    notes = [*told(comparison), *comparison.cautions, *comparison.settings]
     return "\n".join([*lines, "", *(f"- {plain(note)}" for note in notes)]).rstrip() + "\n"
 
 

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from padscope.kinds import CANDIDATE, CONFIRMED, GREY, MARGIN, SMALL_MAP, STRONG
 from padscope.report.again import commands
 from padscope.report.answer import answer, site_rows
-from padscope.report.cards import make_cards
 from padscope.report.caused import count_caused
 from padscope.report.charts import depth_chart
 from padscope.report.checks import describe_skipped, make_checks
+from padscope.report.gallery import make_gallery
 from padscope.report.impact import show_impact
 from padscope.report.kinds import make_kinds
 from padscope.report.ladder import RUNGS, make_ladder
 from padscope.report.origins import ORIGINS, make_origins
 from padscope.report.scatter import make_panels
-from padscope.report.words import number, percent, plural, shorten, visible
+from padscope.report.templates import content_hash, page_environment, source
 from padscope.study import Explanation, Study
 
 SKIPPED_SHOWN = 20
+SCRIPTS = ("gallery_draw.js", "gallery_card.js", "gallery.js")  # in this order
 CUTS = {
     "candidate": CANDIDATE, "strong": STRONG, "small": SMALL_MAP, "confirmed": CONFIRMED,
     "grey": GREY,
@@ -42,20 +39,26 @@ def render_report(study: Study) -> str:
     Returns
     -------
     str
-        A page that loads nothing from elsewhere and runs no script; the same for the same study.
+        A page that loads nothing from elsewhere and runs its own script alone; the same for the
+        same study. It can be read without the script too.
     """
-    environment = _environment()
-    css = _source(environment, "report.css")
+    css = source("report.css") + source("gallery.css")
     if study.explanation:
-        css += _source(environment, "explained.css")
+        css += source("explained.css")
     if study.impact:
-        css += _source(environment, "impact.css")
+        css += source("impact.css")
+    # In a function of its own, so that no name of it gets in the way of the browser's.
+    parts = "".join(source(name) for name in SCRIPTS)
+    script = f"(() => {{\n'use strict';\n{parts}}})();"
     sides, sites = site_rows(study)
     command, python = commands(study)
-    return environment.get_template("report.html.jinja").render(
+    template = page_environment().get_template("report.html.jinja")
+    return template.render(
         study=study,
         css=Markup(css),
-        css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
+        css_hash=content_hash(css),
+        script=Markup(script),
+        script_hash=content_hash(script),
         answer=answer(study),
         cuts=CUTS,
         settings=study.identity["settings"],
@@ -65,7 +68,7 @@ def render_report(study: Study) -> str:
         narrow_chart=depth_chart(study, narrow=True),
         sides=sides,
         sites=sites,
-        cards=make_cards(study),
+        gallery=make_gallery(study),
         skipped=study.counted.skipped[:SKIPPED_SHOWN],
         command=command,
         python=python,
@@ -91,30 +94,3 @@ def _explained(study: Study, explanation: Explanation) -> dict[str, Any]:
         "checks": checks,
         "left_out": describe_skipped(checks),
     }
-
-
-def _source(environment: Environment, name: str) -> str:
-    loader = environment.loader
-    assert loader is not None
-    return loader.get_source(environment, name)[0]
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("padscope.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize,
-    )
-    environment.filters.update(number=number, percent=percent, plural=plural, shorten=shorten)
-    return environment
-
-
-def _finalize(value: object) -> object:
-    """Show every character of a text that is not the page's own; escaping comes after."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return visible(value)
-    return value

@@ -23,7 +23,9 @@ def page_environment() -> Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters.update(number=number, percent=percent, plural=plural, shorten=shorten)
+    environment.filters.update(
+        number=number, percent=percent, plural=plural, shorten=shorten, visible=visible
+    )
     return environment
 
 

@@ -10,6 +10,10 @@ import polars as pl
 
 from padscope.images import Skipped
 
+# By the kind of answer: the measure of its change, and that measure's unit.
+ANSWER_MEASURE = {"classes": "kl", "dense": "change", "values": "change"}
+UNITS = {"classes": "nats (KL)", "dense": "standard deviations", "values": "(in its own units)"}
+
 
 @dataclass(frozen=True)
 class Impact:

@@ -12,9 +12,12 @@ from torch import Tensor
 from padscope.engines import Counted
 from padscope.errors import PadscopeError
 from padscope.kinds import CANDIDATE, KINDS, MARGIN, STRONG
+from padscope.study.card import FilterCard, check_filter, make_card
 from padscope.study.explanation import Explanation
 from padscope.study.impacted import Impact
 from padscope.study.kernels import Kernels
+from padscope.study.opening import opening, site_bars
+from padscope.study.summary_html import draw_summary
 from padscope.tables import summarize, undecided
 
 RESPONSES = {"candidate": CANDIDATE, "strong": STRONG}
@@ -145,6 +148,42 @@ class Study:
                 f"{what} {value!r} takes an explanation; run padscope explain, or "
                 "padscope.explain(study, model, images), first"
             )
+
+    def card(self, site: str, index: int) -> FilterCard:
+        """Show one filter, with all that is known of it.
+
+        Parameters
+        ----------
+        site : str
+        index : int
+            Of the filter.
+
+        Returns
+        -------
+        FilterCard
+            In a notebook, a drawn card.
+
+        Raises
+        ------
+        PadscopeError
+            There is no such site or filter.
+        """
+        check_filter(self.sites, site, index)
+        shown = (p.kernel.sum(dim=0) for p in self.portraits if (p.site, p.filter) == (site, index))
+        kernels = self.kernels.get(site)
+        return make_card(
+            self.sites, self.filters, self.sides, site, index,
+            kernel=kernels.total[index] if kernels else next(shown, None),
+            mean_map=self.counted.calibration[site].mean_map[index],
+            explained=self.explanation is not None, impact=self.impact,
+        )  # fmt: skip
+
+    def _repr_html_(self) -> str:
+        """Summarise the study for a notebook."""
+        return draw_summary(
+            self.model, self.images, opening(self.filters, self.explanation, self.impact),
+            *site_bars(self.filters, explained=self.explanation is not None),
+        )  # fmt: skip
 
     def summary(self) -> pl.DataFrame:
         """One row per scored site; see `padscope.tables.summarize`."""

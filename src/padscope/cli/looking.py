@@ -1,0 +1,93 @@
+"""The commands that look at finished runs: one of them, or several side by side."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from padscope.cli.options import RunArgument
+from padscope.console import make_console
+from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
+from padscope.console.show import show_filter, show_study
+from padscope.errors import PadscopeError
+from padscope.report.compare import Comparison, compare, take
+from padscope.report.compare_cells import kinds_found
+from padscope.report.compare_page import render_comparison
+from padscope.report.compare_text import comparison_markdown
+from padscope.store import load_study, write_atomically
+
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN…", help="The directories of runs.")]
+Beside = Annotated[
+    Path, typer.Option("--out", "-o", help="Where compare.html, .csv, .md and .parquet go.")
+]
+Site = Annotated[str | None, typer.Argument(metavar="SITE", help="Its name, as in the tables.")]
+Filter = Annotated[int | None, typer.Argument(metavar="FILTER", help="Its number at the site.")]
+
+
+def compare_command(runs: Runs, out: Beside = Path("comparison")) -> None:
+    """Set several runs side by side: one row each, and their depth profiles overlaid."""
+    found, refused = [], {}
+    for run in dict.fromkeys(runs):
+        name = _encodable(run.as_posix())
+        try:
+            found.append(take(name, load_study(run)))
+        except PadscopeError as error:
+            refused[name] = _encodable(str(error))
+    comparison = compare(found, refused)
+    _write(comparison, out)
+    console = make_console()
+    console.print(comparison_listing(comparison))
+    if kinds_found(comparison.table):
+        console.print()
+        console.print(kind_listing(comparison))
+    console.print()
+    for line in comparison_lines(comparison):
+        console.print(line, markup=False)
+    console.print()
+    console.print(f"Page: {out / 'compare.html'}", markup=False, soft_wrap=True)
+
+
+def _encodable(text: str) -> str:
+    """Write bytes of a path that are no UTF-8 as codes, so that files can hold it."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _write(comparison: Comparison, out: Path) -> None:
+    """Write the page, and the table in three formats."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PadscopeError(
+            f"cannot use {out} as output: {error.strerror or error}; choose another directory"
+        ) from error
+    table, parquet = comparison.table, io.BytesIO()
+    table.write_parquet(parquet)
+    contents = {
+        "html": render_comparison(comparison).encode(),
+        "csv": table.write_csv().encode(),
+        "md": comparison_markdown(comparison).encode(),
+        "parquet": parquet.getvalue(),
+    }
+    for ending, content in contents.items():
+        write_atomically(out / f"compare.{ending}", content)
+
+
+def show_command(run: RunArgument, site: Site = None, index: Filter = None) -> None:
+    """Draw a run in the terminal, or one of its filters."""
+    if site is not None and index is None:
+        raise PadscopeError(f"give a filter of {site} too: padscope show RUN SITE FILTER")
+    study = load_study(run)
+    console = make_console()
+    if site is None or index is None:
+        console.print(show_study(study))
+    else:
+        console.print(show_filter(study.card(site, index)))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("compare")(compare_command)
+    app.command("show")(show_command)

@@ -1,0 +1,164 @@
+"""The gallery: all filters worth a look, to sort, filter and search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from markupsafe import Markup
+
+from padscope.kinds import CANDIDATE, STRONG
+from padscope.report.cards import Card, make_cards
+from padscope.report.gallery_choice import STATIC, choose_filters
+from padscope.report.gallery_data import SIGNS, gallery_block, write_block
+from padscope.report.gallery_overview import Overview, make_overview
+from padscope.report.glyphs import frame_glyph
+from padscope.report.kinds import CORNERS, TITLES
+from padscope.study import Study
+
+# What cards can be sorted by: name of a column of the block, and words for people.
+FIRST_RUNG = (
+    ("ks", "KS"), ("polarity", "P(border > core)"), ("depth", "depth in the network"),
+    ("name", "name"),
+)  # fmt: skip
+SECOND_RUNG = (
+    ("causal", "causal KS"), ("own", "KS of own padding"), ("incoming", "KS of what comes in"),
+    ("reach", "reach"), ("stability", "stability of the kind"), ("q", "q, of chance"),
+)  # fmt: skip
+THIRD_RUNG = (("impact", "estimated impact"), ("impactSigned", "signed impact"))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One entry of a menu.
+
+    Attributes
+    ----------
+    value, words : str
+    count : int or None
+        Filters it stands for, if that is told.
+    """
+
+    value: str
+    words: str
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What the page's section shows.
+
+    Attributes
+    ----------
+    filters : int
+        Filters of the gallery.
+    cards : list of Card
+        The first of them, drawn.
+    overview : Overview or None
+    evidence, sorts, sites, sides, kinds, origins : list of Choice
+        Entries of the menus; those that select begin with the default.
+    block : Markup
+        All filters, as JSON.
+    glyphs : list of (str, Markup)
+        Icons of kinds, by the signs of the sides, or by the corner.
+    held : frozenset of (str, int)
+        Site and filter of all of them.
+    kernels : bool
+        Whether the study has kept them.
+    filled : bool
+        Whether the gallery holds filters that do not respond either.
+    """
+
+    filters: int
+    cards: list[Card]
+    overview: Overview | None
+    evidence: list[Choice]
+    sorts: list[Choice]
+    sites: list[Choice]
+    sides: list[Choice]
+    kinds: list[Choice]
+    origins: list[Choice]
+    block: Markup
+    glyphs: list[tuple[str, Markup]]
+    held: frozenset[tuple[str, int]]
+    kernels: bool
+    filled: bool
+
+
+def make_gallery(study: Study) -> Gallery:
+    """Choose and draw the filters of a study that are worth a look."""
+    chosen = choose_filters(study)
+    block = gallery_block(study, chosen)
+    columns, words = block["columns"], block["words"]
+
+    def menu(column: str) -> list[Choice]:
+        counts = _count(columns[column])
+        return [
+            Choice(word, TITLES.get(word, word), counts.get(place, 0))
+            for place, word in enumerate(words[column])
+        ]
+
+    by_site = _count(columns["site"])
+    return Gallery(
+        chosen.height,
+        make_cards(study, chosen.head(STATIC)),
+        make_overview(study),
+        _evidence(study, chosen),
+        _sorts(study, block),
+        [Choice(str(n), site["name"], by_site[n]) for n, site in enumerate(block["sites"])],
+        menu(block["strongest"]),
+        menu("kind"),
+        menu("origin"),
+        Markup(write_block(block)),
+        _glyphs(block),
+        frozenset((site, index) for site, index in chosen.select("site", "filter").iter_rows()),
+        bool(study.kernels),
+        bool((chosen["ks"] < CANDIDATE).any()) and chosen.height <= STATIC,
+    )
+
+
+def _glyphs(block: dict[str, Any]) -> list[tuple[str, Markup]]:
+    """Draw every icon that the cards of 2D maps take."""
+    sides: list[str] = next((site["sides"] for site in block["sites"] if site["axes"] == 2), [])
+    signs = {letter: sign for sign, letter in SIGNS.items()}
+    found = sorted({key for key in block["columns"]["signs"] if len(key) == len(sides)} - {""})
+    drawn = []
+    for key in found:
+        active = {s: signs[sign] for s, sign in zip(sides, key, strict=True) if sign in signs}
+        drawn.append((key, frame_glyph(active)))
+    return drawn + [(corner, frame_glyph({}, [corner])) for corner in CORNERS]
+
+
+def _count(column: list[Any]) -> dict[Any, int]:
+    counts: dict[Any, int] = {}
+    for value in column:
+        counts[value] = counts.get(value, 0) + 1
+    return counts
+
+
+def _evidence(study: Study, chosen: pl.DataFrame) -> list[Choice]:
+    """Menu of labels; the first that has filters is the default."""
+    choices = []
+    if study.explanation:
+        counts = dict(chosen.group_by("label").len().iter_rows())
+        choices.append(Choice("confirmed", "confirmed", counts.get("confirmed", 0)))
+    responding = int((chosen["ks"] >= CANDIDATE).sum())
+    strong = int((chosen["ks"] >= STRONG).sum())
+    choices.append(Choice("candidate", f"responding, KS ≥ {CANDIDATE}", responding))
+    choices.append(Choice("strong", f"strong, KS ≥ {STRONG}", strong))
+    if study.explanation:
+        choices += [Choice(name, name, counts.get(name, 0)) for name in ("grey", "rejected")]
+    choices.append(Choice("", "all that are kept here", chosen.height))
+    return [choice for choice in choices if choice.count] or choices[-1:]
+
+
+def _sorts(study: Study, block: dict[str, Any]) -> list[Choice]:
+    rungs = [
+        *(SECOND_RUNG[:1] if study.explanation else ()),
+        *FIRST_RUNG[:1],
+        *(THIRD_RUNG if block["impact"] else ()),
+        *(SECOND_RUNG[1:] if study.explanation else ()),
+        *FIRST_RUNG[1:],
+    ]
+    return [Choice(value, words) for value, words in rungs]

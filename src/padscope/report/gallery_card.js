@@ -1,0 +1,130 @@
+// One filter of the gallery as a card.
+
+const glyphs = document.getElementById("gallery-glyphs").content;
+
+/** The icon of a kind, if the page has drawn one. */
+function glyph(key) {
+  const found = [...glyphs.children].find((each) => each.dataset.signs === key);
+  return found ? found.firstElementChild.cloneNode(true) : "";
+}
+
+function polarityOf(i) {
+  const polarity = columns.polarity[i];
+  if (polarity === null) return "";
+  return polarity > 0.5 ? "excited" : polarity < 0.5 ? "inhibited" : "neither excited nor inhibited";
+}
+
+function between(low, high, digits) {
+  return low === null ? "" : `95${SPACE}% ${fixed(low, digits)}–${fixed(high, digits)}`;
+}
+
+function activeSides(i) {
+  return siteOf(i).sides.filter((_, place) => "ein".includes(columns.signs[i][place] ?? "-"));
+}
+
+function kindOf(i) {
+  const kind = word("kind", i);
+  if (kind === null) return ["–"];
+  if (kind === "corner") {
+    const corner = word("corner", i);
+    return [glyph(corner), ` corner alone (${corner}), provisional`];
+  }
+  const icon = siteOf(i).axes === 2 ? glyph(columns.signs[i]) : "";
+  return [icon, ` ${kind}, ${word("sign", i)}: ${activeSides(i).join(", ")}`];
+}
+
+function originOf(i) {
+  const origin = word("origin", i);
+  if (origin === null) return "–";
+  const [own, incoming] = columns.apart[i] ? ["refilled", "left"] : ["own padding", "incoming"];
+  return `${origin} (${own} ${fixed(columns.own[i])}, ${incoming} ${fixed(columns.incoming[i])})`;
+}
+
+function reachOf(i) {
+  const reach = columns.reach[i];
+  if (reach === null) return "–";
+  const lines = plural(reach, "line");
+  if (columns.beyond[i]) return `≥ ${lines}${reach ? "" : ": no deeper one is measured"}`;
+  return reach ? lines : `${lines}: the outermost alone`;
+}
+
+function chanceOf(i) {
+  const q = columns.q[i];
+  return q === null ? "–" : q >= 0.001 ? fixed(q, 3) : "<0.001";
+}
+
+function impactOf(i) {
+  const [impact, low, high] = ["impact", "impactLow", "impactHigh"].map((name) => columns[name][i]);
+  if (impact === null) return "not estimated";
+  const interval = low === null ? "" : ` 95${SPACE}% ${number(low)}–${number(high)}`;
+  const rank = columns.rank[i].toLocaleString("en");
+  return `${number(impact)}${interval}, rank ${rank} of ${block.ranked.toLocaleString("en")}`;
+}
+
+function entries(pairs) {
+  return make("dl", { class: "cause" }, ...pairs.map(([term, ...told]) =>
+    make("div", {}, make("dt", {}, term), make("dd", {}, ...told))));
+}
+
+/** The causal KS of the side whose distributions are drawn, if another side is the strongest. */
+function causalHere(i) {
+  const side = word("side", i);
+  if (side === word("causalSide", i)) return "";
+  const ks = rowsOf(arrays.sides[i], 8)[siteOf(i).sides.indexOf(side)][4];
+  return `; ${side} ${ks === NO_VALUE ? "–" : fixed(ks / 100)}`;
+}
+
+function causes(i) {
+  if (!block.explained) return [];
+  const interval = between(columns.causalLow[i], columns.causalHigh[i]);
+  const side = word("causalSide", i);
+  const apart = columns.apart[i] ? " ‡ without real context" : "";
+  return [
+    ["caused", make("b", {}, word("label", i) ?? "not explained"), apart],
+    ["causal KS", make("b", {}, fixed(columns.causal[i])),
+      `${interval && ` ${interval}`}${side ? `, ${side}` : ""}${causalHere(i)}`],
+    ["kind", ...kindOf(i)],
+    ["origin", originOf(i)],
+    ["reach", reachOf(i)],
+    ["stability", columns.stability[i] === null ? "–"
+      : `${fixed(100 * columns.stability[i], 0)}${SPACE}% of resamples agree`],
+    ["q, of chance", chanceOf(i)],
+    ...(block.impact ? [["impact", impactOf(i)]] : []),
+  ];
+}
+
+function tags(i) {
+  const label = word("label", i) ?? "not explained";
+  const strong = ["strong", "confirmed"].includes(label);
+  const tag = (text, kind = "tag") => make("span", { class: kind }, text);
+  const found = [tag(label, strong ? "tag strong" : "tag"), tag(word("side", i))];
+  if (polarityOf(i)) found.push(tag(polarityOf(i)));
+  const small = siteOf(i).small ? " †" : "";
+  found.push(tag(`map ${siteOf(i).map}${small}`, "muted"));
+  return make("p", { class: "tags" }, ...found.flatMap((each) => [each, " "]));
+}
+
+function score(i) {
+  const flags = [];
+  if (columns.flagged[i]) flags.push("flagged: bins hide more than 0.01");
+  if (columns.nonfinite[i]) flags.push(`${plural(columns.nonfinite[i], "value")} not finite`);
+  return make("p", { class: "score" }, make("b", {}, `KS ${fixed(columns.ks[i])}`),
+    between(columns.ksLow[i], columns.ksHigh[i]) || "no interval: too few images", make("br"),
+    `P(border${SPACE}>${SPACE}core)${SPACE}${fixed(columns.polarity[i])}`,
+    ...flags.flatMap((flag) => [" · ", make("span", { class: "flag" }, flag)]));
+}
+
+function heading(i, attributes = {}) {
+  return make("h3", attributes, make("a", { href: linkOf(i), tabindex: -1 },
+    make("bdi", {}, siteOf(i).name), `/${columns.filter[i]}`));
+}
+
+/** Everything of a card below its heading. */
+function bodyOf(i, big = false) {
+  const listed = causes(i);
+  return [
+    tags(i), score(i), listed.length ? entries(listed) : "",
+    make("div", { class: "pictures" }, ...kernelFigures(i, big), mapFigure(i, big)),
+    curvesFigure(i), sidesFigure(i),
+  ];
+}

@@ -1,0 +1,184 @@
+"""A card of one filter as HTML that stands in a notebook: no style sheet, no script, no file.
+
+Lines and words take the colour of the notebook's text, so that they can be read on light and dark.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+FloatArray = NDArray[np.float64]
+Fact = tuple[str, str]
+
+# ColorBrewer RdBu and matplotlib's viridis, sampled: both readable with any colour vision.
+_SIGNED = ("#2166ac", "#67a9cf", "#f7f7f7", "#ef8a62", "#b2182b")
+_AMOUNT = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
+_MISSING = (128, 128, 128)  # cells that are NaN or infinite
+_BOX = 96  # CSS pixels of a picture's longer side
+_LEFT, _RIGHT, _ROW = 58.0, 258.0, 30  # of the plot of sides: its scale, and the height of a side
+_SEEN, _CAUSED = "#7b848c", "#0b7fc4"  # readable on white and on black
+# Characters that change how their neighbours are shown, or cannot stand in a page.
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Weights or a map to be drawn.
+
+    Attributes
+    ----------
+    title : str
+    values : (H, W) float64 array
+    signed : bool
+        Whether its colours are centred on zero.
+    """
+
+    title: str
+    values: FloatArray
+    signed: bool
+
+
+def text(words: str) -> str:
+    r"""Escape a text, and show every character it has.
+
+    Examples
+    --------
+    >>> text("<b>" + chr(0x202E))
+    '&lt;b&gt;\\u202e'
+    """
+    shown = (f"\\u{ord(c):04x}" if unicodedata.category(c) in _UNSEEN else c for c in words)
+    return escape("".join(shown))
+
+
+def draw_card(
+    name: str,
+    pictures: Sequence[Picture],
+    sides: Sequence[Mapping[str, Any]],
+    facts: Sequence[Fact],
+    *,
+    explained: bool,
+) -> str:
+    """Draw a card: pictures, distances by side, facts.
+
+    Parameters
+    ----------
+    name : str
+    pictures : sequence of Picture
+    sides : sequence of mapping
+        Rows of `Study.sides`.
+    facts : sequence of (str, str)
+    explained : bool
+        Whether the sides have a causal KS.
+    """
+    listed = "".join(
+        f'<tr><th style="text-align:left;font-weight:400;opacity:.7;padding:1px 12px 1px 0;'
+        f'vertical-align:top;white-space:nowrap">{text(fact)}</th>'
+        f'<td style="text-align:left;padding:1px 0">{text(value)}</td></tr>'
+        for fact, value in facts
+    )
+    return (
+        '<div style="font:13px/1.45 system-ui,sans-serif;max-width:46rem">'
+        f'<div style="font:600 14px ui-monospace,monospace;overflow-wrap:anywhere"><bdi>'
+        f"{text(name)}</bdi></div>"
+        '<div style="display:flex;flex-wrap:wrap;gap:14px;align-items:flex-start;margin:8px 0">'
+        f"{''.join(map(_figure, pictures))}{_plot(sides, explained=explained)}</div>"
+        f'<table style="border-collapse:collapse;border:0;font-size:13px">{listed}</table></div>'
+    )
+
+
+def _figure(picture: Picture) -> str:
+    low, high = _limits(picture)
+    rows, columns = picture.values.shape
+    scale = _BOX / max(rows, columns)
+    width, height = (max(12, round(n * scale)) for n in (columns, rows))
+    ends = f"{low:.2g} … {high:.2g}"
+    return (
+        '<figure style="margin:0"><figcaption style="opacity:.7">'
+        f"{text(picture.title)}</figcaption>"
+        f'<img src="data:image/png;base64,{_png(picture, low, high)}" width="{width}" '
+        f'height="{height}" style="image-rendering:pixelated;display:block" '
+        f'alt="{text(picture.title)}, {rows}×{columns}, {ends}">'
+        f'<small style="opacity:.7">{ends}</small></figure>'
+    )
+
+
+def _limits(picture: Picture) -> tuple[float, float]:
+    finite = picture.values[np.isfinite(picture.values)]
+    if picture.signed:
+        most = float(np.abs(finite).max(initial=0.0)) or 1.0
+        return -most, most
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+
+def _png(picture: Picture, low: float, high: float) -> str:
+    """Colour the cells, one pixel each."""
+    palette = _SIGNED if picture.signed else _AMOUNT
+    stops = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in palette], dtype=float)
+    finite = np.isfinite(picture.values)
+    share = np.where(finite, picture.values - low, 0.0) / ((high - low) or 1.0)
+    at = np.linspace(0, 1, len(stops))
+    colours = np.stack([np.interp(share, at, stop) for stop in stops.T], axis=-1)
+    colours[~finite] = _MISSING
+    buffer = io.BytesIO()
+    Image.fromarray(np.rint(colours).astype(np.uint8)).save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _plot(sides: Sequence[Mapping[str, Any]], *, explained: bool) -> str:
+    """Draw KS, and causal KS below it, of every side with their intervals."""
+    bottom = _ROW * len(sides) + 20
+    lines = "".join(
+        f'<path d="M{_x(tick)} 16V{bottom - 2}" stroke="currentColor" stroke-opacity="{faint}"/>'
+        f'<text x="{_x(tick)}" y="11" text-anchor="middle" opacity=".7">{tick:g}</text>'
+        for tick, faint in ((0.0, 0.5), (0.5, 0.25), (1.0, 0.25))
+    )
+    rows, told = [], []
+    for place, side in enumerate(sides):
+        top = 20 + _ROW * place
+        rows.append(f'<text x="0" y="{top + 15}">{text(side["side"])}</text>')
+        rows.append(_interval(side, "ks", "KS", top + (8 if explained else 13), _SEEN))
+        told.append(f"{side['side']} KS {_fixed(side['ks'])}")
+        if explained:
+            rows.append(_interval(side, "causal", "caused", top + 20, _CAUSED))
+            told.append(f"causal {_fixed(side['causal_ks'])}")
+    return (
+        f'<svg width="430" height="{bottom}" viewBox="0 0 430 {bottom}" role="img" '
+        f'aria-label="{text("; ".join(told))}" font-size="11" fill="currentColor" '
+        f'style="max-width:100%;height:auto">{lines}{"".join(rows)}</svg>'
+    )
+
+
+def _interval(side: Mapping[str, Any], stem: str, title: str, y: int, colour: str) -> str:
+    value, low, high = (side[name] for name in (_value_of(stem), f"{stem}_low", f"{stem}_high"))
+    known = f" [{low:.2f}, {high:.2f}]" if low is not None else ""
+    words = f"{title} {_fixed(value)}{known}"
+    drawn = f'<text x="{_RIGHT + 10:g}" y="{y + 4}">{text(words)}</text>'
+    if value is None:
+        return drawn
+    line = f"M{_x(low)} {y}H{_x(high)}" if low is not None else ""
+    return (
+        f'<path d="{line}" stroke="{colour}" stroke-width="2"/>'
+        f'<circle cx="{_x(value)}" cy="{y}" r="3.5" fill="{colour}"/>{drawn}'
+    )
+
+
+def _value_of(stem: str) -> str:
+    return "ks" if stem == "ks" else f"{stem}_ks"
+
+
+def _x(share: float) -> str:
+    return f"{_LEFT + (_RIGHT - _LEFT) * share:.1f}"
+
+
+def _fixed(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

@@ -1,0 +1,88 @@
+"""What a study found, in the sentences that its summaries open with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from padscope.interventions.sets import CONFIRMED_SET
+from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
+from padscope.study.explanation import TRAINED, Explanation
+from padscope.study.impacted import ANSWER_MEASURE, UNITS, Impact
+from padscope.tables.comparison import cause_columns, response_columns
+
+
+def opening(
+    filters: pl.DataFrame, explanation: Explanation | None, impact: Impact | None
+) -> list[str]:
+    """Tell how many filters respond, how many of padding, and whether they are used."""
+    found = response_columns(filters)
+    sites = filters["site"].n_unique()
+    unmeasured = found["filters"] - found["scored"]
+    told = [
+        f"{found['responds']:,} of {found['filters']:,} filters at {sites:,} padded sites "
+        f"({_share(found['responds_share'])} of those measured) respond to the border (KS ≥ "
+        f"{CANDIDATE:g}), {found['strong']:,} strongly (≥ {STRONG:g}); {unmeasured:,} "
+        "are unmeasured."
+    ]
+    if explanation:
+        told += _caused(filters, explanation)
+    if impact:
+        told += _used(impact)
+    return told
+
+
+def site_bars(filters: pl.DataFrame, *, explained: bool) -> tuple[list[tuple[str, int, int]], str]:
+    """Count at every site the filters that are confirmed, or respond if none is explained.
+
+    Returns
+    -------
+    bars : list of (str, int, int)
+        Site, filters counted, and filters measured, in the order of the forward pass.
+    title : str
+        What is counted.
+    """
+    counted = pl.col("label") == "confirmed" if explained else pl.col("ks") >= CANDIDATE
+    bars = filters.group_by("site", maintain_order=True).agg(
+        counted=counted.sum(), measured=(pl.col("label") != "unmeasured").sum()
+    )
+    title = "respond because of padding" if explained else "respond to the border"
+    return list(bars.iter_rows()), f"Filters that {title}"
+
+
+def _caused(filters: pl.DataFrame, explanation: Explanation) -> Iterator[str]:
+    found = cause_columns(filters)
+    yield (
+        f"{found['caused']:,} of {found['measured']:,} ({_share(found['caused_share'])}) respond "
+        f"because of padding (causal KS ≥ {CONFIRMED:g})."
+    )
+    others = [
+        f"{network} {_share(share)}"
+        for network, share in explanation.baselines.select("network", "confirmed_share").iter_rows()
+        if network != TRAINED
+    ]
+    if others:
+        yield f"Beside it, the same architecture untrained: {', '.join(others)}."
+    else:
+        yield "No untrained network stands beside it, so nothing here can be called learned."
+
+
+def _used(impact: Impact) -> Iterator[str]:
+    measure = ANSWER_MEASURE[impact.answer]
+    row = impact.effect(CONFIRMED_SET, measure, f"refill {impact.fill}")
+    if row is None:
+        yield "What undoing the confirmed filters changes was not measured."
+        return
+    between = f" [{row['low']:.3g} to {row['high']:.3g}]" if row["low"] is not None else ""
+    told = f"Undoing them changes the answer by {row['effect']:.3g} {UNITS[impact.answer]}{between}"
+    if row["draws"]:
+        told += (
+            f"; the same done to matched filters by {row['control']:.3g} "
+            f"({row['draws']} draws, p = {row['p']:.2g})"
+        )
+    yield f"{told}."
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"

@@ -1,0 +1,267 @@
+"""What a notebook shows: a study's summary, and the card of a filter, drawn from the tables."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tests.synthetic_impact import with_impact
+from tests.test_report import HOSTILE, Page, network, noise, scan_2d
+from tests.test_report_explained import MARGIN, cut, explained, two_layers
+from torch import Tensor, nn
+
+from padscope import PadscopeError, Study
+from padscope.report.words import visible
+from padscope.study.card import FilterCard, flat
+from padscope.study.card_html import _LEFT, _RIGHT, Picture, draw_card
+
+CANVASES = noise(24, 3, 64, 56)
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return with_impact(explained(two_layers(), CANVASES, baselines=1))
+
+
+@pytest.fixture(scope="module")
+def plain() -> Study:
+    return scan_2d()
+
+
+def html_of(shown: Study | FilterCard) -> str:
+    return shown._repr_html_()
+
+
+def site_names(study: Study) -> list[str]:
+    return study.filters["site"].unique(maintain_order=True).to_list()
+
+
+# What a card holds
+
+
+def test_kernel_and_map_are_those_of_a_plain_forward(study: Study) -> None:
+    net = two_layers()
+    convs = [layer for layer in net if isinstance(layer, nn.Conv2d) and layer.padding != (0, 0)]
+    seen: list[Tensor] = []
+    for conv in convs:
+        conv.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    with torch.no_grad():
+        net(cut(CANVASES, MARGIN)[:8])  # the calibration images
+    for site, conv, maps in zip(site_names(study), convs, seen, strict=True):
+        for index in range(conv.out_channels):
+            card = study.card(site, index)
+            assert card.kernel is not None
+            torch.testing.assert_close(card.kernel, conv.weight[index].detach().sum(dim=0))
+            torch.testing.assert_close(card.mean_map.float(), maps[:, index].mean(dim=0))
+
+
+def test_rows_are_those_of_the_tables(study: Study) -> None:
+    for row in study.filters.iter_rows(named=True):
+        card = study.card(row["site"], row["filter"])
+        assert card.row == row
+        own = study.sides.filter(
+            (pl.col("site") == row["site"]) & (pl.col("filter") == row["filter"])
+        )
+        assert list(card.sides) == own.to_dicts()
+        facts = dict(card.facts)
+        assert facts["label"] == row["label"]
+        assert facts["origin"] == (row["origin"] or "–")
+        if row["kind"] and row["kind"] != "corner":
+            assert facts["kind"] == f"{row['kind']}, {row['sign']}: {', '.join(row['active'])}"
+        assert facts["impact"] == (
+            f"{row['impact']:.3g} nats [{row['impact_low']:.2g} to {row['impact_high']:.2g}], "
+            f"rank {row['impact_rank']} of {study.filters.height}"
+        )
+
+
+def test_a_study_that_is_not_explained_says_nothing_of_causes(plain: Study) -> None:
+    row = plain.filters.row(0, named=True)
+    card = plain.card(row["site"], 0)
+    assert [name for name, _ in card.facts] == ["label", "polarity"]
+    assert "caus" not in html_of(card) and "because" not in html_of(plain)
+
+
+def test_estimates_that_are_not_to_be_trusted_say_so(study: Study) -> None:
+    assert study.impact is not None
+    weak = replace(study, impact=replace(study.impact, agreement={"reliable": 0.0}))
+    card = weak.card(site_names(study)[0], 0)
+    assert dict(card.facts)["impact"].endswith("; estimates are unreliable for this model")
+
+
+def test_a_filter_without_context_says_so(study: Study) -> None:
+    apart = replace(study, filters=study.filters.with_columns(real_context=pl.lit(False)))
+    card = apart.card(site_names(study)[0], 0)
+    assert dict(card.facts)["label"].endswith(", without real context")
+
+
+def test_a_run_without_kernels_shows_the_rest(study: Study) -> None:
+    bare = replace(study, kernels={}, portraits=())
+    card = bare.card(site_names(study)[0], 1)
+    assert card.kernel is None and dict(card.facts)["kernel"] == "not kept by this run"
+    assert html_of(card).count("<img") == 1
+    kept = replace(study, kernels={})  # as runs of earlier versions
+    portrait = kept.portraits[0]
+    card = kept.card(portrait.site, portrait.filter)
+    assert card.kernel is not None
+    torch.testing.assert_close(card.kernel, portrait.kernel.sum(dim=0))
+
+
+def test_unknown_sites_and_filters(study: Study, plain: Study) -> None:
+    first = site_names(study)[0]
+    with pytest.raises(PadscopeError, match=f"there is no site 'nowhere'; there are .*{first}"):
+        study.card("nowhere", 0)
+    for index in (8, -1):
+        with pytest.raises(PadscopeError, match=f"no filter {index}; its filters are 0 to 7"):
+            study.card(first, index)
+    (pooling,) = plain.sites.filter(~pl.col("scored"))["site"]
+    with pytest.raises(PadscopeError, match=f"site '{pooling}' was not scored: "):
+        plain.card(pooling, 0)
+
+
+# What is drawn of it
+
+
+def test_dots_and_lines_lie_where_the_distances_do(study: Study) -> None:
+    for row in study.filters.head(4).iter_rows(named=True):
+        card = study.card(row["site"], row["filter"])
+        html = html_of(card)
+        wanted = [
+            (side[value], side[f"{stem}_low"], side[f"{stem}_high"])
+            for side in card.sides
+            for value, stem in (("ks", "ks"), ("causal_ks", "causal"))
+        ]
+        drawn = re.findall(
+            r'<path d="M([\d.]+) \d+H([\d.]+)" stroke="#[^>]*><circle cx="([\d.]+)"', html
+        )
+        assert len(drawn) == len(wanted) == 8
+        for places, (value, low, high) in zip(drawn, wanted, strict=True):
+            found = [(float(place) - _LEFT) / (_RIGHT - _LEFT) for place in places]
+            assert found == pytest.approx([low, high, value], abs=0.0006)
+            assert f" {value:.2f} [{low:.2f}, {high:.2f}]" in html
+
+
+def test_a_dead_filter_has_no_dots(study: Study) -> None:
+    card = study.card(site_names(study)[0], 0)
+    nothing = {name: None for name in card.sides[0] if name != "side"}
+    dead = replace(card, sides=tuple(nothing | {"side": side["side"]} for side in card.sides))
+    assert "<circle" not in html_of(dead) and "KS –" in html_of(dead)
+
+
+def images_of(html: str) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
+    found = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) for data in found]
+
+
+def test_colours_of_a_kernel_tell_its_signs() -> None:
+    values = np.array([[-2.0, 0.0, 1.0], [2.0, np.nan, -1.0]])
+    (picture,) = images_of(
+        draw_card("", [Picture("k", values, signed=True)], (), (), explained=False)
+    )
+    assert picture.shape == (2, 3, 3)
+    red, green, blue = (picture[..., channel].astype(int) for channel in range(3))
+    assert (blue > red)[values < 0].all() and (red > blue)[values > 0].all()
+    assert picture[0, 1].tolist() == [0xF7] * 3 and picture[1, 1].tolist() == [128] * 3
+    assert (green[0, 0], green[1, 0]) == (0x66, 0x18)  # the ends of the scale
+
+
+def test_a_map_is_drawn_from_its_least_to_its_greatest_value(study: Study) -> None:
+    card = study.card(site_names(study)[0], 2)
+    drawn = images_of(html_of(card))[1]
+    values = flat(card.mean_map)
+    assert drawn.shape[:2] == values.shape
+    least, most = (
+        np.unravel_index(place, values.shape) for place in (values.argmin(), values.argmax())
+    )
+    assert drawn[least].tolist() == [0x44, 0x01, 0x54] and drawn[most].tolist() == [
+        0xFD,
+        0xE7,
+        0x25,
+    ]
+
+
+@pytest.mark.parametrize(("layer", "sides"), [(nn.Conv1d, 2), (nn.Conv3d, 6)])
+def test_other_dimensions(layer: type[nn.Conv1d] | type[nn.Conv3d], sides: int) -> None:
+    dims = sides // 2
+    net = network(layer(2, 3, 3, padding=1))
+    study = explained(net, noise(16, 2, *[32] * dims), margin=8)
+    card = study.card(site_names(study)[0], 1)
+    page = Page(html_of(card))
+    assert page.count("img") == 2
+    assert sum(tag == "circle" for tag, _ in page.tags) == 2 * sides
+
+
+# A notebook's page
+
+
+def test_pieces_are_whole_and_stand_alone(study: Study, plain: Study) -> None:
+    for one in (study, plain):
+        for html in (html_of(one), html_of(one.card(site_names(one)[0], 0))):
+            page = Page(html)
+            assert not {tag for tag, _ in page.tags} & {"script", "style", "link", "iframe"}
+            assert not re.search(r"https?:|url\(|\bon\w+=", html)
+            for tag, attrs in page.tags:
+                assert tag != "img" or attrs["alt"]
+                assert tag != "svg" or attrs["aria-label"]
+            assert html == html_of(one) or html == html_of(one.card(site_names(one)[0], 0))
+
+
+def test_the_summary_says_what_the_tables_say(study: Study) -> None:
+    text = Page(html_of(study)).text
+    filters = study.filters
+    confirmed = filters.filter(pl.col("label") == "confirmed")
+    assert (
+        f"{int((filters['ks'] >= 0.5).sum())} of {filters.height} filters at 2 padded sites" in text
+    )
+    assert f"{confirmed.height} of {filters.height} (" in text
+    assert study.explanation is not None
+    for network_name, share in study.explanation.baselines.select(
+        "network", "confirmed_share"
+    ).rows():
+        assert network_name == "trained" or f"{network_name} {share:.1%}" in text
+    for site, own in filters.group_by("site", maintain_order=True):
+        part = int((own["label"] == "confirmed").sum())
+        assert f"{site[0]}: {part} of {own.height} filters" in text
+    assert study.impact is not None
+    effect = study.impact.effect("confirmed", "kl", "refill reflect")
+    assert effect is not None
+    assert f"by {effect['effect']:.3g} nats (KL) [{effect['low']:.3g} to" in text
+    assert f"(20 draws, p = {effect['p']:.2g})" in text
+
+
+def test_a_summary_without_baselines_or_effects(study: Study) -> None:
+    assert study.explanation is not None and study.impact is not None
+    networks = study.explanation.networks.filter(pl.col("network") == "trained")
+    alone = replace(
+        study, explanation=replace(study.explanation, networks=networks),
+        impact=replace(study.impact, effects=pl.DataFrame()),
+    )  # fmt: skip
+    text = Page(html_of(alone)).text
+    assert "nothing here can be called learned" in text
+    assert "What undoing the confirmed filters changes was not measured." in text
+
+
+@settings(max_examples=40, deadline=None)
+@given(name=st.sampled_from(HOSTILE) | st.text(min_size=1, max_size=40))
+def test_names_are_shown_as_text(study: Study, name: str) -> None:
+    site = site_names(study)[0]
+    renamed = replace(
+        study,
+        model=name,
+        images=name,
+        filters=study.filters.with_columns(pl.col("site").replace(site, name)),
+    )
+    card = study.card(site, 0)
+    hostile = replace(card, row=card.row | {"site": name, "origin": name})
+    for tame, found in ((study, renamed), (card, hostile)):
+        before, after = Page(html_of(tame)), Page(html_of(found))
+        assert [tag for tag, _ in after.tags] == [tag for tag, _ in before.tags]
+        assert after.text.count(" ".join(visible(name).split())) >= 2
