@@ -155,7 +155,7 @@ class ImpactSettings:
     disturbances: int = 5
     check: int = 60
     check_images: int = 48
-    dose_images: int = 16
+    dose_images: int = 12
     canvas_images: int = 32
     resamples: int = 1000
     output: str | None = None

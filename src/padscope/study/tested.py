@@ -112,13 +112,16 @@ def open_tested(
         There are too few images.
     """
     opening = Settings(
-        limit=settings.limit, seed=settings.seed, batch_size=settings.batch_size,
-        crops=settings.limit or Settings.crops,
-    )  # fmt: skip
+        limit=settings.limit, seed=settings.seed, crops=settings.limit or Settings.crops
+    )
     source = as_images(images, loaded, opening)
     if isinstance(source, PhotoFiles):
         source = replace(source, probe=CentralCrop.like(source.probe))
     work = Work(source, opening, loaded.static_batch, workers)
+    batch_size = settings.batch_size
+    if work.images:  # in batches of one size: a small last one costs nearly as much as a full one
+        batch_size = -(-work.images // unit_count(work.images, batch_size))
+    work = replace(work, settings=replace(opening, batch_size=batch_size))
     if work.images is not None and work.images < FEWEST_IMAGES:
         raise PadscopeError(
             f"{source.describe()}: effects need {FEWEST_IMAGES} images or more; give more"

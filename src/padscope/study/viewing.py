@@ -29,7 +29,7 @@ from padscope.study.subject import Subject, readable
 from padscope.tables.views import readout_table, view_table
 
 UNDONE, CONTROLS, REFILLED = "PANs undone", "controls undone", "all padding refilled"
-CONTROL_DRAWS = 3  # enough for a mean to compare with; the null is not drawn from it
+CONTROL_DRAWS = 2  # enough for a mean to compare with; the null is not drawn from it
 VIEWS = 20  # about as many as there are
 
 
