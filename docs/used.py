@@ -25,6 +25,8 @@ from padscope.study import Impact
 PAGE = Path(__file__).with_name("impact.md")
 PRIMARY = {"classes": "kl", "dense": "change", "values": "change"}
 SHOWN_DOSES = (1, 4, 16, 64, 256, 1024)
+SHOWN_DISTANCES = (0, 1, 2, 4, 8, 12, 16, 20)
+SHOWN_SETS = ("confirmed", "strong", "all padding")
 SIGNIFICANT = 0.05
 
 
@@ -139,6 +141,24 @@ def doses(runs: Sequence[Run]) -> str:
     return markdown(("run", "strongest", "effect", "controls", "p"), rows)
 
 
+def distances(runs: Sequence[Run]) -> str:
+    """Say how deep into dense answers undoing reaches."""
+    rows: list[tuple[object, ...]] = []
+    for run in runs:
+        table = run.impact.distances
+        for chosen in SHOWN_SETS if table.height else ():
+            own = {row["distance"]: row for row in table.filter(set=chosen).iter_rows(named=True)}
+            cells = [
+                _interval(own[d], "change", "low", "high") for d in SHOWN_DISTANCES if d in own
+            ]
+            rows.append((run.name, chosen, *cells))
+            if own and own[0]["control"] is not None:
+                controls = [decimal(own[d]["control"], 4) for d in SHOWN_DISTANCES if d in own]
+                rows.append((run.name, f"controls of {chosen}", *controls))
+    header = ("run", "undone", *(f"{distance} px" for distance in SHOWN_DISTANCES))
+    return markdown(header, rows, names=2)
+
+
 def classes(runs: Sequence[Run]) -> str:
     """Say which classes gain and lose most when the confirmed filters are undone."""
     rows = []
@@ -244,7 +264,8 @@ def _share(row: dict[str, Any] | None, *, signed: bool = False) -> str:
 
 
 TABLES: dict[str, Callable[[Sequence[Run]], str]] = {
-    "tested": tested, "effects": effects, "estimates": estimates, "doses": doses,
+    "tested": tested, "effects": effects, "estimates": estimates, "distances": distances,
+    "doses": doses,
     "classes": classes, "views": views, "readouts": readouts, "bands": bands,
 }  # fmt: skip
 
