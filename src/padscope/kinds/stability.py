@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -85,10 +87,12 @@ def kind_stability(
     weights = _multiplicities(present, resamples, seed)
     in_corner = reported.kind == "corner"
     on_sides = np.flatnonzero((reported.kind != "") & ~in_corner)
-    stability[on_sides] = _agreement(padded, real, None, weights, sides, reported, on_sides)
-    if corners is not None:
+    resampling = _Resampling(padded, real, weights, sides, reported)
+    if len(on_sides):
+        stability[on_sides] = resampling.agreement(on_sides)
+    if corners is not None and in_corner.any():
         chosen = np.flatnonzero(in_corner)
-        stability[chosen] = _agreement(padded, real, corners, weights, sides, reported, chosen)
+        stability[chosen] = resampling.agreement(chosen, corners)
     return stability
 
 
@@ -102,55 +106,49 @@ def _multiplicities(present: BoolArray, resamples: int, seed: int) -> NDArray[np
     return times
 
 
-def _agreement(
-    padded: Counts,
-    real: Counts,
-    corners: tuple[Counts, Counts] | None,
-    weights: NDArray[np.int32],
-    sides: tuple[Side, ...],
-    reported: Kinds,
-    chosen: NDArray[np.intp],
-) -> FloatArray:
-    """Share of resamples that agree with what is reported of the chosen filters."""
-    agreed = np.empty(len(chosen))
-    for first in range(0, len(chosen), TOGETHER):
-        block = slice(first, first + TOGETHER)
-        agreed[block] = _block_agreement(
-            padded, real, corners, weights, sides, reported, chosen[block]
+@dataclass(frozen=True)
+class _Resampling:
+    """All that resamples are classified from, and what they are compared with."""
+
+    padded: Counts
+    real: Counts
+    weights: NDArray[np.int32]
+    sides: tuple[Side, ...]
+    reported: Kinds
+
+    def agreement(
+        self, chosen: NDArray[np.intp], corners: tuple[Counts, Counts] | None = None
+    ) -> FloatArray:
+        """Share of resamples that agree with what is reported of the chosen filters."""
+        cuts = range(TOGETHER, len(chosen), TOGETHER)
+        blocks = [self._of_block(block, corners) for block in np.split(chosen, cuts)]
+        return np.concatenate(blocks)
+
+    def _of_block(
+        self, chosen: NDArray[np.intp], corners: tuple[Counts, Counts] | None
+    ) -> FloatArray:
+        """Do so for a few filters, all resamples of them at once."""
+
+        def drawn(counts: Counts) -> Counts:
+            """Sum the folds' counts, each as often as it is drawn: (S, R · C, B)."""
+            total: Counts = np.einsum("rf,sfcb->srcb", self.weights, counts[:, :, chosen])
+            return total.reshape(len(counts), -1, counts.shape[-1])
+
+        border, context = drawn(self.padded), drawn(self.real)
+        corner = None
+        if corners is not None:
+            distances = ks_distance(drawn(corners[0]), drawn(corners[1]))
+            corner = np.fmax.reduce(distances, axis=0, initial=np.nan)
+        polarity = _polarity(border, context)
+        kinds = classify(ks_distance(border, context), polarity, self.sides, corner)
+        shape, reported = (len(self.weights), len(chosen)), self.reported
+        same: BoolArray = (
+            (kinds.kind.reshape(shape) == reported.kind[chosen])
+            & (kinds.active.reshape(-1, *shape) == reported.active[:, None, chosen]).all(axis=0)
+            & (kinds.sign.reshape(shape) == reported.sign[chosen])
         )
-    return agreed
-
-
-def _block_agreement(
-    padded: Counts,
-    real: Counts,
-    corners: tuple[Counts, Counts] | None,
-    weights: NDArray[np.int32],
-    sides: tuple[Side, ...],
-    reported: Kinds,
-    chosen: NDArray[np.intp],
-) -> FloatArray:
-    """Do so for a few filters, all resamples of them at once."""
-
-    def drawn(counts: Counts) -> Counts:
-        """Sum the folds' counts, each as often as it is drawn: (S, R · C, B)."""
-        total: Counts = np.einsum("rf,sfcb->srcb", weights, counts[:, :, chosen])
-        return total.reshape(len(counts), -1, counts.shape[-1])
-
-    border, context = drawn(padded), drawn(real)
-    corner = None
-    if corners is not None:
-        distances = ks_distance(drawn(corners[0]), drawn(corners[1]))
-        corner = np.fmax.reduce(distances, axis=0, initial=np.nan)
-    kinds = classify(ks_distance(border, context), _polarity(border, context), sides, corner)
-    shape = len(weights), len(chosen)
-    same: BoolArray = (
-        (kinds.kind.reshape(shape) == reported.kind[chosen])
-        & (kinds.active.reshape(-1, *shape) == reported.active[:, None, chosen]).all(axis=0)
-        & (kinds.sign.reshape(shape) == reported.sign[chosen])
-    )
-    agreed: FloatArray = same.mean(axis=0)
-    return agreed
+        agreed: FloatArray = same.mean(axis=0)
+        return agreed
 
 
 def _polarity(padded: Counts, real: Counts) -> FloatArray:
