@@ -81,6 +81,9 @@ def tiled(study: Study, copies: int) -> Study:
         explanation=replace(
             explanation, networks=table(explanation.networks),
             inherited=table(explanation.inherited),
-            contrasted=replace(contrasted, bins=sites(contrasted.bins or {}), tallies=tallies),
+            contrasted=replace(
+                contrasted, bins=sites(contrasted.bins or {}), tallies=tallies,
+                maps=sites(contrasted.maps or {}),
+            ),
         ),
     )  # fmt: skip

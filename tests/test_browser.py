@@ -417,10 +417,12 @@ def test_pictures_are_the_weights_and_the_map(
         kernel = kernels.total[row["filter"]].double().numpy()
         slices = kernels.slices[row["filter"], :4].double().numpy()
         limit = max(np.abs(kernel).max(), np.abs(slices).max())
-        mean = study.counted.calibration[row["site"]].mean_map[row["filter"]].double().numpy()
+        assert study.explanation is not None and study.explanation.contrasted.maps is not None
+        pair = study.explanation.contrasted.maps[row["site"]]
+        maps = np.stack([mean[row["filter"]].double().numpy() for mean in pair])
         expected = [colour_cells(kernel, -limit, limit, DIVERGING)]
         expected += [colour_cells(each, -limit, limit, DIVERGING) for each in slices]
-        expected.append(colour_cells(mean, mean.min(), mean.max(), SEQUENTIAL))
+        expected += [colour_cells(mean, maps.min(), maps.max(), SEQUENTIAL) for mean in maps]
         drawn = page.locator(CARDS).nth(place).locator("canvas").all()
         assert len(drawn) == len(expected)
         for picture, colours in zip(drawn, expected, strict=True):

@@ -250,8 +250,11 @@ def test_an_explained_study_read_back(made: tuple[Study, Path], path: Path) -> N
     assert one.identity == json.loads(json.dumps(other.identity))
     assert one.contrasted.bins is not None
     assert other.contrasted.bins is not None
-    assert replace(one.contrasted, bins=None, tallies=None) == replace(
-        other.contrasted, bins=None, tallies=None
+    assert one.contrasted.maps and other.contrasted.maps
+    for site, pair in other.contrasted.maps.items():
+        assert all(map(torch.equal, one.contrasted.maps[site], pair))
+    assert replace(one.contrasted, bins=None, tallies=None, maps=None) == replace(
+        other.contrasted, bins=None, tallies=None, maps=None
     )
     assert one.contrasted.tallies is not None
     assert other.contrasted.tallies is not None

@@ -39,7 +39,7 @@ from padscope.report.gallery_curves import FULL, choose_points, cumulate_rows
 from padscope.report.gallery_data import to_thousandths, write_block
 from padscope.report.gallery_overview import make_overview
 from padscope.report.gallery_sites import LONGEST, MAP_BYTES, longest_axis
-from padscope.settings import Settings
+from padscope.settings import ExplainSettings, Settings
 from padscope.study import Kernels, Study, scan
 from padscope.tallies import BINS, Bins
 from padscope.tallies.maps import thinned_lines
@@ -161,13 +161,24 @@ def test_maps_are_those_of_a_plain_forward_pass(
     study: Study, chosen: pl.DataFrame, block: dict[str, Any]
 ) -> None:
     net = small_network()
-    images = cut(IMAGES, MARGIN)[: study.identity["settings"]["calibrate"]]
+    assert study.explanation is not None
+    settings = ExplainSettings(**study.explanation.identity["settings"])
+    area = IMAGES[0, 0].numel() / cut(IMAGES, MARGIN)[0, 0].numel()
+    batch = round(2 * settings.batch_size / area)  # canvases are calibrated on in whole batches
+    canvases = IMAGES[: -(-settings.calibrate // batch) * batch]
+    images = cut(canvases, MARGIN)
     with torch.no_grad():
-        maps = {"0": net[0](images), "3": net(images)}
+        padded = {"0": net[0](images), "3": net(images)}
+        real = {
+            "0": cut(net[0](canvases), MARGIN),
+            "3": cut(net(canvases), MARGIN // 2),  # behind a pooling of stride 2
+        }
     for place, (site, index) in enumerate(chosen.select("site", "filter").iter_rows()):
-        mean = maps[site][:, index].double().mean(dim=0).numpy()
+        pair = [maps[site][:, index].double().mean(dim=0).numpy() for maps in (padded, real)]
         described = block["sites"][block["columns"]["site"][place]]
-        assert described["maps"] == [["", *mean.shape]] and described["thinned"] == ""
+        assert described["maps"] == [["", *pair[0].shape]] and described["thinned"] == ""
+        mean = np.stack(pair)
+        np.testing.assert_allclose(pair[0][3:-3, 3:-3], pair[1][3:-3, 3:-3], atol=1e-5)
         low, high = block["columns"]["mapLow"][place], block["columns"]["mapHigh"][place]
         assert (low, high) == pytest.approx((mean.min(), mean.max()), rel=5e-3)
         found = decoded(block["arrays"]["map"][place]).reshape(mean.shape) / LEVELS
@@ -391,7 +402,7 @@ def test_many_large_maps_are_thinned_to_fit(study: Study, chosen: pl.DataFrame) 
         counted = replace(study.counted, calibration={"0": large})
         many = pl.concat([site] * count) if count < 5000 else site.select("site").sample(
             count, with_replacement=True)  # fmt: skip
-        longest = longest_axis(replace(study, counted=counted), many)
+        longest = longest_axis(replace(study, counted=counted, explanation=None), many)
         fitting = [n for n in LONGEST if count * len(thinned_lines(size, n)) ** 2 <= MAP_BYTES]
         assert longest == (fitting[0] if fitting else LONGEST[-1])
 

@@ -258,9 +258,10 @@ def test_kernels_are_their_sums_and_strongest_slices() -> None:
 
 def test_thinned_maps_say_so() -> None:
     values = np.arange(128.0 * 100).reshape(128, 100)
-    assert draw_map(values, [128, 100]).notes == []
-    assert draw_map(values, [500, 100]).notes == ["thinned in the middle to 128×100"]
-    assert draw_map(np.arange(500.0), [500]).notes == ["first and last 48 of 500 positions"]
+    assert draw_map(values, [128, 100], (0.0, 1.0)).notes == []
+    assert draw_map(values, [500, 100], (0.0, 1.0)).notes == ["thinned in the middle to 128×100"]
+    long = draw_map(np.arange(500.0), [500], (0.0, 499.0))
+    assert long.notes == ["first and last 48 of 500 positions"]
 
 
 @pytest.mark.parametrize("layer", [nn.Conv1d, nn.Conv3d])

@@ -30,9 +30,11 @@ from padscope.tallies.contrast import (
     PSEUDO,
     REAL,
 )
+from padscope.tallies.maps import sum_maps
 
 FITTED = 512  # values of a filter that its bins are fitted to
 CROP, CANVAS, REPLICATED = "crop", "canvas", "replicated"
+MapPair = tuple[Tensor, Tensor]
 Kept = tuple[str, str, Tensor, tuple[slice, ...], Tensor]  # arguments of `ContrastCounter.keep`
 
 
@@ -52,6 +54,10 @@ class Contrasted:
         (site name, stream key) → counts.
     complete : bool
         Whether the run has come to its end.
+    maps : dict
+        Site name → two (C, *spatial) float32 Tensors, the mean maps of the images that the bins
+        are fitted to: of the crop as it is, and of the same positions with real surroundings (of a
+        site without a canvas, with its border replicated). Long axes are thinned: `kept_lines`.
     """
 
     units: int = 0
@@ -60,6 +66,7 @@ class Contrasted:
     bins: dict[str, Bins] | None = None
     tallies: dict[tuple[str, str], Tally] | None = None
     complete: bool = False
+    maps: dict[str, MapPair] | None = None
 
     def of_site(self, name: str) -> dict[str, Tally]:
         """Select the counts of one site, by stream."""
@@ -130,10 +137,12 @@ class _Contraster:
         self.units, self.images = 0, 0
         self._skipped: tuple[Skipped, ...] = ()
         self._bins: dict[str, Bins] = {}
+        self._sums: dict[tuple[str, str], Tensor] = {}  # of maps, until there are bins
+        self._maps: dict[str, MapPair] = {}
         self._counter: ContrastCounter | None = None
         if so_far and so_far.bins is not None and so_far.tallies is not None:
             self.units, self.images = so_far.units, so_far.images
-            self._skipped = so_far.skipped
+            self._skipped, self._maps = so_far.skipped, so_far.maps or {}
             self._start(so_far.bins, so_far.tallies)
 
     @property
@@ -199,6 +208,8 @@ class _Contraster:
         self._keep_near(plan, condition, near)
         if parts is None:
             return
+        if self._counter is None:
+            self._add_map(plan, condition, output)
         spans, slots = plan.lines, self._looks[1].slots
         lines = near[:, : spans[-1].stop]
         if self._phase == CROP and plan.contextual:
@@ -214,6 +225,16 @@ class _Contraster:
             if own is not None:
                 self._keep(name, f"{OWN}/{LINES}", lines - real + own, spans)
                 self._keep(name, f"{INCOMING}/{LINES}", self._padded.pop(name) + real, spans)
+
+    def _add_map(self, plan: SitePlan, condition: str, output: Tensor) -> None:
+        output = output[: len(self._batch)]
+        if self._phase == CANVAS and plan.alignment is not None:
+            for axis, (shift, size) in enumerate(
+                zip(plan.alignment.shift_out, plan.layout.size, strict=True), start=2
+            ):
+                output = output.narrow(axis, shift, size)
+        key, total = (plan.site.name, condition), sum_maps(output)
+        self._sums[key] = self._sums[key].add_(total) if key in self._sums else total
 
     def _gather(self, output: Tensor, draw: Draw) -> Tensor:
         return gather(output, draw, self._looks[draw.every]).float().cpu()
@@ -266,6 +287,9 @@ class _Contraster:
             self._counter.keep(*kept)
         self._kept.clear()
         self._counter.flush()
+        means = {key: (total / self.images).float() for key, total in self._sums.items()}
+        self._maps = {name: (means[name, PADDED], means[name, REAL]) for name in self._parts}
+        self._sums.clear()
 
     def state(self) -> Contrasted:
         if self._counter is None and self.images:
@@ -273,7 +297,10 @@ class _Contraster:
         if self._counter is None:
             return Contrasted(self.units, self.images, self._skipped)
         self._counter.flush()
-        return Contrasted(self.units, self.images, self._skipped, self._bins, self._counter.tallies)
+        return Contrasted(
+            self.units, self.images, self._skipped, self._bins, self._counter.tallies,
+            maps=self._maps,
+        )  # fmt: skip
 
 
 def _drawn(values: Tensor) -> Tensor:

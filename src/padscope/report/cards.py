@@ -23,6 +23,7 @@ from padscope.report.drawings import (
     picture,
     planes,
 )
+from padscope.report.gallery_sites import mean_maps
 from padscope.report.words import number, plural, size
 from padscope.study import Kernels, Study
 from padscope.tables import RESOLUTION
@@ -75,6 +76,8 @@ class Card:
     kernel : Drawing or None
         None if it was not kept.
     mean_map : Drawing
+    real_map : Drawing or None
+        The same with real surroundings, on the same scale; None if there is none.
     close_up : Drawing or None
         The middle of the strongest side on the mean map, if the map is large.
     curves : Curves or None
@@ -91,6 +94,7 @@ class Card:
     sides: Markup
     kernel: Drawing | None
     mean_map: Drawing
+    real_map: Drawing | None
     close_up: Drawing | None
     curves: Curves | None
     plot: Markup
@@ -129,7 +133,10 @@ def _make_card(study: Study, row: dict[str, Any], estimated: int) -> Card:
             others = "a replicated border" if row["real_context"] is False else "real surroundings"
             alt += f"; and of the same border positions with {others}"
         plot = curve_plot(curves, alt)
-    mean_map = study.counted.calibration[site].mean_map[index].double().numpy()
+    maps = [mean[0].double().numpy() for mean in mean_maps(study, site, [index])]
+    extent = _extent(np.stack(maps))
+    cause = card_cause(row, sides, estimated) if study.explanation else None
+    others = "border replicated ‡" if cause and cause.apart else "real surroundings"
     columns = sides.select("side", "ks", "ks_1", "ks_2", "ks_3").iter_rows()
     return Card(
         row,
@@ -137,11 +144,12 @@ def _make_card(study: Study, row: dict[str, Any], estimated: int) -> Card:
         (row["ks_bound"] or 0) > RESOLUTION,
         side_plot([(name, profile) for name, *profile in columns], row["side"]),
         kernel_of(study, site, index),
-        draw_map(mean_map, map_size),
-        draw_close_up(mean_map, row["side"]),
+        draw_map(maps[0], map_size, extent, "padded" if len(maps) > 1 else ""),
+        draw_map(maps[1], map_size, extent, others) if len(maps) > 1 else None,
+        draw_close_up(maps[0], row["side"], extent),
         curves,
         plot,
-        card_cause(row, sides, estimated) if study.explanation else None,
+        cause,
     )
 
 
@@ -203,13 +211,27 @@ def _kernel_alt(plane: FloatArray, kernels: Kernels, name: str) -> str:
     return alt
 
 
-def draw_map(mean_map: FloatArray, map_size: Sequence[int]) -> Drawing:
-    """Draw a mean map: 1D as a line, 2D as it is, 3D as its central planes."""
-    low, high = _extent(mean_map)
+def draw_map(
+    mean_map: FloatArray, map_size: Sequence[int], extent: tuple[float, float], told: str = ""
+) -> Drawing:
+    """Draw a mean map: 1D as a line, 2D as it is, 3D as its central planes.
+
+    Parameters
+    ----------
+    mean_map : (*spatial) array
+    map_size : sequence of int
+        Of the map before it was thinned.
+    extent : (float, float)
+        What the ends of the scale stand for.
+    told : str
+        Which of two maps this is.
+    """
+    low, high = extent
     alt = f"Mean activation map of {size(map_size)} positions, from {number(low)} to {number(high)}"
+    alt += told and f", {told}"
     notes = []
     if mean_map.ndim == 1:
-        drawn = [("", line_plot(ends_of(mean_map), alt))]
+        drawn = [("", line_plot(ends_of(mean_map), alt, extent))]
         if map_size[0] > 2 * ENDS:
             notes.append(f"first and last {ENDS} of {map_size[0]} positions")
     else:
@@ -224,7 +246,7 @@ def draw_map(mean_map: FloatArray, map_size: Sequence[int]) -> Drawing:
     return Drawing(drawn, low, high, "sequential" if mean_map.ndim > 1 else "", notes)
 
 
-def draw_close_up(mean_map: FloatArray, side: str) -> Drawing | None:
+def draw_close_up(mean_map: FloatArray, side: str, extent: tuple[float, float]) -> Drawing | None:
     """Enlarge the middle of a side of a large 2D map, in the map's own colours."""
     if mean_map.ndim != 2 or max(mean_map.shape) <= LARGE:
         return None
@@ -233,7 +255,7 @@ def draw_close_up(mean_map: FloatArray, side: str) -> Drawing | None:
     spans[chosen.axis] = slice(-CLOSE, None) if chosen.far else slice(CLOSE)
     cut = mean_map[tuple(spans)]
     alt = f"The mean map close to the middle of its {side} side, {size(cut.shape)} positions"
-    low, high = _extent(mean_map)
+    low, high = extent
     return Drawing([("", picture(cut, low, high, SEQUENTIAL, 72, alt))], low, high, "sequential")
 
 

@@ -102,10 +102,9 @@ def ends_of(values: FloatArray) -> FloatArray:
     return np.concatenate([values[:ENDS], np.full(ENDS // 8, np.nan), values[-ENDS:]])
 
 
-def line_plot(values: FloatArray, alt: str) -> Markup:
-    """Draw a 1D map as a line, interrupted where it is not finite."""
-    finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
+def line_plot(values: FloatArray, alt: str, extent: tuple[float, float]) -> Markup:
+    """Draw a 1D map as a line between two levels, interrupted where it is not finite."""
+    low, high = extent
     x = np.linspace(3, 197, len(values)) if len(values) > 1 else np.array([100.0])
     y = 72 - 64 * ((values - low) / (high - low) if high > low else values * 0 + 0.5)
     pieces: list[list[str]] = [[]]

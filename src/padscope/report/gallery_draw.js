@@ -161,11 +161,19 @@ function mapFigure(i, big) {
   const cells = Array.from(decode(arrays.map[i]));
   const [low, high] = [columns.mapLow[i], columns.mapHigh[i]];
   const alt = `Mean activation map of ${site.map} positions, from ${number(low)} to ${number(high)}`;
-  const drawn = site.axes === 1
-    ? [line(cells, alt)]
-    : pictures(cells, site.maps, levelColour, big ? 224 : 112, alt);
-  const made = figure("Mean map", drawn, legend(low, high, site.axes === 1 ? "" : "sequential"),
-    site.thinned);
+  const size = site.maps.reduce((sum, [, rows, cols]) => sum + rows * cols, 0);
+  const both = cells.length > size; // as it is, then with real surroundings
+  const others = columns.apart[i] ? "border replicated ‡" : "real surroundings";
+  const each = (part, told) => {
+    const said = told ? `${alt}, ${told}` : alt;
+    const drawn = site.axes === 1 ? [line(part, said)]
+      : pictures(part, site.maps, levelColour, big ? 224 : 112, said);
+    return make("span", { class: "map" }, ...drawn, told && make("small", {}, told));
+  };
+  const drawn = both ? [each(cells.slice(0, size), "padded"), each(cells.slice(size), others)]
+    : [each(cells, "")];
+  const made = figure(both ? "Mean map, padded and not" : "Mean map", drawn,
+    legend(low, high, site.axes === 1 ? "" : "sequential"), site.thinned);
   if (site.axes === 1) made.classList.add("lines");
   return made;
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from torch import Tensor
 
 from padscope.report.gallery_arrays import (
     Pictures,
@@ -52,7 +53,8 @@ class SitePictures:
     thinned : str
         What is left of a map that was thinned; "" if it is whole.
     arrays : dict of list of str
-        ``kernel``, ``map``, ``pair``, ``real``, ``sides``: base64 of each filter.
+        ``kernel``, ``map``, ``pair``, ``real``, ``sides``: base64 of each filter; of an explained
+        site ``map`` holds the map as it is, then that with real surroundings.
     numbers : dict of arrays
         ``limit`` (of weights), ``mapLow``, ``mapHigh``, ``low``, ``high``, ``threshold``.
     """
@@ -73,7 +75,7 @@ def longest_axis(study: Study, chosen: pl.DataFrame) -> int:
     counts = dict(chosen.group_by("site").len().iter_rows())
     for longest in LONGEST:
         cells = sum(
-            count * thinned_cells(study.counted.calibration[site].mean_map.shape[1:], longest)
+            count * sum(thinned_cells(m.shape[1:], longest) for m in mean_maps(study, site, []))
             for site, count in counts.items()
         )
         if cells <= MAP_BYTES:
@@ -106,10 +108,11 @@ def draw_site(
     """
     kernels = study.kernels.get(site)
     weights, slices, drawn = _draw_kernels(kernels, filters) if kernels else ([], [], None)
-    whole = study.counted.calibration[site].mean_map[filters.tolist()].double().numpy()
-    thinned = thin_maps(whole, longest)
-    maps = flatten_pictures(thinned)
-    levels, low, high = quantise_levels(maps.cells)
+    whole = [mean.double().numpy() for mean in mean_maps(study, site, filters.tolist())]
+    thinned = [thin_maps(each, longest) for each in whole]
+    maps = [flatten_pictures(each) for each in thinned]
+    # Both maps of a filter on one scale: what differs between them is seen.
+    levels, low, high = quantise_levels(np.concatenate([each.cells for each in maps], axis=1))
     points = site_points(study, site, filters, places)
     arrays = {
         "kernel": encode_rows(drawn[0]) if drawn else [""] * len(filters),
@@ -124,11 +127,25 @@ def draw_site(
         "low": points.low, "high": points.high, "threshold": points.threshold,
     }  # fmt: skip
     return SitePictures(
-        names_of(sides), weights, slices, maps.shapes,
+        names_of(sides), weights, slices, maps[0].shapes,
         kernels.channels[filters.tolist(), :SLICES].tolist() if kernels else [],
         kernels.inputs if kernels else 0,
-        _what_is_left(study, site, whole, thinned), arrays, numbers,
+        _what_is_left(study, site, whole[0], thinned[0]), arrays, numbers,
     )  # fmt: skip
+
+
+def mean_maps(study: Study, site: str, filters: list[int]) -> list[Tensor]:
+    """Mean maps of chosen filters: of an explained site as it is, and with real surroundings.
+
+    Returns
+    -------
+    list of (C, *spatial) Tensor
+        The second, if there is one, at the same positions of the same images.
+    """
+    kept = study.explanation.contrasted.maps if study.explanation else None
+    if kept and site in kept:
+        return [mean[filters] for mean in kept[site]]
+    return [study.counted.calibration[site].mean_map[filters]]
 
 
 def _what_is_left(study: Study, site: str, whole: FloatArray, thinned: FloatArray) -> str:

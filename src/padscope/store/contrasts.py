@@ -29,6 +29,8 @@ def pack_explained(explained: Explained, identity: dict[str, Any]) -> bytes:
     for (name, key), tally in (contrasted.tallies or {}).items():
         tensors |= {f"{name}/{key}/fine": smallest(tally.fine)}
         tensors |= {f"{name}/{key}/folds": smallest(tally.folds)}
+    for name, (padded, real) in (contrasted.maps or {}).items():
+        tensors |= {f"{name}/map/padded": padded, f"{name}/map/real": real}
     progress = {
         "identity": identity,
         "units": contrasted.units,
@@ -37,6 +39,7 @@ def pack_explained(explained: Explained, identity: dict[str, Any]) -> bytes:
         "complete": contrasted.complete,
         "bins": list(contrasted.bins or {}),
         "tallies": [list(key) for key in contrasted.tallies or {}],
+        "maps": list(contrasted.maps or {}),
         "networks": {
             name: scores if isinstance(scores, str) else {"table": scores.write_json()}
             for name, scores in explained.networks.items()
@@ -61,10 +64,14 @@ def read_explained(path: Path, identity: dict[str, Any]) -> Explained | None:
             (name, key): Tally(get(f"{name}/{key}/fine").int(), get(f"{name}/{key}/folds").int())
             for name, key in progress["tallies"]
         }
+        maps = {
+            name: (get(f"{name}/map/padded"), get(f"{name}/map/real"))
+            for name in progress.get("maps", ())  # which earlier versions did not keep
+        }
         contrasted = Contrasted(
             progress["units"], progress["images"],
             tuple(Skipped(*skip) for skip in progress["skipped"]), bins or None, tallies or None,
-            progress["complete"],
+            progress["complete"], maps,
         )  # fmt: skip
         return Explained(contrasted, _networks(progress["networks"]))
 
