@@ -12,6 +12,7 @@ from tests.test_report import network, noise
 from tests.test_report_explained import explained
 from torch import nn
 
+from padscope.engines import FirstImages
 from padscope.study import Study
 
 Kept = TypeVar("Kept")
@@ -65,6 +66,8 @@ def tiled(study: Study, copies: int) -> Study:
     def sites(kept: Mapping[str, Kept]) -> dict[str, Kept]:
         return {name(s, copy): each for copy in range(copies) for s, each in kept.items()}
 
+    first = contrasted.first
+    assert first is not None
     tallies = {
         (name(site, copy), key): tally
         for copy in range(copies)
@@ -83,7 +86,7 @@ def tiled(study: Study, copies: int) -> Study:
             inherited=table(explanation.inherited),
             contrasted=replace(
                 contrasted, bins=sites(contrasted.bins or {}), tallies=tallies,
-                maps=sites(contrasted.maps or {}),
+                first=FirstImages(sites(first.maps), sites(first.borders), first.photos),
             ),
         ),
     )  # fmt: skip

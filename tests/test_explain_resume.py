@@ -250,11 +250,13 @@ def test_an_explained_study_read_back(made: tuple[Study, Path], path: Path) -> N
     assert one.identity == json.loads(json.dumps(other.identity))
     assert one.contrasted.bins is not None
     assert other.contrasted.bins is not None
-    assert one.contrasted.maps and other.contrasted.maps
-    for site, pair in other.contrasted.maps.items():
-        assert all(map(torch.equal, one.contrasted.maps[site], pair))
-    assert replace(one.contrasted, bins=None, tallies=None, maps=None) == replace(
-        other.contrasted, bins=None, tallies=None, maps=None
+    assert one.contrasted.first and other.contrasted.first
+    for site, pair in other.contrasted.first.maps.items():
+        assert all(map(torch.equal, one.contrasted.first.maps[site], pair))
+        borders = other.contrasted.first.borders[site]
+        assert torch.equal(one.contrasted.first.borders[site], borders)
+    assert replace(one.contrasted, bins=None, tallies=None, first=None) == replace(
+        other.contrasted, bins=None, tallies=None, first=None
     )
     assert one.contrasted.tallies is not None
     assert other.contrasted.tallies is not None

@@ -2,7 +2,7 @@
 
 from padscope.engines.allocator import keep_freed_memory
 from padscope.engines.answering import Asking
-from padscope.engines.contrast import Contrasted, contrast_units
+from padscope.engines.contrast import contrast_units
 from padscope.engines.contrast_plan import (
     ContrastPlan,
     SitePlan,
@@ -10,7 +10,9 @@ from padscope.engines.contrast_plan import (
     observe_crop,
     plan_contrast,
 )
+from padscope.engines.contrasted import Contrasted
 from padscope.engines.estimates import EstimateMeasurement, ExactMeasurement
+from padscope.engines.first_images import FirstImages
 from padscope.engines.local import Counted, Watch, count_units, no_counts
 from padscope.engines.measuring import Findings, Measured, Measurement, measure_units
 from padscope.engines.plan import Plan, make_plan
@@ -26,6 +28,7 @@ __all__ = [
     "EstimateMeasurement",
     "ExactMeasurement",
     "Findings",
+    "FirstImages",
     "Measured",
     "Measurement",
     "Plan",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from padscope.engines.contrast_plan import ContrastPlan, SitePlan
+from padscope.engines.contrasted import Contrasted
+from padscope.engines.first_images import FirstImages, FirstLook, mean_of_lines
 from padscope.engines.local import run_batch
 from padscope.engines.refill import SiteParts
 from padscope.errors import PadscopeError
@@ -30,47 +31,10 @@ from padscope.tallies.contrast import (
     PSEUDO,
     REAL,
 )
-from padscope.tallies.maps import sum_maps
 
 FITTED = 512  # values of a filter that its bins are fitted to
 CROP, CANVAS, REPLICATED = "crop", "canvas", "replicated"
-MapPair = tuple[Tensor, Tensor]
 Kept = tuple[str, str, Tensor, tuple[slice, ...], Tensor]  # arguments of `ContrastCounter.keep`
-
-
-@dataclass(frozen=True)
-class Contrasted:
-    """What has been counted so far; all that a run needs to go on from.
-
-    Attributes
-    ----------
-    units, images : int
-        Units done, from the first one on, and images counted.
-    skipped : tuple of Skipped
-        Images that could not be read, or are too small for a canvas.
-    bins : dict
-        Site name → bins of its filters.
-    tallies : dict
-        (site name, stream key) → counts.
-    complete : bool
-        Whether the run has come to its end.
-    maps : dict
-        Site name → two (C, *spatial) float32 Tensors, the mean maps of the images that the bins
-        are fitted to: of the crop as it is, and of the same positions with real surroundings (of a
-        site without a canvas, with its border replicated). Long axes are thinned: `kept_lines`.
-    """
-
-    units: int = 0
-    images: int = 0
-    skipped: tuple[Skipped, ...] = ()
-    bins: dict[str, Bins] | None = None
-    tallies: dict[tuple[str, str], Tally] | None = None
-    complete: bool = False
-    maps: dict[str, MapPair] | None = None
-
-    def of_site(self, name: str) -> dict[str, Tally]:
-        """Select the counts of one site, by stream."""
-        return {key: tally for (site, key), tally in (self.tallies or {}).items() if site == name}
 
 
 class ContrastWatch(Protocol):
@@ -137,12 +101,12 @@ class _Contraster:
         self.units, self.images = 0, 0
         self._skipped: tuple[Skipped, ...] = ()
         self._bins: dict[str, Bins] = {}
-        self._sums: dict[tuple[str, str], Tensor] = {}  # of maps, until there are bins
-        self._maps: dict[str, MapPair] = {}
+        self._first_look = FirstLook()
+        self._first: FirstImages | None = None
         self._counter: ContrastCounter | None = None
         if so_far and so_far.bins is not None and so_far.tallies is not None:
             self.units, self.images = so_far.units, so_far.images
-            self._skipped, self._maps = so_far.skipped, so_far.maps or {}
+            self._skipped, self._first = so_far.skipped, so_far.first
             self._start(so_far.bins, so_far.tallies)
 
     @property
@@ -162,6 +126,8 @@ class _Contraster:
         crop = batch.pixels
         for axis, (margin, size) in enumerate(zip(self._plan.margin, self._plan.size, strict=True)):
             crop = crop.narrow(axis + 2, margin, size)
+        if self._counter is None:
+            self._first_look.pixels.append(crop)
         self._pass(CROP, model, crop, set(self._plans))
         if aligned:
             self._pass(CANVAS, model, batch.pixels, aligned)
@@ -209,7 +175,7 @@ class _Contraster:
         if parts is None:
             return
         if self._counter is None:
-            self._add_map(plan, condition, output)
+            self._first_look.add_map(name, condition, self._of_crop(plan, output))
         spans, slots = plan.lines, self._looks[1].slots
         lines = near[:, : spans[-1].stop]
         if self._phase == CROP and plan.contextual:
@@ -226,15 +192,15 @@ class _Contraster:
                 self._keep(name, f"{OWN}/{LINES}", lines - real + own, spans)
                 self._keep(name, f"{INCOMING}/{LINES}", self._padded.pop(name) + real, spans)
 
-    def _add_map(self, plan: SitePlan, condition: str, output: Tensor) -> None:
+    def _of_crop(self, plan: SitePlan, output: Tensor) -> Tensor:
+        """Cut a map down to the crop, and a batch to its images."""
         output = output[: len(self._batch)]
-        if self._phase == CANVAS and plan.alignment is not None:
-            for axis, (shift, size) in enumerate(
-                zip(plan.alignment.shift_out, plan.layout.size, strict=True), start=2
-            ):
-                output = output.narrow(axis, shift, size)
-        key, total = (plan.site.name, condition), sum_maps(output)
-        self._sums[key] = self._sums[key].add_(total) if key in self._sums else total
+        if self._phase != CANVAS or plan.alignment is None:
+            return output
+        shifts = zip(plan.alignment.shift_out, plan.layout.size, strict=True)
+        for axis, (shift, size) in enumerate(shifts, start=2):
+            output = output.narrow(axis, shift, size)
+        return output
 
     def _gather(self, output: Tensor, draw: Draw) -> Tensor:
         return gather(output, draw, self._looks[draw.every]).float().cpu()
@@ -275,21 +241,25 @@ class _Contraster:
 
     def _fit(self) -> None:
         samples: dict[str, list[Tensor]] = {}
+        first = f"{PADDED}/{NEAR}"
         for name, key, values, _, _ in self._kept:
             if key.split("/")[0] in (PADDED, REAL) and key.split("/")[1] in (NEAR, LINES):
                 samples.setdefault(name, []).append(values.flatten(0, 1))
+        near = {
+            name: mean_of_lines(seen, self._plans[name].lines)
+            for name in self._parts
+            if (seen := [v for n, key, v, _, _ in self._kept if (n, key) == (name, first)])
+        }
         bins = {name: fit_bins(_drawn(torch.cat(values))) for name, values in samples.items()}
         filters = {name: plan.site.filters for name, plan in self._plans.items()}
         streams = {name: plan.streams for name, plan in self._plans.items()}
         self._start(bins, no_contrast(streams, filters))
+        self._first = self._first_look.finish(self.images, near)
         assert self._counter is not None
         for kept in self._kept:
             self._counter.keep(*kept)
         self._kept.clear()
         self._counter.flush()
-        means = {key: (total / self.images).float() for key, total in self._sums.items()}
-        self._maps = {name: (means[name, PADDED], means[name, REAL]) for name in self._parts}
-        self._sums.clear()
 
     def state(self) -> Contrasted:
         if self._counter is None and self.images:
@@ -299,7 +269,7 @@ class _Contraster:
         self._counter.flush()
         return Contrasted(
             self.units, self.images, self._skipped, self._bins, self._counter.tallies,
-            maps=self._maps,
+            first=self._first,
         )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from padscope.report.drawings import (
     planes,
 )
 from padscope.report.gallery_sites import mean_maps
+from padscope.report.photos import draw_photo, ends_of_firing, first_images
 from padscope.report.words import number, plural, size
 from padscope.study import Kernels, Study
 from padscope.tables import RESOLUTION
@@ -84,6 +85,8 @@ class Card:
         Border and core distributions at the strongest side.
     plot : Markup
         The same, drawn.
+    photos : list of (str, list of Markup)
+        On which images the strongest border fires most, and least; empty without pictures.
     cause : CardCause or None
         The second rung, if the study is explained.
     """
@@ -98,6 +101,7 @@ class Card:
     close_up: Drawing | None
     curves: Curves | None
     plot: Markup
+    photos: list[tuple[str, list[Markup]]]
     cause: CardCause | None = None
 
 
@@ -149,8 +153,25 @@ def _make_card(study: Study, row: dict[str, Any], estimated: int) -> Card:
         draw_close_up(maps[0], row["side"], extent),
         curves,
         plot,
+        _photos(study, site, index, sides["side"].to_list().index(row["side"])),
         cause,
     )
+
+
+def _photos(study: Study, site: str, index: int, side: int) -> list[tuple[str, list[Markup]]]:
+    first = first_images(study)
+    if first is None or site not in first.borders:
+        return []
+    fired = first.borders[site][:, side, index].numpy()
+    return [
+        (end, [draw_photo(first, n, photo_alt(n, float(fired[n]))) for n in images[:, 0].tolist()])
+        for end, images in zip(("most", "least"), ends_of_firing(fired[:, None]), strict=True)
+    ]
+
+
+def photo_alt(image: int, fired: float) -> str:
+    """Say which image a photograph is, and what the border does on it."""
+    return f"Image {image + 1}: mean activation {number(fired)} at the border"
 
 
 def distributions(study: Study, site: str, index: int, side: str) -> Curves | None:

@@ -125,6 +125,7 @@ function bodyOf(i, big = false) {
   return [
     tags(i), score(i), listed.length ? entries(listed) : "",
     make("div", { class: "pictures" }, ...kernelFigures(i, big), mapFigure(i, big)),
+    photosFigure(i, big),
     curvesFigure(i), sidesFigure(i),
   ];
 }

@@ -15,6 +15,7 @@ from padscope.report.drawings import DIVERGING, SEQUENTIAL
 from padscope.report.gallery_choice import strongest_side
 from padscope.report.gallery_sites import SitePictures, draw_site, longest_axis, names_of, sides_at
 from padscope.report.glyphs import sign_of
+from padscope.report.photos import encode_photos, first_images
 from padscope.report.words import size, visible
 from padscope.study import Study
 from padscope.tables import RESOLUTION
@@ -81,11 +82,12 @@ def gallery_block(study: Study, chosen: pl.DataFrame) -> dict[str, Any]:
     columns["signs"] = _active_signs(study, rows)
     for name in ("flagged", "apart", "beyond"):
         columns[name] = [int(bool(value)) for value in _list(rows, name)]
-    arrays, numbers, channels = _scatter(chosen, pictures)
+    arrays, numbers, channels, photos = _scatter(chosen, pictures)
     return {
         "sites": [_describe(study, site, found) for site, found in pictures.items()],
         "words": words,
-        "columns": columns | numbers | {"channels": channels},
+        "columns": columns | numbers | {"channels": channels} | photos,
+        "photos": encode_photos(first) if (first := first_images(study)) else [],
         "arrays": arrays,
         "palettes": {"diverging": DIVERGING, "sequential": SEQUENTIAL},
         "cuts": {"candidate": CANDIDATE, "strong": STRONG},
@@ -196,7 +198,10 @@ def _draw_sites(study: Study, chosen: pl.DataFrame) -> dict[str, SitePictures]:
 
 def _scatter(
     chosen: pl.DataFrame, pictures: Mapping[str, SitePictures]
-) -> tuple[dict[str, list[str]], dict[str, list[float | None]], list[list[int]]]:
+) -> tuple[
+    dict[str, list[str]], dict[str, list[float | None]], list[list[int]],
+    dict[str, list[list[int]]],
+]:  # fmt: skip
     """Put what was drawn site by site into the order of the gallery."""
     first = next(iter(pictures.values()), None)
     arrays = {name: [""] * chosen.height for name in (first.arrays if first else ())}
@@ -204,6 +209,7 @@ def _scatter(
         name: [None] * chosen.height for name in (first.numbers if first else ())
     }
     channels: list[list[int]] = [[] for _ in range(chosen.height)]
+    photos = {end: [list[int]() for _ in range(chosen.height)] for end in ("most", "least")}
     places: dict[str, list[int]] = {}
     for place, site in enumerate(chosen["site"]):
         places.setdefault(site, []).append(place)
@@ -212,9 +218,11 @@ def _scatter(
             _put(arrays[name], places[site], texts)
         for name, values in found.numbers.items():
             _put(numbers[name], places[site], [significant(float(v)) for v in values])
+        for end, images in found.photos.items():
+            _put(photos[end], places[site], images)
         if found.channels:
             _put(channels, places[site], found.channels)
-    return arrays, numbers, channels
+    return arrays, numbers, channels, photos
 
 
 def _put(into: list[_Entry], places: Sequence[int], values: Sequence[_Entry]) -> None:

@@ -178,6 +178,16 @@ function mapFigure(i, big) {
   return made;
 }
 
+/** The photographs on which the border fires most and least, of those that were kept. */
+function photosFigure(i, big) {
+  if (!block.photos.length || !columns.most[i].length) return "";
+  const row = (end) => make("span", { class: "photos" }, make("small", {}, end),
+    ...columns[end][i].map((image) => make("img", { class: "photo", width: big ? 64 : 48,
+      src: `data:image/jpeg;base64,${block.photos[image]}`, alt: `Image ${image + 1}` })));
+  return make("figure", {}, make("figcaption", {}, `Photographs on which the ${word("side", i)} ` +
+    `border fires most and least`), row("most"), row("least"));
+}
+
 /** Draw a 1D map, interrupted where it is not finite. */
 function line(cells, alt) {
   const step = cells.length > 1 ? 194 / (cells.length - 1) : 0;

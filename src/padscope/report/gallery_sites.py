@@ -21,6 +21,7 @@ from padscope.report.gallery_arrays import (
     thinned_cells,
 )
 from padscope.report.gallery_curves import Points, Shares, choose_points, cumulate_rows
+from padscope.report.photos import ends_of_firing, first_images
 from padscope.report.words import size
 from padscope.study import Kernels, Study
 from padscope.tables.causes import REPORTED_LINES
@@ -55,6 +56,8 @@ class SitePictures:
     arrays : dict of list of str
         ``kernel``, ``map``, ``pair``, ``real``, ``sides``: base64 of each filter; of an explained
         site ``map`` holds the map as it is, then that with real surroundings.
+    photos : dict of list of list of int
+        ``most``, ``least``: images on which each filter's border fires so; empty without pictures.
     numbers : dict of arrays
         ``limit`` (of weights), ``mapLow``, ``mapHigh``, ``low``, ``high``, ``threshold``.
     """
@@ -67,6 +70,7 @@ class SitePictures:
     inputs: int
     thinned: str
     arrays: dict[str, list[str]]
+    photos: dict[str, list[list[int]]]
     numbers: dict[str, FloatArray]
 
 
@@ -130,8 +134,19 @@ def draw_site(
         names_of(sides), weights, slices, maps[0].shapes,
         kernels.channels[filters.tolist(), :SLICES].tolist() if kernels else [],
         kernels.inputs if kernels else 0,
-        _what_is_left(study, site, whole[0], thinned[0]), arrays, numbers,
+        _what_is_left(study, site, whole[0], thinned[0]), arrays,
+        _photos_of(study, site, filters, places), numbers,
     )  # fmt: skip
+
+
+def _photos_of(
+    study: Study, site: str, filters: IntArray, places: IntArray
+) -> dict[str, list[list[int]]]:
+    first = first_images(study)
+    if first is None or site not in first.borders:
+        return {end: [[] for _ in filters] for end in ("most", "least")}
+    most, least = ends_of_firing(first.borders[site].numpy()[:, places, filters])
+    return {"most": most.T.tolist(), "least": least.T.tolist()}
 
 
 def mean_maps(study: Study, site: str, filters: list[int]) -> list[Tensor]:
@@ -142,9 +157,9 @@ def mean_maps(study: Study, site: str, filters: list[int]) -> list[Tensor]:
     list of (C, *spatial) Tensor
         The second, if there is one, at the same positions of the same images.
     """
-    kept = study.explanation.contrasted.maps if study.explanation else None
-    if kept and site in kept:
-        return [mean[filters] for mean in kept[site]]
+    first = study.explanation.contrasted.first if study.explanation else None
+    if first and site in first.maps:
+        return [mean[filters] for mean in first.maps[site]]
     return [study.counted.calibration[site].mean_map[filters]]
 
 

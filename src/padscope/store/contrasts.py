@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from padscope.engines import Contrasted
+from padscope.engines import Contrasted, FirstImages
 from padscope.images import Skipped
 from padscope.store.counts import smallest
 from padscope.store.files import readable
@@ -29,8 +29,12 @@ def pack_explained(explained: Explained, identity: dict[str, Any]) -> bytes:
     for (name, key), tally in (contrasted.tallies or {}).items():
         tensors |= {f"{name}/{key}/fine": smallest(tally.fine)}
         tensors |= {f"{name}/{key}/folds": smallest(tally.folds)}
-    for name, (padded, real) in (contrasted.maps or {}).items():
+    first = contrasted.first or FirstImages()
+    for name, (padded, real) in first.maps.items():
         tensors |= {f"{name}/map/padded": padded, f"{name}/map/real": real}
+        tensors |= {f"{name}/borders": first.borders[name]}
+    if first.photos is not None:
+        tensors |= {"photos": first.photos}
     progress = {
         "identity": identity,
         "units": contrasted.units,
@@ -39,7 +43,8 @@ def pack_explained(explained: Explained, identity: dict[str, Any]) -> bytes:
         "complete": contrasted.complete,
         "bins": list(contrasted.bins or {}),
         "tallies": [list(key) for key in contrasted.tallies or {}],
-        "maps": list(contrasted.maps or {}),
+        "maps": list(first.maps),
+        "photos": first.photos is not None,
         "networks": {
             name: scores if isinstance(scores, str) else {"table": scores.write_json()}
             for name, scores in explained.networks.items()
@@ -64,14 +69,16 @@ def read_explained(path: Path, identity: dict[str, Any]) -> Explained | None:
             (name, key): Tally(get(f"{name}/{key}/fine").int(), get(f"{name}/{key}/folds").int())
             for name, key in progress["tallies"]
         }
-        maps = {
-            name: (get(f"{name}/map/padded"), get(f"{name}/map/real"))
-            for name in progress.get("maps", ())  # which earlier versions did not keep
-        }
+        pictured = progress.get("maps", ())  # which earlier versions did not keep
+        first = FirstImages(
+            {name: (get(f"{name}/map/padded"), get(f"{name}/map/real")) for name in pictured},
+            {name: get(f"{name}/borders") for name in pictured},
+            get("photos") if progress.get("photos") else None,
+        )
         contrasted = Contrasted(
             progress["units"], progress["images"],
             tuple(Skipped(*skip) for skip in progress["skipped"]), bins or None, tallies or None,
-            progress["complete"], maps,
+            progress["complete"], first,
         )  # fmt: skip
         return Explained(contrasted, _networks(progress["networks"]))
 

@@ -1,0 +1,74 @@
+"""The photographs on which a filter's border fires most and least."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+from PIL import Image
+
+from padscope.engines import FirstImages
+from padscope.study import Study
+
+EACH = 3  # photographs at either end
+BOX = 48  # pixels of their longest side on a card
+IntArray = NDArray[np.int64]
+
+
+def first_images(study: Study) -> FirstImages | None:
+    """Give what an explanation has kept of its first images, if there are pictures among it."""
+    first = study.explanation.contrasted.first if study.explanation else None
+    return first if first is not None and first.photos is not None else None
+
+
+def encode_photos(first: FirstImages) -> list[str]:
+    """Write every small photograph as a JPEG in base64."""
+    assert first.photos is not None
+    return [_encode(photo) for photo in first.photos.movedim(1, -1).numpy()]
+
+
+def _encode(photo: NDArray[np.uint8]) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(photo.squeeze(-1) if photo.shape[-1] == 1 else photo).save(buffer, "JPEG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def ends_of_firing(borders: NDArray[np.float32]) -> tuple[IntArray, IntArray]:
+    """Find on which images borders fire most and least.
+
+    Parameters
+    ----------
+    borders : (N, C) float array
+        Mean activation on the line, of N images; NaN counts for neither end.
+
+    Returns
+    -------
+    most, least : (K, C) int64 array
+        Images, most and least first; K is `EACH`, or half of N if that is less.
+
+    Examples
+    --------
+    >>> ends_of_firing(np.array([[0.1], [0.9], [0.5], [-2]], dtype=np.float32))
+    (array([[1],
+           [2]]), array([[3],
+           [0]]))
+    """
+    count = min(EACH, len(borders) // 2)
+    upwards = np.where(np.isfinite(borders), borders, np.inf)
+    downwards = np.where(np.isfinite(borders), -borders, np.inf)
+    most = np.argsort(downwards, axis=0, kind="stable")[:count].astype(np.int64)
+    least = np.argsort(upwards, axis=0, kind="stable")[:count].astype(np.int64)
+    return most, least
+
+
+def draw_photo(first: FirstImages, image: int, alt: str) -> Markup:
+    """Draw one small photograph."""
+    assert first.photos is not None
+    photo = first.photos[image].movedim(0, -1).numpy()
+    height, width = (round(n * BOX / max(photo.shape[:2])) for n in photo.shape[:2])
+    return Markup(
+        '<img class="photo" src="data:image/jpeg;base64,{}" width="{}" height="{}" alt="{}">'
+    ).format(_encode(photo), width, height, alt)
