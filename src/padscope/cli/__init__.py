@@ -6,13 +6,14 @@ import sys
 import traceback
 import warnings
 
+from padscope.cli import figures, looking
 from padscope.cli.commands import app
 from padscope.cli.interrupts import StoppedAtOnce, on_interrupt, stop_at_once
-from padscope.cli.looking import register
 from padscope.engines import keep_freed_memory
 from padscope.errors import PadscopeError
 
-register(app)
+looking.register(app)
+figures.register(app)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import torch
 import typer
 
+from padscope.cli.figures import write_figures
 from padscope.cli.given import Given, default_directory, load, most_tested, reopen
 from padscope.cli.options import (
     Baselines,
@@ -40,6 +41,7 @@ from padscope.cli.options import (
 from padscope.cli.stages import run_explain, run_impact, run_scan, show
 from padscope.console import describe_sites, make_console, site_listing, verdict_lines
 from padscope.engines import make_plan
+from padscope.report.figures import render_figures
 from padscope.settings import ExplainSettings, ImpactSettings, Settings
 from padscope.store import RunDirectory, load_study
 from padscope.tables import site_table
@@ -146,6 +148,7 @@ def audit_command(
     try:
         study = run_impact(study, loaded, given.images, labels, last, run, workers)
     finally:  # what two stages have found is shown even if the third one fails
+        write_figures(run.path / "figures", render_figures(study))
         show(study, run)
 
 
@@ -218,5 +221,7 @@ def verdict_command(run: RunArgument) -> None:
 def report_command(
     run: RunArgument,
 ) -> None:
-    """Write the page of a finished run again."""
-    show(load_study(run), RunDirectory(run))
+    """Write the page and the figures of a finished run again."""
+    study = load_study(run)
+    write_figures(run / "figures", render_figures(study))
+    show(study, RunDirectory(run))

@@ -1,0 +1,51 @@
+"""The command that writes figures of a run as files of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from padscope.cli.options import RunArgument
+from padscope.console import make_console
+from padscope.errors import PadscopeError
+from padscope.report.figures import FIGURES, render_figure, render_figures
+from padscope.store import load_study, write_atomically
+
+Name = Annotated[
+    str | None,
+    typer.Argument(metavar="NAME", help=f"{', '.join(FIGURES)}. Left out: all that the run has."),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Directory; figures in the run's, if left out.")
+]
+
+
+def figure_command(run: RunArgument, name: Name = None, out: Out = None) -> None:
+    """Write one figure of a run, or all, as SVG and PNG."""
+    study = load_study(run)
+    files = render_figures(study) if name is None else render_figure(study, name)
+    directory = run / "figures" if out is None else out
+    write_figures(directory, files)
+    console = make_console()
+    for file in files:
+        console.print(str(directory / file), markup=False, soft_wrap=True)
+
+
+def write_figures(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write figures to a directory, which is made if it is missing."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PadscopeError(
+            f"cannot use {directory} as output: {error.strerror or error}; choose another directory"
+        ) from error
+    for name, content in files.items():
+        write_atomically(directory / name, content)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("figure")(figure_command)
