@@ -26,6 +26,8 @@ from padscope.report.impact_scales import MOST_DECADES, TINY, Scale, fitting, li
 from padscope.report.impact_words import FILLS, MEASURES
 from padscope.settings import FILLS as KNOWN_FILLS
 from padscope.study import Impact, Study
+from padscope.study.impacted import ANSWER_MEASURE
+from padscope.study.opening import used_sentence
 from padscope.study.verdict import verdict
 
 SECTIONS = {
@@ -93,12 +95,26 @@ def test_without_an_impact_nothing_is_said_of_it(explained: Study, html: str) ->
     assert not set(headings(plain)) & {*SECTIONS, "distances"}
     assert "not tested here" in plain
     assert "not tested here" not in html
+    assert "padscope impact RUN undoes them" in plain
+    assert "padscope impact RUN undoes them" not in html
+
+
+def test_the_answer_says_whether_they_are_used(explained: Study, html: str) -> None:
+    impact = with_impact(explained).impact
+    assert impact is not None
+    told = used_sentence(impact)
+    row = impact.effect("confirmed", ANSWER_MEASURE[impact.answer], f"refill {impact.fill}")
+    assert row is not None and f"{row['effect']:.3g}" in told and f"{row['control']:.3g}" in told
+    answer = html.split('id="answer"')[1].split("</section>")[0]
+    assert told in answer.replace("&#39;", "'")
 
 
 def test_sections(html: str, dense_html: str) -> None:
     found = headings(html)
     assert [name for name in found if name in SECTIONS] == list(SECTIONS)
-    assert found.index("desirable") < found.index("ladder") < found.index("effects")
+    assert found.index("answer") < found.index("ladder") < found.index("desirable")
+    assert found.index("desirable") < found.index("filters") < found.index("kinds")
+    assert found.index("kinds") < found.index("effects") < found.index("identity")
     assert len(set(re.findall(r'\bid="([^"]+)"', html))) == len(re.findall(r'\bid="', html))
     for name, title in SECTIONS.items():
         heading = re.search(rf'<h2 id="{name}">(.*?)</h2>', html)

@@ -20,8 +20,13 @@ from padscope.report.origins import ORIGINS, make_origins
 from padscope.report.scatter import make_panels
 from padscope.report.templates import content_hash, page_environment, source
 from padscope.study import Explanation, Study
+from padscope.study.opening import used_sentence
 
 SKIPPED_SHOWN = 20
+NOT_TESTED = (
+    "Whether the model uses these filters has not been measured: padscope impact RUN undoes them "
+    "and compares the answers."
+)
 SCRIPTS = ("gallery_draw.js", "gallery_card.js", "gallery.js")  # in this order
 CUTS = {
     "candidate": CANDIDATE, "strong": STRONG, "small": SMALL_MAP, "confirmed": CONFIRMED,
@@ -85,6 +90,7 @@ def _explained(study: Study, explanation: Explanation) -> dict[str, Any]:
     checks = make_checks(study, explanation)
     return {
         "caused": caused,
+        "used": used_sentence(study.impact) if study.impact else NOT_TESTED,
         "ladder": make_ladder(study, explanation, caused),
         "rungs": RUNGS,
         "kinds": make_kinds(study),

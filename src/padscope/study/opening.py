@@ -29,7 +29,7 @@ def opening(
     if explanation:
         told += _caused(filters, explanation)
     if impact:
-        told += _used(impact)
+        told.append(used_sentence(impact))
     return told
 
 
@@ -68,12 +68,12 @@ def _caused(filters: pl.DataFrame, explanation: Explanation) -> Iterator[str]:
         yield "No untrained network stands beside it, so nothing here can be called learned."
 
 
-def _used(impact: Impact) -> Iterator[str]:
+def used_sentence(impact: Impact) -> str:
+    """Tell what undoing the confirmed filters changes, beside the same done to others."""
     measure = ANSWER_MEASURE[impact.answer]
     row = impact.effect(CONFIRMED_SET, measure, f"refill {impact.fill}")
     if row is None:
-        yield "What undoing the confirmed filters changes was not measured."
-        return
+        return "What undoing the confirmed filters changes was not measured."
     between = f" [{row['low']:.3g} to {row['high']:.3g}]" if row["low"] is not None else ""
     told = f"Undoing them changes the answer by {row['effect']:.3g} {UNITS[impact.answer]}{between}"
     if row["draws"]:
@@ -81,7 +81,7 @@ def _used(impact: Impact) -> Iterator[str]:
             f"; the same done to matched filters by {row['control']:.3g} "
             f"({row['draws']} draws, p = {row['p']:.2g})"
         )
-    yield f"{told}."
+    return f"{told}."
 
 
 def _share(value: float | None) -> str:
