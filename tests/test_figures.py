@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from tests.synthetic_impact import with_impact
 from tests.test_report import network, noise
 from tests.test_report_explained import SETTINGS, explain_2d
 from torch import nn
@@ -74,6 +76,19 @@ def test_numbers_are_the_studys(study: Study) -> None:
     points = rows_of(study, "scatter").sort("ks", "causal_ks")
     known = study.filters.drop_nulls(["ks", "causal_ks"]).sort("ks", "causal_ks")
     assert points["ks"].to_list() == known["ks"].to_list()
+
+
+def test_effects_stand_beside_their_controls(study: Study) -> None:
+    tested = with_impact(study)
+    assert tested.impact is not None
+    row = tested.impact.effect("confirmed", "kl", f"refill {tested.impact.fill}")
+    assert row is not None
+    drawn = rows_of(tested, "effects").filter(pl.col("set") == "confirmed").row(0, named=True)
+    assert drawn == {name: row[name] for name in drawn}
+    assert set(render_figure(tested, "effects")) == {"effects.svg", "effects.png"}
+    empty = replace(tested, impact=replace(tested.impact, effects=pl.DataFrame()))
+    with pytest.raises(PadscopeError, match="no effect was measured"):
+        render_figure(empty, "effects")
 
 
 def test_what_is_lacking_is_said(study: Study) -> None:

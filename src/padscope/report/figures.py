@@ -10,7 +10,6 @@ import polars as pl
 import vl_convert
 
 from padscope.errors import PadscopeError
-from padscope.interventions.sets import CONFIRMED_SET
 from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
 from padscope.report.charts import side_shares
 from padscope.report.words import shorten, visible
@@ -148,12 +147,12 @@ def _effects(study: Study) -> Chart:
     impact = study.impact
     if impact is None:
         raise PadscopeError(IMPACT)
-    measure, treatment = ANSWER_MEASURE[impact.answer], f"refill {impact.fill}"
-    rows = impact.effects.filter(
-        (pl.col("measure") == measure) & (pl.col("treatment") == treatment)
-    )
+    measure, change = ANSWER_MEASURE[impact.answer], f"refill {impact.fill}"
+    rows = impact.effects
+    if rows.width:  # a run in which nothing could be measured has no columns
+        rows = rows.filter((pl.col("measure") == measure) & (pl.col("change") == change))
     if rows.is_empty():
-        raise PadscopeError(f"no set such as {CONFIRMED_SET} was measured")
+        raise PadscopeError("no effect was measured")
     title = f"change of the answer, {UNITS[impact.answer]}"
     base = _data(rows.select("set", "effect", "low", "high", "control"))
     y: Any = alt.Y("set:N", title=None, sort=_order(rows, "set"))
