@@ -10,6 +10,7 @@ import typer
 
 from padscope.cli.figures import write_figures
 from padscope.cli.given import Given, default_directory, load, most_tested, reopen
+from padscope.cli.looking import name_missing
 from padscope.cli.options import (
     Baselines,
     BatchSize,
@@ -222,6 +223,7 @@ def report_command(
     run: RunArgument,
 ) -> None:
     """Write the page and the figures of a finished run again."""
-    study = load_study(run)
+    study = load_study(run, partial=True)
+    name_missing(study)
     write_figures(run / "figures", render_figures(study))
     show(study, RunDirectory(run))

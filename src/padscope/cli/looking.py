@@ -18,6 +18,7 @@ from padscope.report.compare_cells import kinds_found
 from padscope.report.compare_page import render_comparison
 from padscope.report.compare_text import comparison_markdown
 from padscope.store import load_study, write_atomically
+from padscope.study import Study
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN…", help="The directories of runs.")]
 Beside = Annotated[
@@ -79,12 +80,19 @@ def show_command(run: RunArgument, site: Site = None, index: Filter = None) -> N
     """Draw a run in the terminal, or one of its filters."""
     if site is not None and index is None:
         raise PadscopeError(f"give a filter of {site} too: padscope show RUN SITE FILTER")
-    study = load_study(run)
+    study = load_study(run, partial=True)
+    name_missing(study)
     console = make_console()
     if site is None or index is None:
         console.print(show_study(study))
     else:
         console.print(show_filter(study.card(site, index)))
+
+
+def name_missing(study: Study) -> None:
+    """Say on the error stream what a damaged run lacks."""
+    for sentence in study.missing:
+        typer.echo(f"padscope: {sentence}", err=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -24,6 +24,7 @@ from padscope.store.files import dump_json, write_atomically, write_table
 from padscope.store.loading import (
     CONTRASTS,
     EXPLAINED_TABLES,
+    MAPS,
     TABLES,
     impact_file,
     load_study,
@@ -205,5 +206,5 @@ class RunDirectory:
         if study.impact:
             for name, table in study.impact.tables.items():
                 write_table(self.path / impact_file(name), table)
-        write_atomically(self.path / "maps.safetensors", pack_pictures(study))
+        write_atomically(self.path / MAPS, pack_pictures(study))
         write_atomically(self.path / "manifest.json", dump_json(manifest_of(study)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -14,8 +15,11 @@ from padscope.store.counts import read_counted
 from padscope.store.files import read_table
 from padscope.store.manifest import UNFINISHED, read_manifest
 from padscope.store.pictures import read_pictures
-from padscope.study import IMPACT_TABLES, Explanation, Impact, Study
+from padscope.study import IMPACT_TABLES, Explanation, Impact, Kernels, Portrait, Study
+from padscope.tables import responses_alone, without_impact
 
+Part = TypeVar("Part")
+MAPS = "maps.safetensors"
 CONTRASTS = "contrasts.safetensors"
 TABLES = ("sites", "filters", "sides")
 EXPLAINED_TABLES = ("inherited", "networks")
@@ -32,8 +36,17 @@ def impact_file(table: str) -> str:
     return "impact.parquet" if table == "effects" else f"{table}.parquet"
 
 
-def load_study(path: Path | str) -> Study:
+def load_study(path: Path | str, *, partial: bool = False) -> Study:
     """Read a finished run.
+
+    Parameters
+    ----------
+    path : path
+        Of the directory.
+    partial : bool
+        Read what there is of a damaged run: pictures, explanation and impact are left out if their
+        files are missing or damaged, and `Study.missing` names them. Without the manifest, the
+        three tables or the counts of the scan there is nothing to show.
 
     Raises
     ------
@@ -49,12 +62,35 @@ def load_study(path: Path | str) -> Study:
         raise PadscopeError(f"{path / 'tallies.safetensors'} is missing; run the same scan again")
     tables = {name: read_table(path / f"{name}.parquet") for name in TABLES}
     scored = tables["sites"].filter("scored")["site"].to_list()
-    portraits, kernels = read_pictures(path / "maps.safetensors", manifest["portraits"], scored)
+    missing: list[str] = []
+
+    def read(what: str, part: Callable[[], Part], instead: Part) -> Part:
+        try:
+            return part()
+        except PadscopeError as error:
+            if not partial:
+                raise
+            missing.append(f"Not shown: {what}, for {error}.")
+            return instead
+
+    nothing: tuple[tuple[Portrait, ...], dict[str, Kernels]] = (), {}
+    portraits, kernels = read(
+        "kernels", lambda: read_pictures(path / MAPS, manifest["portraits"], scored), nothing
+    )
+    found = manifest["explanation"]
+    explanation = read("causes and impact", lambda: _read_explanation(path, found), None)
+    impact = None
+    if explanation is not None:
+        impact = read("the impact", lambda: _read_impact(path, manifest["impact"]), None)
+    filters = tables["filters"]
+    if explanation is None and found is not None:  # its columns would say what nothing shows
+        filters = responses_alone(filters)
+    elif impact is None:
+        filters = without_impact(filters)
     return Study(
         manifest["identity"], manifest["model"], manifest["images"], tuple(manifest["size"]),
-        tables["sites"], tables["filters"], tables["sides"], counted, portraits,
-        _read_explanation(path, manifest["explanation"]), manifest["invocation"],
-        _read_impact(path, manifest["impact"]), kernels,
+        tables["sites"], filters, tables["sides"], counted, portraits, explanation,
+        manifest["invocation"], impact, kernels, tuple(missing),
     )  # fmt: skip
 
 

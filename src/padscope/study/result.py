@@ -71,6 +71,8 @@ class Study:
         The third rung, once `impact` has climbed it.
     kernels : mapping
         Scored site → kernels of its filters; empty for runs of versions that did not keep them.
+    missing : tuple of str
+        What a damaged run directory lacks, in sentences.
     """
 
     identity: dict[str, Any]
@@ -86,6 +88,7 @@ class Study:
     invocation: dict[str, Any] = field(default_factory=dict)
     impact: Impact | None = None
     kernels: Mapping[str, Kernels] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
     def pans(
         self,

@@ -14,7 +14,13 @@ from padscope.tables.impacts import (
     without_impact,
 )
 from padscope.tables.networks import inherited_table, network_table, no_inherited
-from padscope.tables.responses import RESOLUTION, filter_table, side_table, site_table
+from padscope.tables.responses import (
+    RESOLUTION,
+    filter_table,
+    responses_alone,
+    side_table,
+    site_table,
+)
 from padscope.tables.summaries import summarize, undecided
 
 __all__ = [
@@ -33,6 +39,7 @@ __all__ = [
     "missing_estimates",
     "network_table",
     "no_inherited",
+    "responses_alone",
     "side_table",
     "site_table",
     "summarize",

@@ -123,6 +123,19 @@ def filter_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
     ).with_columns(pl.col("side", "corner").replace("", None))
 
 
+FILTER_COLUMNS = (
+    "site", "filter", "label", "side", "ks", "ks_low", "ks_high", "ks_bound", "polarity", "corner",
+    "corner_ks", "needs_counterfactual", "nonfinite",
+)  # fmt: skip
+
+
+def responses_alone(filters: pl.DataFrame) -> pl.DataFrame:
+    """Drop from a table of filters what later rungs have added, and label by the KS again."""
+    ks = filters["ks"].fill_null(float("nan")).to_numpy()
+    first = filters.select(FILTER_COLUMNS)
+    return first.with_columns(pl.Series("label", label_responses(ks), dtype=pl.String))
+
+
 def _strongest_corner(scores: Scores, filters: int) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
     if not scores.corners:  # one-dimensional maps have none
         return np.full(filters, ""), np.full(filters, np.nan)
