@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -157,6 +158,11 @@ def test_audit_is_a_scan_that_is_explained_and_tested(padscope: Command) -> None
     audited = padscope("audit", *SCAN[1:], "--tested", 20, "-o", "audited")
     assert (tested.status, audited.status) == (0, 0)
     assert audited.out.replace("audited", "scanned") == tested.out
+    assert padscope("figure", "scanned").status == 0
+    figures = [contents(Path(run) / "figures") for run in ("audited", "scanned")]
+    assert figures[0] == figures[1]
+    for run in ("audited", "scanned"):
+        shutil.rmtree(Path(run) / "figures")
     assert contents(Path("audited")) == contents(Path("scanned"))
 
 
