@@ -87,17 +87,22 @@ class Visit:
     def status(self) -> str:
         return self.page.locator("#gallery-status").inner_text()
 
-    @property
-    def opened(self) -> str | None:
-        """Name of the filter in the window."""
+    def expect_opened(self, name: str | None) -> None:
+        """Wait until the window shows this filter, or is closed: browsers queue such events."""
         window = self.page.locator("#gallery-one[open] h3")
-        return window.text_content() if window.count() else None
+        if name is None:
+            playwright.expect(window).to_have_count(0)
+        else:
+            playwright.expect(window).to_have_text(name)
 
-    @property
-    def focused(self) -> str | None:
-        """Name of the card that has the focus."""
-        name = self.page.evaluate("document.activeElement.querySelector?.('h3')?.textContent")
-        return name if isinstance(name, str) else None
+    def expect_focused(self, name: str) -> None:
+        """Wait until the card of this filter has the focus."""
+        holder = "document.activeElement.querySelector?.('h3')?.textContent"
+        self.page.wait_for_function(f"name => {holder} === name", arg=name)
+
+    def expect_fragment(self, fragment: str) -> None:
+        """Wait until the page's address ends so."""
+        playwright.expect(self.page).to_have_url(self.address + fragment)
 
     def choose(self, menu: str, value: str) -> None:
         self.page.locator(f"#gallery-controls [name={menu}]").select_option(value)
@@ -165,7 +170,7 @@ def test_nothing_is_asked_for_and_nothing_complained_of(visitor: Visitor, file: 
     page.locator("#gallery-more button").first.click()
     page.locator(CARDS).last.scroll_into_view_if_needed()
     page.locator(CARDS).last.press("Enter")
-    assert visit.opened
+    visit.expect_opened(visit.names[-1])
     assert visit.requests == [visit.address] and visit.complaints == []
 
 
@@ -300,17 +305,18 @@ def test_a_link_opens_its_filter(visitor: Visitor, file: Path, chosen: pl.DataFr
     for name in (named(chosen)[5], *named(unselected)):
         visit.open(f"#{name}")
         visit.page.reload()
-        assert visit.opened == name
+        visit.expect_opened(name)
     assert "not among those selected" in visit.page.locator("#gallery-one").inner_text()
     visit.page.keyboard.press("Escape")
-    assert visit.opened is None and visit.page.url == visit.address
+    visit.expect_opened(None)
+    visit.expect_fragment("")
     for nothing in ("#0/4711", "#%E0%A4%A", "#sites"):
         visit.open(nothing)
         visit.page.reload()
-        assert visit.opened is None
+        visit.expect_opened(None)
     link = visit.page.locator(".sites a[href^='#']").first
     link.click()
-    assert visit.opened == (link.get_attribute("href") or "").removeprefix("#")
+    visit.expect_opened((link.get_attribute("href") or "").removeprefix("#"))
     assert visit.complaints == []
 
 
@@ -322,25 +328,27 @@ def test_keys(visitor: Visitor, file: Path, chosen: pl.DataFrame) -> None:
     across = tops.count(tops[0])
     page.get_by_role("button", name="Clear").focus()
     page.keyboard.press("Tab")
-    assert visit.focused == names[0]
+    visit.expect_focused(names[0])
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
     moves = [("ArrowRight", 1), ("ArrowDown", 1 + across), ("ArrowLeft", across),
              ("ArrowUp", 0), ("End", STEP - 1), ("ArrowRight", STEP), ("Home", 0)]  # fmt: skip
     for key, place in moves:
         page.keyboard.press(key)
-        assert visit.focused == names[place], key
+        visit.expect_focused(names[place])
     page.keyboard.press("Enter")
-    assert visit.opened == names[0] and page.url.endswith(f"#{names[0]}")
+    visit.expect_opened(names[0])
+    visit.expect_fragment(f"#{names[0]}")
     for place in (1, 2):
         page.keyboard.press("ArrowRight")
-        assert visit.opened == names[place]
+        visit.expect_opened(names[place])
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Next").press("Enter")
     page.keyboard.press("Enter")  # the focus is still on it
-    assert visit.opened == names[4]
+    visit.expect_opened(names[4])
     page.keyboard.press("Escape")
-    assert visit.opened is None and visit.focused == names[4]
+    visit.expect_opened(None)
+    visit.expect_focused(names[4])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -462,7 +470,7 @@ def test_hostile_names_are_shown_as_text(visitor: Visitor, tmp_path: Path) -> No
     for name in shown:
         page.evaluate("hash => { location.hash = hash; }", quote(name))
         playwright.expect(page.locator("#gallery-one h3")).to_have_text(name)
-        assert visit.opened == name
+        visit.expect_opened(name)
         page.keyboard.press("Escape")
     assert page.locator("script").count() == 2
     assert visit.complaints == [] and len(visit.requests) == 1
