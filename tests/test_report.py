@@ -164,7 +164,9 @@ def test_the_counts_are_the_tables(study: Study, page: Page) -> None:
     assert found.respond == (ks >= 0.5).sum() > 0
     assert found.strong == (ks >= 0.8).sum()
     assert found.undecided == study.undecided()[1]
-    assert f"Of 12 filters at 2 padded sites, {100 * found.respond / 12:.1f} % respond" in page.text
+    lead = f"{found.respond} of 12 measured filters ({100 * found.respond / 12:.1f} %) respond"
+    assert lead in page.text
+    assert "All 12 filters at 2 padded sites are measured" in page.text
     shares = side_shares(study)
     sides = study.sides.filter((pl.col("site") == "3") & (pl.col("side") == "left"))["ks"]
     row = shares.filter((pl.col("site") == "3") & (pl.col("side") == "left"))
@@ -287,7 +289,7 @@ def test_no_candidates() -> None:
         layer.weight.mul_(torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 0]]))
     study = scan(net, noise(64, 1, 16, 16))
     text = Page(render_report(study)).text
-    assert "0 % respond to the border" in text
+    assert "0 of 3 measured filters (0 %) respond to the border" in text
     assert "quiet" in text
 
 
@@ -298,7 +300,7 @@ def test_dead_filters_only() -> None:
         layer.weight.zero_()
     page = Page(render_report(scan(net, noise(16, 1, 16, 16))))
     assert page.count("article", "card") == 0
-    assert "3 are unmeasured: dead" in page.text
+    assert "3 of 3 filters at 1 padded site are unmeasured: dead" in page.text
     assert "No filter could be measured" in page.text
 
 

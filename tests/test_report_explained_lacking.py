@@ -171,6 +171,6 @@ def test_nothing_measured() -> None:
     for parameter in net.parameters():
         parameter.data.zero_()
     page = Page(render_report(explained(net, noise(8, 1, 48, 48))))
-    assert "0 of 0 measured filters (0 %) respond because of padding" in page.text
+    assert " 0 (0 %) respond because of padding" in page.text
     assert "No filter has a kind" in page.text and "no origin to tell" in page.text
     assert "No filter could be measured both ways" in page.text

@@ -26,7 +26,7 @@ from padscope.report.kinds import TITLES
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
 from padscope.report.templates import content_hash, page_environment, source
 
-STYLES = ("report.css", "explained.css", "impact.css", "compare.css")
+STYLES = ("report.css", "strips.css", "explained.css", "impact.css", "compare.css")
 _DRAWN = ("used", "used_low", "used_high", "control", "control_low", "control_high", "matched_used")
 
 

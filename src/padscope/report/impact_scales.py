@@ -108,7 +108,7 @@ def linear(values: Iterable[float]) -> Scale:
     >>> linear([0.31, -0.07]).ticks
     (-0.1, 0.0, 0.1, 0.2, 0.3, 0.4)
     """
-    known = [0.0, *values]
+    known = [0.0, *(value for value in values if abs(value) > TINY)]
     low, high = min(known), max(known)
     span = high - low or 1.0
     power = 10.0 ** math.floor(math.log10(span / MOST_TICKS))

@@ -1,4 +1,4 @@
-"""The ladder of evidence: how many filters climb each rung, beside networks without training."""
+"""Baselines: how many filters climb each rung in the same architecture without training."""
 
 from __future__ import annotations
 
@@ -8,33 +8,13 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from padscope.kinds import CANDIDATE, CONFIRMED, SMALL_MAP
-from padscope.report.caused import FRESH, SHUFFLED, Caused
+from padscope.kinds import CONFIRMED, SMALL_MAP
+from padscope.report.caused import FRESH, SHUFFLED
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
 from padscope.report.words import percent, percent_range, plural, size
 from padscope.study import TRAINED, Explanation, Study
 
 RUNGS = (("candidates", "respond"), ("strong", "strongly"), ("confirmed", "because of padding"))
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One step of the funnel.
-
-    Attributes
-    ----------
-    name, rule : str
-    count : int
-    share : str
-        Of the measured filters; "" where that says nothing.
-    bar : Markup
-    """
-
-    name: str
-    rule: str
-    count: int
-    share: str
-    bar: Markup
 
 
 @dataclass(frozen=True)
@@ -94,7 +74,6 @@ class Ladder:
 
     Attributes
     ----------
-    rungs : list of Rung
     networks : list of Shares
         The trained one first.
     end, site_end : float
@@ -106,7 +85,6 @@ class Ladder:
         A sentence on the sites; "" without fresh networks.
     """
 
-    rungs: list[Rung]
     networks: list[Shares]
     end: float
     site_end: float
@@ -116,7 +94,7 @@ class Ladder:
     by_site: str
 
 
-def make_ladder(study: Study, explanation: Explanation, caused: Caused) -> Ladder:
+def make_ladder(study: Study, explanation: Explanation) -> Ladder:
     """Draw the ladder of an explained study and of its baselines."""
     totals = explanation.baselines
     counts = [name for name, _ in RUNGS]
@@ -127,7 +105,6 @@ def make_ladder(study: Study, explanation: Explanation, caused: Caused) -> Ladde
     names = list(sites)
     site_end = end_of_scale(shares)
     return Ladder(
-        _rungs(caused),
         [_shares(row, end) for row in networks],
         end,
         site_end,
@@ -140,24 +117,6 @@ def make_ladder(study: Study, explanation: Explanation, caused: Caused) -> Ladde
 
 def _over(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
-
-
-def _rungs(caused: Caused) -> list[Rung]:
-    def rung(name: str, rule: str, count: int, bars: list[Bar], *, share: bool = True) -> Rung:
-        text = percent(count, caused.measured) if share else ""
-        return Rung(name, rule, count, text, strip(bars, end=max(1, caused.filters)))
-
-    def bars(full: int, all_of_them: int) -> list[Bar]:
-        return [Bar("wash", 0, all_of_them), Bar("full", 0, full)]
-
-    return [
-        rung("filters", "", caused.filters, [Bar("faint", 0, caused.filters)], share=False),
-        rung("measured", "not dead", caused.measured, [Bar("faint", 0, caused.measured)],
-             share=False),
-        rung("respond", f"KS ≥ {CANDIDATE}", caused.respond, bars(caused.strong, caused.respond)),
-        rung("because of padding", f"causal KS ≥ {CONFIRMED}", caused.caused,
-             bars(caused.caused_responding, caused.caused)),
-    ]  # fmt: skip
 
 
 def title_of(network: str) -> str:

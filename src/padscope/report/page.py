@@ -18,15 +18,11 @@ from padscope.report.kinds import make_kinds
 from padscope.report.ladder import RUNGS, make_ladder
 from padscope.report.origins import ORIGINS, make_origins
 from padscope.report.scatter import make_panels
+from padscope.report.story import make_funnel, tell
 from padscope.report.templates import content_hash, page_environment, source
 from padscope.study import Explanation, Study
-from padscope.study.opening import used_sentence
 
 SKIPPED_SHOWN = 20
-NOT_TESTED = (
-    "Whether the model uses these filters has not been measured: padscope impact RUN undoes them "
-    "and compares the answers."
-)
 SCRIPTS = ("gallery_draw.js", "gallery_card.js", "gallery.js")  # in this order
 CUTS = {
     "candidate": CANDIDATE, "strong": STRONG, "small": SMALL_MAP, "confirmed": CONFIRMED,
@@ -47,7 +43,7 @@ def render_report(study: Study) -> str:
         A page that loads nothing from elsewhere and runs its own script alone; the same for the
         same study. It can be read without the script too.
     """
-    css = source("report.css") + source("gallery.css")
+    css = source("report.css") + source("strips.css") + source("gallery.css")
     if study.explanation:
         css += source("explained.css")
     if study.impact:
@@ -57,6 +53,8 @@ def render_report(study: Study) -> str:
     script = f"(() => {{\n'use strict';\n{parts}}})();"
     sides, sites = site_rows(study)
     command, python = commands(study)
+    found = answer(study)
+    caused = count_caused(study, study.explanation) if study.explanation else None
     template = page_environment().get_template("report.html.jinja")
     return template.render(
         study=study,
@@ -64,7 +62,10 @@ def render_report(study: Study) -> str:
         css_hash=content_hash(css),
         script=Markup(script),
         script_hash=content_hash(script),
-        answer=answer(study),
+        answer=found,
+        caused=caused,
+        story=tell(study, found, caused),
+        funnel=make_funnel(found, caused, study.impact),
         cuts=CUTS,
         settings=study.identity["settings"],
         candidate=CANDIDATE,
@@ -86,12 +87,9 @@ def render_report(study: Study) -> str:
 
 def _explained(study: Study, explanation: Explanation) -> dict[str, Any]:
     """Gather what the sections of the second rung show."""
-    caused = count_caused(study, explanation)
     checks = make_checks(study, explanation)
     return {
-        "caused": caused,
-        "used": used_sentence(study.impact) if study.impact else NOT_TESTED,
-        "ladder": make_ladder(study, explanation, caused),
+        "ladder": make_ladder(study, explanation),
         "rungs": RUNGS,
         "kinds": make_kinds(study),
         "origins": make_origins(study, explanation),

@@ -12,6 +12,7 @@ from padscope.images import Skipped
 
 # By the kind of answer: the measure of its change, and that measure's unit.
 ANSWER_MEASURE = {"classes": "kl", "dense": "change", "values": "change"}
+LEVEL = 0.05  # of p, to say that an effect goes beyond that of controls
 UNITS = {"classes": "nats (KL)", "dense": "standard deviations", "values": "(in its own units)"}
 
 
@@ -91,3 +92,15 @@ class Impact:
 
 
 IMPACT_TABLES = tuple(spec.name for spec in fields(Impact) if spec.default_factory is pl.DataFrame)
+
+
+def beyond_controls(row: Mapping[str, Any]) -> bool:
+    """Whether an effect goes beyond that of matched controls: by p, and by its interval.
+
+    Parameters
+    ----------
+    row : mapping
+        Of `Impact.effects`.
+    """
+    known = row["p"] is not None and row["excess_low"] is not None
+    return known and row["p"] <= LEVEL and row["excess_low"] > 0

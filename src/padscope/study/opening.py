@@ -9,7 +9,7 @@ import polars as pl
 from padscope.interventions.sets import CONFIRMED_SET
 from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
 from padscope.study.explanation import TRAINED, Explanation
-from padscope.study.impacted import ANSWER_MEASURE, UNITS, Impact
+from padscope.study.impacted import ANSWER_MEASURE, UNITS, Impact, beyond_controls
 from padscope.tables.comparison import cause_columns, response_columns
 
 
@@ -29,7 +29,7 @@ def opening(
     if explanation:
         told += _caused(filters, explanation)
     if impact:
-        told.append(used_sentence(impact))
+        told.append(" ".join(used_sentence(impact)).rstrip())
     return told
 
 
@@ -68,20 +68,27 @@ def _caused(filters: pl.DataFrame, explanation: Explanation) -> Iterator[str]:
         yield "No untrained network stands beside it, so nothing here can be called learned."
 
 
-def used_sentence(impact: Impact) -> str:
-    """Tell what undoing the confirmed filters changes, beside the same done to others."""
+def used_sentence(impact: Impact) -> tuple[str, str]:
+    """Tell whether undoing the confirmed filters changes the answer, beside the same of others.
+
+    Returns
+    -------
+    verdict, evidence : str
+        What can be said, up to a colon, and the numbers it is said on; "" if there are none.
+    """
     measure = ANSWER_MEASURE[impact.answer]
     row = impact.effect(CONFIRMED_SET, measure, f"refill {impact.fill}")
     if row is None:
-        return "What undoing the confirmed filters changes was not measured."
+        return "What undoing the confirmed filters changes was not measured.", ""
     between = f" [{row['low']:.3g} to {row['high']:.3g}]" if row["low"] is not None else ""
-    told = f"Undoing them changes the answer by {row['effect']:.3g} {UNITS[impact.answer]}{between}"
-    if row["draws"]:
-        told += (
-            f"; the same done to matched filters by {row['control']:.3g} "
-            f"({row['draws']} draws, p = {row['p']:.2g})"
-        )
-    return f"{told}."
+    told = f"undoing them changes the answer by {row['effect']:.3g} {UNITS[impact.answer]}{between}"
+    if not row["draws"]:
+        return "Whether the model uses them is open, for want of controls:", f"{told}."
+    used = "The model uses them:" if beyond_controls(row) else "No sign that the model uses them:"
+    return used, (
+        f"{told}, the same done to matched filters by {row['control']:.3g} "
+        f"({row['draws']} draws, p = {row['p']:.2g})."
+    )
 
 
 def _share(value: float | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.study.impacted import ANSWER_MEASURE, UNITS, Impact
+from padscope.study.impacted import ANSWER_MEASURE, UNITS, Impact, beyond_controls
 from padscope.study.result import Study
 
 ALL_VIEWS = {
@@ -25,7 +25,6 @@ STABILITY = {
     "flip": ("images that get another class", 100, " points"),
     "change": ("the answer's difference from that to the centred image changes", 1, ""),
 }
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def _use(row: dict[str, Any], unit: str) -> _Statement:
     )
     if unmatched:
         beside += f"; {unmatched:,} have no control at their site"
-    if row["p"] <= LEVEL and _sign(row, "excess_low", "excess_high") > 0:
+    if beyond_controls(row):
         return _Statement(f"{beside}: the model uses them.", decided=True)
     return _Statement(f"{beside}: no more than controls do, so no verdict.", decided=False)
 
@@ -192,7 +191,7 @@ def _cost_of(row: dict[str, Any], doing: str, unit: str) -> _Statement:
         f"{doing} them changes the answer by {_between(row, 'effect', 'low', 'high')} "
         f"{unit}, controls by {row['control']:.3g} (p = {row['p']:.2g})"
     )
-    if row["p"] <= LEVEL and _sign(row, "excess_low", "excess_high") > 0:
+    if beyond_controls(row):
         return _Statement(f"{told}: the model would miss them.", decided=True)
     return _Statement(f"{told}: no more than controls, so no verdict.", decided=False)
 

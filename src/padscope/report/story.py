@@ -1,0 +1,174 @@
+"""What a study found, in three sentences and a funnel: who responds, is caused, is used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+from markupsafe import Markup
+
+from padscope.interventions.sets import CONFIRMED_SET
+from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
+from padscope.report.answer import Answer
+from padscope.report.caused import FRESH, SHUFFLED, Caused
+from padscope.report.strips import Bar, strip
+from padscope.report.words import number, percent, percent_range, plural
+from padscope.study import TRAINED, Study
+from padscope.study.impacted import ANSWER_MEASURE, UNITS, Impact
+from padscope.study.opening import used_sentence
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What is known of one rung of the ladder.
+
+    Attributes
+    ----------
+    lead, rest : str
+        The finding, and what stands beside it; together one sentence or two.
+    tested : bool
+        Whether anything was measured.
+    """
+
+    lead: str
+    rest: str
+    tested: bool = True
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of the funnel.
+
+    Attributes
+    ----------
+    name, rule : str
+    count : int or None
+        None for what is not counted in filters.
+    share : str
+        Of the measured filters; "" where that says nothing.
+    bar : Markup or str
+    words : str
+        What stands in the bar's place.
+    link : str
+        Where on the page the words are told at length.
+    apart : bool
+        Whether some of it was found without real context.
+    """
+
+    name: str
+    rule: str
+    count: int | None
+    share: str = ""
+    bar: Markup | str = ""
+    words: str = ""
+    link: str = ""
+    apart: bool = False
+
+
+def tell(study: Study, answer: Answer, caused: Caused | None) -> tuple[Sentence, ...]:
+    """Answer in three sentences: how many respond, are caused, are used, beside the baselines.
+
+    Parameters
+    ----------
+    study : Study
+    answer : Answer
+    caused : Caused or None
+        Of an explained study.
+    """
+    return _respond(study, answer, caused), _cause(caused), _use(study.impact)
+
+
+def _respond(study: Study, answer: Answer, caused: Caused | None) -> Sentence:
+    measured = caused.measured if caused else answer.filters - answer.unmeasured
+    respond, strong = (caused or answer).respond, (caused or answer).strong
+    lead = (
+        f"{respond:,} of {plural(measured, 'measured filter')} ({percent(respond, measured)}) "
+        f"{'responds' if respond == 1 else 'respond'} to the border"
+    )
+    rest = f" (KS ≥ {CANDIDATE:g}), {strong:,} of them strongly (KS ≥ {STRONG:g})"
+    networks = study.explanation.baselines if study.explanation else None
+    beside = "" if networks is None else _responding_beside(networks)
+    return Sentence(lead, f"{rest}; {beside}." if beside else f"{rest}.")
+
+
+def _responding_beside(networks: pl.DataFrame) -> str:
+    """Tell the share that responds in baselines, beside the same images' of the network itself."""
+    counts = {
+        name: (responding, filters)
+        for name, responding, filters in networks.select(
+            "network", "candidates", "filters"
+        ).iter_rows()
+    }
+    fresh = [count for name, count in counts.items() if name.startswith(FRESH)]
+    told = [f"{percent_range(fresh)} with fresh weights"] if fresh else []
+    if SHUFFLED in counts:
+        told.append(f"{percent(*counts[SHUFFLED])} with its own weights shuffled")
+    if not told or TRAINED not in counts:
+        return ""
+    return f"on the images explained {percent(*counts[TRAINED])}, beside {' and '.join(told)}"
+
+
+def _cause(caused: Caused | None) -> Sentence:
+    if caused is None:
+        return Sentence(
+            "Whether padding causes it is not tested:",
+            " padscope explain RUN contrasts the border with real surroundings, beside untrained "
+            "networks. Until then these are responses, and nothing more.",
+            tested=False,
+        )
+    lead = (
+        f"{caused.caused:,} ({percent(caused.caused, caused.measured)}) "
+        f"{'responds' if caused.caused == 1 else 'respond'} because of padding"
+    )
+    apart = "‡" if caused.apart else ""
+    return Sentence(lead, f" (causal KS ≥ {CONFIRMED:g}){apart}. {caused.reading}")
+
+
+def _use(impact: Impact | None) -> Sentence:
+    if impact is None:
+        return Sentence(
+            "Whether the model uses them is not tested:",
+            " padscope impact RUN undoes them and compares the answers.",
+            tested=False,
+        )
+    verdict, evidence = used_sentence(impact)
+    return Sentence(verdict, f" {evidence}" if evidence else "")
+
+
+def make_funnel(answer: Answer, caused: Caused | None, impact: Impact | None) -> list[Rung]:
+    """Draw how many filters climb each rung; what a study has not tested says so."""
+    filters = answer.filters
+    measured = caused.measured if caused else filters - answer.unmeasured
+    respond, strong = (caused or answer).respond, (caused or answer).strong
+    end = max(1, filters)
+    rungs = [
+        Rung("filters", "", filters, bar=strip([Bar("faint", 0, filters)], end=end)),
+        Rung("measured", "not dead", measured, bar=strip([Bar("faint", 0, measured)], end=end)),
+        Rung(
+            "respond", f"KS ≥ {CANDIDATE}", respond, percent(respond, measured),
+            strip([Bar("wash", 0, respond), Bar("full", 0, strong)], end=end),
+        ),
+    ]  # fmt: skip
+    if caused is None:
+        rungs.append(Rung("because of padding", "", None, words="not tested here"))
+    else:
+        bars = [Bar("wash", 0, caused.caused), Bar("full", 0, caused.caused_responding)]
+        rungs.append(
+            Rung(
+                "because of padding", f"causal KS ≥ {CONFIRMED}", caused.caused,
+                percent(caused.caused, measured), strip(bars, end=end), apart=caused.apart > 0,
+            )
+        )  # fmt: skip
+    return [*rungs, _used_rung(impact)]
+
+
+def _used_rung(impact: Impact | None) -> Rung:
+    if impact is None:
+        return Rung("used", "", None, words="not tested here")
+    row = impact.effect(CONFIRMED_SET, ANSWER_MEASURE[impact.answer], f"refill {impact.fill}")
+    if row is None:
+        return Rung("used", "", None, words="not measured; see the notes", link="impact-checks")
+    words = f"undoing them: {number(row['effect'])}"
+    if row["draws"]:
+        words += f", matched filters: {number(row['control'])}"
+    return Rung("used", UNITS[impact.answer], None, words=words, link="effects")

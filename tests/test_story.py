@@ -1,0 +1,118 @@
+"""The page opens with three sentences and a funnel, whatever has been tested."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from tests.synthetic_impact import with_impact
+from tests.test_report import Page, scan_2d
+from tests.test_report_explained import explain_2d
+
+from padscope.report import render_report
+from padscope.report.answer import answer
+from padscope.report.caused import count_caused
+from padscope.report.story import Sentence, make_funnel, tell
+from padscope.study import Study
+from padscope.study.impacted import ANSWER_MEASURE, Impact
+from padscope.study.opening import used_sentence
+
+
+@pytest.fixture(scope="module")
+def explained() -> Study:
+    return explain_2d()
+
+
+def story(study: Study) -> tuple[Sentence, ...]:
+    caused = count_caused(study, study.explanation) if study.explanation else None
+    return tell(study, answer(study), caused)
+
+
+def impact_of(study: Study) -> Impact:
+    assert study.impact is not None
+    return study.impact
+
+
+def with_effect(study: Study, **columns: object) -> Study:
+    """Change the row that tells whether the confirmed filters are used."""
+    impact = impact_of(study)
+    chosen = (
+        (pl.col("set") == "confirmed")
+        & (pl.col("measure") == ANSWER_MEASURE[impact.answer])
+        & (pl.col("change") == f"refill {impact.fill}")
+    )
+    table = impact.effects
+    changed = table.with_columns(
+        pl.when(chosen).then(pl.lit(value, table.schema[name])).otherwise(pl.col(name)).alias(name)
+        for name, value in columns.items()
+    )
+    return replace(study, impact=replace(impact, effects=changed))
+
+
+def test_a_scan_says_what_it_has_not_tested() -> None:
+    study = scan_2d()
+    respond, caused, used = story(study)
+    ks = study.filters["ks"]
+    share = 100 * (ks >= 0.5).sum() / 12
+    lead = f"{(ks >= 0.5).sum()} of 12 measured filters ({share:.1f} %)"
+    assert respond.lead.replace("\N{NO-BREAK SPACE}", " ").startswith(lead)
+    assert f"{(ks >= 0.8).sum()} of them strongly" in respond.rest and respond.tested
+    assert "padscope explain" in caused.rest and not caused.tested
+    assert "padscope impact" in used.rest and not used.tested
+    rungs = make_funnel(answer(study), None, None)
+    assert [rung.count for rung in rungs] == [12, 12, (ks >= 0.5).sum(), None, None]
+    assert [rung.words for rung in rungs[3:]] == ["not tested here"] * 2
+    text = Page(render_report(study)).text.replace("\N{NO-BREAK SPACE}", " ")
+    for sentence in story(study):
+        assert (sentence.lead + sentence.rest).replace("\N{NO-BREAK SPACE}", " ") in text
+
+
+def test_each_rung_stands_beside_its_baselines(explained: Study) -> None:
+    assert explained.explanation is not None
+    study = with_impact(explained)
+    respond, caused, used = story(study)
+    totals = explained.explanation.baselines
+    for network, words in (("trained", "on the images explained"), ("shuffled", "shuffled")):
+        share = totals.filter(pl.col("network") == network)["candidates_share"].item()
+        assert f"{100 * share:.1f}".removesuffix(".0") in respond.rest and words in respond.rest
+    confirmed = (explained.filters["label"] == "confirmed").sum()
+    assert caused.lead.startswith(f"{confirmed} (")
+    assert caused.rest.endswith(count_caused(study, explained.explanation).reading)
+    row = impact_of(study).effect("confirmed", "kl", "refill reflect")
+    assert row is not None
+    assert f"{row['effect']:.3g}" in used.rest and f"{row['control']:.3g}" in used.rest
+    ks = explained.filters["ks"]
+    rungs = make_funnel(answer(study), count_caused(study, explained.explanation), impact_of(study))
+    assert [rung.count for rung in rungs] == [18, 18, (ks >= 0.5).sum(), confirmed, None]
+    assert f"{row['effect']:.3g}" in rungs[-1].words and rungs[-1].link == "effects"
+
+
+@pytest.mark.parametrize(
+    ("columns", "verdict"),
+    [
+        ({"p": 0.04, "excess_low": 0.1, "excess_high": 0.3}, "The model uses them:"),
+        ({"p": 0.06, "excess_low": 0.1, "excess_high": 0.3}, "No sign that the model uses them:"),
+        ({"p": 0.04, "excess_low": -0.1, "excess_high": 0.3}, "No sign that the model uses them:"),
+        ({"p": 0.04, "excess_low": None, "excess_high": None}, "No sign that"),
+        ({"draws": 0, "p": None}, "Whether the model uses them is open"),
+    ],
+)
+def test_use_is_said_only_beyond_controls(
+    explained: Study, columns: dict[str, object], verdict: str
+) -> None:
+    study = with_effect(with_impact(explained), **columns)
+    lead, evidence = used_sentence(impact_of(study))
+    assert lead.startswith(verdict) and "undoing them changes the answer by" in evidence
+    assert ("matched filters" in evidence) == (columns.get("draws") != 0)
+
+
+def test_without_effects_the_funnel_says_so(explained: Study) -> None:
+    study = with_impact(explained)
+    bare = replace(impact_of(study), effects=pl.DataFrame())
+    rung = make_funnel(answer(study), None, bare)[-1]
+    assert "not measured" in rung.words
+    page = Page(render_report(replace(study, impact=bare)))
+    ids = {attrs["id"] for _, attrs in page.tags if attrs.get("id")}
+    assert rung.link in ids
+    assert "What undoing the confirmed filters changes was not measured." in page.text
