@@ -105,7 +105,11 @@ def prepare(folder: Path) -> None:
 
 def contents(run: Path) -> dict[str, bytes]:
     """All files of a run directory but the page, which is tested where it is made."""
-    return {file.name: file.read_bytes() for file in run.iterdir() if file.name != "report.html"}
+    return {
+        str(file.relative_to(run)): file.read_bytes()
+        for file in sorted(run.rglob("*"))
+        if file.is_file() and file.name != "report.html"
+    }
 
 
 @dataclass(frozen=True)
@@ -144,8 +148,9 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the page, which takes longer than all the rest."""
+    """Leave out the page and the figures, which take longer than all the rest."""
     monkeypatch.setattr("padscope.cli.stages.render_report", lambda study: "")
+    monkeypatch.setattr("padscope.cli.figures.render_figures", lambda study: {})
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from tests.conftest import Command, write_photo
+from tests.conftest import Command, contents, write_photo
 from torch import nn
 
 from padscope import RunDirectory
@@ -271,7 +271,7 @@ def test_output_of_another_run(
 ) -> None:
     write_photo(Path("few/1.png"), 1)
     assert padscope("scan", "mynets:tiny", "-o", "old", *PHOTOS).status == 0
-    before = {file.name: file.read_bytes() for file in Path("old").iterdir()}
+    before = contents(Path("old"))
     if named is None:  # the same weights under another name are the same run
         assert padscope("scan", *PHOTOS, *changed, "-o", "old").status == 0
         return
@@ -279,7 +279,7 @@ def test_output_of_another_run(
     assert line == (
         f"old is a run with other {named}; choose another output directory, or remove this one"
     )
-    assert {file.name: file.read_bytes() for file in Path("old").iterdir()} == before
+    assert contents(Path("old")) == before
 
 
 def test_report_on_what_is_no_run(padscope: Command) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -144,9 +143,11 @@ def test_scan_prints_what_the_tables_hold(padscope: Command) -> None:
 
 def test_all_files_of_a_run(padscope: Command) -> None:
     assert padscope(*SCAN, "-o", "run").status == 0
-    assert {file.name for file in Path("run").iterdir()} == {
-        "manifest.json", "sites.parquet", "filters.parquet", "sides.parquet", "maps.safetensors",
-        "tallies.safetensors", "report.html",
+    figures = [f"figures/{n}.{end}" for n in ("depth", "neurons", "overview")
+               for end in ("svg", "png")]  # fmt: skip
+    assert set(contents(Path("run"))) | {"report.html"} == {
+        *figures, "manifest.json", "sites.parquet", "filters.parquet", "sides.parquet",
+        "maps.safetensors", "tallies.safetensors", "report.html",
     }  # fmt: skip
     assert Path("run/report.html").read_bytes().lstrip().lower().startswith(b"<!doctype html>")
 
@@ -158,12 +159,11 @@ def test_audit_is_a_scan_that_is_explained_and_tested(padscope: Command) -> None
     audited = padscope("audit", *SCAN[1:], "--tested", 20, "-o", "audited")
     assert (tested.status, audited.status) == (0, 0)
     assert audited.out.replace("audited", "scanned") == tested.out
-    assert padscope("figure", "scanned").status == 0
-    figures = [contents(Path(run) / "figures") for run in ("audited", "scanned")]
-    assert figures[0] == figures[1]
-    for run in ("audited", "scanned"):
-        shutil.rmtree(Path(run) / "figures")
     assert contents(Path("audited")) == contents(Path("scanned"))
+    assert {"figures/effects.svg", "figures/ladder.png"} <= set(contents(Path("audited")))
+    assert padscope("explain", "scanned", "--limit", 16).status == 0  # another one: no impact
+    assert not Path("scanned/figures/effects.svg").exists()
+    assert Path("scanned/figures/ladder.svg").exists()
 
 
 def test_what_explain_prints_is_in_the_tables(padscope: Command) -> None:
@@ -381,7 +381,7 @@ def test_a_finished_run_prints_the_same_again_without_looking_at_the_images(
     padscope: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = padscope(*SCAN, "-o", "run")
-    before = {file.name: file.read_bytes() for file in Path("run").iterdir()}
+    before = contents(Path("run")), Path("run/report.html").read_bytes()
 
     def fail(*arguments: object, **options: object) -> None:
         pytest.fail("the images were looked at again")
@@ -389,7 +389,7 @@ def test_a_finished_run_prints_the_same_again_without_looking_at_the_images(
     monkeypatch.setattr(sys.modules["padscope.study.scan"], "count_units", fail)
     again = padscope(*SCAN, "-o", "run")
     assert (again.status, again.out, again.err) == (0, first.out, "")
-    assert {file.name: file.read_bytes() for file in Path("run").iterdir()} == before
+    assert (contents(Path("run")), Path("run/report.html").read_bytes()) == before
 
 
 @pytest.mark.usefixtures("no_page")

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
+from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from tests.synthetic_impact import with_impact
-from tests.test_report import network, noise
+from tests.test_report import HOSTILE, network, noise
 from tests.test_report_explained import SETTINGS, explain_2d
 from torch import nn
 
 from padscope import scan
 from padscope.cli import main
 from padscope.errors import PadscopeError
+from padscope.report.cards import distributions
 from padscope.report.charts import side_shares
+from padscope.report.drawings import DIVERGING, SEQUENTIAL, colour_cells
 from padscope.report.figures import SCALE, figure_spec, render_figure, render_figures
+from padscope.report.figures.rendering import file_stem
+from padscope.report.kinds import TITLES
 from padscope.store import RunDirectory
-from padscope.study import Study
+from padscope.study import Impact, Study
 
-SECOND = ("depth", "ladder", "kinds", "origins", "scatter")
+SECOND = (
+    "depth", "overview", "neurons", "ladder", "baselines", "scores", "kinds", "origins", "scatter",
+)  # fmt: skip
+THIRD = (
+    "effects", "doses", "classes", "estimates", "views", "readout", "bands", "firing",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +52,25 @@ def files(study: Study) -> dict[str, bytes]:
     return render_figures(study)
 
 
-def rows_of(study: Study, name: str) -> pl.DataFrame:
-    spec = figure_spec(study, name)
-    (values,) = [spec["data"]["values"]] if "values" in spec["data"] else spec["datasets"].values()
-    return pl.DataFrame(values)
+def tables_of(spec: dict[str, Any]) -> Iterator[pl.DataFrame]:
+    """All numbers of a figure, wherever in it they stand."""
+    if "values" in spec.get("data", {}):
+        yield pl.DataFrame(spec["data"]["values"])
+    yield from map(pl.DataFrame, spec.get("datasets", {}).values())
+    for parts in ("layer", "hconcat", "vconcat"):
+        for part in spec.get(parts, []):
+            yield from tables_of(part)
+    if "spec" in spec:
+        yield from tables_of(spec["spec"])
+
+
+def rows_of(study: Study, name: str, holding: str = "") -> pl.DataFrame:
+    """Numbers of a figure; of several tables the one that holds a column."""
+    return next(
+        table
+        for table in tables_of(figure_spec(study, name))
+        if not holding or holding in table.columns
+    )
 
 
 def test_an_explained_study_has_those_of_two_rungs(files: dict[str, bytes]) -> None:
@@ -68,8 +98,11 @@ def test_numbers_are_the_studys(study: Study) -> None:
     for row in networks.iter_rows(named=True):
         found = ladder.filter(pl.col("network") == row["network"])["share"].to_list()
         assert found == [row["candidates_share"], row["strong_share"], row["confirmed_share"]]
-    kinds = dict(rows_of(study, "kinds").select("kind", "filters").iter_rows())
-    assert kinds == dict(confirmed.drop_nulls("kind").group_by("kind").len().iter_rows())
+    kinds = rows_of(study, "kinds").select("kind", "sign", "filters").rows()
+    counted = confirmed.drop_nulls("kind").group_by("kind", "sign").len()
+    assert sorted(kinds) == sorted(
+        (TITLES.get(kind, kind), sign, count) for kind, sign, count in counted.iter_rows()
+    )
     assert rows_of(study, "origins")["filters"].sum() == confirmed["origin"].count()
     shares = rows_of(study, "depth").filter(pl.col("cut") == "candidate")["share"]
     assert shares.to_list() == side_shares(study)["candidate"].to_list()
@@ -78,17 +111,145 @@ def test_numbers_are_the_studys(study: Study) -> None:
     assert points["ks"].to_list() == known["ks"].to_list()
 
 
-def test_effects_stand_beside_their_controls(study: Study) -> None:
-    tested = with_impact(study)
-    assert tested.impact is not None
-    row = tested.impact.effect("confirmed", "kl", f"refill {tested.impact.fill}")
+@pytest.fixture(scope="module")
+def tested(study: Study) -> Study:
+    return with_impact(study)
+
+
+def impact_of(study: Study) -> Impact:
+    assert study.impact is not None
+    return study.impact
+
+
+def test_effects_stand_beside_their_controls(tested: Study) -> None:
+    row = impact_of(tested).effect("confirmed", "kl", f"refill {impact_of(tested).fill}")
     assert row is not None
     drawn = rows_of(tested, "effects").filter(pl.col("set") == "confirmed").row(0, named=True)
     assert drawn == {name: row[name] for name in drawn}
     assert set(render_figure(tested, "effects")) == {"effects.svg", "effects.png"}
-    empty = replace(tested, impact=replace(tested.impact, effects=pl.DataFrame()))
+    empty = replace(tested, impact=replace(impact_of(tested), effects=pl.DataFrame()))
     with pytest.raises(PadscopeError, match="no effect was measured"):
         render_figure(empty, "effects")
+
+
+def test_every_chart_of_the_page_is_a_figure(tested: Study) -> None:
+    names = dict.fromkeys(name.split(".")[0] for name in render_figures(tested))
+    assert list(names) == [*SECOND, *THIRD]
+    dense = with_impact(replace(tested, impact=None), "dense")
+    assert "distances" in {name.split(".")[0] for name in render_figures(dense)}
+    bare = Impact(identity={}, images="", labels="", counted=0, answer="classes", fill="reflect")
+    for name in (*THIRD, "distances"):
+        with pytest.raises(PadscopeError, match=f"figure {name} cannot be drawn: no .* measured"):
+            figure_spec(replace(tested, impact=bare), name)
+
+
+def test_overview_and_baselines_are_the_tables(study: Study) -> None:
+    confirmed = study.filters.filter(pl.col("label") == "confirmed")
+    totals = dict(study.filters.group_by("site").len().iter_rows())
+    tables = list(tables_of(figure_spec(study, "overview")))
+    for table, column in zip(tables, ("causal_side", "kind", "origin"), strict=True):
+        found = confirmed.drop_nulls(column).group_by("site", column).len()
+        drawn = table.drop_nulls("word")
+        assert drawn.height == found.height
+        assert drawn["filters"].sum() == found["len"].sum()
+        for row in drawn.iter_rows(named=True):
+            assert row["share"] == pytest.approx(row["filters"] / totals[row["site"]])
+    assert study.explanation is not None
+    networks = study.explanation.networks
+    shares = rows_of(study, "baselines")
+    assert shares.height == networks.height
+    for row, counted in zip(
+        shares.iter_rows(named=True), networks.iter_rows(named=True), strict=True
+    ):
+        measured = counted["filters"] - counted["unmeasured"]
+        assert row["share"] == pytest.approx(counted["confirmed"] / measured)
+    medians = rows_of(study, "scores").filter(pl.col("kind") == "trained")["median"]
+    trained = networks.filter(pl.col("network") == "trained")["causal_deciles"]
+    assert medians.to_list() == [deciles[5] for deciles in trained]
+
+
+def test_the_third_rung_is_the_tables(tested: Study) -> None:
+    impact = impact_of(tested)
+
+    def rows(table: pl.DataFrame) -> pl.DataFrame:
+        return table.filter(pl.col("measure") == "kl")
+
+    doses = rows_of(tested, "doses")
+    own = doses.filter(pl.col("what") == "undone")
+    assert own["value"].to_list() == rows(impact.doses)["effect"].to_list()
+    others = doses.filter(pl.col("what") != "undone")
+    assert others["value"].to_list() == rows(impact.doses)["control"].drop_nulls().to_list()
+    bands = rows_of(tested, "bands").sort("width", "band")
+    assert bands["value"].to_list() == rows(impact.bands).sort("width", "band")["value"].to_list()
+    readout = rows_of(tested, "readout")
+    assert readout["r2"].to_list() == impact.readout["r2"].to_list()
+    views = pl.concat(
+        {json.dumps(t.to_dicts()): t for t in tables_of(figure_spec(tested, "views"))}.values(),
+    )
+    assert views.height == rows(impact.views).drop_nulls("amount").height
+    known = impact.classes.filter(pl.col("set") == "confirmed").drop_nulls("change")
+    classes = rows_of(tested, "classes")
+    assert classes["change"].max() == known["change"].max()
+    assert classes["change"].min() == known["change"].min()
+    firing = rows_of(tested, "firing").filter(pl.col("band") == "colour of the padding")
+    for row in firing.iter_rows(named=True):
+        here = impact.firing.filter(pl.col("width") == row["width"]).drop_nulls("firing")
+        expected = np.average(here["firing"], weights=here["filters"])
+        assert row["share"] == pytest.approx(expected)
+    points = rows_of(tested, "estimates", "estimate")
+    assert points.height in (2, impact.checks.height)
+
+
+def test_a_neuron_is_its_weights_maps_and_counts(study: Study) -> None:
+    assert study.explanation is not None and study.explanation.contrasted.first
+    row = study.pans().row(0, named=True)
+    site, index = row["site"], row["filter"]
+    spec = figure_spec(study, f"{site}/{index}")
+    kernel, padded, real, curves = tables_of(spec)
+
+    def cells(table: pl.DataFrame) -> NDArray[np.uint8]:
+        data = base64.b64decode(table["url"][0].partition("base64,")[2])
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+    weights = study.kernels[site].total[index].double().numpy()
+    most = float(np.abs(weights).max())
+    np.testing.assert_array_equal(cells(kernel), colour_cells(weights, -most, most, DIVERGING))
+    maps = [m[index].double().numpy() for m in study.explanation.contrasted.first.maps[site]]
+    low, high = min(m.min() for m in maps), max(m.max() for m in maps)
+    for table, drawn in zip((padded, real), maps, strict=True):
+        np.testing.assert_array_equal(cells(table), colour_cells(drawn, low, high, SEQUENTIAL))
+    counted = distributions(study, site, index, row["causal_side"])
+    assert counted is not None and counted.real is not None
+    for name, edges, share in (
+        ("border", counted.edges, counted.border), ("core", counted.edges, counted.core),
+        ("border, real surroundings", counted.real.edges, counted.real.share),
+    ):  # fmt: skip
+        line = curves.filter(pl.col("where") == name)
+        expected = np.interp(line["activation"].to_numpy(), edges, share)
+        np.testing.assert_allclose(line["share"].to_numpy(), expected)
+    files = render_figure(study, f"{site}/{index}")
+    assert list(files) == [f"{site}_{index}.svg", f"{site}_{index}.png"]
+
+
+@pytest.mark.parametrize("make", [nn.Conv1d, nn.Conv3d])
+def test_neurons_of_other_dimensions(make: type[nn.Module]) -> None:
+    net = network(make(1, 3, 3, padding=1))
+    axes = 1 if make is nn.Conv1d else 3
+    study = scan(net, noise(16, 1, *[16] * axes))
+    assert set(render_figures(study)) >= {"depth.svg", "neurons.png"}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_are_text(name: str) -> None:
+    net = nn.Sequential(OrderedDict({name.replace(".", ""): nn.Conv2d(1, 2, 3, padding=1)})).eval()
+    study = scan(net, noise(16, 1, 16, 16))
+    for figure in ("depth", "neurons"):
+        root = ET.fromstring(render_figure(study, figure)[f"{figure}.svg"])
+        assert not [e for e in root.iter() if e.tag.rpartition("}")[2] in {"script", "b", "img"}]
+    assert "\u202e" not in file_stem(name) and "/" not in file_stem(name)
+    site = study.sites["site"][0]
+    (svg, _) = render_figure(study, f"{site}/0")
+    assert Path(svg).name == svg
 
 
 def test_what_is_lacking_is_said(study: Study) -> None:
@@ -96,6 +257,8 @@ def test_what_is_lacking_is_said(study: Study) -> None:
         render_figure(study, "effects")
     with pytest.raises(PadscopeError, match="choose from depth"):
         render_figure(study, "pie")
+    with pytest.raises(PadscopeError, match="has no filter 99"):
+        render_figure(study, f"{study.filters['site'][0]}/99")
 
 
 def test_the_command(
@@ -112,7 +275,8 @@ def test_the_command(
         return int(ended.value.code or 0)
 
     assert padscope() == 0
-    assert sorted(f.name for f in (run.path / "figures").iterdir()) == ["depth.png", "depth.svg"]
+    files = [f"{name}.{end}" for name in ("depth", "neurons", "overview") for end in ("png", "svg")]
+    assert sorted(f.name for f in (run.path / "figures").iterdir()) == files
     assert padscope("depth", "--out", str(tmp_path / "else")) == 0
     again = (tmp_path / "else" / "depth.svg").read_bytes()
     assert again == (run.path / "figures" / "depth.svg").read_bytes()

@@ -8,7 +8,6 @@ from typing import Annotated
 import torch
 import typer
 
-from padscope.cli.figures import write_figures
 from padscope.cli.given import Given, default_directory, load, most_tested, reopen
 from padscope.cli.looking import name_missing
 from padscope.cli.options import (
@@ -42,7 +41,6 @@ from padscope.cli.options import (
 from padscope.cli.stages import run_explain, run_impact, run_scan, show
 from padscope.console import describe_sites, make_console, site_listing, verdict_lines
 from padscope.engines import make_plan
-from padscope.report.figures import render_figures
 from padscope.settings import ExplainSettings, ImpactSettings, Settings
 from padscope.store import RunDirectory, load_study
 from padscope.tables import site_table
@@ -149,7 +147,6 @@ def audit_command(
     try:
         study = run_impact(study, loaded, given.images, labels, last, run, workers)
     finally:  # what two stages have found is shown even if the third one fails
-        write_figures(run.path / "figures", render_figures(study))
         show(study, run)
 
 
@@ -225,5 +222,4 @@ def report_command(
     """Write the page and the figures of a finished run again."""
     study = load_study(run, partial=True)
     name_missing(study)
-    write_figures(run / "figures", render_figures(study))
     show(study, RunDirectory(run))

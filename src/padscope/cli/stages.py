@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from rich.console import Console
 from rich.table import Table
 
+from padscope.cli.figures import replace_figures
 from padscope.cli.given import Given
 from padscope.cli.interrupts import interruptible
 from padscope.console import (
@@ -87,8 +88,9 @@ def run_impact(
 
 
 def show(study: Study, run: RunDirectory) -> None:
-    """Write the page, and print what was found."""
+    """Write the page and the figures, and print what was found."""
     write_atomically(run.path / "report.html", render_report(study).encode())
+    replace_figures(run.path, study)
     console = make_console()
     console.print(study.model, study.images, sep="\n", markup=False)
     _print(console, [summary_listing(study)], summary_lines(study))
@@ -100,6 +102,7 @@ def show(study: Study, run: RunDirectory) -> None:
         _print(console, listings, [*impact_lines(study), "", *verdict_lines(study, notes=False)])
     console.print()
     console.print(f"Tables: {run.path}/*.parquet", markup=False, soft_wrap=True)
+    console.print(f"Figures: {run.path / 'figures'}/", markup=False, soft_wrap=True)
     console.print(f"Report: {run.path / 'report.html'}", markup=False, soft_wrap=True)
 
 

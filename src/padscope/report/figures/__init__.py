@@ -1,0 +1,11 @@
+"""Figures that stand alone, as SVG and PNG: for a paper, a slide, or a page of one's own."""
+
+from padscope.report.figures.rendering import (
+    FIGURES,
+    SCALE,
+    figure_spec,
+    render_figure,
+    render_figures,
+)
+
+__all__ = ["FIGURES", "SCALE", "figure_spec", "render_figure", "render_figures"]

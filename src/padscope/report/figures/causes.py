@@ -1,0 +1,180 @@
+"""Figures of the second rung: what padding causes, beside networks without training."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from padscope.errors import PadscopeError
+from padscope.kinds import CANDIDATE, CONFIRMED, KINDS, STRONG
+from padscope.report.caused import FRESH, SHUFFLED
+from padscope.report.figures.marks import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SKY,
+    WIDTH,
+    Chart,
+    above,
+    coloured,
+    data,
+    explanation_of,
+    named,
+    order,
+    share_axis,
+)
+from padscope.report.kinds import TITLES
+from padscope.study import TRAINED, Study
+
+MOST = 3000  # points of a scatter plot
+ORIGIN_COLOURS = {"nascent": BLUE, "both": GREEN, "inherited": ORANGE, "neither": GREY}
+LABEL_COLOURS = {"confirmed": BLUE, "grey": SKY, "rejected": ORANGE, "quiet": GREY}
+NETWORK_COLOURS = {"trained": BLUE, "fresh weights": GREY, "weights shuffled": ORANGE}
+DECILES = ("least", "tenth", "upper", "median", "lower", "ninetieth", "most")
+PLACES = (0, 1, 3, 5, 7, 9, 10)  # of the deciles that are drawn
+
+
+def ladder(study: Study) -> Chart:
+    """Share of filters on each rung, in the network and its baselines."""
+    rungs = {
+        "candidates_share": f"respond: KS ≥ {CANDIDATE}", "strong_share": f"KS ≥ {STRONG}",
+        "confirmed_share": f"because of padding: causal KS ≥ {CONFIRMED}",
+    }  # fmt: skip
+    table = (
+        explanation_of(study)
+        .baselines.unpivot(list(rungs), index="network", variable_name="rung", value_name="share")
+        .with_columns(pl.col("rung").replace_strict(rungs))
+    )
+    trained = alt.condition("datum.network == 'trained'", alt.value(BLUE), alt.value(GREY))
+    bars = data(table).mark_bar().encode(
+        x=share_axis("share", "share of measured filters"),
+        y=alt.Y("network:N", title=None, sort=order(table, "network")),
+        color=trained,
+    )  # fmt: skip
+    rows = alt.Row("rung:N", title=None, sort=list(rungs.values()), header=above())
+    drawn: Chart = bars.properties(width=WIDTH).facet(row=rows)
+    return drawn
+
+
+def _networks(study: Study) -> pl.DataFrame:
+    """Sites of all networks, those of fresh ones under one name."""
+    return explanation_of(study).networks.with_columns(
+        kind=pl.when(pl.col("network") == TRAINED)
+        .then(pl.lit("trained"))
+        .when(pl.col("network") == SHUFFLED)
+        .then(pl.lit("weights shuffled"))
+        .when(pl.col("network").str.starts_with(FRESH))
+        .then(pl.lit("fresh weights"))
+        .otherwise("network"),
+        measured=pl.col("filters") - pl.col("unmeasured"),
+    )
+
+
+def baselines(study: Study) -> Chart:
+    """Share of confirmed filters by site, in the network and its baselines."""
+    table = named(
+        _networks(study)
+        .filter(pl.col("measured") > 0)
+        .select("site", "network", "kind", share=pl.col("confirmed") / pl.col("measured"))
+    )
+    if table.is_empty():
+        raise PadscopeError("no filter could be measured")
+    base = data(table)
+    x = share_axis("share", f"share of measured filters with causal KS ≥ {CONFIRMED}")
+    y = alt.Y("site:N", title=None, sort=order(table))
+    known = {word: NETWORK_COLOURS[word] for word in order(table, "kind")}
+    colour = coloured("kind", known)
+    bars = base.transform_filter("datum.kind == 'trained'").mark_bar().encode(
+        x=x, y=y, color=colour
+    )  # fmt: skip
+    ticks = base.transform_filter("datum.kind != 'trained'").mark_tick(thickness=3).encode(
+        x=x, y=y, color=colour
+    )  # fmt: skip
+    return alt.layer(bars, ticks).properties(width=WIDTH)
+
+
+def scores(study: Study) -> Chart:
+    """Deciles of the causal KS of all filters by site, beside those of fresh networks."""
+    networks = _networks(study).filter(
+        pl.col("kind").is_in(["trained", "fresh weights"])
+        & (pl.col("causal_deciles").list.len() > 0)
+    )
+    table = named(
+        networks.group_by("site", "kind", maintain_order=True).agg(
+            pl.col("causal_deciles").list.get(place).mean().alias(name)
+            for name, place in zip(DECILES, PLACES, strict=True)
+        )
+    )
+    if table.is_empty():
+        raise PadscopeError("no filter could be measured")
+    base = data(table)
+    y = alt.Y("site:N", title=None, sort=order(table))
+    offset = alt.YOffset("kind:N", sort=["trained", "fresh weights"])
+    colour = coloured("kind", {k: NETWORK_COLOURS[k] for k in order(table, "kind")})
+    title = "causal KS: all filters, the middle 80 %, the middle 40 %, the median"
+
+    def span(low: str, high: str, width: int, opacity: float) -> alt.Chart:
+        x = alt.X(f"{low}:Q", title=title, scale=alt.Scale(domain=[0, 1]))
+        drawn: alt.Chart = base.mark_rule(strokeWidth=width, opacity=opacity).encode(
+            x=x, x2=f"{high}:Q", y=y, yOffset=offset, color=colour
+        )
+        return drawn
+
+    median = base.mark_tick(color="black", thickness=2, height=9).encode(
+        x=alt.X("median:Q", title=title), y=y, yOffset=offset
+    )
+    spans = [
+        span("least", "most", 2, 0.4), span("tenth", "ninetieth", 5, 0.5),
+        span("upper", "lower", 8, 0.9),
+    ]  # fmt: skip
+    return alt.layer(*spans, median).properties(width=WIDTH, height=alt.Step(14))
+
+
+def kinds(study: Study) -> Chart:
+    """Count confirmed filters by kind and sign."""
+    explanation_of(study)
+    found = study.filters.filter((pl.col("label") == "confirmed") & pl.col("kind").is_not_null())
+    table = found.with_columns(pl.col("sign").fill_null("not told"))
+    table = table.group_by("kind", "sign").len("filters").sort("kind", "sign")
+    present = [kind for kind in KINDS if kind in set(table["kind"])]
+    table = table.with_columns(pl.col("kind").replace(TITLES))
+    signs = sorted(table["sign"].unique())
+    bars = data(table).mark_bar().encode(
+        x=alt.X("filters:Q", title="confirmed filters"),
+        y=alt.Y("kind:N", title=None, sort=[TITLES.get(kind, kind) for kind in present]),
+        color=coloured("sign", signs, "at the border"),
+    )  # fmt: skip
+    drawn: Chart = bars.properties(width=WIDTH)
+    return drawn
+
+
+def origins(study: Study) -> Chart:
+    """Count confirmed filters by site and origin."""
+    explanation_of(study)
+    found = study.filters.filter((pl.col("label") == "confirmed") & pl.col("origin").is_not_null())
+    table = named(found.group_by("site", "origin", maintain_order=True).len("filters"))
+    bars = data(table.sort("site", "origin", maintain_order=True)).mark_bar().encode(
+        x=alt.X("filters:Q", title="confirmed filters"),
+        y=alt.Y("site:N", title=None, sort=order(table)),
+        color=coloured("origin", ORIGIN_COLOURS, "origin"),
+    )  # fmt: skip
+    drawn: Chart = bars.properties(width=WIDTH)
+    return drawn
+
+
+def scatter(study: Study) -> Chart:
+    """Causal against observational KS, one point a filter."""
+    explanation_of(study)
+    table = study.filters.select("ks", "causal_ks", "label").drop_nulls(["ks", "causal_ks"])
+    table = table.sample(min(MOST, table.height), seed=0)
+    points = data(table).mark_point(filled=True, size=14, opacity=0.5).encode(
+        x=alt.X("ks:Q", title="KS: border against core", scale=alt.Scale(domain=[0, 1])),
+        y=alt.Y(
+            "causal_ks:Q", title="causal KS: padding against real surroundings",
+            scale=alt.Scale(domain=[0, 1]),
+        ),
+        color=coloured("label", LABEL_COLOURS, "label"),
+    )  # fmt: skip
+    drawn: Chart = points.properties(width=WIDTH, height=WIDTH)
+    return drawn

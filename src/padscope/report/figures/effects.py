@@ -1,0 +1,152 @@
+"""Figures of the third rung: what undoing filters changes in the answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from padscope.report.figures.marks import (
+    BLUE,
+    GREY,
+    LONGEST_NAME,
+    ORANGE,
+    WIDTH,
+    Chart,
+    above,
+    coloured,
+    data,
+    decades,
+    impact_of,
+    measured,
+    order,
+    ribbons,
+)
+from padscope.report.impact_classes import LEVEL, MAIN
+from padscope.report.impact_distances import MAIN as MAIN_SETS
+from padscope.report.impact_scales import fitting
+from padscope.report.impact_words import PRIMARY
+from padscope.report.words import shorten, visible
+from padscope.study import Study
+from padscope.study.impacted import ANSWER_MEASURE, UNITS
+
+UNDONE, CONTROLS = "undone", "matched controls"
+COLOURS = {UNDONE: BLUE, CONTROLS: GREY}
+CLASSES = 10  # that gain most, and as many that lose most
+
+
+def effects(study: Study) -> Chart:
+    """Effect of undoing each set of filters, beside matched control draws."""
+    impact = impact_of(study)
+    measure, change = ANSWER_MEASURE[impact.answer], f"refill {impact.fill}"
+    rows = measured(impact.effects, "effect", measure=measure, change=change)
+    title = f"change of the answer, {UNITS[impact.answer]}"
+    base = data(rows.select("set", "effect", "low", "high", "control"))
+    y: Any = alt.Y("set:N", title=None, sort=order(rows, "set"))
+    bars = base.mark_rule(color=BLUE, strokeWidth=2).encode(
+        x=alt.X("low:Q", title=title), x2="high:Q", y=y
+    )
+    effect = base.mark_point(color=BLUE, filled=True, size=60).encode(
+        x=alt.X("effect:Q", title=title), y=y
+    )
+    control = base.mark_tick(color=ORANGE, thickness=3, height=14).encode(
+        x=alt.X("control:Q", title=title), y=y
+    )
+    words = f"Blue: refilled ({impact.fill}), 95 % over images. Orange: matched control draws."
+    return alt.layer(bars, control, effect).properties(width=WIDTH, title=words)
+
+
+def _beside(rows: pl.DataFrame, index: list[str], value: str) -> pl.DataFrame:
+    """Stack a value with its interval on that of the controls with theirs."""
+    own = rows.select(*index, "low", "high", value=value, what=pl.lit(UNDONE))
+    if "control_low" in rows.columns:
+        low, high = pl.col("control_low"), pl.col("control_high")
+    else:
+        low, high = pl.col("control"), pl.col("control")
+    controls = rows.drop_nulls("control").select(
+        *index, low.alias("low"), high.alias("high"), value="control", what=pl.lit(CONTROLS)
+    )
+    return pl.concat([own, controls]).drop_nulls("value")
+
+
+def doses(study: Study) -> Chart:
+    """Effect of undoing ever more filters, strongest first."""
+    impact = impact_of(study)
+    measure = PRIMARY[impact.answer]
+    rows = measured(impact.doses, "dose", measure=measure.name)
+    table = _beside(rows, ["filters"], "effect")
+    x = alt.X("filters:O", title="filters undone, strongest first", axis=alt.Axis(labelAngle=0))
+    log = fitting(table["value"].to_list()).log
+    drawn = ribbons(table, x, "value", measure.heading, coloured("what", COLOURS), log=log)
+    return drawn.properties(width=WIDTH, height=WIDTH // 2)
+
+
+def distances(study: Study) -> Chart:
+    """Change of a dense answer by its distance from the border, by set of filters."""
+    rows = measured(impact_of(study).distances, "change by distance")
+    present = order(rows, "set")
+    chosen = [name for name in MAIN_SETS if name in present] or present
+    table = _beside(rows.filter(pl.col("set").is_in(chosen)), ["set", "distance"], "change")
+    x = alt.X("distance:Q", title="distance from the border, output positions")
+    title = "change, in spreads of the answer"
+    log = fitting(table["value"].to_list()).log
+    drawn = ribbons(table, x, "value", title, coloured("what", COLOURS), log=log)
+    rows_of = alt.Row("set:N", title=None, sort=chosen, header=above())
+    facets: Chart = drawn.properties(width=WIDTH, height=WIDTH // 4).facet(row=rows_of)
+    return facets
+
+
+def classes(study: Study) -> Chart:
+    """Classes whose probability gains and loses most when filters are undone."""
+    table = measured(impact_of(study).classes, "change of a class")
+    sets = order(table, "set")
+    chosen = MAIN if MAIN in sets else sets[0]
+    own = table.filter(pl.col("set") == chosen).drop_nulls("change")
+    own = own.sort("change", "class", descending=[True, False])
+    shown = pl.concat([own.head(CLASSES), own.tail(CLASSES)]).unique("class", maintain_order=True)
+    names = [
+        f"{shorten(visible(name), LONGEST_NAME)} ({number})" if name else f"class {number}"
+        for name, number in shown.select("name", "class").iter_rows()
+    ]
+    decided = pl.when(pl.col("q") < LEVEL).then(pl.lit(f"q < {LEVEL}")).otherwise(pl.lit("open"))
+    base = data(
+        shown.select("change", "low", "high", "control", decided=decided).with_columns(
+            pl.Series("name", names)
+        )
+    )
+    title = f"change of probability, {chosen} undone"
+    x = alt.X("change:Q", title=title, axis=alt.Axis(format="%"))
+    y = alt.Y("name:N", title=None, sort=names)
+    colour = coloured("decided", {f"q < {LEVEL}": BLUE, "open": GREY})
+    spans = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("low:Q", title=title), x2="high:Q", y=y, color=colour
+    )
+    points = base.mark_point(filled=True, size=50, opacity=1).encode(x=x, y=y, color=colour)
+    control = base.mark_tick(color=ORANGE, thickness=3, height=12).encode(
+        x=alt.X("control:Q", title=title), y=y
+    )
+    words = "95 % over images. Orange: the same done to matched control draws."
+    return alt.layer(spans, control, points).properties(width=WIDTH, title=words)
+
+
+def estimates(study: Study) -> Chart:
+    """Exact against estimated impact of the filters checked."""
+    table = measured(impact_of(study).checks, "check of an estimate")
+    table = table.drop_nulls(["estimate", "exact"]).select("estimate", "exact")
+    table = table.filter((pl.col("estimate") > 0) & (pl.col("exact") > 0))
+    measured(table, "check of an estimate")
+    values = [*table["estimate"], *table["exact"]]
+    scale = alt.Scale(type="log", domain=[min(values), max(values)], nice=True)
+    axis = decades(values)
+    points = data(table).mark_point(filled=True, size=40, color=BLUE).encode(
+        x=alt.X("estimate:Q", title="estimated impact", scale=scale, axis=axis),
+        y=alt.Y("exact:Q", title="exact impact", scale=scale, axis=axis),
+    )  # fmt: skip
+    ends = pl.DataFrame(
+        {"estimate": [min(values), max(values)], "exact": [min(values), max(values)]}
+    )
+    line = data(ends).mark_line(color=GREY, strokeDash=[4, 4]).encode(
+        x=alt.X("estimate:Q", scale=scale), y=alt.Y("exact:Q", scale=scale)
+    )  # fmt: skip
+    return alt.layer(line, points).properties(width=WIDTH, height=WIDTH)

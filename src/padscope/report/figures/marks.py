@@ -1,0 +1,130 @@
+"""Colours, sizes and marks that the figures share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import altair as alt
+import polars as pl
+
+from padscope.errors import PadscopeError
+from padscope.report.words import shorten, visible
+from padscope.study import Explanation, Impact, Study
+
+# Okabe and Ito's colours, which are told apart with any colour vision.
+BLUE, SKY, ORANGE, GREEN, GREY = "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#999999"
+YELLOW, AMBER, PINK = "#F0E442", "#E69F00", "#CC79A7"
+PALETTE = (BLUE, ORANGE, GREEN, SKY, AMBER, PINK, YELLOW, GREY)
+WIDTH = 560  # pixels of a plot; print sizes follow from it
+EXPLAIN = "it takes an explanation; run padscope explain first"
+IMPACT = "it takes an impact; run padscope impact first"
+LONGEST_NAME = 40
+Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart | alt.HConcatChart
+
+
+def explanation_of(study: Study) -> Explanation:
+    """Give the second rung, or say that it takes one."""
+    if study.explanation is None:
+        raise PadscopeError(EXPLAIN)
+    return study.explanation
+
+
+def impact_of(study: Study) -> Impact:
+    """Give the third rung, or say that it takes one."""
+    if study.impact is None:
+        raise PadscopeError(IMPACT)
+    return study.impact
+
+
+def measured(table: pl.DataFrame, what: str, **chosen: str) -> pl.DataFrame:
+    """Rows of a table of the third rung in which these columns hold these words.
+
+    Raises
+    ------
+    PadscopeError
+        There are none: it was not measured, or the table is empty and has no columns.
+    """
+    if table.width:
+        for column, word in chosen.items():
+            table = table.filter(pl.col(column) == word)
+    if table.is_empty():
+        raise PadscopeError(f"no {what} was measured")
+    return table
+
+
+def data(table: pl.DataFrame) -> alt.Chart:
+    """Begin a chart with its numbers in it."""
+    return alt.Chart(alt.InlineData(values=table.to_dicts()))
+
+
+def named(table: pl.DataFrame, column: str = "site") -> pl.DataFrame:
+    """Shorten names, and show every character of them."""
+    names = [shorten(visible(name), LONGEST_NAME) for name in table[column]]
+    return table.with_columns(pl.Series(column, names))
+
+
+def order(table: pl.DataFrame, column: str = "site") -> list[Any]:
+    """Values of a column as they first come."""
+    return table[column].unique(maintain_order=True).to_list()
+
+
+def above() -> alt.Header:
+    """Titles of the parts of a figure that stand over them."""
+    return alt.Header(labelOrient="top", labelAnchor="start", labelAngle=0)
+
+
+def share_axis(column: str, title: str) -> alt.X:
+    """Axis of shares, in percent."""
+    return alt.X(f"{column}:Q", title=title, axis=alt.Axis(format="%"))
+
+
+def coloured(
+    column: str, colours: Mapping[str, str] | Sequence[str], title: str | None = None
+) -> alt.Color:
+    """Colours of words: by a mapping, or by the palette in the order of the words."""
+    if not isinstance(colours, Mapping):
+        colours = dict(zip(colours, PALETTE * len(colours), strict=False))
+    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
+    return alt.Color(f"{column}:N", title=title, scale=scale)
+
+
+def decades(values: Iterable[float]) -> alt.Axis:
+    """Make an axis of a logarithmic scale that is labelled at the powers of 10 alone."""
+    ends = [math.log10(value) for value in values if value > 0]
+    first, last = math.floor(min(ends, default=0.0)), math.ceil(max(ends, default=1.0))
+    return alt.Axis(values=[float(f"1e{power}") for power in range(first, last + 1)], format="~g")
+
+
+def ribbons(
+    table: pl.DataFrame, x: alt.X, y: str, y_title: str, colour: alt.Color, *, log: bool = False
+) -> alt.LayerChart:
+    """Draw lines, each within its interval (columns ``low`` and ``high``).
+
+    Parameters
+    ----------
+    y : str
+        Column of the values.
+    log : bool
+        Draw on a logarithmic scale; values that are not positive are then left out.
+    """
+    if log:
+        table = table.filter(pl.col(y) > 0).with_columns(
+            pl.when(pl.col("low") > 0).then("low").otherwise(y).alias("low")
+        )
+    scale = alt.Scale(type="log") if log else alt.Scale()
+    drawn = [*table["low"].drop_nulls(), *table["high"].drop_nulls(), *table[y]]
+    axis = decades(drawn) if log else alt.Axis()
+    base = data(table)
+    title = f"{y_title} (log scale)" if log else y_title
+    band = base.mark_area(opacity=0.18).encode(
+        x=x, y=alt.Y("low:Q", title=title, scale=scale, axis=axis), y2="high:Q", color=colour
+    )
+    line = base.mark_line(strokeWidth=2).encode(
+        x=x, y=alt.Y(f"{y}:Q", title=title, scale=scale, axis=axis), color=colour
+    )
+    points = base.mark_point(filled=True, size=36, opacity=1).encode(
+        x=x, y=alt.Y(f"{y}:Q", title=title, scale=scale, axis=axis), color=colour
+    )
+    return cast("alt.LayerChart", alt.layer(band, line, points))  # plain charts make no facets

@@ -1,0 +1,135 @@
+"""Figures of neurons: kernel, mean map as it is and with real surroundings, distributions."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import altair as alt
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from PIL import Image
+
+from padscope.errors import PadscopeError
+from padscope.report.cards import distributions
+from padscope.report.drawings import DIVERGING, SEQUENTIAL, colour_cells, ends_of, planes
+from padscope.report.figures.marks import BLUE, GREEN, ORANGE, Chart, coloured, data
+from padscope.report.gallery_choice import choose_filters, strongest_side
+from padscope.report.gallery_sites import mean_maps
+from padscope.report.words import shorten, visible
+from padscope.study import Study
+
+SHOWN = 6
+SIDE = 150  # pixels of a picture
+POINTS = 160  # of a drawn distribution
+CURVES = {"border": ORANGE, "border, real surroundings": GREEN, "core": BLUE}
+FloatArray = NDArray[np.float64]
+
+
+def neurons(study: Study) -> Chart:
+    """Draw the strongest filters, one a row."""
+    chosen = choose_filters(study).head(SHOWN)
+    if chosen.is_empty():
+        raise PadscopeError("no filter could be measured")
+    rows = [neuron(study, row["site"], row["filter"]) for row in chosen.iter_rows(named=True)]
+    drawn: Chart = alt.vconcat(*rows, spacing=18)
+    return drawn
+
+
+def neuron(study: Study, site: str, index: int) -> Chart:
+    """Draw one filter: its kernel, its mean maps on one scale, and its distributions.
+
+    Raises
+    ------
+    PadscopeError
+        There is no such filter, or it could not be measured.
+    """
+    card = study.card(site, index)  # says what is wrong with a name
+    side = card.row[strongest_side(study)] or card.row["side"]
+    if side is None:
+        raise PadscopeError(f"{site}/{index} could not be measured: it has one value everywhere")
+    parts: list[alt.Chart] = []
+    if card.kernel is not None:
+        parts.append(_kernel(card.kernel.double().numpy()))
+    parts += _maps(study, site, index)
+    parts.append(_curves(study, site, index, side))
+    told = [f"KS {card.row['ks']:.2f}"] if card.row["ks"] is not None else []
+    if card.row.get("causal_ks") is not None:
+        told.append(f"causal KS {card.row['causal_ks']:.2f}")
+    told += [str(card.row[name]) for name in ("kind", "origin") if card.row.get(name)]
+    title = alt.TitleParams(
+        f"{shorten(visible(site), 60)}/{index}",
+        subtitle=f"{side}: {', '.join(told)}", anchor="start", fontWeight="bold",
+    )  # fmt: skip
+    drawn: Chart = alt.hconcat(*parts, spacing=16, title=title)
+    return drawn
+
+
+def _flat(values: FloatArray) -> FloatArray:
+    """Give a picture of a kernel or map of 1 to 3 axes: a line, itself, or its central slice."""
+    if values.ndim == 1:
+        values = ends_of(values)
+    plane: FloatArray = planes(values)[0][1]
+    return plane
+
+
+def _kernel(total: FloatArray) -> alt.Chart:
+    plane = _flat(total)
+    limit = float(np.abs(plane[np.isfinite(plane)]).max(initial=0)) or 1.0
+    return _picture(plane, -limit, limit, DIVERGING, f"kernel, ±{limit:.3g}")
+
+
+def _maps(study: Study, site: str, index: int) -> list[alt.Chart]:
+    maps = [_flat(m[0].double().numpy()) for m in mean_maps(study, site, [index])]
+    finite = np.concatenate([m[np.isfinite(m)] for m in maps])
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    words = ["mean map", "real surroundings"]
+    if study.explanation:
+        words[0] = "as it is, padded"
+    first, *others = (
+        _picture(m, low, high, SEQUENTIAL, title) for m, title in zip(maps, words, strict=False)
+    )
+    scale = f"{low:.3g} to {high:.3g}"
+    return [first, *others] if len(maps) > 1 else [first.properties(title=f"mean map, {scale}")]
+
+
+def _picture(
+    values: FloatArray, low: float, high: float, palette: tuple[str, ...], title: str
+) -> alt.Chart:
+    """Draw cells as an image, one pixel a cell, that is not smoothed when it is scaled."""
+    cells = colour_cells(values, low, high, palette)
+    rows, columns = cells.shape[:2]
+    buffer = io.BytesIO()
+    Image.fromarray(cells).save(buffer, "PNG")
+    url = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    scale = SIDE / max(rows, columns)
+    width, height = max(12, round(columns * scale)), max(12, round(rows * scale))
+    image: alt.Chart = alt.Chart(alt.InlineData(values=[{"url": url}])).mark_image(
+        smooth=False,
+        width=width, height=height, x=width / 2, y=height / 2
+    ).encode(url="url:N").properties(width=width, height=height, title=title)  # fmt: skip
+    return image
+
+
+def _curves(study: Study, site: str, index: int, side: str) -> alt.Chart:
+    curves = distributions(study, site, index, side)
+    if curves is None:
+        raise PadscopeError(f"{site}/{index} has no distribution to draw")
+    low, high = curves.window()
+    x = np.linspace(low, high, POINTS)
+    drawn = {"border": (curves.edges, curves.border), "core": (curves.edges, curves.core)}
+    if curves.real:
+        drawn["border, real surroundings"] = (curves.real.edges, curves.real.share)
+    table = pl.concat(
+        pl.DataFrame({"activation": x, "share": np.interp(x, edges, share), "where": name})
+        for name, (edges, share) in drawn.items()
+    )
+    known = {name: colour for name, colour in CURVES.items() if name in drawn}
+    window = alt.Scale(domain=[low, high], nice=False)
+    lines: alt.Chart = data(table).mark_line(strokeWidth=2).encode(
+        x=alt.X("activation:Q", title="activation", scale=window),
+        y=alt.Y("share:Q", title="share up to it", scale=alt.Scale(domain=[0, 1])),
+        color=coloured("where", known),
+    ).properties(width=200, height=SIDE)  # fmt: skip
+    return lines

@@ -1,0 +1,118 @@
+"""Figures of position: other windows on the same photograph, and false borders."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from padscope.report.figures.marks import (
+    AMBER,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    WIDTH,
+    Chart,
+    coloured,
+    data,
+    impact_of,
+    measured,
+    order,
+    ribbons,
+)
+from padscope.report.impact_views import VIEWS
+from padscope.report.impact_words import PRIMARY
+from padscope.study import Study
+
+TREATMENTS = {
+    "as is": GREY, "PANs undone": BLUE, "controls undone": AMBER, "all padding refilled": GREEN,
+}  # fmt: skip
+BANDS = {
+    "fill": BLUE, "mean colour": GREY, "mean colour elsewhere": GREEN, "other pixels": ORANGE,
+}  # fmt: skip
+
+
+def views(study: Study) -> Chart:
+    """Change of the answer when the image moves, is enlarged or cropped, by treatment."""
+    impact = impact_of(study)
+    measure = PRIMARY[impact.answer]
+    rows = measured(impact.views, "view", measure=measure.name).drop_nulls("amount")
+    measured(rows, "view")
+    parts = []
+    for view in order(rows, "view"):
+        table = rows.filter(pl.col("view") == view).select(
+            "amount", "treatment", "value", "low", "high"
+        )
+        title, x_title, _ = VIEWS.get(view, (view, "amount", ""))
+        x = alt.X("amount:O", title=f"{title}: {x_title}", axis=alt.Axis(labelAngle=0))
+        present = [name for name in TREATMENTS if name in set(table["treatment"])]
+        colour = coloured("treatment", {name: TREATMENTS[name] for name in present})
+        drawn = ribbons(table, x, "value", measure.heading, colour)
+        parts.append(drawn.properties(width=WIDTH, height=WIDTH // 3))
+    return alt.vconcat(*parts)
+
+
+def readout(study: Study) -> Chart:
+    """How well the position of a window can be read from the pooled features, by treatment."""
+    rows = measured(impact_of(study).readout, "read-out of position")
+    table = rows.with_columns(
+        what=pl.concat_str([pl.col("axis"), pl.col("treatment")], separator=", ")
+    ).select("what", "treatment", "r2", "low", "high", "chance")
+    base = data(table)
+    title = "R² of the position read from the features"
+    y = alt.Y("what:N", title=None, sort=order(table, "what"))
+    spans = base.mark_rule(color=BLUE, strokeWidth=2).encode(
+        x=alt.X("low:Q", title=title), x2="high:Q", y=y
+    )
+    points = base.mark_point(color=BLUE, filled=True, size=60).encode(
+        x=alt.X("r2:Q", title=title), y=y
+    )
+    chance = base.mark_tick(color=ORANGE, thickness=3, height=14).encode(
+        x=alt.X("chance:Q", title=title), y=y
+    )
+    words = "95 % over images. Orange: with the positions shuffled."
+    return alt.layer(spans, chance, points).properties(width=WIDTH, title=words)
+
+
+def bands(study: Study) -> Chart:
+    """Change of the answer by the width of a band inside the image that looks like padding."""
+    impact = impact_of(study)
+    measure = PRIMARY[impact.answer]
+    rows = measured(impact.bands, "false border", measure=measure.name)
+    table = rows.select("width", "band", "value", "low", "high").sort("width", maintain_order=True)
+    x = alt.X("width:O", title="width of the band, pixels", axis=alt.Axis(labelAngle=0))
+    present = order(table, "band")
+    known = {name: colour for name, colour in BANDS.items() if name in present}
+    colour = coloured("band", known or present)
+    drawn = ribbons(table, x, "value", measure.heading, colour)
+    return drawn.properties(width=WIDTH, height=WIDTH // 2)
+
+
+def firing(study: Study) -> Chart:
+    """Answer of confirmed filters to a false border, as a share of that to the true one."""
+    rows = measured(impact_of(study).firing, "firing at a false border").drop_nulls("firing")
+    measured(rows, "firing at a false border")
+    table = rows.sort("width", maintain_order=True).group_by("width", maintain_order=True).agg(
+        (pl.col(column) * pl.col("filters")).sum() / pl.col("filters").filter(
+            pl.col(column).is_not_null()
+        ).sum()
+        for column in ("firing", "mean_colour", "control")
+    )  # fmt: skip
+    names = {
+        "firing": "colour of the padding", "mean_colour": "mean colour", "control": "no band",
+    }  # fmt: skip
+    long = (
+        table.unpivot(list(names), index="width", variable_name="band", value_name="share")
+        .drop_nulls("share")
+        .with_columns(pl.col("band").replace_strict(names))
+    )
+    colours = dict(zip(names.values(), (BLUE, GREY, ORANGE), strict=True))
+    x = alt.X("width:O", title="width of the band, pixels", axis=alt.Axis(labelAngle=0))
+    title = "share of the answer to the true border"
+    lines = data(long).mark_line(point=True, strokeWidth=2).encode(
+        x=x,
+        y=alt.Y("share:Q", title=title, axis=alt.Axis(format="%")),
+        color=coloured("band", colours),
+    )  # fmt: skip
+    drawn: Chart = lines.properties(width=WIDTH, height=WIDTH // 2)
+    return drawn

@@ -1,0 +1,107 @@
+"""Vega-Lite, SVG and PNG of the figures of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import vl_convert
+
+from padscope.errors import PadscopeError
+from padscope.report.figures import causes, effects, positions, responses
+from padscope.report.figures.marks import Chart
+from padscope.report.figures.neurons import neuron, neurons
+from padscope.study import Study
+
+SCALE = 3  # pixels of the PNG for each of the SVG: 288 to the inch at the SVG's size
+FIGURES: Mapping[str, Callable[[Study], Chart]] = {
+    "depth": responses.depth, "overview": responses.overview, "neurons": neurons,
+    "ladder": causes.ladder, "baselines": causes.baselines, "scores": causes.scores,
+    "kinds": causes.kinds, "origins": causes.origins, "scatter": causes.scatter,
+    "effects": effects.effects, "doses": effects.doses, "distances": effects.distances,
+    "classes": effects.classes, "estimates": effects.estimates,
+    "views": positions.views, "readout": positions.readout, "bands": positions.bands,
+    "firing": positions.firing,
+}  # fmt: skip
+
+
+def figure_spec(study: Study, name: str) -> dict[str, Any]:
+    """Describe one figure in Vega-Lite, with its numbers.
+
+    Parameters
+    ----------
+    study : Study
+    name : str
+        One of `FIGURES`, or ``SITE/FILTER`` for one neuron.
+
+    Raises
+    ------
+    PadscopeError
+        There is no such figure, or the study lacks what it shows.
+    """
+    try:
+        chart = FIGURES[name](study) if name in FIGURES else _neuron(study, name)
+    except PadscopeError as error:
+        raise PadscopeError(f"figure {name} cannot be drawn: {error}") from error
+    fonts = {"labelFontSize": 12, "titleFontSize": 13, "labelLimit": 320}
+    spec: dict[str, Any] = (
+        chart.configure(background="white", font="DejaVu Sans, Arial, sans-serif", padding=8)
+        .configure_axis(**fonts, titleFontWeight="normal")
+        .configure_legend(**fonts, symbolOpacity=1)
+        .configure_header(labelFontSize=13, labelFontWeight="bold")
+        .configure_title(fontSize=13, subtitleFontSize=12, fontWeight="normal", anchor="start")
+        .to_dict()
+    )
+    return spec
+
+
+def _neuron(study: Study, name: str) -> Chart:
+    site, slash, index = name.rpartition("/")
+    if not slash or not index.isdecimal():
+        raise PadscopeError(
+            f"there is none of that name; choose from {', '.join(FIGURES)}, or name a neuron: "
+            "SITE/FILTER"
+        )
+    return neuron(study, site, int(index))
+
+
+def file_stem(name: str) -> str:
+    """Name of a figure's files: that of a neuron without what file systems refuse.
+
+    Examples
+    --------
+    >>> file_stem("layer1.0/conv/7"), file_stem("depth")
+    ('layer1.0_conv_7', 'depth')
+    """
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)[-120:]
+
+
+def render_figure(study: Study, name: str) -> dict[str, bytes]:
+    """Draw one figure.
+
+    Returns
+    -------
+    dict
+        File name → content: an SVG, and the same as a PNG of three times as many pixels. The same
+        study gives the same bytes.
+
+    Raises
+    ------
+    PadscopeError
+        As of `figure_spec`.
+    """
+    spec, stem = figure_spec(study, name), file_stem(name)
+    svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    png = vl_convert.svg_to_png(svg, scale=SCALE)  # at half the cost of drawing it again
+    return {f"{stem}.svg": svg.encode(), f"{stem}.png": png}
+
+
+def render_figures(study: Study) -> dict[str, bytes]:
+    """Draw every figure that the study has the numbers for, as `render_figure` does one."""
+    files: dict[str, bytes] = {}
+    for name in FIGURES:
+        try:
+            files |= render_figure(study, name)
+        except PadscopeError:  # of a rung that has not been climbed, or a part not measured
+            continue
+    return files
