@@ -402,9 +402,15 @@ def test_runs_that_cannot_be_read_are_named_and_the_rest_shown(
     page = (out / "compare.html").read_text(encoding="utf-8")
     for told in (answer.words, page):
         assert f"{torn / 'filters.parquet'} is damaged" in told
-        assert f"{lost / 'impact.parquet'} is missing" in told
+        assert (
+            f"is damaged. Not shown: the impact, for {lost / 'impact.parquet'} is missing" in told
+        )
         assert f"{tmp_path / 'nowhere'} is no padscope run" in told
-    assert pl.read_parquet(out / "compare.parquet")["run"].to_list() == [str(runs / "whole")]
+    table = pl.read_parquet(out / "compare.parquet")
+    assert table["run"].to_list() == [str(runs / "whole"), str(lost)]
+    assert table["caused"].n_unique() == 1
+    whole, without = (table[name].is_null().to_list() for name in ("used", "caused"))
+    assert whole == [False, True] and without == [False, False]
 
 
 def test_a_directory_that_is_no_utf8(runs: Path, tmp_path: Path, padscope: Command) -> None:

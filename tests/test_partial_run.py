@@ -94,3 +94,20 @@ def test_a_whole_run_misses_nothing(whole: Path) -> None:
     assert study.missing == ()
     assert study.filters.equals(load_study(whole).filters)
     assert study.impact is not None
+
+
+@pytest.mark.parametrize(("name", "status"), [("maps.safetensors", 0), ("impact.parquet", 2)])
+def test_a_verdict_of_what_is_left(
+    whole: Path, tmp_path: Path, name: str, status: int, harm: Harm,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    harm(run / name)
+    monkeypatch.setattr("sys.argv", ["padscope", "verdict", str(run)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert int(ended.value.code or 0) == status
+    out, error = capsys.readouterr()
+    assert name in error
+    assert ("the model uses them" in out or "no verdict" in out) == (status == 0)

@@ -211,7 +211,9 @@ def impact_command(
 @app.command("verdict")
 def verdict_command(run: RunArgument) -> None:
     """Are padding-aware neurons desirable in this model? Four headings, measured."""
-    for line in verdict_lines(load_study(run)):
+    study = load_study(run, partial=True)
+    name_missing(study)
+    for line in verdict_lines(study):
         make_console().print(line, markup=False)
 
 

@@ -34,7 +34,7 @@ def compare_command(runs: Runs, out: Beside = Path("comparison")) -> None:
     for run in dict.fromkeys(runs):
         name = _encodable(run.as_posix())
         try:
-            found.append(take(name, load_study(run)))
+            found.append(take(name, load_study(run, partial=True)))
         except PadscopeError as error:
             refused[name] = _encodable(str(error))
     comparison = compare(found, refused)

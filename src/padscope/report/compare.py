@@ -42,6 +42,8 @@ class Run:
         See `padscope.tables.comparison.depth_profile`; None if the run is not explained.
     lacks : str
         What it has not measured, and the command that would; "" for nothing.
+    missing : tuple of str
+        What its directory lacks, if that is damaged, in sentences.
     weights, images_id : str
         Digests.
     apart : int
@@ -59,6 +61,7 @@ class Run:
     row: dict[str, Any]
     profile: pl.DataFrame | None
     lacks: str
+    missing: tuple[str, ...]
     weights: str
     images_id: str
     apart: int
@@ -111,7 +114,8 @@ def take(directory: str, study: Study) -> Run:
         images=study.images,
         row=_row(directory, study),
         profile=depth_profile(study.filters) if study.explanation else None,
-        lacks=_lacks(directory, study),
+        lacks=_lacks(directory, study) if not study.missing else "",
+        missing=study.missing,
         weights=study.identity["weights"],
         images_id=study.identity["images"],
         apart=_apart(study),
@@ -204,6 +208,8 @@ def _cautions(runs: Sequence[Run]) -> Iterator[str]:
         yield "The answers are of different types, so that their changes have different units."
 
     for run in runs:
+        for sentence in run.missing:
+            yield f"{run.name} is damaged. {sentence}"
         if run.apart:
             yield (
                 f"{run.name} was explained without real context at {plural(run.apart, 'filter')}: "
