@@ -6,12 +6,15 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 
 import torch
+from tests.synthetic_gallery import many_filters
 
 from benchmarks.explain import explain_to_bare
 from benchmarks.impact import estimate_to_bare, estimate_to_exact
 from benchmarks.memory import peak
+from benchmarks.page import describe_page
 from benchmarks.scan import scan_to_bare, scan_to_bare_from_files, scan_to_script
 from padscope.engines import keep_freed_memory
+from padscope.store import load_study
 
 
 def _scan() -> None:
@@ -49,23 +52,35 @@ def _impact(source: str | None = None) -> None:
     print("  lite0, against exact effects:", estimate_to_exact("lite0", source, 48, filters=60))
 
 
+def _page(run: str | None = None) -> None:
+    print("page (targets: a run of lite0 ≤ 8 MB, first card ≤ 1.5 s after the load event; "
+          "20,000 filters ≤ 10 s and ≤ 15 MB)")  # fmt: skip
+    if run:
+        print("  the run:", describe_page(load_study(run), times=5))
+    print("  made up:", describe_page(many_filters(), times=3))
+
+
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "scan": _scan,
     "script": _script,
     "memory": _memory,
     "explain": _explain,
     "impact": _impact,
+    "page": _page,
 }
 
 if __name__ == "__main__":
     parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=", ".join(BENCHMARKS), default=list(BENCHMARKS))
     parser.add_argument("--images", help="photographs to check impact on; else the built-in ones")
+    parser.add_argument("--run", help="a finished run whose page is measured too")
     given = parser.parse_args()
     keep_freed_memory()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     for name in given.names:
         if name == "impact":
             _impact(given.images)
+        elif name == "page":
+            _page(given.run)
         else:
             BENCHMARKS[name]()

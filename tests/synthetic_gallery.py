@@ -47,6 +47,12 @@ def with_impacts(study: Study) -> Study:
     return replace(study, filters=filters.with_columns(impact_rank=rank))
 
 
+def many_filters() -> Study:
+    """Give a study of 20,000 filters."""
+    net = network(nn.Conv2d(3, 500, 3, padding=1))
+    return tiled(with_impacts(explained(net, noise(8, 3, 64, 56), resamples=2)), 40)
+
+
 def tiled(study: Study, copies: int) -> Study:
     """Repeat every site of an explained study under other names."""
     explanation = study.explanation

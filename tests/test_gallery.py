@@ -17,9 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.torch import load_file, save_file
-from tests.synthetic_gallery import IMAGES, small_network, small_study, tiled, with_impacts
+from tests.synthetic_gallery import (
+    IMAGES,
+    many_filters,
+    small_network,
+    small_study,
+)
 from tests.test_report import HOSTILE, Page, network, noise
-from tests.test_report_explained import MARGIN, cut, explained
+from tests.test_report_explained import MARGIN, cut
 from torch import nn
 
 from padscope import RunDirectory, load_study
@@ -426,8 +431,7 @@ def test_other_dimensions(dims: int) -> None:
 
 
 def test_twenty_thousand_filters_are_a_page_of_fifteen_megabytes() -> None:
-    net = network(nn.Conv2d(3, 500, 3, padding=1))
-    study = tiled(with_impacts(explained(net, noise(8, 3, 64, 56), resamples=2)), 40)
+    study = many_filters()
     assert study.filters.height == 20_000
     html = render_report(study)
     assert len(html.encode()) <= 15_000_000
