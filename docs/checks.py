@@ -19,6 +19,7 @@ from docs.wording import (
     with_map,
 )
 from padscope.kinds import CANDIDATE, CONFIRMED
+from padscope.study import Study
 
 STABLE = 0.8  # share of resamples from which on a kind is called stable here
 DISCOVERY = 0.05
@@ -96,29 +97,37 @@ def fallback(measured: Sequence[Measured]) -> str:
 
 def repeat(measured: Sequence[Measured]) -> str:
     """Say how far two samples without a common photograph agree."""
-    rows = [row for entry in measured for row in _repeat_rows(entry)]
-    header = ("network", "map", "confirmed, first sample", "… in the second too",
-              "… and the same kind", "confirmed in both", "… the same kind",
-              "stable, confirmed in both", "… the same kind")  # fmt: skip
-    return markdown(header, rows, caption(measured, second=True), names=2)
+    rows = [
+        row
+        for entry in measured
+        for pair in ((entry.first, entry.second), entry.larger)
+        if pair
+        for row in _repeat_rows(entry.network.name, *pair)
+    ]
+    header = ("network", "photographs", "map", "confirmed, first sample", "… in the second too",
+              "confirmed in both", "… the same kind", "stable, confirmed in both",
+              "… the same kind")  # fmt: skip
+    return markdown(header, rows, names=3)
 
 
-def _repeat_rows(entry: Measured) -> Iterator[Row]:
-    again = entry.second.filters.select("site", "filter", "label", "kind", "active", "sign")
-    filters = with_map(entry.first.filters, entry.first).join(
+def _repeat_rows(name: str, first: Study, second: Study) -> Iterator[Row]:
+    again = second.filters.select("site", "filter", "label", "kind", "active", "sign")
+    filters = with_map(first.filters, first).join(
         again, on=["site", "filter"], how="left", suffix="_again", maintain_order="left"
     )
     same = pl.all_horizontal(
         pl.col(name) == pl.col(f"{name}_again") for name in ("kind", "active", "sign")
     ).fill_null(value=False)
-    for size, group in by_map(filters.filter(pl.col("label") == "confirmed")):
+    photos = " and ".join(str(explanation(s).contrasted.images) for s in (first, second))
+    confirmed = filters.filter(pl.col("label") == "confirmed")
+    for size, group in [("all", confirmed), *by_map(confirmed)]:
         both = group.filter(pl.col("label_again") == "confirmed")
         stable = both.filter(pl.col("stability") >= STABLE)
         counts = [f"{table.height:,}" for table in (group, both, stable)]
-        shares = [percent(count(table, same), table.height) for table in (group, both, stable)]
+        shares = [percent(count(table, same), table.height) for table in (both, stable)]
         yield (
-            entry.network.name, size, counts[0], percent(both.height, group.height), shares[0],
-            counts[1], shares[1], counts[2], shares[2],
+            name, photos, size, counts[0], percent(both.height, group.height),
+            counts[1], shares[0], counts[2], shares[1],
         )  # fmt: skip
 
 

@@ -47,6 +47,9 @@ class Network:
         File of its weights; "" for those that the spec brings.
     share : float
         Of the photographs asked for: dense networks on large maps take fewer.
+    repeated : int
+        Photographs of each of the samples that kinds are compared between; 0 for as many as asked
+        for. Networks whose scores lie near the cut take more to settle.
     """
 
     name: str
@@ -54,15 +57,17 @@ class Network:
     spec: str
     weights: str = ""
     share: float = 1.0
+    repeated: int = 0
 
 
 NETWORKS = (
     Network("lite0", "lite0", "lite0"),
     Network("ResNet-20", "resnet20", "examples.cifar_resnet:resnet20",
-            "cifar_resnet20.safetensors"),
+            "cifar_resnet20.safetensors", repeated=290),
     Network("ResNet-44", "resnet44", "examples.cifar_resnet:resnet44",
-            "cifar_resnet44.safetensors"),
-    Network("VDSR", "vdsr", "examples.vdsr:vdsr", "vdsr.safetensors", share=0.5),
+            "cifar_resnet44.safetensors", repeated=290),
+    Network("VDSR", "vdsr", "examples.vdsr:vdsr", "vdsr.safetensors", share=0.5,
+            repeated=145),
 )  # fmt: skip
 
 
@@ -79,12 +84,15 @@ class Measured:
         Without.
     fallback : Study
         The crops of the first sample again, without their surroundings; without baselines.
+    larger : tuple of Study
+        Explained on two larger samples, where `Network.repeated` asks for them; without baselines.
     """
 
     network: Network
     first: Study
     second: Study
     fallback: Study
+    larger: tuple[Study, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,22 @@ def measure(network: Network, images: Path, weights: Path, out: Path, count: int
     second = _explained(loaded, samples[1], samples[1], light, run("second"))
     crops = _crops(first, samples[0])
     fallback = _explained(loaded, samples[0], crops, light, run("fallback"))
-    return Measured(network, first, second, fallback)
+    larger = _larger(network, loaded, images, out) if network.repeated > count else ()
+    return Measured(network, first, second, fallback, larger)
+
+
+def _larger(network: Network, loaded: LoadedModel, images: Path, out: Path) -> tuple[Study, ...]:
+    """Explain a network on two samples of the size that its kinds take to settle."""
+    count = network.repeated
+    photos = PhotoFiles.from_folder(images, make_probe(loaded, 0), 2 * count)
+    settings = ExplainSettings(limit=count, baselines=0, check=0)
+    studies = []
+    for place in range(2):
+        names = photos.names[place * count : (place + 1) * count]
+        sample = replace(photos, names=names, description=f"{len(names)} photographs")
+        run = RunDirectory(out / f"{network.key}-{count}-larger{place}")
+        studies.append(_explained(loaded, sample, sample, settings, run))
+    return tuple(studies)
 
 
 def _crops(study: Study, photos: PhotoFiles) -> Tensor:

@@ -21,7 +21,7 @@ def explanation(study: Study) -> Explanation:
     return study.explanation
 
 
-def caption(measured: Sequence[Measured], *, second: bool = False) -> str:
+def caption(measured: Sequence[Measured]) -> str:
     """Say on what a table rests."""
 
     def sample(study: Study) -> str:
@@ -29,9 +29,8 @@ def caption(measured: Sequence[Measured], *, second: bool = False) -> str:
         return f"{counted.images} ({len(counted.skipped)})"
 
     def one(entry: Measured) -> str:
-        both = f" and {sample(entry.second)}" if second else ""
         margin = max(explanation(entry.first).margin)
-        return f"{entry.network.name} {sample(entry.first)}{both}, {margin} px"
+        return f"{entry.network.name} {sample(entry.first)}, {margin} px"
 
     samples = "; ".join(map(one, measured))
     return f"*Photographs used (skipped), and margin: {samples}.*"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from padscope.regions import SLOTS, Layout, Region, SampleSize, Side, draw_positions, sides_of
-from padscope.regions.sample_size import ENOUGH, FEW, LEAST, SPACING
+from padscope.regions.sample_size import ENOUGH, FEW, LEAST, ROOM, SPACING
 
 Position = tuple[int, ...]
 
@@ -335,6 +335,23 @@ def test_lines_bring_the_values_that_are_asked_for(layout: Layout, images: int |
         assert per_line <= longest / SPACING
     fewer = SampleSize(0, images + 1).on_line(layout)
     assert fewer <= per_line
+
+
+@repeated
+@given(layouts(), st.integers(1, 5000), st.integers(1, 5000))
+def test_few_filters_are_looked_at_everywhere(layout: Layout, images: int, filters: int) -> None:
+    sample = SampleSize(0, images)
+    longest = max((len(layout.positions(each)) for each in layout.compared[:-1]), default=1)
+    per_line = sample.on_line(layout, filters)
+    assert per_line >= sample.on_line(layout)
+    if per_line > sample.on_line(layout):
+        assert per_line == min(longest, ROOM // filters)
+        near = sample.draw(layout, filters).draws[0]
+        lines = near.spans[: len(layout.sides)]
+        assert all(span.stop - span.start <= per_line for span in lines)
+    elif sample.on_line(layout) < longest:
+        assert (per_line + 1) * filters > ROOM
+    assert SampleSize(0, images, per_line=3).on_line(layout, filters) == 3
 
 
 @repeated

@@ -254,14 +254,14 @@ class _SitePlanner:
 
     def __init__(self, sample: SampleSize) -> None:
         self._sample = sample
-        self._drawn: dict[tuple[Layout, bool], Positions] = {}
+        self._drawn: dict[tuple[Layout, int], Positions] = {}
 
     def padded(self, site: Site, layout: Layout, aligned: Alignment | str) -> SitePlan:
         alignment, reason = (None, aligned) if isinstance(aligned, str) else (aligned, "")
         drawn = self._draw(site, layout)
         streams = streams_of(layout, real_context=alignment is not None)
         if alignment is None:
-            pseudo = self._sample.draw_pseudo_borders(layout)
+            pseudo = self._sample.draw_pseudo_borders(layout, site.filters)
             return SitePlan(site, None, reason, drawn, None, pseudo, streams)
         moved = _translated(drawn, alignment)
         return SitePlan(site, alignment, reason, drawn, moved, None, streams)
@@ -273,10 +273,13 @@ class _SitePlanner:
         return SitePlan(site, alignment, "", drawn, moved, None, streams)
 
     def _draw(self, site: Site, layout: Layout) -> Positions:
-        key = layout, site.window.padded
+        key = layout, site.filters if site.window.padded else 0
         if key not in self._drawn:
-            draw = self._sample.draw if site.window.padded else self._sample.draw_lines
-            self._drawn[key] = draw(layout)
+            self._drawn[key] = (
+                self._sample.draw(layout, site.filters)
+                if site.window.padded
+                else self._sample.draw_lines(layout)
+            )
         return self._drawn[key]
 
 

@@ -3,8 +3,10 @@
 More images tell more than more positions in each, for values along a line of one image are alike.
 How many of them tell something new grows with the length of the line: from 4 to 16 positions on the
 lines of VDSR, 120 long, a second sample of photographs gave the same kind for 83 % of filters
-instead of 79 %; on those of ResNet-20, 24 long at most, it changed nothing. Counting in proportion
-to the length also keeps the cost below a fixed part of the forward pass, which grows with the area.
+instead of 79 %. Counting in proportion to the length also keeps the cost below a fixed part of the
+forward pass, which grows with the area. A position costs as much as the site has filters: where
+these are few, all positions are looked at. On two samples of 290 photographs that made the kinds of
+ResNet-44, whose sites have 16 to 64 filters, agree for 93 % of filters instead of 88 %.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from padscope.regions.sampling import (
 
 SPACING = 8  # positions of a line for each that is looked at
 ENOUGH, LEAST = 2000, 192  # values of a line, over all images
+ROOM = 512  # values of a line in each image that are looked at whatever the number of images
 FEW = 96  # values of deeper lines, of corners, and of operations without padding, likewise
 
 
@@ -39,7 +42,8 @@ class SampleSize:
     per_line, per_core, per_deeper : int or None
         Positions per image on line 0 of each side, in the core, and on each deeper line and
         corner. None: on line 0 one in `SPACING`, but as many as bring about `LEAST` values over
-        all images, and no more than bring about `ENOUGH`; twice as many in the core; on a deeper
+        all images, and no more than bring about `ENOUGH`, unless the site's filters are so few that
+        more make less than `ROOM` values in each image; twice as many in the core; on a deeper
         line and in a corner one, in all images or in as small a part, down to a quarter, as brings
         about `FEW` values. Of operations without padding, as many as bring about `FEW`.
 
@@ -49,6 +53,8 @@ class SampleSize:
     >>> few, many = SampleSize(seed=0, images=96), SampleSize(seed=0, images=1000)
     >>> few.on_line(large), few.on_line(small), many.on_line(large), many.on_line(small)
     (13, 2, 2, 1)
+    >>> few.on_line(small, filters=128), many.on_line(small, filters=128)
+    (4, 4)
     """
 
     seed: int
@@ -57,19 +63,21 @@ class SampleSize:
     per_core: int | None = None
     per_deeper: int | None = None
 
-    def on_line(self, layout: Layout) -> int:
+    def on_line(self, layout: Layout, filters: int | None = None) -> int:
         """Positions per image on line 0 of a side, of an operation with padding."""
         if self.per_line:
             return self.per_line
         longest = max((len(layout.positions(line)) for line in layout.compared[:-1]), default=1)
-        return max(self._bringing(LEAST), min(longest // SPACING, self._bringing(ENOUGH)))
+        spaced = min(longest // SPACING, self._bringing(ENOUGH))
+        cheap = min(longest, ROOM // filters) if filters else 0
+        return max(self._bringing(LEAST), spaced, cheap)
 
     def _bringing(self, values: int) -> int:
         return -(-values // self.images) if self.images else 1
 
-    def draw(self, layout: Layout) -> Positions:
+    def draw(self, layout: Layout, filters: int | None = None) -> Positions:
         """Draw positions from every region of the maps of an operation with padding."""
-        per_line = self.on_line(layout)
+        per_line = self.on_line(layout, filters)
         per_core, per_deeper = self.per_core or 2 * per_line, self.per_deeper or 1
         every = 1 if self.per_deeper else self._deeper_every()
         return draw_positions(layout, self.seed, per_line, per_core, per_deeper, every)
@@ -83,6 +91,6 @@ class SampleSize:
         """Draw positions from line 0 of every side alone, of an operation without padding."""
         return draw_lines(layout, self.seed, self.per_line or self._bringing(FEW))
 
-    def draw_pseudo_borders(self, layout: Layout) -> Draw:
+    def draw_pseudo_borders(self, layout: Layout, filters: int | None = None) -> Draw:
         """Draw positions from the outermost lines of the core."""
-        return draw_pseudo_borders(layout, self.seed, self.on_line(layout))
+        return draw_pseudo_borders(layout, self.seed, self.on_line(layout, filters))
