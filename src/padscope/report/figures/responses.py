@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import cast
 
 import altair as alt
 import polars as pl
@@ -59,38 +60,37 @@ def overview(study: Study) -> Chart:
     counted = pl.col("label") == "confirmed" if explained else pl.col("ks") >= CANDIDATE
     found = study.filters.filter(counted)
     if found.is_empty():
-        raise PadscopeError("no filter responds" if not explained else "no filter is confirmed")
-    totals = study.filters.group_by("site", maintain_order=True).agg(
+        raise PadscopeError("no filter is confirmed" if explained else "no filter responds")
+    measured = study.filters.group_by("site", maintain_order=True).agg(
         measured=pl.col("ks").is_not_null().sum()
     )
-    columns: dict[str, tuple[str, list[str]]] = {
-        "side": (strongest_side(study), [side.name for side in sides_of(3)])
-    }
+    sides = [side.name for side in sides_of(3)]
+    parts = [_shares(found, measured, "side", strongest_side(study), sides)]
     if explained:
-        columns |= {"kind": ("kind", list(KINDS)), "origin": ("origin", list(ORIGINS))}
-    rows: list[alt.Chart] = []
-    for by, (column, words) in columns.items():
-        known = found.drop_nulls(column)
-        counts = known.group_by("site", word=column, maintain_order=True).len("filters")
-        counts = counts.sort("word")  # joined in the order of the sites, then of the words
-        table = (
-            totals.join(counts, on="site", how="left", maintain_order="left_right")
-            .with_columns(share=pl.col("filters").fill_null(0) / pl.col("measured"))
-            .with_columns(
-                pl.col("word").replace(TITLES), place=pl.col("word").replace_strict(
-                    {word: place for place, word in enumerate(words)}, default=None
-                )
-            )
-        )  # fmt: skip
-        shown = named(table)
-        present = [TITLES.get(word, word) for word in words if word in set(counts["word"])]
-        bars = data(shown).mark_bar().encode(
-            x=share_axis("share", f"share of measured filters, by {by}"),
-            y=alt.Y("site:N", title=None, sort=order(shown)),
-            color=coloured("word", present, by),
-            order=alt.Order("place:Q"),
-        )  # fmt: skip
-        rows.append(bars.properties(width=WIDTH))
-    stacked: Any = alt.vconcat(*rows).resolve_scale(color="independent")
-    drawn: Chart = stacked
+        parts.append(_shares(found, measured, "kind", "kind", KINDS))
+        parts.append(_shares(found, measured, "origin", "origin", ORIGINS))
+    return cast("alt.VConcatChart", alt.vconcat(*parts).resolve_scale(color="independent"))
+
+
+def _shares(
+    found: pl.DataFrame, measured: pl.DataFrame, by: str, column: str, words: Sequence[str]
+) -> alt.Chart:
+    """Stack the shares of each site's filters that have each of some words in a column."""
+    counts = found.drop_nulls(column).group_by("site", word=column).len("filters").sort("word")
+    places = {word: place for place, word in enumerate(words)}
+    table = named(
+        measured.join(counts, on="site", how="left", maintain_order="left_right").with_columns(
+            pl.col("word").replace(TITLES),
+            share=pl.col("filters").fill_null(0) / pl.col("measured"),
+            place=pl.col("word").replace_strict(places, default=None),
+        )
+    )
+    present = [TITLES.get(word, word) for word in words if word in set(counts["word"])]
+    bars = data(table).mark_bar().encode(
+        x=share_axis("share", f"share of measured filters, by {by}"),
+        y=alt.Y("site:N", title=None, sort=order(table)),
+        color=coloured("word", present, by),
+        order=alt.Order("place:Q"),
+    )  # fmt: skip
+    drawn: alt.Chart = bars.properties(width=WIDTH)
     return drawn
