@@ -121,6 +121,8 @@ class _Contraster:
     def run(self, model: nn.Module, batch: Batch) -> None:
         """Run the crop, then what it is contrasted with."""
         self._batch = batch.indices
+        if self._counter is not None:
+            self._counter.make_room(len(batch.indices))
         self._looks = {every: Look.at(batch.indices, draw) for every, draw in self._draws.items()}
         aligned = {name for name, plan in self._plans.items() if plan.alignment}
         crop = batch.pixels

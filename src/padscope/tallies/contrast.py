@@ -7,7 +7,9 @@ together, for every pass over the histograms streams all of them through the cac
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -122,10 +124,19 @@ class ContrastCounter:
             self._count(name, key)
         waiting.add(bins.codes(values), folds)
 
+    def make_room(self, images: int) -> None:
+        """Count what waits if so many more images would not find room in any stream."""
+        if any(each.filled + images > len(each.codes) for each in self._waiting.values()):
+            self.flush()
+
     def flush(self) -> None:
-        """Count what waits."""
-        for name, key in self._waiting:
-            self._count(name, key)
+        """Count what waits, side by side: every stream has tallies of its own.
+
+        Between forward passes, for counting keeps one core busy, and the others would wait.
+        """
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            done = pool.map(lambda stream: self._count(*stream), self._waiting)
+            deque(done, maxlen=0)  # raises what a thread raised
 
     def _count(self, name: str, key: str) -> None:
         waiting = self._waiting.get((name, key))
