@@ -20,7 +20,7 @@ from torch import nn
 
 from padscope.report import render_report
 from padscope.report.drawings import DIVERGING, SEQUENTIAL, colour_cells
-from padscope.report.gallery_choice import STATIC, choose_filters
+from padscope.report.gallery.choice import STATIC, choose_filters
 from padscope.study import Study
 
 if TYPE_CHECKING:

@@ -25,10 +25,10 @@ from tests.test_report_explained import SETTINGS, cut, two_layers
 from padscope import PadscopeError, RunDirectory, Study, explain, load_study, scan
 from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
 from padscope.kinds import KINDS
-from padscope.report.compare import Comparison, compare, take
-from padscope.report.compare_cells import read_comparison
-from padscope.report.compare_page import render_comparison
-from padscope.report.compare_profiles import (
+from padscope.report.compare.cells import read_comparison
+from padscope.report.compare.comparison import Comparison, compare, take
+from padscope.report.compare.page import render_comparison
+from padscope.report.compare.profiles import (
     BOTTOM_GAP,
     HEIGHT,
     LEFT,
@@ -37,7 +37,7 @@ from padscope.report.compare_profiles import (
     TOP,
     draw_profiles,
 )
-from padscope.report.compare_text import comparison_markdown, plain
+from padscope.report.compare.text import comparison_markdown, plain
 from padscope.report.words import visible
 from padscope.settings import ExplainSettings
 from padscope.tables.comparison import (

@@ -30,8 +30,7 @@ from torch import nn
 from padscope import RunDirectory, load_study
 from padscope.report import render_report
 from padscope.report.card_causes import card_cause
-from padscope.report.gallery import make_gallery
-from padscope.report.gallery_arrays import (
+from padscope.report.gallery.arrays import (
     LEVELS,
     NO_VALUE,
     NO_WEIGHT,
@@ -39,11 +38,12 @@ from padscope.report.gallery_arrays import (
     quantise_levels,
     quantise_weights,
 )
-from padscope.report.gallery_choice import STATIC, choose_filters
-from padscope.report.gallery_curves import FULL, choose_points, cumulate_rows
-from padscope.report.gallery_data import to_thousandths, write_block
-from padscope.report.gallery_overview import make_overview
-from padscope.report.gallery_sites import LONGEST, MAP_BYTES, longest_axis
+from padscope.report.gallery.choice import STATIC, choose_filters
+from padscope.report.gallery.curves import FULL, choose_points, cumulate_rows
+from padscope.report.gallery.data import to_thousandths, write_block
+from padscope.report.gallery.making import make_gallery
+from padscope.report.gallery.overview import make_overview
+from padscope.report.gallery.sites import LONGEST, MAP_BYTES, longest_axis
 from padscope.settings import ExplainSettings, Settings
 from padscope.study import Kernels, Study, scan
 from padscope.tallies import BINS, Bins

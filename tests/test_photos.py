@@ -16,8 +16,8 @@ from tests.test_report_explained import MARGIN, cut, explained
 from torch import nn
 
 from padscope.engines.first_images import PHOTO, mean_of_lines, small_photos
-from padscope.report.gallery import make_gallery
-from padscope.report.gallery_choice import choose_filters
+from padscope.report.gallery.choice import choose_filters
+from padscope.report.gallery.making import make_gallery
 from padscope.report.page import render_report
 from padscope.report.photos import ends_of_firing, first_images
 from padscope.study import Study

@@ -17,13 +17,13 @@ from tests.test_report_explained import explain_2d, rows_of
 
 from padscope.images import Skipped
 from padscope.report import render_report
-from padscope.report.impact_classes import make_classes, read_classes
-from padscope.report.impact_dots import Dot, dot_strip
-from padscope.report.impact_effects import make_effects
-from padscope.report.impact_estimates import BOTTOM, LEFT, SIDE, draw_checks
-from padscope.report.impact_lines import Series, line_chart
-from padscope.report.impact_scales import MOST_DECADES, TINY, Scale, fitting, linear, logarithmic
-from padscope.report.impact_words import FILLS, MEASURES
+from padscope.report.impact.classes import make_classes, read_classes
+from padscope.report.impact.dots import Dot, dot_strip
+from padscope.report.impact.effects import make_effects
+from padscope.report.impact.estimates import BOTTOM, LEFT, SIDE, draw_checks
+from padscope.report.impact.lines import Series, line_chart
+from padscope.report.impact.scales import MOST_DECADES, TINY, Scale, fitting, linear, logarithmic
+from padscope.report.impact.words import FILLS, MEASURES
 from padscope.settings import FILLS as KNOWN_FILLS
 from padscope.study import Impact, Study
 from padscope.study.impacted import ANSWER_MEASURE

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from padscope.report.compare import Comparison
-from padscope.report.compare_cells import HEADINGS, kinds_found, read_comparison, write_cells
-from padscope.report.compare_text import told
-from padscope.report.impact_words import NONE
+from padscope.report.compare.cells import HEADINGS, kinds_found, read_comparison, write_cells
+from padscope.report.compare.comparison import Comparison
+from padscope.report.compare.text import told
+from padscope.report.impact.words import NONE
 from padscope.report.words import visible
 
 

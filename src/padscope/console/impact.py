@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from padscope.console.responses import skipped_lines
-from padscope.report.impact_classes import MAIN, read_classes
-from padscope.report.impact_words import FILLS, NONE, PRIMARY, Measure, chance, measure_of
+from padscope.report.impact.classes import MAIN, read_classes
+from padscope.report.impact.words import FILLS, NONE, PRIMARY, Measure, chance, measure_of
 from padscope.report.words import visible
 from padscope.study import Impact, Study
 

@@ -23,7 +23,7 @@ from padscope.report.drawings import (
     picture,
     planes,
 )
-from padscope.report.gallery_sites import mean_maps
+from padscope.report.gallery.sites import mean_maps
 from padscope.report.photos import draw_photo, ends_of_firing, first_images
 from padscope.report.words import number, plural, size
 from padscope.study import Kernels, Study

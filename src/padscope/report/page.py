@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from markupsafe import Markup
-
 from padscope.kinds import CANDIDATE, CONFIRMED, GREY, MARGIN, SMALL_MAP, STRONG
 from padscope.report.again import commands
 from padscope.report.answer import answer, site_rows
 from padscope.report.caused import count_caused
 from padscope.report.charts import depth_chart
 from padscope.report.checks import describe_skipped, make_checks
-from padscope.report.gallery import make_gallery
-from padscope.report.impact import show_impact
+from padscope.report.gallery.making import make_gallery
+from padscope.report.impact.sections import show_impact
 from padscope.report.kinds import make_kinds
 from padscope.report.ladder import RUNGS, make_ladder
 from padscope.report.origins import ORIGINS, make_origins
 from padscope.report.scatter import make_panels
 from padscope.report.story import make_funnel, tell
-from padscope.report.templates import content_hash, page_environment, source
+from padscope.report.templates import content_hash, page_environment, script, style_sheet
 from padscope.study import Explanation, Study
 
 SKIPPED_SHOWN = 20
-SCRIPTS = ("gallery_draw.js", "gallery_card.js", "gallery.js")  # in this order
+SCRIPTS = ("gallery_draw", "gallery_card", "gallery")  # in this order
 CUTS = {
     "candidate": CANDIDATE, "strong": STRONG, "small": SMALL_MAP, "confirmed": CONFIRMED,
     "grey": GREY,
@@ -43,14 +41,9 @@ def render_report(study: Study) -> str:
         A page that loads nothing from elsewhere and runs its own script alone; the same for the
         same study. It can be read without the script too.
     """
-    css = source("report.css") + source("strips.css") + source("gallery.css")
-    if study.explanation:
-        css += source("explained.css")
-    if study.impact:
-        css += source("impact.css")
-    # In a function of its own, so that no name of it gets in the way of the browser's.
-    parts = "".join(source(name) for name in SCRIPTS)
-    script = f"(() => {{\n'use strict';\n{parts}}})();"
+    rungs = {"explained": study.explanation, "impact": study.impact}
+    css = style_sheet("report", "strips", "gallery", *(name for name in rungs if rungs[name]))
+    code = script(*SCRIPTS)
     sides, sites = site_rows(study)
     command, python = commands(study)
     found = answer(study)
@@ -58,10 +51,10 @@ def render_report(study: Study) -> str:
     template = page_environment().get_template("report.html.jinja")
     return template.render(
         study=study,
-        css=Markup(css),
+        css=css,
         css_hash=content_hash(css),
-        script=Markup(script),
-        script_hash=content_hash(script),
+        script=code,
+        script_hash=content_hash(code),
         answer=found,
         caused=caused,
         story=tell(study, found, caused),

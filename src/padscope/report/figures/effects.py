@@ -23,10 +23,10 @@ from padscope.report.figures.marks import (
     order,
     ribbons,
 )
-from padscope.report.impact_classes import LEVEL, MAIN
-from padscope.report.impact_distances import MAIN as MAIN_SETS
-from padscope.report.impact_scales import fitting
-from padscope.report.impact_words import PRIMARY
+from padscope.report.impact.classes import LEVEL, MAIN
+from padscope.report.impact.distances import MAIN as MAIN_SETS
+from padscope.report.impact.scales import fitting
+from padscope.report.impact.words import PRIMARY
 from padscope.report.words import shorten, visible
 from padscope.study import Study
 from padscope.study.impacted import ANSWER_MEASURE, UNITS

@@ -20,8 +20,8 @@ from padscope.report.figures.marks import (
     order,
     ribbons,
 )
-from padscope.report.impact_views import VIEWS
-from padscope.report.impact_words import PRIMARY
+from padscope.report.impact.views import VIEWS
+from padscope.report.impact.words import PRIMARY
 from padscope.study import Study
 
 TREATMENTS = {

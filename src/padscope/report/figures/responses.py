@@ -23,7 +23,7 @@ from padscope.report.figures.marks import (
     order,
     share_axis,
 )
-from padscope.report.gallery_choice import strongest_side
+from padscope.report.gallery.choice import strongest_side
 from padscope.report.kinds import TITLES
 from padscope.report.origins import ORIGINS
 from padscope.study import Study

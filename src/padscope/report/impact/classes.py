@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
-from padscope.report.impact_dots import Dot, dot_strip
-from padscope.report.impact_scales import Scale, linear
-from padscope.report.impact_words import Measure, chance
+from padscope.report.impact.dots import Dot, dot_strip
+from padscope.report.impact.scales import Scale, linear
+from padscope.report.impact.words import Measure, chance
 from padscope.report.words import plural, shorten
 from padscope.study import Impact
 

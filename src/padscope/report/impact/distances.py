@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
-from padscope.report.impact_lines import Series, line_chart
+from padscope.report.impact.lines import Series, line_chart
 from padscope.report.words import number
 from padscope.study import Impact
 

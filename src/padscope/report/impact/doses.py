@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from padscope.report.impact_lines import Series, line_chart
-from padscope.report.impact_words import PRIMARY, Measure, chance
+from padscope.report.impact.lines import Series, line_chart
+from padscope.report.impact.words import PRIMARY, Measure, chance
 from padscope.study import Impact
 
 

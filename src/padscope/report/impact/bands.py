@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from padscope.report.impact_dots import Dot, dot_strip
-from padscope.report.impact_lines import Series, line_chart
-from padscope.report.impact_scales import Scale, linear
-from padscope.report.impact_words import NONE, PRIMARY, Measure, fixed
+from padscope.report.impact.dots import Dot, dot_strip
+from padscope.report.impact.lines import Series, line_chart
+from padscope.report.impact.scales import Scale, linear
+from padscope.report.impact.words import NONE, PRIMARY, Measure, fixed
 from padscope.study import Impact
 
 Row = tuple[int, list[tuple[str, str]], str, str]

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from padscope.kinds import CANDIDATE, KINDS
 from padscope.regions import sides_of
-from padscope.report.gallery_choice import strongest_side
+from padscope.report.gallery.choice import strongest_side
 from padscope.report.kinds import TITLES as KIND_TITLES
 from padscope.report.origins import ORIGINS
 from padscope.report.strips import end_of_scale

@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from padscope.report.impact_dots import Dot, dot_strip
-from padscope.report.impact_scales import Scale, fitting
-from padscope.report.impact_words import NONE, PRIMARY, Measure, chance, measure_of
+from padscope.report.impact.dots import Dot, dot_strip
+from padscope.report.impact.scales import Scale, fitting
+from padscope.report.impact.words import NONE, PRIMARY, Measure, chance, measure_of
 from padscope.study import Impact
 
 DRAWN = (

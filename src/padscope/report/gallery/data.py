@@ -12,8 +12,8 @@ import polars as pl
 
 from padscope.kinds import CANDIDATE, SMALL_MAP, STRONG
 from padscope.report.drawings import DIVERGING, SEQUENTIAL
-from padscope.report.gallery_choice import strongest_side
-from padscope.report.gallery_sites import SitePictures, draw_site, longest_axis, names_of, sides_at
+from padscope.report.gallery.choice import strongest_side
+from padscope.report.gallery.sites import SitePictures, draw_site, longest_axis, names_of, sides_at
 from padscope.report.glyphs import sign_of
 from padscope.report.photos import encode_photos, first_images
 from padscope.report.words import size, visible

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 from torch import Tensor
 
-from padscope.report.gallery_arrays import (
+from padscope.report.gallery.arrays import (
     Pictures,
     encode_rows,
     flatten_pictures,
@@ -20,7 +20,7 @@ from padscope.report.gallery_arrays import (
     thin_maps,
     thinned_cells,
 )
-from padscope.report.gallery_curves import Points, Shares, choose_points, cumulate_rows
+from padscope.report.gallery.curves import Points, Shares, choose_points, cumulate_rows
 from padscope.report.photos import ends_of_firing, first_images
 from padscope.report.words import size
 from padscope.study import Kernels, Study

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from padscope.report.compare import Comparison
-from padscope.report.compare_cells import HEADINGS, kinds_found, read_comparison, write_cells
-from padscope.report.impact_words import NONE
+from padscope.report.compare.cells import HEADINGS, kinds_found, read_comparison, write_cells
+from padscope.report.compare.comparison import Comparison
+from padscope.report.impact.words import NONE
 from padscope.report.words import visible
 
 # What Markdown or the HTML inside it would take for more than text.

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from padscope.report.impact_scales import Scale, logarithmic
-from padscope.report.impact_words import PRIMARY, fixed
+from padscope.report.impact.scales import Scale, logarithmic
+from padscope.report.impact.words import PRIMARY, fixed
 from padscope.report.words import number, percent
 from padscope.study import Impact, Study
 

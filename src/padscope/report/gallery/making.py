@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from padscope.kinds import CANDIDATE, STRONG
 from padscope.report.cards import Card, make_cards
-from padscope.report.gallery_choice import STATIC, choose_filters
-from padscope.report.gallery_data import SIGNS, gallery_block, write_block
-from padscope.report.gallery_overview import Overview, make_overview
+from padscope.report.gallery.choice import STATIC, choose_filters
+from padscope.report.gallery.data import SIGNS, gallery_block, write_block
+from padscope.report.gallery.overview import Overview, make_overview
 from padscope.report.glyphs import frame_glyph
 from padscope.report.kinds import CORNERS, TITLES
 from padscope.study import Study

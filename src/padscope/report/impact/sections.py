@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from padscope.report.impact_bands import make_bands
-from padscope.report.impact_classes import make_classes
-from padscope.report.impact_distances import make_distances
-from padscope.report.impact_doses import make_doses
-from padscope.report.impact_effects import make_effects
-from padscope.report.impact_estimates import make_estimates
-from padscope.report.impact_views import make_position
-from padscope.report.impact_words import FILLS
+from padscope.report.impact.bands import make_bands
+from padscope.report.impact.classes import make_classes
+from padscope.report.impact.distances import make_distances
+from padscope.report.impact.doses import make_doses
+from padscope.report.impact.effects import make_effects
+from padscope.report.impact.estimates import make_estimates
+from padscope.report.impact.views import make_position
+from padscope.report.impact.words import FILLS
 from padscope.study import Impact, Study
 from padscope.study.verdict import verdict
 

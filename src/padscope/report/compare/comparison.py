@@ -13,7 +13,7 @@ import polars as pl
 from padscope.errors import PadscopeError
 from padscope.interventions.sets import CONFIRMED_SET
 from padscope.report.caused import FRESH, SHUFFLED
-from padscope.report.impact_words import PRIMARY
+from padscope.report.impact.words import PRIMARY
 from padscope.report.words import plural
 from padscope.study import Study
 from padscope.tables.comparison import (

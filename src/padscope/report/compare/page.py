@@ -10,23 +10,23 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.kinds import CANDIDATE, CONFIRMED
-from padscope.report.compare import Comparison
-from padscope.report.compare_cells import (
+from padscope.report.compare.cells import (
     DECIDED,
     Cells,
     kinds_found,
     read_comparison,
     write_cells,
 )
-from padscope.report.compare_profiles import draw_profiles
-from padscope.report.impact_dots import Dot, dot_strip
-from padscope.report.impact_scales import Scale, fitting
-from padscope.report.impact_words import NONE, measure_of
+from padscope.report.compare.comparison import Comparison
+from padscope.report.compare.profiles import draw_profiles
+from padscope.report.impact.dots import Dot, dot_strip
+from padscope.report.impact.scales import Scale, fitting
+from padscope.report.impact.words import NONE, measure_of
 from padscope.report.kinds import TITLES
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
-from padscope.report.templates import content_hash, page_environment, source
+from padscope.report.templates import content_hash, page_environment, style_sheet
 
-STYLES = ("report.css", "strips.css", "explained.css", "impact.css", "compare.css")
+STYLES = ("report", "strips", "explained", "impact", "compare")
 _DRAWN = ("used", "used_low", "used_high", "control", "control_low", "control_high", "matched_used")
 
 
@@ -69,7 +69,7 @@ def render_comparison(comparison: Comparison) -> str:
     str
         A page that loads nothing from elsewhere and runs no script; the same for the same runs.
     """
-    css = "".join(map(source, STYLES))
+    css = style_sheet(*STYLES)
     table = comparison.table
     shares = [table[name] for name in ("caused_share", "fresh_high", "shuffled")]
     end = end_of_scale([value for share in shares for value in share.drop_nulls()])
@@ -78,7 +78,7 @@ def render_comparison(comparison: Comparison) -> str:
     rows = [_row(row, end, scales, kinds) for row in table.iter_rows(named=True)]
     profiles = [(run.name, run.profile) for run in comparison.runs if run.profile is not None]
     return page_environment().get_template("compare.html.jinja").render(
-        css=Markup(css),
+        css=css,
         css_hash=content_hash(css),
         sentences=read_comparison(table),
         rows=rows,

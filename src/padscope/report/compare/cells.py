@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from padscope.kinds import CANDIDATE, CONFIRMED, KINDS
-from padscope.report.impact_words import NONE, Measure, chance, measure_of
+from padscope.report.impact.words import NONE, Measure, chance, measure_of
 from padscope.report.words import percent, plural
 
 DECIDED = 0.05

@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from padscope.report.impact_dots import Dot, dot_strip
-from padscope.report.impact_lines import Series, line_chart
-from padscope.report.impact_scales import Scale, linear
-from padscope.report.impact_words import PRIMARY, Measure, fixed
+from padscope.report.impact.dots import Dot, dot_strip
+from padscope.report.impact.lines import Series, line_chart
+from padscope.report.impact.scales import Scale, linear
+from padscope.report.impact.words import PRIMARY, Measure, fixed
 from padscope.study import Impact
 
 AS_IS = "as is"

@@ -1,0 +1,1 @@
+"""The gallery: what the page and its script show of every neuron."""
