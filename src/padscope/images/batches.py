@@ -7,7 +7,7 @@ alone: an image which is skipped never shifts another into its place.
 
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 from padscope.errors import PadscopeError
 from padscope.images.source import Images, UnreadableImage
 from padscope.images.tensors import StreamedImages
+from padscope.images.threads import decoding_pool
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def stream(
 def _decode_ahead(
     images: Images, units: Iterable[int], batch_size: int, workers: int, ahead: int
 ) -> Generator[Batch, None, None]:
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="padscope-decode")
+    pool = decoding_pool(workers)
     waiting: deque[tuple[int, list[tuple[int, Future[Tensor]]]]] = deque()
     try:
         for unit in units:
