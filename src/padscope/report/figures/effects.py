@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import altair as alt
 import polars as pl
 
@@ -11,7 +9,6 @@ from padscope.report.figures.marks import (
     BLUE,
     GREY,
     LONGEST_NAME,
-    ORANGE,
     WIDTH,
     Chart,
     above,
@@ -19,6 +16,7 @@ from padscope.report.figures.marks import (
     data,
     decades,
     impact_of,
+    intervals,
     measured,
     order,
     ribbons,
@@ -42,19 +40,11 @@ def effects(study: Study) -> Chart:
     measure, change = ANSWER_MEASURE[impact.answer], f"refill {impact.fill}"
     rows = measured(impact.effects, "effect", measure=measure, change=change)
     title = f"change of the answer, {UNITS[impact.answer]}"
-    base = data(rows.select("set", "effect", "low", "high", "control"))
-    y: Any = alt.Y("set:N", title=None, sort=order(rows, "set"))
-    bars = base.mark_rule(color=BLUE, strokeWidth=2).encode(
-        x=alt.X("low:Q", title=title), x2="high:Q", y=y
-    )
-    effect = base.mark_point(color=BLUE, filled=True, size=60).encode(
-        x=alt.X("effect:Q", title=title), y=y
-    )
-    control = base.mark_tick(color=ORANGE, thickness=3, height=14).encode(
-        x=alt.X("control:Q", title=title), y=y
-    )
+    y = alt.Y("set:N", title=None, sort=order(rows, "set"))
+    table = rows.select("set", "effect", "low", "high", "control")
+    drawn = intervals(table, alt.X("effect:Q", title=title), "effect", "control", y)
     words = f"Blue: refilled ({impact.fill}), 95 % over images. Orange: matched control draws."
-    return alt.layer(bars, control, effect).properties(width=WIDTH, title=words)
+    return drawn.properties(width=WIDTH, title=words)
 
 
 def _beside(rows: pl.DataFrame, index: list[str], value: str) -> pl.DataFrame:
@@ -110,24 +100,16 @@ def classes(study: Study) -> Chart:
         for name, number in shown.select("name", "class").iter_rows()
     ]
     decided = pl.when(pl.col("q") < LEVEL).then(pl.lit(f"q < {LEVEL}")).otherwise(pl.lit("open"))
-    base = data(
-        shown.select("change", "low", "high", "control", decided=decided).with_columns(
-            pl.Series("name", names)
-        )
+    table = shown.select("change", "low", "high", "control", decided=decided).with_columns(
+        pl.Series("name", names)
     )
     title = f"change of probability, {chosen} undone"
     x = alt.X("change:Q", title=title, axis=alt.Axis(format="%"))
     y = alt.Y("name:N", title=None, sort=names)
     colour = coloured("decided", {f"q < {LEVEL}": BLUE, "open": GREY})
-    spans = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title=title), x2="high:Q", y=y, color=colour
-    )
-    points = base.mark_point(filled=True, size=50, opacity=1).encode(x=x, y=y, color=colour)
-    control = base.mark_tick(color=ORANGE, thickness=3, height=12).encode(
-        x=alt.X("control:Q", title=title), y=y
-    )
+    drawn = intervals(table, x, "change", "control", y, colour)
     words = "95 % over images. Orange: the same done to matched control draws."
-    return alt.layer(spans, control, points).properties(width=WIDTH, title=words)
+    return drawn.properties(width=WIDTH, title=words)
 
 
 def estimates(study: Study) -> Chart:

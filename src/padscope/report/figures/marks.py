@@ -128,3 +128,37 @@ def ribbons(
         x=x, y=alt.Y(f"{y}:Q", title=title, scale=scale, axis=axis), color=colour
     )
     return cast("alt.LayerChart", alt.layer(band, line, points))  # plain charts make no facets
+
+
+def intervals(
+    table: pl.DataFrame,
+    x: alt.X,
+    value: str,
+    beside: str,
+    y: alt.Y,
+    colour: alt.Color | None = None,
+) -> alt.LayerChart:
+    """Draw values with their intervals (columns ``low`` and ``high``), and a tick to compare with.
+
+    Parameters
+    ----------
+    x : alt.X
+        Of the values; its title and axis hold for all.
+    value, beside : str
+        Columns of the values and of the ticks.
+    colour : alt.Color, optional
+        Of values and intervals.
+    """
+    painted = {"color": colour or alt.value(BLUE)}
+    base = data(table).encode(y=y)
+    spans = base.mark_rule(strokeWidth=2).encode(x=_of(x, "low"), x2="high:Q", **painted)
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(x=_of(x, value), **painted)
+    ticks = base.mark_tick(color=ORANGE, thickness=3, height=13).encode(x=_of(x, beside))
+    return cast("alt.LayerChart", alt.layer(spans, ticks, points))
+
+
+def _of(x: alt.X, column: str) -> alt.X:
+    """Give another column the same axis."""
+    same: alt.X = x.copy()
+    same.shorthand = f"{column}:Q"
+    return same

@@ -16,6 +16,7 @@ from padscope.report.figures.marks import (
     coloured,
     data,
     impact_of,
+    intervals,
     measured,
     order,
     ribbons,
@@ -58,20 +59,11 @@ def readout(study: Study) -> Chart:
     table = rows.with_columns(
         what=pl.concat_str([pl.col("axis"), pl.col("treatment")], separator=", ")
     ).select("what", "treatment", "r2", "low", "high", "chance")
-    base = data(table)
-    title = "R² of the position read from the features"
+    x = alt.X("r2:Q", title="R² of the position read from the features")
     y = alt.Y("what:N", title=None, sort=order(table, "what"))
-    spans = base.mark_rule(color=BLUE, strokeWidth=2).encode(
-        x=alt.X("low:Q", title=title), x2="high:Q", y=y
-    )
-    points = base.mark_point(color=BLUE, filled=True, size=60).encode(
-        x=alt.X("r2:Q", title=title), y=y
-    )
-    chance = base.mark_tick(color=ORANGE, thickness=3, height=14).encode(
-        x=alt.X("chance:Q", title=title), y=y
-    )
+    drawn = intervals(table, x, "r2", "chance", y)
     words = "95 % over images. Orange: with the positions shuffled."
-    return alt.layer(spans, chance, points).properties(width=WIDTH, title=words)
+    return drawn.properties(width=WIDTH, title=words)
 
 
 def bands(study: Study) -> Chart:
