@@ -14,6 +14,7 @@ from padscope.report import render_report
 from padscope.report.answer import answer
 from padscope.report.caused import count_caused
 from padscope.report.story import Sentence, make_funnel, tell
+from padscope.report.words import percent, percent_range
 from padscope.study import Study
 from padscope.study.impacted import ANSWER_MEASURE, Impact
 from padscope.study.opening import used_sentence
@@ -73,9 +74,18 @@ def test_each_rung_stands_beside_its_baselines(explained: Study) -> None:
     study = with_impact(explained)
     respond, caused, used = story(study)
     totals = explained.explanation.baselines
-    for network, words in (("trained", "on the images explained"), ("shuffled", "shuffled")):
-        share = totals.filter(pl.col("network") == network)["candidates_share"].item()
-        assert f"{100 * share:.1f}".removesuffix(".0") in respond.rest and words in respond.rest
+    counts = {
+        name: (candidates, measured)
+        for name, candidates, measured in totals.select(
+            "network", "candidates", "filters"
+        ).iter_rows()
+    }
+    fresh = [counts[name] for name in counts if name.startswith("fresh")]
+    assert len(fresh) == 2
+    assert respond.rest.endswith(
+        f"; on the images explained {percent(*counts['trained'])}, beside {percent_range(fresh)} "
+        f"with fresh weights and {percent(*counts['shuffled'])} with its own weights shuffled."
+    )
     confirmed = (explained.filters["label"] == "confirmed").sum()
     assert caused.lead.startswith(f"{confirmed} (")
     assert caused.rest.endswith(count_caused(study, explained.explanation).reading)
