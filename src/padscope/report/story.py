@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
-from padscope.interventions.sets import CONFIRMED_SET
 from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
 from padscope.report.answer import Answer
 from padscope.report.caused import FRESH, SHUFFLED, Caused
 from padscope.report.strips import Bar, strip
 from padscope.report.words import number, percent, percent_range, plural
 from padscope.study import TRAINED, Study
-from padscope.study.impacted import ANSWER_MEASURE, UNITS, Impact
+from padscope.study.impacted import UNITS, Impact
 from padscope.study.opening import used_sentence
 
 
@@ -79,8 +78,7 @@ def tell(study: Study, answer: Answer, caused: Caused | None) -> tuple[Sentence,
 
 
 def _respond(study: Study, answer: Answer, caused: Caused | None) -> Sentence:
-    measured = caused.measured if caused else answer.filters - answer.unmeasured
-    respond, strong = (caused or answer).respond, (caused or answer).strong
+    measured, respond, strong = _responding(answer, caused)
     lead = (
         f"{respond:,} of {plural(measured, 'measured filter')} ({percent(respond, measured)}) "
         f"{'responds' if respond == 1 else 'respond'} to the border"
@@ -89,6 +87,13 @@ def _respond(study: Study, answer: Answer, caused: Caused | None) -> Sentence:
     networks = study.explanation.baselines if study.explanation else None
     beside = "" if networks is None else _responding_beside(networks)
     return Sentence(lead, f"{rest}; {beside}." if beside else f"{rest}.")
+
+
+def _responding(answer: Answer, caused: Caused | None) -> tuple[int, int, int]:
+    """Count the measured filters, those that respond, and those that do so strongly."""
+    if caused:
+        return caused.measured, caused.respond, caused.strong
+    return answer.filters - answer.unmeasured, answer.respond, answer.strong
 
 
 def _responding_beside(networks: pl.DataFrame) -> str:
@@ -138,8 +143,7 @@ def _use(impact: Impact | None) -> Sentence:
 def make_funnel(answer: Answer, caused: Caused | None, impact: Impact | None) -> list[Rung]:
     """Draw how many filters climb each rung; what a study has not tested says so."""
     filters = answer.filters
-    measured = caused.measured if caused else filters - answer.unmeasured
-    respond, strong = (caused or answer).respond, (caused or answer).strong
+    measured, respond, strong = _responding(answer, caused)
     end = max(1, filters)
     rungs = [
         Rung("filters", "", filters, bar=strip([Bar("faint", 0, filters)], end=end)),
@@ -165,7 +169,7 @@ def make_funnel(answer: Answer, caused: Caused | None, impact: Impact | None) ->
 def _used_rung(impact: Impact | None) -> Rung:
     if impact is None:
         return Rung("used", "", None, words="not tested here")
-    row = impact.effect(CONFIRMED_SET, ANSWER_MEASURE[impact.answer], f"refill {impact.fill}")
+    row = impact.use
     if row is None:
         return Rung("used", "", None, words="not measured; see the notes", link="impact-checks")
     words = f"undoing them: {number(row['effect'])}"

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from padscope.images import Skipped
+from padscope.interventions.sets import CONFIRMED_SET
 
 # By the kind of answer: the measure of its change, and that measure's unit.
 ANSWER_MEASURE = {"classes": "kl", "dense": "change", "values": "change"}
@@ -78,6 +79,11 @@ class Impact:
     def tables(self) -> dict[str, pl.DataFrame]:
         """All tables, by name."""
         return {name: getattr(self, name) for name in IMPACT_TABLES}
+
+    @property
+    def use(self) -> dict[str, Any] | None:
+        """Row of `effects` that tells whether the confirmed filters are used; None without one."""
+        return self.effect(CONFIRMED_SET, ANSWER_MEASURE[self.answer], f"refill {self.fill}")
 
     def effect(self, chosen: str, measure: str, change: str) -> dict[str, Any] | None:
         """Row of `effects` for one set, measure and change; None if it was not measured."""

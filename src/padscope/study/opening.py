@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from padscope.interventions.sets import CONFIRMED_SET
 from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
 from padscope.study.explanation import TRAINED, Explanation
-from padscope.study.impacted import ANSWER_MEASURE, UNITS, Impact, beyond_controls
+from padscope.study.impacted import UNITS, Impact, beyond_controls
 from padscope.tables.comparison import cause_columns, response_columns
 
 
@@ -33,6 +32,11 @@ def opening(
     return told
 
 
+def counted_in_summaries(*, explained: bool) -> pl.Expr:
+    """Select what summaries count: confirmed filters, or responding ones if none is explained."""
+    return pl.col("label") == "confirmed" if explained else pl.col("ks") >= CANDIDATE
+
+
 def site_bars(filters: pl.DataFrame, *, explained: bool) -> tuple[list[tuple[str, int, int]], str]:
     """Count at every site the filters that are confirmed, or respond if none is explained.
 
@@ -43,9 +47,9 @@ def site_bars(filters: pl.DataFrame, *, explained: bool) -> tuple[list[tuple[str
     title : str
         What is counted.
     """
-    counted = pl.col("label") == "confirmed" if explained else pl.col("ks") >= CANDIDATE
     bars = filters.group_by("site", maintain_order=True).agg(
-        counted=counted.sum(), measured=(pl.col("label") != "unmeasured").sum()
+        counted=counted_in_summaries(explained=explained).sum(),
+        measured=(pl.col("label") != "unmeasured").sum(),
     )
     title = "respond because of padding" if explained else "respond to the border"
     return list(bars.iter_rows()), f"Filters that {title}"
@@ -76,8 +80,7 @@ def used_sentence(impact: Impact) -> tuple[str, str]:
     verdict, evidence : str
         What can be said, up to a colon, and the numbers it is said on; "" if there are none.
     """
-    measure = ANSWER_MEASURE[impact.answer]
-    row = impact.effect(CONFIRMED_SET, measure, f"refill {impact.fill}")
+    row = impact.use
     if row is None:
         return "What undoing the confirmed filters changes was not measured.", ""
     between = f" [{row['low']:.3g} to {row['high']:.3g}]" if row["low"] is not None else ""

@@ -80,8 +80,7 @@ class _Statement:
 
 
 def _performance(impact: Impact) -> Iterator[_Statement]:
-    measure = ANSWER_MEASURE[impact.answer]
-    row = impact.effect("confirmed", measure, f"refill {impact.fill}")
+    row = impact.use
     if row is None:
         return
     yield _use(row, UNITS[impact.answer])

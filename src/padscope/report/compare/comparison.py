@@ -11,9 +11,7 @@ from typing import Any
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.interventions.sets import CONFIRMED_SET
 from padscope.report.caused import FRESH, SHUFFLED
-from padscope.report.impact.words import PRIMARY
 from padscope.report.words import plural
 from padscope.study import Study
 from padscope.tables.comparison import (
@@ -170,10 +168,7 @@ def _row(directory: str, study: Study) -> dict[str, Any]:
 
 def _used(study: Study) -> dict[str, Any] | None:
     """Return what undoing the confirmed filters changes, by the answer's own measure."""
-    impact = study.impact
-    if impact is None:
-        return None
-    return impact.effect(CONFIRMED_SET, PRIMARY[impact.answer].name, f"refill {impact.fill}")
+    return study.impact.use if study.impact else None
 
 
 def _apart(study: Study) -> int:

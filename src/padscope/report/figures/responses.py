@@ -27,6 +27,7 @@ from padscope.report.gallery.choice import strongest_side
 from padscope.report.kinds import TITLES
 from padscope.report.origins import ORIGINS
 from padscope.study import Study
+from padscope.study.opening import counted_in_summaries
 
 
 def depth(study: Study) -> Chart:
@@ -57,26 +58,25 @@ def depth(study: Study) -> Chart:
 def overview(study: Study) -> Chart:
     """Share of each site's filters that are confirmed, or respond, by side, kind and origin."""
     explained = study.explanation is not None
-    counted = pl.col("label") == "confirmed" if explained else pl.col("ks") >= CANDIDATE
-    found = study.filters.filter(counted)
-    if found.is_empty():
+    chosen = study.filters.filter(counted_in_summaries(explained=explained))
+    if chosen.is_empty():
         raise PadscopeError("no filter is confirmed" if explained else "no filter responds")
     measured = study.filters.group_by("site", maintain_order=True).agg(
         measured=pl.col("ks").is_not_null().sum()
     )
     sides = [side.name for side in sides_of(3)]
-    parts = [_shares(found, measured, "side", strongest_side(study), sides)]
+    parts = [_shares(chosen, measured, "side", strongest_side(study), sides)]
     if explained:
-        parts.append(_shares(found, measured, "kind", "kind", KINDS))
-        parts.append(_shares(found, measured, "origin", "origin", ORIGINS))
+        parts.append(_shares(chosen, measured, "kind", "kind", KINDS))
+        parts.append(_shares(chosen, measured, "origin", "origin", ORIGINS))
     return cast("alt.VConcatChart", alt.vconcat(*parts).resolve_scale(color="independent"))
 
 
 def _shares(
-    found: pl.DataFrame, measured: pl.DataFrame, by: str, column: str, words: Sequence[str]
+    chosen: pl.DataFrame, measured: pl.DataFrame, by: str, column: str, words: Sequence[str]
 ) -> alt.Chart:
     """Stack the shares of each site's filters that have each of some words in a column."""
-    counts = found.drop_nulls(column).group_by("site", word=column).len("filters").sort("word")
+    counts = chosen.drop_nulls(column).group_by("site", word=column).len("filters").sort("word")
     places = {word: place for place, word in enumerate(words)}
     table = named(
         measured.join(counts, on="site", how="left", maintain_order="left_right").with_columns(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
-from padscope.kinds import CANDIDATE, KINDS
+from padscope.kinds import KINDS
 from padscope.regions import sides_of
 from padscope.report.gallery.choice import strongest_side
 from padscope.report.kinds import TITLES as KIND_TITLES
@@ -16,6 +16,7 @@ from padscope.report.origins import ORIGINS
 from padscope.report.strips import end_of_scale
 from padscope.report.words import percent, visible
 from padscope.study import Study
+from padscope.study.opening import counted_in_summaries
 
 STEP, BAR, HEIGHT = 10, 8, 60  # of the drawing's own units: from site to site, a bar, all of it
 TITLES = {"side": "By strongest side", "kind": "By kind", "origin": "By origin"}
@@ -61,16 +62,15 @@ class Overview:
 def make_overview(study: Study) -> Overview | None:
     """Count the confirmed filters of every site, or those that respond; None if there are none."""
     explained = study.explanation is not None
-    counted = pl.col("label") == "confirmed" if explained else pl.col("ks") >= CANDIDATE
-    found = study.filters.filter(counted)
-    if found.is_empty():
+    chosen = study.filters.filter(counted_in_summaries(explained=explained))
+    if chosen.is_empty():
         return None
     totals = dict(
         study.filters.group_by("site", maintain_order=True)
         .agg(pl.col("ks").is_not_null().sum())
         .iter_rows()
     )
-    known = found["site"].value_counts()
+    known = chosen["site"].value_counts()
     shares = [count / totals[site] for site, count in known.iter_rows()]
     end = end_of_scale(shares)
     sides = [side.name for side in sides_of(3)]
@@ -81,7 +81,7 @@ def make_overview(study: Study) -> Overview | None:
     for by, (column, order) in words.items():
         counts = {
             (site, word): count
-            for site, word, count in found.group_by("site", column).len().iter_rows()
+            for site, word, count in chosen.group_by("site", column).len().iter_rows()
             if word is not None
         }
         layers.append(_layer(by, order, counts, totals, end))
