@@ -129,12 +129,16 @@ class Answer:
 Command = Callable[..., Answer]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_from_the_start() -> None:
+    """What a module's tests share is made with one thread, as all else: sums round alike."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 errors < sites < regions < tallies < scores < kinds < interventions < effects < tables
        < study < store, report < console < cli
 
-A part imports from itself and from those to its left. `settings`, `models`, `images` and `engines`
-stand beside this order and serve the study and what is right of it. `planted`, networks to test
-detectors with, stands beside it too and knows of the rest only the names of the sides.
+A part imports from itself and from those to its left. `settings`, `threads`, `models`, `images`
+and `engines` stand beside this order and serve the study and what is right of it. `planted`,
+networks to test detectors with, stands beside it too and knows of the rest only the names of the
+sides.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ ORDER = (
 )  # fmt: skip
 SERVICES = {
     "settings": {"errors"},
+    "threads": set(),
     "models": {"errors"},
-    "images": {"errors"},
+    "images": {"errors", "threads"},
     "planted": {"errors", "regions"},
     "engines": {
         "errors",
@@ -39,6 +41,7 @@ SERVICES = {
         "interventions",
         "effects",
         "images",
+        "threads",
     },
 }
 EVERYTHING_TO_STUDY = {*ORDER, *SERVICES}

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import EllipsisType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ from padscope.regions import SLOTS, Draw, SampleSize
 from padscope.regions.sample_size import FEW
 from padscope.settings import ExplainSettings, Settings
 from padscope.sites import observe
-from padscope.tallies import ContrastCounter
+from padscope.tallies import ContrastCounter, Sheet
+from padscope.tallies.waiting import Folds
 
 POSITIONS = {"per_line": 3, "per_core": 6, "per_deeper": 2}
 SAMPLE = SampleSize(0, None, **POSITIONS)
@@ -245,11 +247,24 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
     seen: Seen = {}
 
     class Spy(ContrastCounter):
-        def keep(
-            self, name: str, key: str, values: Tensor, spans: tuple[slice, ...], folds: Tensor
-        ) -> None:
-            seen.setdefault((name, key), []).append((values.clone(), spans))
-            super().keep(name, key, values, spans, folds)
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            self.placed: list[tuple[str, str, Sheet, Tensor]] = []
+
+        def place(
+            self, name: str, condition: str, sheet: Sheet, filters: int, folds: Folds
+        ) -> Tensor:
+            place = super().place(name, condition, sheet, filters, folds)
+            self.placed.append((name, condition, sheet, place))
+            return place
+
+        def commit(self) -> None:
+            for name, condition, sheet, values in self.placed:
+                for part, spans in sheet.parts.items():
+                    key = name, f"{condition}/{part}"
+                    seen.setdefault(key, []).append((values.clone(), spans))
+            self.placed.clear()
+            super().commit()
 
     with monkeypatch.context() as patch:
         patch.setattr("padscope.engines.contrast.ContrastCounter", Spy)
@@ -319,7 +334,7 @@ def test_every_value_equals_the_twins(
             assert assert_kept(seen, name, f"{condition}/near", plan, maps) >= compared
             deeper = len(site.positions.draws) > 1
             assert deeper or max(site.layout.size) < 8
-            for part in ("deep", "corners") if deeper else ():
+            for part in site.deeper.parts if deeper else ():
                 assert_kept(seen, name, f"{condition}/{part}", plan, maps, draw=1)
         for condition in CONDITIONS[2:]:
             kept = assert_kept(seen, name, f"{condition}/lines", plan, twin[name][condition])

@@ -90,7 +90,7 @@ def tally_of(lines: list[Tensor], core: Tensor, bins: Bins = BINS_OF_FIVE) -> Ta
     tally = Tally.empty(LAYOUT, core.shape[1])
     for region, values in enumerate([*lines, core]):
         codes = bins.codes(values)[:, None]
-        tally.count(region, codes, torch.zeros(len(values), dtype=torch.int32))
+        tally.count(codes, torch.zeros(len(values), dtype=torch.int32), [1], region)
     return tally
 
 

@@ -54,7 +54,7 @@ def test_borders_are_the_means_of_a_plain_forward_pass(study: Study) -> None:
 
 def test_means_of_lines_are_exact() -> None:
     values = torch.arange(24.0).reshape(2, 6, 2)
-    found = mean_of_lines([values, values + 1], [slice(0, 2), slice(2, 5)])
+    found = mean_of_lines(torch.cat([values, values + 1]), [slice(0, 2), slice(2, 5)])
     assert found.shape == (4, 2, 2)
     np.testing.assert_allclose(found[0, 0], values[0, :2].mean(dim=0))
     np.testing.assert_allclose(found[3, 1], values[1, 2:5].mean(dim=0) + 1)

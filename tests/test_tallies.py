@@ -32,7 +32,7 @@ def counted(codes: Tensor, images: Sequence[int]) -> Tally:
     tally = Tally.empty(LAYOUT, FILTERS)
     folds = torch.tensor([i % FOLDS for i in images], dtype=torch.int32)
     for region in range(len(LAYOUT.regions)):
-        tally.count(region, codes[list(images)], folds)
+        tally.count(codes[list(images)], folds, [codes.shape[1]], region)
     return tally
 
 

@@ -5,7 +5,6 @@ from padscope.engines.answering import Asking
 from padscope.engines.contrast import contrast_units
 from padscope.engines.contrast_plan import (
     ContrastPlan,
-    SitePlan,
     find_margin,
     observe_crop,
     plan_contrast,
@@ -17,6 +16,7 @@ from padscope.engines.local import Counted, Watch, count_units, no_counts
 from padscope.engines.measuring import Findings, Measured, Measurement, measure_units
 from padscope.engines.plan import Plan, make_plan
 from padscope.engines.processes import Processes
+from padscope.engines.site_plan import SitePlan
 from padscope.engines.treatments import TreatmentMeasurement
 from padscope.engines.verification import Verification, verify_alignment
 

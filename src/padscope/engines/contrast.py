@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from padscope.engines.contrast_plan import ContrastPlan, SitePlan
+from padscope.engines.contrast_plan import ContrastPlan
 from padscope.engines.contrasted import Contrasted
 from padscope.engines.first_images import FirstImages, FirstLook, mean_of_lines
 from padscope.engines.local import run_batch
 from padscope.engines.refill import SiteParts
+from padscope.engines.site_plan import SitePlan
 from padscope.errors import PadscopeError
 from padscope.images import Batch, Skipped
 from padscope.regions import FOLDS, Draw
 from padscope.sites import Call, Interception, repadded
-from padscope.tallies import Bins, ContrastCounter, Tally, no_contrast
+from padscope.tallies import NEAR, OWN, Bins, ContrastCounter, Sheet, no_contrast
 from padscope.tallies.calibration import fit_bins
-from padscope.tallies.collector import Look, gather
-from padscope.tallies.contrast import (
-    CORNERS,
-    DEEP,
-    INCOMING,
-    LINES,
-    NEAR,
-    OWN,
-    PADDED,
-    PSEUDO,
-    REAL,
-)
+from padscope.tallies.contrast import INCOMING, PADDED, PSEUDO, REAL
+from padscope.tallies.gathering import Look, gather
+from padscope.threads import lone_threads
 
 FITTED = 512  # values of a filter that its bins are fitted to
+WAITING = 2**25  # values that wait to be counted together, in all: 128 MB
 CROP, CANVAS, REPLICATED = "crop", "canvas", "replicated"
-Kept = tuple[str, str, Tensor, tuple[slice, ...], Tensor]  # arguments of `ContrastCounter.keep`
 
 
 class ContrastWatch(Protocol):
@@ -69,66 +64,74 @@ def contrast_units(
     so_far : Contrasted, optional
         Counts to go on from, and the bins they were made with.
     """
-    contraster = _Contraster(plan, calibrate, so_far)
-    interception = Interception(
-        model, contraster, hidden=plan.hidden, every_module=not plan.observation.named_by_weight
-    )
-    with torch.no_grad(), interception:
-        for batch in batches:
-            if batch.indices:
-                contraster.run(model, batch)
-            contraster.finish(batch)
-            watch.after(contraster.images, contraster.state if contraster.counting else None)
-    return contraster.state()
+    # Idle while the model runs; counting in PyTorch's own threads would be one site at a time.
+    with lone_threads(torch.get_num_threads(), "padscope-count") as pool:
+        contraster = _Contraster(plan, calibrate, so_far, pool)
+        every_module = not plan.observation.named_by_weight
+        interception = Interception(
+            model, contraster, hidden=plan.hidden, every_module=every_module
+        )
+        with torch.no_grad(), interception:
+            for batch in batches:
+                if batch.indices:
+                    contraster.run(model, batch)
+                contraster.finish(batch)
+                watch.after(contraster.images, contraster.state if contraster.counting else None)
+        return contraster.state()
 
 
 class _Contraster:
     """Runs the passes over each batch, and is the visitor of all of them."""
 
-    def __init__(self, plan: ContrastPlan, calibrate: int, so_far: Contrasted | None) -> None:
+    def __init__(
+        self, plan: ContrastPlan, calibrate: int, so_far: Contrasted | None, pool: Executor
+    ) -> None:
         self._plan, self._plans = plan, plan.plans
-        self._calibrate = calibrate
+        self._calibrate, self._pool = calibrate, pool
         self._parts = {name: SiteParts(site) for name, site in plan.sites.items() if site.full}
         self._phase = CROP
         self._batch: tuple[int, ...] = ()
         draws = (draw for each in self._plans.values() for draw in each.positions.draws)
         self._draws = {draw.every: draw for draw in draws}  # which look at the same images
         self._looks: dict[int, Look] = {}
+        self._looked: set[int] = set()
+        self._folds: dict[int, NDArray[np.int32]] = {}
         self._padded: dict[str, Tensor] = {}
         self._seen: set[str] = set()
-        self._kept: list[Kept] = []
-        self._sizes: list[int] = []
         self.units, self.images = 0, 0
         self._skipped: tuple[Skipped, ...] = ()
-        self._bins: dict[str, Bins] = {}
+        self._bins: dict[str, Bins] | None = None
         self._first_look = FirstLook()
         self._first: FirstImages | None = None
-        self._counter: ContrastCounter | None = None
+        streams = {name: site.streams for name, site in self._plans.items()}
+        filters = {name: site.site.filters for name, site in self._plans.items()}
+        tallies = no_contrast(streams, filters)
         if so_far and so_far.bins is not None and so_far.tallies is not None:
             self.units, self.images = so_far.units, so_far.images
             self._skipped, self._first = so_far.skipped, so_far.first
-            self._start(so_far.bins, so_far.tallies)
+            self._bins, tallies = so_far.bins, so_far.tallies
+        values = sum(site.values for site in self._plans.values())
+        self._counter = ContrastCounter(streams, tallies, int(WAITING / max(1, values)), pool)
+        self._counter.bins = self._bins
 
     @property
     def counting(self) -> bool:
-        return self._counter is not None
-
-    def _start(self, bins: dict[str, Bins], tallies: dict[tuple[str, str], Tally]) -> None:
-        streams = {name: plan.streams for name, plan in self._plans.items()}
-        self._bins = bins
-        self._counter = ContrastCounter(streams, bins, tallies)
+        return self._bins is not None
 
     def run(self, model: nn.Module, batch: Batch) -> None:
         """Run the crop, then what it is contrasted with."""
         self._batch = batch.indices
-        if self._counter is not None:
-            self._counter.make_room(len(batch.indices))
+        self._counter.begin(len(batch.indices))
         self._looks = {every: Look.at(batch.indices, draw) for every, draw in self._draws.items()}
+        self._folds = {
+            every: np.array(look.slots, dtype=np.int32) % FOLDS
+            for every, look in self._looks.items()
+        }
         aligned = {name for name, plan in self._plans.items() if plan.alignment}
         crop = batch.pixels
         for axis, (margin, size) in enumerate(zip(self._plan.margin, self._plan.size, strict=True)):
             crop = crop.narrow(axis + 2, margin, size)
-        if self._counter is None:
+        if not self.counting:
             self._first_look.pixels.append(crop)
         self._pass(CROP, model, crop, set(self._plans))
         if aligned:
@@ -136,6 +139,8 @@ class _Contraster:
         if aligned != set(self._plans):
             self._pass(REPLICATED, model, crop, set(self._plans) - aligned)
         self._padded.clear()
+        self._counter.commit()
+        self._looked |= {every for every, look in self._looks.items() if look.rows}
 
     def _pass(self, phase: str, model: nn.Module, pixels: Tensor, wanted: set[str]) -> None:
         self._phase, self._seen = phase, set()
@@ -171,28 +176,43 @@ class _Contraster:
         positions = plan.on_canvas if self._phase == CANVAS else plan.positions
         assert positions is not None
         for draw in positions.draws[1:]:
-            self._keep_deeper(plan, condition, output, draw)
-        near = self._gather(output, positions.draws[0])
-        self._keep_near(plan, condition, near)
-        if parts is None:
+            self._copy(plan, condition, plan.deeper, output, draw)
+        near = self._copy(plan, condition, plan.near, output, positions.draws[0])
+        if parts is None or near is None:
             return
-        if self._counter is None:
+        if not self.counting:
             self._first_look.add_map(name, condition, self._of_crop(plan, output))
-        spans, slots = plan.lines, self._looks[1].slots
-        lines = near[:, : spans[-1].stop]
+        lines, slots = near[:, : plan.border.positions], self._looks[1].slots
         if self._phase == CROP and plan.contextual:
-            self._padded[name] = lines - parts.given(call, slots)
+            given = parts.given(call, slots)
+            self._padded[name] = lines if isinstance(given, float) else lines - given
         elif self._phase == CROP:
-            refilled = lines - parts.given(call, slots) + parts.reflected(call, slots)
-            self._keep(name, f"{OWN}/{LINES}", refilled, spans)
+            refilled = self._place(plan, OWN, plan.border, 1)
+            torch.sub(lines, parts.given(call, slots), out=refilled)
+            refilled += parts.reflected(call, slots)
             if plan.pseudo is not None:
-                pseudo = self._gather(output, plan.pseudo)
-                self._keep(name, f"{PSEUDO}/{LINES}", pseudo, plan.pseudo.spans)
+                self._copy(plan, PSEUDO, plan.inside, output, plan.pseudo)
         elif self._phase == CANVAS:
             real, own = parts.real(call, slots), parts.filled(call, slots)
             if own is not None:
-                self._keep(name, f"{OWN}/{LINES}", lines - real + own, spans)
-                self._keep(name, f"{INCOMING}/{LINES}", self._padded.pop(name) + real, spans)
+                torch.sub(lines, real, out=self._place(plan, OWN, plan.border, 1)).add_(own)
+                incoming = self._place(plan, INCOMING, plan.border, 1)
+                torch.add(self._padded.pop(name), real, out=incoming)
+
+    def _copy(
+        self, plan: SitePlan, condition: str, sheet: Sheet, output: Tensor, draw: Draw
+    ) -> Tensor | None:
+        """Copy out the drawn positions, if any image of the batch is looked at."""
+        look = self._looks[draw.every]
+        if not look.rows:
+            return None
+        place = self._place(plan, condition, sheet, draw.every)
+        gather(output, draw, look, place)
+        return place
+
+    def _place(self, plan: SitePlan, condition: str, sheet: Sheet, every: int) -> Tensor:
+        site = plan.site
+        return self._counter.place(site.name, condition, sheet, site.filters, self._folds[every])
 
     def _of_crop(self, plan: SitePlan, output: Tensor) -> Tensor:
         """Cut a map down to the crop, and a batch to its images."""
@@ -204,80 +224,54 @@ class _Contraster:
             output = output.narrow(axis, shift, size)
         return output
 
-    def _gather(self, output: Tensor, draw: Draw) -> Tensor:
-        return gather(output, draw, self._looks[draw.every]).float().cpu()
-
-    def _keep_near(self, plan: SitePlan, condition: str, values: Tensor) -> None:
-        part = NEAR if any(stream.part == NEAR for stream in plan.streams) else LINES
-        self._keep(plan.site.name, f"{condition}/{part}", values, plan.positions.draws[0].spans)
-
-    def _keep_deeper(self, plan: SitePlan, condition: str, output: Tensor, draw: Draw) -> None:
-        if not self._looks[draw.every].rows:
-            return
-        values = self._gather(output, draw)
-        regions = plan.layout.regions[len(plan.layout.compared) :]
-        for part, corners in ((DEEP, False), (CORNERS, True)):
-            spans = tuple(
-                span
-                for region, span in zip(regions, draw.spans, strict=True)
-                if (len(region.sides) > 1) == corners
-            )
-            self._keep(plan.site.name, f"{condition}/{part}", values, spans, draw.every)
-
-    def _keep(
-        self, name: str, key: str, values: Tensor, spans: tuple[slice, ...], every: int = 1
-    ) -> None:
-        folds = torch.tensor(self._looks[every].slots, dtype=torch.int32) % FOLDS
-        kept = (name, key, values, spans, folds)
-        if self._counter is None:
-            self._kept.append(kept)
-        else:
-            self._counter.keep(*kept)
-
     def finish(self, batch: Batch) -> None:
         """Note a unit as done, and begin to count when enough images have been seen."""
         self.units, self.images = batch.unit + 1, self.images + len(batch.indices)
         self._skipped += batch.skipped
-        if self._counter is None and self.images and self.units >= self._calibrate:
+        if not self.counting and self.units >= self._calibrate and self._all_looked_at():
             self._fit()
+
+    def _all_looked_at(self) -> bool:
+        """Whether there is an image of each of those that draws look at."""
+        near = {site.near.every for site in self._plans.values()}
+        return near <= self._looked
 
     def _fit(self) -> None:
-        samples: dict[str, list[Tensor]] = {}
-        first = f"{PADDED}/{NEAR}"
-        for name, key, values, _, _ in self._kept:
-            if key.split("/")[0] in (PADDED, REAL) and key.split("/")[1] in (NEAR, LINES):
-                samples.setdefault(name, []).append(values.flatten(0, 1))
-        near = {
-            name: mean_of_lines(seen, self._plans[name].lines)
-            for name in self._parts
-            if (seen := [v for n, key, v, _, _ in self._kept if (n, key) == (name, first)])
-        }
-        bins = {name: fit_bins(_drawn(torch.cat(values))) for name, values in samples.items()}
-        filters = {name: plan.site.filters for name, plan in self._plans.items()}
-        streams = {name: plan.streams for name, plan in self._plans.items()}
-        self._start(bins, no_contrast(streams, filters))
+        plans = self._plans.values()
+        fitted = self._pool.map(lambda plan: fit_bins(self._sample(plan)), plans)
+        self._bins = dict(zip(self._plans, fitted, strict=True))
+        self._counter.bins = self._bins
+        near = {}
+        for name in self._parts:
+            values = self._counter.kept(name, f"{PADDED}/{NEAR}")
+            near[name] = mean_of_lines(values, self._plans[name].lines)
         self._first = self._first_look.finish(self.images, near)
-        assert self._counter is not None
-        for kept in self._kept:
-            self._counter.keep(*kept)
-        self._kept.clear()
         self._counter.flush()
 
+    def _sample(self, plan: SitePlan) -> Tensor:
+        """Draw what bins are fitted to: these rest on 64 quantiles, which take no more values."""
+        part = next(iter(plan.near.parts))
+        kept = [
+            self._counter.kept(plan.site.name, f"{condition}/{part}").flatten(0, 1)
+            for condition in (PADDED, REAL)
+        ]
+        count = sum(map(len, kept))
+        if not count:  # nor will there be: the run has ended
+            return torch.zeros(1, plan.site.filters)
+        rows = torch.arange(count)
+        if count > FITTED:
+            generator = torch.Generator().manual_seed(0)
+            rows = torch.randperm(count, generator=generator)[:FITTED]
+        of_first = rows < len(kept[0])
+        return torch.cat([kept[0][rows[of_first]], kept[1][rows[~of_first] - len(kept[0])]])
+
     def state(self) -> Contrasted:
-        if self._counter is None and self.images:
+        if not self.counting and self.images:
             self._fit()
-        if self._counter is None:
+        if self._bins is None:
             return Contrasted(self.units, self.images, self._skipped)
         self._counter.flush()
         return Contrasted(
             self.units, self.images, self._skipped, self._bins, self._counter.tallies,
             first=self._first,
         )  # fmt: skip
-
-
-def _drawn(values: Tensor) -> Tensor:
-    """Draw rows to fit bins to: these rest on 64 quantiles, which take no more values."""
-    if len(values) <= FITTED:
-        return values
-    order = torch.randperm(len(values), generator=torch.Generator().manual_seed(0))
-    return values[order[:FITTED]]

@@ -10,82 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from padscope.engines.plan import as_taken, rejection
+from padscope.engines.site_plan import SitePlan
 from padscope.errors import PadscopeError
 from padscope.regions import Draw, Layout, Positions, SampleSize
 from padscope.sites import (
     Alignment,
     Observation,
-    Operation,
     Site,
-    Window,
     align,
     choose_margin,
     observe,
 )
-from padscope.tallies import OWN, Stream, border_streams, streams_of
+from padscope.tallies import border_streams, streams_of
 
 TRIALS = (64, 96, 160, 224)  # margins, in pixels, from which total strides are read
 NO_CANVAS = "the model runs on inputs of one size only"
-
-
-@dataclass(frozen=True)
-class SitePlan:
-    """How one operation's activations are looked at.
-
-    Attributes
-    ----------
-    site : Site
-        As it ran on the crop.
-    alignment : Alignment or None
-        None for a site that is explained without real context.
-    reason : str
-        Why there is none; "" if there is one.
-    positions : Positions
-        Drawn on the crop's map; of what is not padded, line 0 alone.
-    on_canvas : Positions or None
-        The same positions on the canvas's map.
-    pseudo : Draw or None
-        Lines inside the core, where there is no canvas to take the null from.
-    streams : tuple of Stream
-        What is counted.
-    """
-
-    site: Site
-    alignment: Alignment | None
-    reason: str
-    positions: Positions
-    on_canvas: Positions | None
-    pseudo: Draw | None
-    streams: tuple[Stream, ...]
-
-    @property
-    def layout(self) -> Layout:
-        """Regions of the crop's maps."""
-        return self.positions.layout
-
-    @property
-    def window(self) -> Window:
-        """Walk over the crop."""
-        return self.site.window
-
-    @property
-    def contextual(self) -> bool:
-        """Whether there is a canvas to contrast with."""
-        return self.alignment is not None
-
-    @property
-    def full(self) -> bool:
-        """Whether the site's own padding is told apart from what comes in."""
-        return any(stream.condition == OWN for stream in self.streams)
-
-    @property
-    def lines(self) -> tuple[slice, ...]:
-        """Columns of line 0 of every side, among the positions compared."""
-        return self.positions.draws[0].spans[: len(self.layout.sides)]
-
-    def as_on_crop(self, operation: Operation) -> Operation:
-        """Give an operation that ran on the canvas the window it has on the crop."""
-        return replace(operation, window=self.window)
 
 
 @dataclass(frozen=True)

@@ -70,13 +70,12 @@ class FirstLook:
         return FirstImages(maps, borders, photos)
 
 
-def mean_of_lines(values: Sequence[Tensor], spans: Sequence[slice]) -> Tensor:
+def mean_of_lines(values: Tensor, spans: Sequence[slice]) -> Tensor:
     """Average the values of every line, image by image.
 
     Parameters
     ----------
-    values : sequence of (M, P, C) Tensor
-        Batch after batch.
+    values : (N, P, C) Tensor
     spans : sequence of slice
         Columns of each line.
 
@@ -84,7 +83,7 @@ def mean_of_lines(values: Sequence[Tensor], spans: Sequence[slice]) -> Tensor:
     -------
     (N, lines, C) Tensor
     """
-    return torch.cat([torch.stack([v[:, s].mean(dim=1) for s in spans], dim=1) for v in values])
+    return torch.stack([values[:, span].mean(dim=1) for span in spans], dim=1)
 
 
 def small_photos(pixels: Sequence[Tensor]) -> Tensor | None:

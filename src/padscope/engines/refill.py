@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from padscope.engines.contrast_plan import SitePlan
-from padscope.sites import Call, Taps, at_offset, filled, select_taps
+from padscope.engines.site_plan import SitePlan
+from padscope.sites import Call, JoinedTaps, at_offset, filled, select_taps
 from padscope.sites.padding import ZEROS
 
 GIVEN, REAL, OWN, REFLECTED = "given", "real", "own", "reflected"
@@ -23,7 +22,7 @@ class SiteParts:
 
     def __init__(self, plan: SitePlan) -> None:
         self._plan = plan
-        self._taps: dict[str, list[Taps] | None] = {}
+        self._taps: dict[str, JoinedTaps | None] = {}
 
     def given(self, call: Call, slots: Sequence[int]) -> Tensor | float:
         """Part of what the padding holds on the crop; (M, P, C), or 0 for zeros."""
@@ -40,7 +39,7 @@ class SiteParts:
         if call.operation.fill == ZEROS:
             return 0.0
         taps = self._get(OWN, call)
-        return None if taps is None else self._parts(taps, call, slots)
+        return None if taps is None else taps.part(call.input, range(len(slots)), slots)
 
     def reflected(self, call: Call, slots: Sequence[int]) -> Tensor:
         """Part of padding that reflects the crop."""
@@ -49,18 +48,14 @@ class SiteParts:
     def _sum(self, kind: str, call: Call, slots: Sequence[int]) -> Tensor:
         taps = self._get(kind, call)
         assert taps is not None
-        return self._parts(taps, call, slots)
+        return taps.part(call.input, range(len(slots)), slots)
 
-    def _parts(self, taps: list[Taps], call: Call, slots: Sequence[int]) -> Tensor:
-        rows = range(len(slots))
-        return torch.cat([side.part(call.input, rows, slots) for side in taps], dim=1)
-
-    def _get(self, kind: str, call: Call) -> list[Taps] | None:
+    def _get(self, kind: str, call: Call) -> JoinedTaps | None:
         if kind not in self._taps:
             self._taps[kind] = self._select(kind, call)
         return self._taps[kind]
 
-    def _select(self, kind: str, call: Call) -> list[Taps] | None:
+    def _select(self, kind: str, call: Call) -> JoinedTaps | None:
         crop = self._plan.window
         shape = tuple(call.input.shape[2:])
         offset = call.operation.offset
@@ -78,7 +73,9 @@ class SiteParts:
         assert call.weight is not None
         table = self._plan.positions.draws[0].table
         operation = self._plan.as_on_crop(call.operation)
-        return [
-            select_taps(operation, call.weight, table[:, span], shape, locate, value=value)
-            for span in self._plan.lines
-        ]
+        return JoinedTaps.of(
+            [
+                select_taps(operation, call.weight, table[:, span], shape, locate, value=value)
+                for span in self._plan.lines
+            ]
+        )

@@ -18,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from padscope.engines.contrast_plan import ContrastPlan, SitePlan
+from padscope.engines.contrast_plan import ContrastPlan
 from padscope.engines.plan import as_taken
 from padscope.engines.replay import Replay
+from padscope.engines.site_plan import SitePlan
 from padscope.images import central
 from padscope.sites import Call, Interception, Visitor, at_offset, select_taps
 from padscope.tallies import gather_all

@@ -16,7 +16,7 @@ from torch import Tensor
 from padscope.errors import PadscopeError
 from padscope.images.source import Images, UnreadableImage
 from padscope.images.tensors import StreamedImages
-from padscope.images.threads import decoding_pool
+from padscope.threads import lone_threads
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def stream(
 def _decode_ahead(
     images: Images, units: Iterable[int], batch_size: int, workers: int, ahead: int
 ) -> Generator[Batch, None, None]:
-    pool = decoding_pool(workers)
+    pool = lone_threads(workers, "padscope-decode")
     waiting: deque[tuple[int, list[tuple[int, Future[Tensor]]]]] = deque()
     try:
         for unit in units:

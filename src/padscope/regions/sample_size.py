@@ -45,7 +45,7 @@ class SampleSize:
         all images, and no more than bring about `ENOUGH`, unless the site's filters are so few that
         more make less than `ROOM` values in each image; twice as many in the core; on a deeper
         line and in a corner one, in all images or in as small a part, down to a quarter, as brings
-        about `FEW` values. Of operations without padding, as many as bring about `FEW`.
+        about `FEW` values. Of operations without padding likewise.
 
     Examples
     --------
@@ -79,17 +79,20 @@ class SampleSize:
         """Draw positions from every region of the maps of an operation with padding."""
         per_line = self.on_line(layout, filters)
         per_core, per_deeper = self.per_core or 2 * per_line, self.per_deeper or 1
-        every = 1 if self.per_deeper else self._deeper_every()
+        every = 1 if self.per_deeper else self._every()
         return draw_positions(layout, self.seed, per_line, per_core, per_deeper, every)
 
-    def _deeper_every(self) -> int:
+    def _every(self) -> int:
         if not self.images:
             return DEEPER_EVERY
         return max(1, min(self.images // FEW, DEEPER_EVERY))
 
     def draw_lines(self, layout: Layout) -> Positions:
         """Draw positions from line 0 of every side alone, of an operation without padding."""
-        return draw_lines(layout, self.seed, self.per_line or self._bringing(FEW))
+        if self.per_line:
+            return draw_lines(layout, self.seed, self.per_line)
+        every = self._every()
+        return draw_lines(layout, self.seed, self._bringing(FEW * every), every)
 
     def draw_pseudo_borders(self, layout: Layout, filters: int | None = None) -> Draw:
         """Draw positions from the outermost lines of the core."""

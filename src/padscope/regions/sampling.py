@@ -38,6 +38,11 @@ class Draw:
     table: NDArray[np.int64]
     spans: tuple[slice, ...]
 
+    @property
+    def lengths(self) -> list[int]:
+        """Columns of each region, in number."""
+        return [span.stop - span.start for span in self.spans]
+
     def slot(self, image: int) -> int | None:
         """Row of the table for an image; None if it is not looked at.
 
@@ -108,11 +113,11 @@ def draw_positions(
     return Positions(layout, tuple(draws))
 
 
-def draw_lines(layout: Layout, seed: int, per_line: int) -> Positions:
+def draw_lines(layout: Layout, seed: int, per_line: int, every: int = 1) -> Positions:
     """Draw positions from line 0 of every side alone, as `draw_positions` does."""
     rng = np.random.default_rng([seed, *layout.size])
     lines = [(layout.positions(line), per_line) for line in layout.compared[: len(layout.sides)]]
-    return Positions(layout, (_draw(rng, lines, every=1),))
+    return Positions(layout, (_draw(rng, lines, every),))
 
 
 def draw_pseudo_borders(layout: Layout, seed: int, per_line: int) -> Draw:

@@ -14,6 +14,7 @@ from padscope.sites.discovery import Observation, find_sites, observe
 from padscope.sites.fills import Box, Constant, Cut, Fill, Folded, of_channels, take_each
 from padscope.sites.geometry import Window
 from padscope.sites.interception import Call, Interception, Visitor
+from padscope.sites.locating import at_offset, filled
 from padscope.sites.operations import Operation
 from padscope.sites.repadding import repadded
 from padscope.sites.site import Site
@@ -27,7 +28,7 @@ from padscope.sites.strips import (
     seen_by,
     unobserved,
 )
-from padscope.sites.taps import Taps, at_offset, filled, select_taps
+from padscope.sites.taps import JoinedTaps, select_taps
 
 __all__ = [
     "Alignment",
@@ -38,10 +39,10 @@ __all__ = [
     "Fill",
     "Folded",
     "Interception",
+    "JoinedTaps",
     "Observation",
     "Operation",
     "Site",
-    "Taps",
     "Visitor",
     "Window",
     "align",

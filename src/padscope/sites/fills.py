@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from padscope.sites.interception import Call
+from padscope.sites.locating import filled
 from padscope.sites.padding import ZEROS
-from padscope.sites.taps import filled
 
 Box = tuple[tuple[int, int], ...]  # per axis, first and one-past-last position
 Cut = Callable[[Box], Tensor]

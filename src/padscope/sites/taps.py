@@ -8,7 +8,7 @@ that are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from padscope.sites.geometry import Window
+from padscope.sites.locating import IntArray, Locate
 from padscope.sites.operations import Operation
-from padscope.sites.padding import ZEROS
-
-IntArray = NDArray[np.int64]
-# Where taps are read: tap positions along an axis → positions there, and whether there is any.
-Locate = Callable[[IntArray, int], tuple[IntArray, NDArray[np.bool_]]]
 
 
 def equivalent_weight(operation: Operation, weight: Tensor) -> Tensor:
@@ -74,37 +70,76 @@ class Taps:
 
         Returns
         -------
-        (M, P, C_out) Tensor
-            Without bias.
+        (M, P, C_out) float32 Tensor
+            On the CPU, without bias.
         """
-        index = self.index[slots]  # (M, P, R)
-        taps, channels = index.shape[-1], source.shape[1]
-        outputs = self.weight.shape[-1]
-        if not taps:
-            total = torch.zeros(*index.shape[:2], outputs)
-        else:
-            area = source[0, 0].numel()
-            flat = source.movedim(1, -1).reshape(-1, channels)
-            places = torch.from_numpy(index + np.array(rows)[:, None, None] * area).flatten()
-            values = flat.index_select(0, places.to(flat.device)).cpu().float()
-            values = values.view(*index.shape, channels)
-            if self.counted is not None:
-                values = values * self.counted[slots][..., None]
-            total = self._weighted(values.flatten(0, 1)).view(*index.shape[:2], outputs)
+        return JoinedTaps.of([self]).part(source, rows, slots)
+
+    def weigh(self, values: Tensor, slots: Sequence[int]) -> Tensor:
+        """Sum what the taps read.
+
+        Parameters
+        ----------
+        values : (M, P, R, C_in) Tensor
+        slots : sequence of int
+
+        Returns
+        -------
+        (M, P, C_out) Tensor
+        """
+        if self.counted is not None:
+            values = values * self.counted[slots][..., None]
+        total = self._weighted(values)
         return total if self.constant is None else total + self.constant[slots]
 
     def _weighted(self, values: Tensor) -> Tensor:
-        """Weigh (X, R, C_in) values into (X, C_out) sums."""
-        count, taps, channels = values.shape
+        taps, channels = values.shape[2:]
         inside, outputs = self.weight.shape[1:]
+        if not taps:
+            return values.new_zeros(*values.shape[:2], outputs)
         if self.groups == 1:
-            return values.flatten(1) @ self.weight.flatten(0, 1)
+            return values.flatten(2) @ self.weight.flatten(0, 1)
         if inside == 1 and outputs == channels:  # depthwise
-            return (values * self.weight[:, 0]).sum(dim=1)
-        grouped = values.view(count, taps, self.groups, inside).permute(2, 0, 1, 3)
+            return (values * self.weight[:, 0]).sum(dim=2)
+        grouped = values.reshape(-1, taps, self.groups, inside).permute(2, 0, 1, 3)
         kernels = self.weight.view(taps, inside, self.groups, -1).permute(2, 0, 1, 3)
         sums = torch.bmm(grouped.flatten(2), kernels.flatten(1, 2))
-        return sums.transpose(0, 1).flatten(1)
+        return sums.transpose(0, 1).reshape(*values.shape[:2], outputs)
+
+
+@dataclass(frozen=True)
+class JoinedTaps:
+    """Taps of one operation at several sets of outputs, read together.
+
+    Attributes
+    ----------
+    sets : tuple of Taps
+    index : (SLOTS, reads) int64 array
+        Where they read, set after set.
+    """
+
+    sets: tuple[Taps, ...]
+    index: IntArray
+
+    @classmethod
+    def of(cls, sets: Sequence[Taps]) -> JoinedTaps:
+        """Join sets of taps."""
+        index = [taps.index.reshape(len(taps.index), -1) for taps in sets]
+        return cls(tuple(sets), np.concatenate(index, axis=1))
+
+    def part(self, source: Tensor, rows: Sequence[int], slots: Sequence[int]) -> Tensor:
+        """Sum the taps' part of the outputs, as `Taps.part` does; set after set along P."""
+        channels, area = source.shape[1], source[0, 0].numel()
+        flat = source.movedim(1, -1).reshape(-1, channels)
+        places = torch.from_numpy((self.index[slots] + np.array(rows)[:, None] * area).ravel())
+        values = flat.index_select(0, places.to(flat.device)).cpu().float()
+        sizes = [taps.index[0].size for taps in self.sets]
+        of_sets = torch.split_with_sizes(values.view(len(rows), -1, channels), sizes, dim=1)
+        parts = [
+            taps.weigh(read.unflatten(1, taps.index.shape[1:]), slots)
+            for taps, read in zip(self.sets, of_sets, strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 def select_taps(
@@ -205,64 +240,3 @@ def _on_lattice(window: Window, outputs: IntArray) -> NDArray[np.bool_]:
             on = on & met.reshape(_along(met.shape, axis, dims))
     full = (*outputs.shape, *window.kernel)
     return np.broadcast_to(on, full).reshape(*outputs.shape, -1)
-
-
-def at_offset(offset: Sequence[int], shape: Sequence[int]) -> Locate:
-    """Locate taps in a tensor in which the first real value stands at an offset."""
-
-    def locate(taps: IntArray, axis: int) -> tuple[IntArray, NDArray[np.bool_]]:
-        places = taps + offset[axis]
-        return places, (places >= 0) & (places < shape[axis])
-
-    return locate
-
-
-def filled(fill: str, size: Sequence[int], offset: Sequence[int]) -> tuple[Locate, float] | None:
-    """Locate taps beyond the frame as a kind of padding fills them from what lies within.
-
-    Parameters
-    ----------
-    fill : str
-        As of `Operation.fill`.
-    size : sequence of int
-        Real input positions per axis.
-    offset : sequence of int
-        Where the first of them stands in the tensor that will be read.
-
-    Returns
-    -------
-    (locate, value) or None
-        None for fills that this cannot follow: nested pads of different kinds.
-    """
-    if fill in ("", ZEROS) or (fill.startswith("constant ") and "+" not in fill):
-        constant = float(fill.removeprefix("constant ")) if fill.startswith("constant") else 0.0
-        return _within(size, offset), constant
-    if fill not in _FOLDS:
-        return None
-    fold = _FOLDS[fill]
-
-    def locate(taps: IntArray, axis: int) -> tuple[IntArray, NDArray[np.bool_]]:
-        folded = fold(taps, size[axis])
-        return folded + offset[axis], np.ones(taps.shape, dtype=bool)
-
-    return locate, 0.0
-
-
-def _within(size: Sequence[int], offset: Sequence[int]) -> Locate:
-    def locate(taps: IntArray, axis: int) -> tuple[IntArray, NDArray[np.bool_]]:
-        return taps + offset[axis], (taps >= 0) & (taps < size[axis])
-
-    return locate
-
-
-def _reflect(taps: IntArray, size: int) -> IntArray:
-    period = max(1, 2 * (size - 1))
-    place = np.abs(taps) % period
-    return np.minimum(place, period - place) if size > 1 else np.zeros_like(taps)
-
-
-_FOLDS: dict[str, Callable[[IntArray, int], IntArray]] = {
-    "reflect": _reflect,
-    "replicate": lambda taps, size: np.clip(taps, 0, size - 1),
-    "circular": lambda taps, size: taps % size,
-}

@@ -6,29 +6,36 @@ activations, `tally` holds the counts of a site, and `collector` is the visitor 
 
 from padscope.tallies.bins import BINS, HOLE, Bins
 from padscope.tallies.calibration import SiteCalibration
-from padscope.tallies.collector import Calibrator, Collector, gather_all
+from padscope.tallies.collector import Calibrator, Collector
 from padscope.tallies.contrast import (
     CORNERS,
+    DEEP,
+    LINES,
     NEAR,
     OWN,
     ContrastCounter,
+    Sheet,
     Stream,
     border_streams,
     no_contrast,
     streams_of,
 )
+from padscope.tallies.gathering import gather_all
 from padscope.tallies.tally import Tally
 
 __all__ = [
     "BINS",
     "CORNERS",
+    "DEEP",
     "HOLE",
+    "LINES",
     "NEAR",
     "OWN",
     "Bins",
     "Calibrator",
     "Collector",
     "ContrastCounter",
+    "Sheet",
     "SiteCalibration",
     "Stream",
     "Tally",

@@ -32,6 +32,7 @@ COARSE_CODES = CODES >> COARSE_SHIFT
 COARSE_BINS = BINS >> COARSE_SHIFT
 CENTRE = 123  # below it the 123 bins of smaller values, above it the 124 of larger ones
 DEAD_BINS = slice(CENTRE - 1, CENTRE + 2)  # a constant, give or take the arithmetic's noise
+ROUNDING = 1e-4  # in spreads
 _CENTRE = torch.tensor(float(CENTRE))
 
 
@@ -73,6 +74,23 @@ class Bins:
         if not math.isfinite(squeezed.sum().item()):
             codes[~values.isfinite()] = HOLE
         return codes
+
+    def of(self, filters: slice) -> Bins:
+        """Select the bins of some filters."""
+        return Bins(self.centre[filters], self.spread[filters])
+
+    def settle(self, values: Tensor) -> Tensor:
+        """Replace what is the centre but for rounding by the centre, in a bin of its own.
+
+        Where a part of an output was taken out of it by subtraction, a value that recurs comes
+        back with rounding errors.
+
+        Parameters
+        ----------
+        values : (..., C) floating Tensor
+        """
+        near = (values - self.centre).abs() <= ROUNDING * self.spread + 1e-6 * self.centre.abs()
+        return torch.where(near, self.centre, values)
 
     def edges(self) -> NDArray[np.float64]:
         """Upper edge of every bin but the last.

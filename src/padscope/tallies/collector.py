@@ -9,106 +9,18 @@ the cache: hence large rings, and passes as rare as can be.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from padscope.regions import FOLDS, SLOTS, Draw, Positions
+from padscope.regions import FOLDS, SLOTS, Positions
 from padscope.sites import Call
 from padscope.tallies.bins import Bins
 from padscope.tallies.calibration import SiteCalibration, fit_bins
+from padscope.tallies.gathering import Look, gather, gather_new
 from padscope.tallies.maps import sum_maps
-from padscope.tallies.tally import Tally
-
-
-@dataclass(frozen=True)
-class Look:
-    """The images of a batch that a draw looks at.
-
-    Attributes
-    ----------
-    rows : list of int
-        Their places in the batch.
-    slots : list of int
-        Their rows in the draw's table, and in its ring.
-    """
-
-    rows: list[int]
-    slots: list[int]
-
-    @classmethod
-    def at(cls, images: Sequence[int], draw: Draw) -> Look:
-        """Choose the images that a draw looks at."""
-        slots = [(row, draw.slot(image)) for row, image in enumerate(images)]
-        chosen = [(row, slot) for row, slot in slots if slot is not None]
-        return cls([row for row, _ in chosen], [slot for _, slot in chosen])
-
-    @property
-    def place(self) -> slice | list[int]:
-        """The slots as a slice, which needs no second copy, where they are in a row."""
-        first = self.slots[0]
-        if self.slots == list(range(first, first + len(self.slots))):
-            return slice(first, first + len(self.slots))
-        return self.slots
-
-
-def gather(output: Tensor, draw: Draw, look: Look, into: Tensor | None = None) -> Tensor:
-    """Copy out the activations at drawn positions.
-
-    Parameters
-    ----------
-    output : (N, C, *spatial) Tensor
-    draw : Draw
-        P positions for each slot.
-    look : Look
-        M of the N images.
-    into : (M, P, C) Tensor, optional
-        Contiguous memory to copy to.
-
-    Returns
-    -------
-    (M, P, C) Tensor
-    """
-    return _gather(output, draw.table[look.slots], look.rows, into)
-
-
-def gather_all(output: Tensor, places: NDArray[np.int64]) -> Tensor:
-    """Copy out the activations at given positions of every image.
-
-    Parameters
-    ----------
-    output : (N, C, *spatial) Tensor
-    places : (N, P) int64 array
-        Flat positions.
-
-    Returns
-    -------
-    (N, P, C) float32 Tensor
-        On the CPU.
-    """
-    return _gather(output, places, range(len(output)), None).float().cpu()
-
-
-def _gather(
-    output: Tensor, table: NDArray[np.int64], chosen: Sequence[int], into: Tensor | None
-) -> Tensor:
-    area = output[0, 0].numel()
-    rows = output.movedim(1, -1)
-    if rows.is_contiguous():  # channels last: a position's filters lie side by side
-        index = torch.from_numpy(table + np.array(chosen)[:, None] * area).flatten()
-        flat = rows.reshape(-1, rows.shape[-1])
-        index = index.to(flat.device)
-        if into is not None and (into.dtype, into.device) == (flat.dtype, flat.device):
-            return torch.index_select(flat, 0, index, out=into.view(-1, into.shape[-1]))
-        return flat.index_select(0, index).view(*table.shape, -1)
-    maps = output.flatten(2)
-    if len(chosen) < len(maps):
-        maps = maps[list(chosen)]
-    index = torch.from_numpy(table)[:, None, :].expand(-1, maps.shape[1], -1).to(maps.device)
-    return maps.gather(2, index).transpose(1, 2)
+from padscope.tallies.tally import Tally, count_values
 
 
 class Calibrator:
@@ -136,10 +48,7 @@ class Calibrator:
             return
         looks = [(draw, Look.at(self._batches[-1], draw)) for draw in positions.draws]
         self._samples[call.name].append(
-            [
-                gather(call.output, draw, look).float().cpu() if look.rows else None
-                for draw, look in looks
-            ]
+            [gather_new(call.output, draw, look) if look.rows else None for draw, look in looks]
         )
         total = sum_maps(call.output)
         known = self._maps.get(call.name)
@@ -222,10 +131,10 @@ class Collector:
             if not look.rows:
                 continue
             ring, place = self._rings[call.name, draw.every], look.place
-            into = ring[place] if isinstance(place, slice) else None
-            values = gather(call.output, draw, look, into)
-            if into is None or values.data_ptr() != into.data_ptr():
-                ring[place] = values.float()
+            if isinstance(place, slice):
+                gather(call.output, draw, look, ring[place])
+            else:
+                ring[place] = gather_new(call.output, draw, look)
 
     def keep(self, name: str, number: int, values: Tensor) -> None:
         """Take (M, P, C) activations of the current images for a site's draw of that number."""
@@ -253,8 +162,7 @@ class Collector:
         folds = (filled % FOLDS).to(torch.int32)
         region = 0
         for draw in self._positions[name].draws:
-            for span in draw.spans:
-                if draw.every == every:
-                    codes = self._bins[name].codes(values[:, span])
-                    self.tallies[name].count(region, codes, folds)
-                region += 1
+            if draw.every == every:
+                tally, bins = self.tallies[name], self._bins[name]
+                count_values(tally, bins, values, folds, draw.lengths, region)
+            region += len(draw.spans)

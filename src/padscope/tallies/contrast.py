@@ -1,30 +1,28 @@
 """Counts of one site's activations under conditions that are to be contrasted.
 
-Which conditions there are, and what is counted under each, is a table: `streams_of`. Values are
-binned at once, while they are in the cache, and wait as codes of one byte. They are counted
-together, for every pass over the histograms streams all of them through the cache.
+Which conditions there are, and what is counted under each, is a table: `streams_of`. During a
+forward pass values are only copied out; those of many images are binned and counted together, on
+all cores.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from padscope.regions import FOLDS, Layout
 from padscope.tallies.bins import Bins
-from padscope.tallies.tally import Tally
+from padscope.tallies.tally import Tally, count_values
+from padscope.tallies.waiting import Folds, Waiting
 
 PADDED, REAL, OWN, INCOMING, PSEUDO = "padded", "real", "own", "incoming", "pseudo"
 NEAR, DEEP, CORNERS, LINES = "near", "deep", "corners", "lines"
-WAITING = 96  # images that are counted together
-# Values this close to the centre of the bins, in spreads, are the centre: where a part of an output
-# was taken out of it by subtraction, a value that recurs comes back with rounding errors.
-ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,27 @@ def border_streams(layout: Layout, *, core: bool) -> tuple[Stream, ...]:
     return tuple(Stream(condition, part, regions, 0) for condition in (PADDED, REAL))
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """Positions of a site's maps that are copied out together, under one condition.
+
+    Attributes
+    ----------
+    every : int
+        As of `Draw`.
+    parts : dict
+        Part of a `Stream` → columns of each of its regions, the first part's first.
+    """
+
+    every: int
+    parts: dict[str, tuple[slice, ...]]
+
+    @cached_property
+    def positions(self) -> int:
+        """Columns."""
+        return sum(span.stop - span.start for spans in self.parts.values() for span in spans)
+
+
 class ContrastCounter:
     """Counts values under conditions.
 
@@ -87,93 +106,96 @@ class ContrastCounter:
     ----------
     streams : mapping
         Site name → its streams.
-    bins : mapping
-        Site name → bins of its filters, the same for all conditions.
     tallies : dict
         (site name, stream key) → counts to add to, in place: everything up to the last `flush`.
+    room : int
+        Images whose values may wait to be counted.
+    pool : Executor
+        What counts, side by side.
+
+    Attributes
+    ----------
+    bins : mapping or None
+        Site name → bins of its filters, the same for all conditions. Until there are some, values
+        wait.
     """
 
     def __init__(
         self,
         streams: Mapping[str, tuple[Stream, ...]],
-        bins: Mapping[str, Bins],
         tallies: dict[tuple[str, str], Tally],
+        room: int,
+        pool: Executor,
     ) -> None:
         self._streams = {(name, s.key): s for name, listed in streams.items() for s in listed}
-        self._bins = bins
         self.tallies = tallies
-        self._waiting: dict[tuple[str, str], _Waiting] = {}
+        self.bins: Mapping[str, Bins] | None = None
+        self._room, self._pool = room, pool
+        self._sheets: dict[tuple[str, str], tuple[Sheet, Waiting]] = {}
 
-    def keep(
-        self, name: str, key: str, values: Tensor, spans: tuple[slice, ...], folds: Tensor
-    ) -> None:
-        """Keep (M, P, C) values of one condition; regions lie in the columns `spans`."""
-        stream = self._streams.get((name, key))
-        if stream is None or not spans:
-            return
-        bins = self._bins[name]
-        values = values[:, spans[0].start : spans[-1].stop]
-        if stream.condition in (OWN, INCOMING):
-            values = _settle(values, bins)
-        waiting = self._waiting.get((name, key))
-        if waiting is None or len(values) > len(waiting.codes):
-            self._count(name, key)
-            waiting = _Waiting.room_for(values, spans)
-            self._waiting[name, key] = waiting
-        elif waiting.filled + len(values) > len(waiting.codes):
-            self._count(name, key)
-        waiting.add(bins.codes(values), folds)
-
-    def make_room(self, images: int) -> None:
-        """Count what waits if so many more images would not find room in any stream."""
-        if any(each.filled + images > len(each.codes) for each in self._waiting.values()):
+    def begin(self, images: int) -> None:
+        """Begin with so many images; what was placed since the last `commit` is dropped."""
+        for _, waiting in self._sheets.values():
+            waiting.drop()
+        if self.bins and any(not each.has_room(images) for _, each in self._sheets.values()):
             self.flush()
+
+    def place(self, name: str, condition: str, sheet: Sheet, filters: int, folds: Folds) -> Tensor:
+        """Give room for the values of a sheet.
+
+        Parameters
+        ----------
+        name, condition : str
+            Of the site, and of its streams.
+        sheet : Sheet
+        filters : int
+            C of them.
+        folds : (M,) int32 array
+            Fold of each image that is looked at.
+
+        Returns
+        -------
+        (M, P, C) float32 Tensor
+            To be written to, and to be read until the next `begin`.
+        """
+        key = name, f"{condition}/{next(iter(sheet.parts))}"
+        if key not in self._sheets:
+            room = max(self._room // sheet.every + FOLDS, len(folds))
+            self._sheets[key] = sheet, Waiting(room, sheet.positions, filters)
+        return self._sheets[key][1].place(folds)
+
+    def commit(self) -> None:
+        """Accept what was placed since `begin`; without it, a pass that failed leaves no trace."""
+        for _, waiting in self._sheets.values():
+            waiting.commit()
+
+    def kept(self, name: str, key: str) -> Tensor:
+        """Values that wait of the stream that a sheet begins with: (N, P, C)."""
+        found = self._sheets.get((name, key))
+        return torch.empty(0, 1, 1) if found is None else found[1].values
 
     def flush(self) -> None:
         """Count what waits, side by side: every stream has tallies of its own.
 
         Between forward passes, for counting keeps one core busy, and the others would wait.
         """
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            done = pool.map(lambda stream: self._count(*stream), self._waiting)
-            deque(done, maxlen=0)  # raises what a thread raised
+        done = self._pool.map(lambda sheet: self._count(*sheet), self._sheets.items())
+        deque(done, maxlen=0)  # raises what a thread raised
+        for _, waiting in self._sheets.values():
+            waiting.clear()
 
-    def _count(self, name: str, key: str) -> None:
-        waiting = self._waiting.get((name, key))
-        if waiting is None or not waiting.filled:
-            return
-        codes, folds = waiting.codes[: waiting.filled], waiting.folds[: waiting.filled]
-        for region, span in enumerate(waiting.spans):
-            self.tallies[name, key].count(region, codes[:, span], folds)
-        waiting.filled = 0
-
-
-@dataclass
-class _Waiting:
-    """Codes of one stream that are not counted yet.
-
-    In memory that is taken once: small tensors kept between the large ones of a forward pass would
-    break the free memory into pieces, and the process would grow with the number of images.
-    """
-
-    codes: Tensor
-    folds: Tensor
-    spans: tuple[slice, ...]
-    filled: int = 0
-
-    @classmethod
-    def room_for(cls, values: Tensor, spans: tuple[slice, ...]) -> _Waiting:
-        images, first = max(WAITING, len(values)), spans[0].start
-        with torch.inference_mode(mode=False):  # whose tensors could not be written to later
-            codes = torch.zeros(images, *values.shape[1:], dtype=torch.uint8)
-            folds = torch.zeros(images, dtype=torch.int32)
-        return cls(codes, folds, tuple(slice(s.start - first, s.stop - first) for s in spans))
-
-    def add(self, codes: Tensor, folds: Tensor) -> None:
-        end = self.filled + len(codes)
-        self.codes[self.filled : end] = codes
-        self.folds[self.filled : end] = folds
-        self.filled = end
+    def _count(self, key: tuple[str, str], kept: tuple[Sheet, Waiting]) -> None:
+        assert self.bins is not None
+        name, condition = key[0], key[1].split("/")[0]
+        sheet, waiting = kept
+        for part, spans in sheet.parts.items():
+            if (name, f"{condition}/{part}") in self._streams and len(waiting.values):
+                count_values(
+                    self.tallies[name, f"{condition}/{part}"], self.bins[name],
+                    waiting.values[:, spans[0].start : spans[-1].stop], waiting.folds,
+                    [span.stop - span.start for span in spans],
+                    settle=condition in (OWN, INCOMING),
+                )  # fmt: skip
 
 
 def no_contrast(
@@ -185,8 +207,3 @@ def no_contrast(
         for name, listed in streams.items()
         for stream in listed
     }
-
-
-def _settle(values: Tensor, bins: Bins) -> Tensor:
-    near = (values - bins.centre).abs() <= ROUNDING * bins.spread + 1e-6 * bins.centre.abs()
-    return torch.where(near, bins.centre, values)

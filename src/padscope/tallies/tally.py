@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from padscope.regions import FOLDS, Layout
-from padscope.tallies.bins import COARSE_CODES, COARSE_SHIFT, CODES
+from padscope.tallies.bins import COARSE_CODES, COARSE_SHIFT, CODES, Bins
 
-BLOCK = 256  # filters counted together: their histograms of a region fit into a core's own cache
+# Values that are binned and counted together, and fewest filters: what is worked out of so many,
+# and the histograms that they are counted into, mostly stay within a core's own cache.
+CHUNK, NARROWEST = 2**18, 32
 
 
 @dataclass(frozen=True)
@@ -61,34 +65,80 @@ class Tally:
             )
         return Tally(self.fine + other.fine, self.folds + other.folds)
 
-    def count(self, region: int, codes: Tensor, folds: Tensor) -> None:
-        """Count the codes of one region.
+    def count(
+        self, codes: Tensor, folds: Tensor, lengths: Sequence[int], region: int = 0, first: int = 0
+    ) -> None:
+        """Count the codes of some filters at the positions of some regions.
 
         Parameters
         ----------
-        region : int
-            Below the number of fine regions it is counted finely, below that of all regions
-            coarsely: usually the first ones are both.
-        codes : (N, K, C) int32 or uint8 Tensor
-            Of C filters at K positions in each of N images.
+        codes : (N, P, K) int32 or uint8 Tensor
+            Of K filters at P positions in each of N images.
         folds : (N,) int32 Tensor
             Fold of each image.
+        lengths : sequence of int
+            How many of the P positions lie in each region, region after region.
+        region : int
+            The first of them. Below the number of fine regions they are counted finely, below that
+            of all regions coarsely: usually the first ones are both.
+        first : int
+            The first of the K filters.
         """
-        filters = torch.arange(codes.shape[-1], dtype=torch.int32)
-        fold_starts = (folds % self.folds.shape[1])[:, None, None] * (len(filters) * COARSE_CODES)
-        for first in range(0, len(filters), BLOCK):
-            block, part = filters[first : first + BLOCK], codes[..., first : first + BLOCK]
-            if region < len(self.fine):
-                _count(self.fine[region], part + block * CODES)
-            if region < len(self.folds):
-                coarse = (part >> COARSE_SHIFT) + block * COARSE_CODES
-                _count(self.folds[region], coarse.add_(fold_starts))
+        filters = self.folds.shape[2]
+        regions = np.repeat(np.arange(region, region + len(lengths)), lengths)
+        starts = (regions[:, None] * filters + np.arange(first, first + codes.shape[2])) * CODES
+        places = codes + torch.from_numpy(starts.astype(np.int32))
+        fine = int((regions < len(self.fine)).sum())
+        coarse = int((regions < len(self.folds)).sum())
+        if fine:
+            _add_one(self.fine, places[:, :fine])
+        if coarse:
+            places = places[:, :coarse].bitwise_right_shift_(COARSE_SHIFT)
+            # A region has one coarse table per fold; so far there was room for one.
+            step, tables = filters * COARSE_CODES, self.folds.shape[1]
+            apart = torch.from_numpy((regions[:coarse] * (tables - 1) * step).astype(np.int32))
+            places += (apart + (folds % tables * step)[:, None])[:, :, None]
+            _add_one(self.folds, places)
+
+
+def count_values(
+    tally: Tally,
+    bins: Bins,
+    values: Tensor,
+    folds: Tensor,
+    lengths: Sequence[int],
+    region: int = 0,
+    *,
+    settle: bool = False,
+) -> None:
+    """Bin the values of a site, and count them: part by part, while they are in the cache.
+
+    Parameters
+    ----------
+    tally : Tally
+        Counted into, in place.
+    bins : Bins
+        Of the C filters.
+    values : (N, P, C) float32 Tensor
+    folds, lengths, region
+        As of `Tally.count`.
+    settle : bool
+        Take values that are the bins' centre but for rounding for the centre; see `Bins.settle`.
+    """
+    images, positions, filters = values.shape
+    together = max(NARROWEST, CHUNK // max(1, images * positions))
+    for first in range(0, filters, together):
+        part = slice(first, first + together)
+        of_part, chosen = bins.of(part), values[..., part]
+        if settle:
+            chosen = of_part.settle(chosen)
+        tally.count(of_part.codes(chosen), folds, lengths, region, first)
 
 
 _ONE = torch.ones((), dtype=torch.int32)
 
 
-def _count(table: Tensor, places: Tensor) -> None:
+def _add_one(table: Tensor, places: Tensor) -> None:
     """Add 1 at flat places of a table, as often as they occur."""
     places = places.flatten()
     table.view(-1).index_add_(0, places, _ONE.expand(len(places)))
