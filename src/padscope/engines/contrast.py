@@ -6,25 +6,22 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from padscope.engines.contrast_plan import ContrastPlan
 from padscope.engines.contrasted import Contrasted
 from padscope.engines.first_images import FirstImages, FirstLook, mean_of_lines
 from padscope.engines.local import run_batch
-from padscope.engines.refill import SiteParts
 from padscope.engines.site_plan import SitePlan
+from padscope.engines.site_visits import SiteVisits
 from padscope.errors import PadscopeError
 from padscope.images import Batch, Skipped
-from padscope.regions import FOLDS, Draw
 from padscope.sites import Call, Interception, repadded
-from padscope.tallies import NEAR, OWN, Bins, ContrastCounter, Sheet, no_contrast
+from padscope.tallies import NEAR, Bins, ContrastCounter, no_contrast
 from padscope.tallies.calibration import fit_bins
-from padscope.tallies.contrast import INCOMING, PADDED, PSEUDO, REAL
-from padscope.tallies.gathering import Look, gather
+from padscope.tallies.contrast import PADDED, REAL
+from padscope.tallies.gathering import Look
 from padscope.threads import lone_threads
 
 FITTED = 512  # values of a filter that its bins are fitted to
@@ -88,15 +85,12 @@ class _Contraster:
     ) -> None:
         self._plan, self._plans = plan, plan.plans
         self._calibrate, self._pool = calibrate, pool
-        self._parts = {name: SiteParts(site) for name, site in plan.sites.items() if site.full}
         self._phase = CROP
         self._batch: tuple[int, ...] = ()
         draws = (draw for each in self._plans.values() for draw in each.positions.draws)
         self._draws = {draw.every: draw for draw in draws}  # which look at the same images
         self._looks: dict[int, Look] = {}
         self._looked: set[int] = set()
-        self._folds: dict[int, NDArray[np.int32]] = {}
-        self._padded: dict[str, Tensor] = {}
         self._seen: set[str] = set()
         self.units, self.images = 0, 0
         self._skipped: tuple[Skipped, ...] = ()
@@ -113,6 +107,7 @@ class _Contraster:
         values = sum(site.values for site in self._plans.values())
         self._counter = ContrastCounter(streams, tallies, int(WAITING / max(1, values)), pool)
         self._counter.bins = self._bins
+        self._visits = {n: SiteVisits(site, self._counter) for n, site in self._plans.items()}
 
     @property
     def counting(self) -> bool:
@@ -123,10 +118,8 @@ class _Contraster:
         self._batch = batch.indices
         self._counter.begin(len(batch.indices))
         self._looks = {every: Look.at(batch.indices, draw) for every, draw in self._draws.items()}
-        self._folds = {
-            every: np.array(look.slots, dtype=np.int32) % FOLDS
-            for every, look in self._looks.items()
-        }
+        for visits in self._visits.values():
+            visits.prepare(self._looks)
         aligned = {name for name, plan in self._plans.items() if plan.alignment}
         crop = batch.pixels
         for axis, (margin, size) in enumerate(zip(self._plan.margin, self._plan.size, strict=True)):
@@ -138,7 +131,6 @@ class _Contraster:
             self._pass(CANVAS, model, batch.pixels, aligned)
         if aligned != set(self._plans):
             self._pass(REPLICATED, model, crop, set(self._plans) - aligned)
-        self._padded.clear()
         self._counter.commit()
         self._looked |= {every for every, look in self._looks.items() if look.rows}
 
@@ -159,70 +151,28 @@ class _Contraster:
 
     def __call__(self, call: Call) -> Tensor | None:
         output = repadded(call, "replicate") if self._phase == REPLICATED else None
-        plan = self._plans.get(call.name)
-        if plan is not None and (self._phase == CROP or (self._phase == CANVAS) == plan.contextual):
-            self._seen.add(call.name)
-            self._look(plan, call, call.output if output is None else output)
+        visits = self._visits.get(call.name)
+        if visits is None:
+            return output
+        first = None if self.counting else self._first_look
+        if self._phase == CROP:
+            self._require_size(visits.plan, call)
+            visits.on_crop(call, first)
+        elif (self._phase == CANVAS) != visits.plan.contextual:
+            return output
+        elif self._phase == CANVAS:
+            visits.on_canvas(call, first)
+        else:
+            visits.on_replicated(call.name, call.output if output is None else output, first)
+        self._seen.add(call.name)
         return output
 
-    def _look(self, plan: SitePlan, call: Call, output: Tensor) -> None:
-        if self._phase == CROP and call.operation.window.out != plan.layout.size:
+    def _require_size(self, plan: SitePlan, call: Call) -> None:
+        if call.operation.window.out != plan.layout.size:
             raise PadscopeError(
                 f"site {call.name} gave a map of {call.operation.window.out} after one of "
                 f"{plan.layout.size}; give images of one size"
             )
-        name, parts = call.name, self._parts.get(call.name)
-        condition = PADDED if self._phase == CROP else REAL
-        positions = plan.on_canvas if self._phase == CANVAS else plan.positions
-        assert positions is not None
-        for draw in positions.draws[1:]:
-            self._copy(plan, condition, plan.deeper, output, draw)
-        near = self._copy(plan, condition, plan.near, output, positions.draws[0])
-        if parts is None or near is None:
-            return
-        if not self.counting:
-            self._first_look.add_map(name, condition, self._of_crop(plan, output))
-        lines, slots = near[:, : plan.border.positions], self._looks[1].slots
-        if self._phase == CROP and plan.contextual:
-            given = parts.given(call, slots)
-            self._padded[name] = lines if isinstance(given, float) else lines - given
-        elif self._phase == CROP:
-            refilled = self._place(plan, OWN, plan.border, 1)
-            torch.sub(lines, parts.given(call, slots), out=refilled)
-            refilled += parts.reflected(call, slots)
-            if plan.pseudo is not None:
-                self._copy(plan, PSEUDO, plan.inside, output, plan.pseudo)
-        elif self._phase == CANVAS:
-            real, own = parts.real(call, slots), parts.filled(call, slots)
-            if own is not None:
-                torch.sub(lines, real, out=self._place(plan, OWN, plan.border, 1)).add_(own)
-                incoming = self._place(plan, INCOMING, plan.border, 1)
-                torch.add(self._padded.pop(name), real, out=incoming)
-
-    def _copy(
-        self, plan: SitePlan, condition: str, sheet: Sheet, output: Tensor, draw: Draw
-    ) -> Tensor | None:
-        """Copy out the drawn positions, if any image of the batch is looked at."""
-        look = self._looks[draw.every]
-        if not look.rows:
-            return None
-        place = self._place(plan, condition, sheet, draw.every)
-        gather(output, draw, look, place)
-        return place
-
-    def _place(self, plan: SitePlan, condition: str, sheet: Sheet, every: int) -> Tensor:
-        site = plan.site
-        return self._counter.place(site.name, condition, sheet, site.filters, self._folds[every])
-
-    def _of_crop(self, plan: SitePlan, output: Tensor) -> Tensor:
-        """Cut a map down to the crop, and a batch to its images."""
-        output = output[: len(self._batch)]
-        if self._phase != CANVAS or plan.alignment is None:
-            return output
-        shifts = zip(plan.alignment.shift_out, plan.layout.size, strict=True)
-        for axis, (shift, size) in enumerate(shifts, start=2):
-            output = output.narrow(axis, shift, size)
-        return output
 
     def finish(self, batch: Batch) -> None:
         """Note a unit as done, and begin to count when enough images have been seen."""
@@ -242,7 +192,7 @@ class _Contraster:
         self._bins = dict(zip(self._plans, fitted, strict=True))
         self._counter.bins = self._bins
         near = {}
-        for name in self._parts:
+        for name in (name for name, plan in self._plans.items() if plan.full):
             values = self._counter.kept(name, f"{PADDED}/{NEAR}")
             near[name] = mean_of_lines(values, self._plans[name].lines)
         self._first = self._first_look.finish(self.images, near)

@@ -9,6 +9,7 @@ from torch import Tensor
 from padscope.engines.site_plan import SitePlan
 from padscope.sites import Call, JoinedTaps, at_offset, filled, select_taps
 from padscope.sites.padding import ZEROS
+from padscope.tallies.gathering import Look
 
 GIVEN, REAL, OWN, REFLECTED = "given", "real", "own", "reflected"
 
@@ -22,40 +23,48 @@ class SiteParts:
 
     def __init__(self, plan: SitePlan) -> None:
         self._plan = plan
-        self._taps: dict[str, JoinedTaps | None] = {}
+        self._taps: dict[str, JoinedTaps] = {}
+        self._areas: dict[str, int] = {}
+        self._places: dict[str, Tensor] = {}
+        self._slots: Sequence[int] = ()
 
-    def given(self, call: Call, slots: Sequence[int]) -> Tensor | float:
+    @property
+    def follows_fill(self) -> bool:
+        """Whether it is known how the site's own padding is filled."""
+        return (
+            filled(self._plan.site.fill, self._plan.window.size, self._plan.window.size) is not None
+        )
+
+    def prepare(self, look: Look) -> None:
+        """Name the images to come, the first of a batch, and find where taps read on them."""
+        self._slots = look.slots
+        for kind, taps in self._taps.items():
+            self._places[kind] = look.flat(taps.index, self._areas[kind])
+
+    def given(self, call: Call) -> Tensor | float:
         """Part of what the padding holds on the crop; (M, P, C), or 0 for zeros."""
-        if call.operation.fill == ZEROS:
-            return 0.0
-        return self._sum(GIVEN, call, slots)
+        return 0.0 if call.operation.fill == ZEROS else self._sum(GIVEN, call)
 
-    def real(self, call: Call, slots: Sequence[int]) -> Tensor:
+    def real(self, call: Call) -> Tensor:
         """Part of the real values that stand in the padding's place on the canvas."""
-        return self._sum(REAL, call, slots)
+        return self._sum(REAL, call)
 
-    def filled(self, call: Call, slots: Sequence[int]) -> Tensor | float | None:
-        """Part of the site's own padding, filled from the canvas; None if the fill is unknown."""
-        if call.operation.fill == ZEROS:
-            return 0.0
-        taps = self._get(OWN, call)
-        return None if taps is None else taps.part(call.input, range(len(slots)), slots)
+    def filled(self, call: Call) -> Tensor | float:
+        """Part of the site's own padding, filled from the canvas; 0 for zeros."""
+        return 0.0 if call.operation.fill == ZEROS else self._sum(OWN, call)
 
-    def reflected(self, call: Call, slots: Sequence[int]) -> Tensor:
+    def reflected(self, call: Call) -> Tensor:
         """Part of padding that reflects the crop."""
-        return self._sum(REFLECTED, call, slots)
+        return self._sum(REFLECTED, call)
 
-    def _sum(self, kind: str, call: Call, slots: Sequence[int]) -> Tensor:
-        taps = self._get(kind, call)
-        assert taps is not None
-        return taps.part(call.input, range(len(slots)), slots)
+    def _sum(self, kind: str, call: Call) -> Tensor:
+        if kind in self._places:
+            return self._taps[kind].part_at(call.input, self._places[kind], self._slots)
+        taps = self._taps[kind] = self._select(kind, call)
+        self._areas[kind] = call.input[0, 0].numel()
+        return taps.part(call.input, range(len(self._slots)), self._slots)
 
-    def _get(self, kind: str, call: Call) -> JoinedTaps | None:
-        if kind not in self._taps:
-            self._taps[kind] = self._select(kind, call)
-        return self._taps[kind]
-
-    def _select(self, kind: str, call: Call) -> JoinedTaps | None:
+    def _select(self, kind: str, call: Call) -> JoinedTaps:
         crop = self._plan.window
         shape = tuple(call.input.shape[2:])
         offset = call.operation.offset
@@ -67,8 +76,7 @@ class SiteParts:
         if kind in (OWN, REFLECTED):
             fill = "reflect" if kind == REFLECTED else call.operation.fill
             found = filled(fill, crop.size, offset)
-            if found is None:
-                return None
+            assert found is not None  # `follows_fill`
             locate, value = found
         assert call.weight is not None
         table = self._plan.positions.draws[0].table

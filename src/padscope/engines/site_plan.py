@@ -84,14 +84,16 @@ class SitePlan:
         return Sheet(1, {LINES: self.pseudo.spans})
 
     @cached_property
-    def deeper(self) -> Sheet:
-        """Of the deeper lines and the corners."""
-        (draw,) = self.positions.draws[1:]
+    def deeper(self) -> tuple[Sheet, ...]:
+        """Of the deeper lines and the corners, if they are looked at."""
         regions = self.layout.regions[len(self.layout.compared) :]
-        parts: dict[str, tuple[slice, ...]] = {DEEP: (), CORNERS: ()}
-        for region, span in zip(regions, draw.spans, strict=True):
-            parts[CORNERS if len(region.sides) > 1 else DEEP] += (span,)
-        return Sheet(draw.every, {part: spans for part, spans in parts.items() if spans})
+        sheets = []
+        for draw in self.positions.draws[1:]:
+            parts: dict[str, tuple[slice, ...]] = {DEEP: (), CORNERS: ()}
+            for region, span in zip(regions, draw.spans, strict=True):
+                parts[CORNERS if len(region.sides) > 1 else DEEP] += (span,)
+            sheets.append(Sheet(draw.every, {part: parts[part] for part in parts if parts[part]}))
+        return tuple(sheets)
 
     @property
     def values(self) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -129,17 +130,47 @@ class JoinedTaps:
 
     def part(self, source: Tensor, rows: Sequence[int], slots: Sequence[int]) -> Tensor:
         """Sum the taps' part of the outputs, as `Taps.part` does; set after set along P."""
-        channels, area = source.shape[1], source[0, 0].numel()
+        starts = np.array(rows)[:, None] * source[0, 0].numel()
+        return self.part_at(source, torch.from_numpy((self.index[slots] + starts).ravel()), slots)
+
+    def part_at(self, source: Tensor, places: Tensor, slots: Sequence[int]) -> Tensor:
+        """Sum the taps' part of the outputs, knowing where in a batch they read.
+
+        Parameters
+        ----------
+        source : (N, C_in, *spatial) Tensor
+        places : (M · reads,) int64 Tensor
+            Flat places among all positions of the batch, of rows of `index`.
+        slots : sequence of int
+            Those M rows.
+        """
+        images, channels = len(slots), source.shape[1]
         flat = source.movedim(1, -1).reshape(-1, channels)
-        places = torch.from_numpy((self.index[slots] + np.array(rows)[:, None] * area).ravel())
         values = flat.index_select(0, places.to(flat.device)).cpu().float()
-        sizes = [taps.index[0].size for taps in self.sets]
-        of_sets = torch.split_with_sizes(values.view(len(rows), -1, channels), sizes, dim=1)
-        parts = [
-            taps.weigh(read.unflatten(1, taps.index.shape[1:]), slots)
-            for taps, read in zip(self.sets, of_sets, strict=True)
-        ]
+        if self._alike is not None:
+            sets, _, reads, _ = self._alike.shape
+            outputs = self.sets[0].index.shape[1]
+            values = values.view(images, sets, outputs, reads, channels)
+            return (values * self._alike).sum(dim=3).flatten(1, 2)
+        values = values.view(images, self.index.shape[1], channels)
+        parts, first = [], 0
+        for taps in self.sets:
+            outputs, reads = taps.index.shape[1:]
+            of_set = values.narrow(1, first, outputs * reads)
+            parts.append(taps.weigh(of_set.view(images, outputs, reads, channels), slots))
+            first += outputs * reads
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    @cached_property
+    def _alike(self) -> Tensor | None:
+        """Weights (sets, 1, R, C) of depthwise sets of one shape, in which every tap counts."""
+        reads, inside, outputs = self.sets[0].weight.shape
+        depthwise = inside == 1 and self.sets[0].groups == outputs
+        plain = all(taps.counted is None and taps.constant is None for taps in self.sets)
+        alike = len({taps.index.shape for taps in self.sets}) == 1
+        if not (reads and depthwise and plain and alike):
+            return None
+        return torch.stack([taps.weight.transpose(0, 1) for taps in self.sets])
 
 
 def select_taps(

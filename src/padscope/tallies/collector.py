@@ -8,6 +8,7 @@ the cache: hence large rings, and passes as rare as can be.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ from padscope.regions import FOLDS, SLOTS, Positions
 from padscope.sites import Call
 from padscope.tallies.bins import Bins
 from padscope.tallies.calibration import SiteCalibration, fit_bins
-from padscope.tallies.gathering import Look, gather, gather_new
+from padscope.tallies.gathering import Gathering, Look, gather_new
 from padscope.tallies.maps import sum_maps
 from padscope.tallies.tally import Tally, count_values
 
@@ -109,6 +110,7 @@ class Collector:
             }
         self._filled = {every: np.zeros(SLOTS, dtype=bool) for every in self._draws}
         self._looks: dict[int, Look] = {}
+        self._gatherings: dict[str, list[tuple[int, Gathering]]] = {}
 
     def begin(self, images: Sequence[int]) -> None:
         """Name the images of the next forward pass, and make room for them in the rings."""
@@ -116,6 +118,18 @@ class Collector:
         for every, look in self._looks.items():
             if self._filled[every][look.slots].any():
                 self._flush(every)
+        self._gatherings = {name: self._ready(name) for name in self._positions}
+
+    def _ready(self, name: str) -> list[tuple[int, Gathering]]:
+        """Make ready to copy a site's maps."""
+        ready = []
+        for draw in self._positions[name].draws:
+            look = self._looks[draw.every]
+            if look.rows:
+                into = self._rings[name, draw.every][look.place]  # a copy if rows are not in a row
+                area = math.prod(self._positions[name].layout.size)
+                ready.append((draw.every, Gathering(draw, look, area, into)))
+        return ready
 
     def commit(self) -> None:
         """Accept what was kept since `begin`; without it, a pass that failed leaves no trace."""
@@ -124,17 +138,11 @@ class Collector:
 
     def __call__(self, call: Call) -> None:
         """Copy out the activations of a site."""
-        if (positions := self._positions.get(call.name)) is None:
-            return
-        for draw in positions.draws:
-            look = self._looks[draw.every]
-            if not look.rows:
-                continue
-            ring, place = self._rings[call.name, draw.every], look.place
-            if isinstance(place, slice):
-                gather(call.output, draw, look, ring[place])
-            else:
-                ring[place] = gather_new(call.output, draw, look)
+        for every, gathering in self._gatherings.get(call.name, ()):
+            gathering(call.output)
+            place = self._looks[every].place
+            if not isinstance(place, slice):
+                self._rings[call.name, every][place] = gathering.into
 
     def keep(self, name: str, number: int, values: Tensor) -> None:
         """Take (M, P, C) activations of the current images for a site's draw of that number."""
