@@ -44,6 +44,8 @@ def _explain() -> None:
     print("explain ÷ bare forward of the crops (target: ≤ 1.15 × the unavoidable part)")
     print("  lite0, 96 images: ", explain_to_bare("lite0", 96, margin=128, pairs=5))
     print("  lite0, 384 images:", explain_to_bare("lite0", 384, margin=128, pairs=3))
+    usual = explain_to_bare("lite0", 96, margin=128, pairs=3, fresh=3)
+    print("  lite0, 96 images and four baselines, the default:", usual)
 
 
 def _impact(source: str | None = None) -> None:

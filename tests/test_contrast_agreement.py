@@ -361,6 +361,28 @@ def test_deeper_lines_are_looked_at_in_a_part_of_the_images(
                 assert sum(len(values) for values, _ in seen[name, f"{condition}/{part}"]) == 16
 
 
+def test_bins_wait_for_images_of_every_draw() -> None:
+    """Of the first images none is looked at where there is no padding: they cannot be read."""
+    case = prepared(resnet)
+    canvases = case.canvases(20)
+    plan = plan_of(case, canvases, sample=SampleSize(0, 4 * FEW))
+    assert {site.near.every for site in plan.elsewhere.values()} == {4}
+    indices = [range(8, 12), range(12, 16), range(30, 34), range(64, 68), range(68, 72)]
+    batches = [
+        Batch(unit, tuple(images), canvases[4 * unit : 4 * unit + 4])
+        for unit, images in enumerate(indices)
+    ]
+    contrasted = contrast_units(case.net, batches, plan, 1, Unwatched())
+    assert contrasted.images == 20 and contrasted.bins and contrasted.tallies
+    for name in plan.elsewhere:
+        assert (contrasted.bins[name].spread > 1e-3).all()
+        # Images 32 and 33, and 64 to 71, of which there are eight.
+        counted = contrasted.tallies[name, "padded/lines"].fine
+        assert (counted.sum(dim=2) == 10).all()
+    near = next(iter(plan.sites))
+    assert (contrasted.tallies[near, "padded/near"].folds.sum(dim=(1, 3)) >= 20).all()
+
+
 @pytest.mark.parametrize("build", [resnet, mixture, one_axis], ids=lambda build: build.__name__)
 def test_without_a_canvas_the_border_is_replicated_and_refilled(
     build: Callable[[], Case], monkeypatch: pytest.MonkeyPatch

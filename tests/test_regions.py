@@ -371,6 +371,9 @@ def test_every_region_gets_its_share(layout: Layout, images: int) -> None:
         (lines,) = sample.draw_lines(layout).draws
         assert len(lines.spans) == len(layout.sides)
         assert lines.table.shape[1] <= -(-FEW // images) * len(layout.sides)
+        shortest = min(span.stop - span.start for span in lines.spans)
+        looked_at = sum(lines.slot(image) is not None for image in range(images))
+        assert looked_at * lines.every * shortest >= FEW or shortest < -(-FEW // images)
 
 
 def test_what_is_asked_for_is_looked_at_in_every_image() -> None:

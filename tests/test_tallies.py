@@ -17,6 +17,8 @@ from padscope.tallies import BINS, HOLE, Bins, Calibrator, Collector, Tally
 from padscope.tallies.bins import CENTRE, COARSE_SHIFT, CODES
 from padscope.tallies.calibration import fit_bins
 from padscope.tallies.maps import kept_lines, sum_maps
+from padscope.tallies.tally import count_values
+from padscope.tallies.waiting import Waiting
 
 LAYOUT = Layout((9, 8), ((1, 1), (1, 0)))
 FILTERS = 5
@@ -219,6 +221,59 @@ def test_a_pass_that_is_not_committed_leaves_no_trace() -> None:
     collector.keep("a", 0, torch.randn(2, positions["a"].draws[0].table.shape[1], FILTERS))
     collector.flush()
     assert not tallies["a"].fine.any() and not tallies["a"].folds.any()
+
+
+@pytest.mark.parametrize("filters", [1, 5, 70])
+@pytest.mark.parametrize("folds", [1, FOLDS])
+def test_values_counted_part_by_part_are_all_counted(
+    filters: int, folds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("padscope.tallies.tally.CHUNK", 64)
+    monkeypatch.setattr("padscope.tallies.tally.NARROWEST", 3)
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(20, 6, filters, generator=generator)
+    bins = Bins(torch.zeros(filters), torch.ones(filters))
+    of_images = torch.arange(20, dtype=torch.int32)
+    found = Tally.zeros(filters, 2, 4, folds)
+    count_values(found, bins, values, of_images, [1, 3, 2], region=1)  # regions 1 (fine), 2, 3
+    fine, coarse = torch.zeros_like(found.fine), torch.zeros_like(found.folds)
+    for image, position, channel in np.ndindex(*values.shape):
+        region = 1 if position < 1 else 2 if position < 4 else 3
+        code = int(bins.codes(values[image, position])[channel])
+        coarse[region, image % folds, channel, code >> COARSE_SHIFT] += 1
+        if region < 2:
+            fine[region, channel, code] += 1
+    assert torch.equal(found.fine, fine) and torch.equal(found.folds, coarse)
+    assert int(fine.sum()) == 20 * filters and int(coarse.sum()) == values.numel()
+
+
+def test_values_that_are_the_centre_but_for_rounding_are_counted_there() -> None:
+    bins = Bins(torch.tensor([2.0]), torch.tensor([0.5]))
+    values = torch.tensor([2.0, 2.00001, 1.99999, 2.01, 1.99])[:, None, None]
+    folds = torch.zeros(5, dtype=torch.int32)
+    at_centre = {}
+    for settle in (False, True):
+        tally = Tally.zeros(1, 1, 0)
+        count_values(tally, bins, values, folds, [1], settle=settle)
+        at_centre[settle] = int(tally.fine[0, 0, CENTRE])
+    assert at_centre == {False: 1, True: 3}
+
+
+def test_what_waits_grows_and_forgets_what_was_not_committed() -> None:
+    waiting = Waiting(2, 3, 4)
+    placed = []
+    for images in (2, 3, 5):
+        folds = np.arange(images, dtype=np.int32)
+        waiting.place(folds).fill_(-1)  # of a pass that failed
+        waiting.drop()
+        values = torch.randn(images, 3, 4)
+        waiting.place(folds).copy_(values)
+        waiting.commit()
+        placed.append(values)
+    assert torch.equal(waiting.values, torch.cat(placed))
+    assert waiting.folds.tolist() == [0, 1, 0, 1, 2, 0, 1, 2, 3, 4]
+    waiting.clear()
+    assert not len(waiting.values) and waiting.has_room(10)
 
 
 def test_long_maps_keep_their_ends() -> None:

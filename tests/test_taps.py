@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from padscope.sites import Call, Interception, at_offset, filled, repadded, select_taps
+from padscope.sites import Call, Interception, JoinedTaps, at_offset, filled, repadded, select_taps
 from padscope.sites.padding import ZEROS
 
 CONVS: dict[int, type[Any]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -150,6 +150,26 @@ def test_taps_in_the_padding_make_the_difference_to_zeros(case: Case, inset: int
     assert zeros is not None
     nothing = select_taps(call.operation, call.weight, outputs, sizes, zeros[0], value=zeros[1])
     assert not nothing.part(around, [0, 1], [0, 1]).any()
+
+
+@EXAMPLES
+@given(case=cases(padded=True), alike=st.booleans())
+def test_taps_that_are_joined_give_what_they_give_alone(case: Case, alike: bool) -> None:
+    """Joined, sets of one shape are weighed at once, others one by one."""
+    call = case.call()
+    shape = call.input.shape[2:]
+    assert call.weight is not None
+    sets = []
+    for number in range(3):
+        outputs = case.outputs(call, 3 if alike else 2 + number) // (1 + number)
+        around = at_offset([0] * len(shape), shape)
+        taps = select_taps(
+            call.operation, call.weight, outputs, shape, around, padding_only=not alike
+        )
+        sets.append(taps)
+    joined = JoinedTaps.of(sets)
+    parts = [taps.part(call.input, [1, 0], [0, 1]) for taps in sets]
+    close(joined.part(call.input, [1, 0], [0, 1]), torch.cat(parts, dim=1))
 
 
 @EXAMPLES

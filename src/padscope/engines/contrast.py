@@ -17,6 +17,7 @@ from padscope.engines.site_plan import SitePlan
 from padscope.engines.site_visits import SiteVisits
 from padscope.errors import PadscopeError
 from padscope.images import Batch, Skipped
+from padscope.regions import SLOTS
 from padscope.sites import Call, Interception, repadded
 from padscope.tallies import NEAR, Bins, ContrastCounter, no_contrast
 from padscope.tallies.calibration import fit_bins
@@ -25,7 +26,9 @@ from padscope.tallies.gathering import Look
 from padscope.threads import lone_threads
 
 FITTED = 512  # values of a filter that its bins are fitted to
-WAITING = 2**25  # values that wait to be counted together, in all: 128 MB
+# Values that wait to be counted together, in all: 128 MB. Of no more than `SLOTS` images, for
+# whose values the histograms are in the cache often enough.
+WAITING = 2**25
 CROP, CANVAS, REPLICATED = "crop", "canvas", "replicated"
 
 
@@ -105,7 +108,8 @@ class _Contraster:
             self._skipped, self._first = so_far.skipped, so_far.first
             self._bins, tallies = so_far.bins, so_far.tallies
         values = sum(site.values for site in self._plans.values())
-        self._counter = ContrastCounter(streams, tallies, int(WAITING / max(1, values)), pool)
+        room = min(SLOTS, int(WAITING / max(1, values)))
+        self._counter = ContrastCounter(streams, tallies, room, pool)
         self._counter.bins = self._bins
         self._visits = {n: SiteVisits(site, self._counter) for n, site in self._plans.items()}
 
