@@ -19,7 +19,7 @@ from padscope.errors import PadscopeError
 from padscope.images import Batch, Skipped
 from padscope.regions import SLOTS
 from padscope.sites import Call, Interception, repadded
-from padscope.tallies import NEAR, Bins, ContrastCounter, no_contrast
+from padscope.tallies import NEAR, ContrastCounter, no_contrast
 from padscope.tallies.calibration import fit_bins
 from padscope.tallies.contrast import PADDED, REAL
 from padscope.tallies.gathering import Look
@@ -97,25 +97,24 @@ class _Contraster:
         self._seen: set[str] = set()
         self.units, self.images = 0, 0
         self._skipped: tuple[Skipped, ...] = ()
-        self._bins: dict[str, Bins] | None = None
         self._first_look = FirstLook()
         self._first: FirstImages | None = None
         streams = {name: site.streams for name, site in self._plans.items()}
         filters = {name: site.site.filters for name, site in self._plans.items()}
-        tallies = no_contrast(streams, filters)
+        bins, tallies = None, no_contrast(streams, filters)
         if so_far and so_far.bins is not None and so_far.tallies is not None:
             self.units, self.images = so_far.units, so_far.images
             self._skipped, self._first = so_far.skipped, so_far.first
-            self._bins, tallies = so_far.bins, so_far.tallies
+            bins, tallies = so_far.bins, so_far.tallies
         values = sum(site.values for site in self._plans.values())
         room = min(SLOTS, int(WAITING / max(1, values)))
         self._counter = ContrastCounter(streams, tallies, room, pool)
-        self._counter.bins = self._bins
+        self._counter.bins = bins
         self._visits = {n: SiteVisits(site, self._counter) for n, site in self._plans.items()}
 
     @property
     def counting(self) -> bool:
-        return self._bins is not None
+        return self._counter.bins is not None
 
     def run(self, model: nn.Module, batch: Batch) -> None:
         """Run the crop, then what it is contrasted with."""
@@ -193,8 +192,7 @@ class _Contraster:
     def _fit(self) -> None:
         plans = self._plans.values()
         fitted = self._pool.map(lambda plan: fit_bins(self._sample(plan)), plans)
-        self._bins = dict(zip(self._plans, fitted, strict=True))
-        self._counter.bins = self._bins
+        self._counter.bins = dict(zip(self._plans, fitted, strict=True))
         near = {}
         for name in (name for name, plan in self._plans.items() if plan.full):
             values = self._counter.kept(name, f"{PADDED}/{NEAR}")
@@ -222,10 +220,10 @@ class _Contraster:
     def state(self) -> Contrasted:
         if not self.counting and self.images:
             self._fit()
-        if self._bins is None:
+        if self._counter.bins is None:
             return Contrasted(self.units, self.images, self._skipped)
         self._counter.flush()
         return Contrasted(
-            self.units, self.images, self._skipped, self._bins, self._counter.tallies,
+            self.units, self.images, self._skipped, self._counter.bins, self._counter.tallies,
             first=self._first,
         )  # fmt: skip

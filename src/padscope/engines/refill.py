@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from padscope.engines.site_plan import SitePlan
@@ -26,20 +24,22 @@ class SiteParts:
         self._taps: dict[str, JoinedTaps] = {}
         self._areas: dict[str, int] = {}
         self._places: dict[str, Tensor] = {}
-        self._slots: Sequence[int] = ()
+        self._look = Look([], [])
 
     @property
     def follows_fill(self) -> bool:
         """Whether it is known how the site's own padding is filled."""
-        return (
-            filled(self._plan.site.fill, self._plan.window.size, self._plan.window.size) is not None
-        )
+        size = self._plan.window.size
+        return filled(self._plan.site.fill, size, offset=size) is not None
 
     def prepare(self, look: Look) -> None:
         """Name the images to come, the first of a batch, and find where taps read on them."""
-        self._slots = look.slots
-        for kind, taps in self._taps.items():
-            self._places[kind] = look.flat(taps.index, self._areas[kind])
+        self._look = look
+        for kind in self._taps:
+            self._find(kind)
+
+    def _find(self, kind: str) -> None:
+        self._places[kind] = self._look.flat(self._taps[kind].index, self._areas[kind])
 
     def given(self, call: Call) -> Tensor | float:
         """Part of what the padding holds on the crop; (M, P, C), or 0 for zeros."""
@@ -58,11 +58,11 @@ class SiteParts:
         return self._sum(REFLECTED, call)
 
     def _sum(self, kind: str, call: Call) -> Tensor:
-        if kind in self._places:
-            return self._taps[kind].part_at(call.input, self._places[kind], self._slots)
-        taps = self._taps[kind] = self._select(kind, call)
-        self._areas[kind] = call.input[0, 0].numel()
-        return taps.part(call.input, range(len(self._slots)), self._slots)
+        if kind not in self._taps:
+            self._taps[kind] = self._select(kind, call)
+            self._areas[kind] = call.input[0, 0].numel()
+            self._find(kind)
+        return self._taps[kind].part_at(call.input, self._places[kind], self._look.slots)
 
     def _select(self, kind: str, call: Call) -> JoinedTaps:
         crop = self._plan.window

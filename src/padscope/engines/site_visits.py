@@ -35,7 +35,6 @@ class SiteVisits:
         self.plan = plan
         self._counter = counter
         self._parts = SiteParts(plan) if plan.full else None
-        self._follows_fill = self._parts is not None and self._parts.follows_fill
         self._padded: list[Gathering] = []
         self._real: list[Gathering] = []
         self._own: Tensor | None = None
@@ -51,11 +50,10 @@ class SiteVisits:
         if self._parts is None:
             return
         self._parts.prepare(looks[1])
-        if plan.contextual and self._follows_fill:
+        if not plan.contextual or self._parts.follows_fill:
             self._own = self._place(OWN, plan.border, looks[1])
-            self._incoming = self._place(INCOMING, plan.border, looks[1])
-        elif not plan.contextual:
-            self._own = self._place(OWN, plan.border, looks[1])
+            if plan.contextual:
+                self._incoming = self._place(INCOMING, plan.border, looks[1])
         if plan.pseudo is not None:
             place = self._place(PSEUDO, plan.inside, looks[1])
             area = math.prod(plan.layout.size)

@@ -2,7 +2,7 @@
 
 from padscope.regions.layout import Layout, Region
 from padscope.regions.sample_size import SampleSize
-from padscope.regions.sampling import FOLDS, SLOTS, Draw, Positions, draw_positions
+from padscope.regions.sampling import FOLDS, SLOTS, Draw, Positions, draw_positions, lengths_of
 from padscope.regions.sides import Side, sides_of
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "SampleSize",
     "Side",
     "draw_positions",
+    "lengths_of",
     "sides_of",
 ]

@@ -8,6 +8,7 @@ only, the same number of every fold.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,7 @@ class Draw:
     @property
     def lengths(self) -> list[int]:
         """Columns of each region, in number."""
-        return [span.stop - span.start for span in self.spans]
+        return lengths_of(self.spans)
 
     def slot(self, image: int) -> int | None:
         """Row of the table for an image; None if it is not looked at.
@@ -56,6 +57,11 @@ class Draw:
         """
         run, fold = divmod(image, FOLDS)
         return None if run % self.every else (run // self.every * FOLDS + fold) % SLOTS
+
+
+def lengths_of(spans: Sequence[slice]) -> list[int]:
+    """Count the columns of each span."""
+    return [span.stop - span.start for span in spans]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What streams: integer histograms per filter, region and image fold. Merging is adding.
 
 `bins` turns activations into small integers, `calibration` fits the bins to a filter's first
-activations, `tally` holds the counts of a site, and `collector` is the visitor that fills them.
+activations, `tally` holds the counts of a site, `gathering` copies values out of maps, and what
+fills the tallies with them is `collector` for a scan and `contrast` for an explanation.
 """
 
 from padscope.tallies.bins import BINS, HOLE, Bins

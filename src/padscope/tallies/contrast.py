@@ -16,7 +16,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from padscope.regions import FOLDS, Layout
+from padscope.regions import FOLDS, Layout, lengths_of
 from padscope.tallies.bins import Bins
 from padscope.tallies.tally import Tally, count_values
 from padscope.tallies.waiting import Folds, Waiting
@@ -96,7 +96,7 @@ class Sheet:
     @cached_property
     def positions(self) -> int:
         """Columns."""
-        return sum(span.stop - span.start for spans in self.parts.values() for span in spans)
+        return sum(sum(lengths_of(spans)) for spans in self.parts.values())
 
 
 class ContrastCounter:
@@ -115,7 +115,7 @@ class ContrastCounter:
 
     Attributes
     ----------
-    bins : mapping or None
+    bins : dict or None
         Site name → bins of its filters, the same for all conditions. Until there are some, values
         wait.
     """
@@ -129,7 +129,7 @@ class ContrastCounter:
     ) -> None:
         self._streams = {(name, s.key): s for name, listed in streams.items() for s in listed}
         self.tallies = tallies
-        self.bins: Mapping[str, Bins] | None = None
+        self.bins: dict[str, Bins] | None = None
         self._room, self._pool = room, pool
         self._sheets: dict[tuple[str, str], tuple[Sheet, Waiting]] = {}
 
@@ -193,7 +193,7 @@ class ContrastCounter:
                 count_values(
                     self.tallies[name, f"{condition}/{part}"], self.bins[name],
                     waiting.values[:, spans[0].start : spans[-1].stop], waiting.folds,
-                    [span.stop - span.start for span in spans],
+                    lengths_of(spans),
                     settle=condition in (OWN, INCOMING),
                 )  # fmt: skip
 

@@ -72,7 +72,7 @@ class Tally:
 
         Parameters
         ----------
-        codes : (N, P, K) int32 or uint8 Tensor
+        codes : (N, P, K) int32 Tensor
             Of K filters at P positions in each of N images.
         folds : (N,) int32 Tensor
             Fold of each image.
