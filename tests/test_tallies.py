@@ -282,3 +282,14 @@ def test_long_maps_keep_their_ends() -> None:
     assert len(lines) == 128 and lines == sorted(set(lines))
     output = torch.arange(2.0 * 3 * 300).view(2, 3, 300, 1).expand(2, 3, 300, 5)
     assert np.allclose(sum_maps(output), output.sum(0)[:, kept_lines(300, 2)])
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 300, 4), (3, 5, 6, 300), (3, 2, 7), (3, 2, 30, 4, 5)])
+def test_maps_sum_up_however_they_lie_in_memory(shape: tuple[int, ...]) -> None:
+    maps = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    last = maps.movedim(1, -1).contiguous().movedim(-1, 1)
+    cut = torch.cat([last, last], dim=2)[:, :, : shape[2]]
+    index = np.ix_(range(shape[1]), *(kept_lines(n, len(shape) - 2) for n in shape[2:]))
+    expected = maps.double().sum(0).numpy()[index]
+    for each in (maps, last, cut):
+        assert np.allclose(sum_maps(each), expected, atol=1e-6)
