@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from padscope.models import (
     shuffled_weights,
     wrap_module,
 )
-from padscope.models.loaded import hash_weights
+from padscope.models.loaded import hash_weights, same_weights
 
 NETS = """
 import torch
@@ -157,6 +158,18 @@ def test_the_weights_of_the_model_itself_are_no_baseline() -> None:
     loaded = load_model("timm:test_resnet", weights="random")
     with pytest.raises(PadscopeError, match="are those that seed 0 gives: take another seed"):
         fresh_weights(loaded, 0)
+
+
+def test_weights_are_the_same_if_their_hashes_are() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    twin = copy.deepcopy(net).to(memory_format=torch.channels_last)
+    assert same_weights(net, twin) and hash_weights(net) == hash_weights(twin)
+    twin.get_buffer("1.running_var")[3] += 1
+    larger = nn.Sequential(*net, nn.Linear(2, 2))
+    for other in (twin, larger, nn.Sequential(net[0]), copy.deepcopy(net).double()):
+        assert not same_weights(net, other)
+        assert hash_weights(net) != hash_weights(other)
 
 
 def test_a_trained_file_leaves_no_trace(nets: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from padscope.errors import PadscopeError
 from padscope.models.architecture import seeded
 from padscope.models.batchnorm import is_frozen_norm
 from padscope.models.load import build_initial
-from padscope.models.loaded import LoadedModel, hash_weights
+from padscope.models.loaded import LoadedModel, same_weights
 from padscope.models.structure import check_keeps_layers
 
 LAYERS = (_ConvNd, nn.Linear)
@@ -59,7 +59,7 @@ def fresh_weights(loaded: LoadedModel, seed: int) -> nn.Module:
         if reference is not None:
             module.to(reference)
     _check_same_shapes(module, loaded)
-    if hash_weights(module) == loaded.weights_hash:
+    if same_weights(module, loaded.module):
         raise PadscopeError(
             f"the weights of {loaded.spec} are those that seed {seed} gives: take another seed"
         )

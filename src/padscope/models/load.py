@@ -14,7 +14,7 @@ from padscope.models.checkpoints import load_weights
 from padscope.models.exported import Exported
 from padscope.models.factories import Factory, own_defaults
 from padscope.models.libraries import Lite0, Timm, Torchvision
-from padscope.models.loaded import LoadedModel, hash_weights
+from padscope.models.loaded import LoadedModel, hash_weights, same_weights
 from padscope.models.preprocessing import resolve_preprocessing
 from padscope.models.structure import spatial_dims, traced_input_shape
 
@@ -162,7 +162,7 @@ def build_initial(architecture: Architecture, spec: str, seed: int = 0) -> nn.Mo
     """
     module, other = (seeded(architecture.fresh, value) for value in (seed, seed ^ 1))
     # A factory may set its weights itself; to call those random would falsify every baseline.
-    set_all = hash_weights(module) == hash_weights(other)
+    set_all = same_weights(module, other)
     # The libraries are known to draw theirs, and start a few from a formula.
     own_code = isinstance(architecture, Factory)
     set_one = _weight_in_common(module, other) if own_code and not set_all else None

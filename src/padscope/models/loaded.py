@@ -103,3 +103,25 @@ def hash_weights(module: nn.Module) -> str:
         flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         digest.update(flat.numpy().data)
     return digest.hexdigest()
+
+
+def same_weights(module: nn.Module, other: nn.Module) -> bool:
+    """Compare the weights of two modules as `hash_weights` does, most often by a few of them.
+
+    Parameters
+    ----------
+    module, other : torch.nn.Module
+        On one device.
+    """
+    ours, theirs = (
+        {
+            name: value
+            for name, value in each.state_dict().items()
+            if isinstance(value, torch.Tensor)
+        }
+        for each in (module, other)
+    )
+    return list(ours) == list(theirs) and all(
+        mine.dtype == theirs[name].dtype and torch.equal(mine, theirs[name])
+        for name, mine in ours.items()
+    )
