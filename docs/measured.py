@@ -232,7 +232,7 @@ def _largest_causal(twin: PlantedNetwork) -> float | None:
     batches = list(stream(canvases, range(TWIN_IMAGES // 16), 16))
     counted = contrast_units(twin.module, batches, plan, 2, _Unwatched())
     causal = [
-        score_borders(site.layout, counted.of_site(name)).causal.ks
+        score_borders(site.layout, counted.of_site(name)).causal
         for name, site in plan.elsewhere.items()
     ]
     return float(np.nanmax(np.concatenate([ks.ravel() for ks in causal])))

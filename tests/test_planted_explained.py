@@ -131,7 +131,7 @@ def largest_causal(network: PlantedNetwork, images: int) -> float:
     batches = list(stream(canvases, range(images // 16), 16))
     counted = contrast_units(module, batches, plan, 2, Unwatched())
     causal = [
-        score_borders(site.layout, counted.of_site(name)).causal.ks
+        score_borders(site.layout, counted.of_site(name)).causal
         for name, site in plan.elsewhere.items()
     ]
     return float(np.nanmax(np.concatenate([ks.ravel() for ks in causal])))

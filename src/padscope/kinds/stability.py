@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from padscope.kinds.kind import BoolArray, Kinds, classify
 from padscope.regions import Side
-from padscope.scores.distance import ks_distance
+from padscope.scores.distance import ks_distance, polarity_of
 
 TOGETHER = 32  # filters, whose resamples fit into the cache
 
@@ -139,7 +139,7 @@ class _Resampling:
         if corners is not None:
             distances = ks_distance(drawn(corners[0]), drawn(corners[1]))
             corner = np.fmax.reduce(distances, axis=0, initial=np.nan)
-        polarity = _polarity(border, context)
+        polarity = polarity_of(border, context)
         kinds = classify(ks_distance(border, context), polarity, self.sides, corner)
         shape, reported = (len(self.weights), len(chosen)), self.reported
         same: BoolArray = (
@@ -149,17 +149,6 @@ class _Resampling:
         )
         agreed: FloatArray = same.mean(axis=0)
         return agreed
-
-
-def _polarity(padded: Counts, real: Counts) -> FloatArray:
-    """P(padded > real) + P(padded = real) / 2, with ties at exactly ½; NaN without counts."""
-    # Twice the pairs won, in float64: integers that large would overflow 32 bits, and are exact.
-    below = np.cumsum(real, axis=-1, dtype=np.float64) * 2 - real
-    won = np.einsum("...b,...b->...", padded.astype(np.float64), below)
-    pairs = padded.sum(axis=-1, dtype=np.float64) * real.sum(axis=-1, dtype=np.float64)
-    with np.errstate(invalid="ignore"):
-        polarity: FloatArray = won / (2 * pairs)
-    return polarity
 
 
 def _as_corners(padded: ArrayLike | None, real: ArrayLike | None) -> tuple[Counts, Counts] | None:

@@ -4,6 +4,7 @@ from padscope.scores.causal import (
     BorderScores,
     CausalScores,
     coarse_counts,
+    contrast_lines,
     score_borders,
     score_contrast,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Scores",
     "coarse_counts",
     "compare",
+    "contrast_lines",
     "jackknife",
     "q_values",
     "score_borders",

@@ -82,7 +82,7 @@ def score_contrast(layout: Layout, tallies: Tallies, *, real_context: bool) -> C
         Whether the ``real`` condition comes from a canvas.
     """
     sides = len(layout.sides)
-    border = score_borders(layout, tallies)
+    causal = contrast_lines(layout, tallies)
     padded, real = _fine(tallies, PADDED, NEAR), _fine(tallies, REAL, NEAR)
     own = _fine(tallies, OWN, LINES)
     if real_context:
@@ -94,45 +94,63 @@ def score_contrast(layout: Layout, tallies: Tallies, *, real_context: bool) -> C
     else:
         parts = ks_distance(padded[:sides], own), ks_distance(own, padded[sides])
         null = ks_distance(_fine(tallies, PSEUDO, LINES), padded[sides])
-    dead = border.dead
+    dead = _dead(padded, real)
     folds = [_coarse(tallies, condition, NEAR) for condition in (PADDED, REAL)]
-    intervals = [jackknife(border.causal.ks[s], folds[0][s], folds[1][s]) for s in range(sides)]
+    intervals = [jackknife(causal.ks[s], folds[0][s], folds[1][s]) for s in range(sides)]
     return CausalScores(
-        border.causal,
+        causal,
         Interval(np.stack([i.low for i in intervals]), np.stack([i.high for i in intervals])),
-        _profile(layout, tallies, border.causal.ks),
+        _profile(layout, tallies, causal.ks),
         _without(dead, _coarse_distance(tallies, CORNERS)),
         _without(dead, ks_distance(padded[sides], real[sides])),
         _without(dead, parts[0]),
         _without(dead, parts[1]),
-        border.response,
+        _without(dead, ks_distance(padded[:sides], padded[sides])),
         _without(dead, null),
         dead,
     )
 
 
+def contrast_lines(layout: Layout, tallies: Tallies) -> Distance:
+    """Compare line 0 of every side, padded against real: arrays of (S, C)."""
+    padded, real = _near(tallies)
+    sides, dead = len(layout.sides), _dead(padded, real)
+    found = compare(padded[:sides], real[:sides], single=CENTRE)
+    masked = (_without(dead, array) for array in (found.ks, found.bound, found.polarity))
+    return Distance(*masked)
+
+
 @dataclass(frozen=True)
 class BorderScores:
-    """Scores of line 0 alone: attributes as of `CausalScores`."""
+    """KS of line 0 alone: attributes as of `CausalScores`, `causal` the KS of it."""
 
-    causal: Distance
+    causal: FloatArray
     response: FloatArray
     dead: NDArray[np.bool_]
 
 
 def score_borders(layout: Layout, tallies: Tallies) -> BorderScores:
     """Score line 0 of every side, padded against real, and against the core if that is counted."""
-    sides = len(layout.sides)
-    part = NEAR if f"{PADDED}/{NEAR}" in tallies else LINES
-    padded, real = _fine(tallies, PADDED, part), _fine(tallies, REAL, part)
-    both = padded.sum(axis=0) + real.sum(axis=0)
-    dead = both.sum(axis=1) == both[:, DEAD_BINS].sum(axis=1)
-    causal = compare(padded[:sides], real[:sides], single=CENTRE)
-    response = np.full(causal.ks.shape, np.nan)
-    if part == NEAR:
+    padded, real = _near(tallies)
+    sides, dead = len(layout.sides), _dead(padded, real)
+    causal = ks_distance(padded[:sides], real[:sides])
+    response = np.full_like(causal, np.nan)
+    if len(padded) > sides:
         response = ks_distance(padded[:sides], padded[sides])
-    masked = (_without(dead, array) for array in (causal.ks, causal.bound, causal.polarity))
-    return BorderScores(Distance(*masked), _without(dead, response), dead)
+    return BorderScores(_without(dead, causal), _without(dead, response), dead)
+
+
+def _near(tallies: Tallies) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Fine counts of line 0 of every side, and of the core if that is counted: padded, and real."""
+    part = NEAR if f"{PADDED}/{NEAR}" in tallies else LINES
+    return _fine(tallies, PADDED, part), _fine(tallies, REAL, part)
+
+
+def _dead(padded: NDArray[np.int32], real: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Whether a filter has one value throughout."""
+    both = padded.sum(axis=0) + real.sum(axis=0)
+    dead: NDArray[np.bool_] = both.sum(axis=1) == both[:, DEAD_BINS].sum(axis=1)
+    return dead
 
 
 def _profile(layout: Layout, tallies: Tallies, line: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
+Sums = NDArray[Any]  # of integers, or shares of them
 
 
 @dataclass(frozen=True)
@@ -63,41 +64,63 @@ def compare(border: ArrayLike, core: ArrayLike, single: int | None = None) -> Di
     >>> distance.ks, distance.bound, distance.polarity
     (array([0.75]), array([0.25]), array([0.03125]))
     """
-    p, q = _shares(border), _shares(core)
-    gap = _gap(border, core)
-    ks = np.abs(gap).max(axis=-1)
-    within = np.maximum(gap + q, p - gap)
-    if single is not None:
-        within[..., single] = 0
+    p, q, whole = _cumulative(border, core)
+    within = np.maximum(_greatest_step(p, q, single), _greatest_step(q, p, single))
+    ks = _divide(_greatest_gap(p, q), whole)
     # A distance cannot exceed 1; rounding of the sums could put the bound a hair below 0.
-    bound = np.maximum(np.minimum(within.max(axis=-1), 1) - ks, 0)
-    below = np.cumsum(q, axis=-1) - q / 2
-    return Distance(ks, bound, np.einsum("...b,...b", p, np.broadcast_to(below, p.shape)))
+    bound = np.maximum(np.minimum(_divide(within, whole), 1) - ks, 0)
+    return Distance(ks, bound, polarity_of(border, core))
 
 
 def ks_distance(border: ArrayLike, core: ArrayLike) -> FloatArray:
     """Return `compare(border, core).ks` alone, in a third of the time."""
-    ks: FloatArray = np.abs(_gap(border, core)).max(axis=-1)
-    return ks
+    p, q, whole = _cumulative(border, core)
+    return _divide(_greatest_gap(p, q), whole)
 
 
-def _gap(border: ArrayLike, core: ArrayLike) -> FloatArray:
-    """Border's cumulative distribution less the core's, at each bin's upper edge."""
-    return _cumulative(border) - _cumulative(core)
+def polarity_of(border: ArrayLike, core: ArrayLike) -> FloatArray:
+    """Return `compare(border, core).polarity` alone; ties are exactly ½."""
+    border, core = np.asarray(border), np.asarray(core)
+    # Twice the pairs won, in float64: integers that large would overflow, and are exact.
+    twice = np.cumsum(core, axis=-1, dtype=np.int32).astype(np.float64)
+    twice *= 2
+    twice -= core
+    won = np.einsum("...b,...b->...", border.astype(np.float64), twice)
+    pairs = border.sum(axis=-1, dtype=np.float64) * core.sum(axis=-1, dtype=np.float64)
+    return _divide(won, 2 * pairs)
 
 
-def _cumulative(counts: ArrayLike) -> FloatArray:
+def _cumulative(border: ArrayLike, core: ArrayLike) -> tuple[Sums, Sums, Sums]:
+    """Give both cumulative distributions, and what a gap between them is to be divided by.
+
+    Samples of one size, as of the same positions, are left as integers: they need a division of the
+    greatest gap alone.
+    """
     # Sums of integers are exact, and the last one is the total.
-    below = np.cumsum(counts, axis=-1, dtype=np.int32)
-    return _divide(below, below[..., -1:])
+    p, q = (np.cumsum(counts, axis=-1, dtype=np.int32) for counts in (border, core))
+    totals = p[..., -1:], q[..., -1:]
+    if (totals[0] == totals[1]).all():
+        return p, q, np.maximum(totals[0], totals[1])[..., 0]
+    return _divide(p, totals[0]), _divide(q, totals[1]), np.ones(())
 
 
-def _shares(counts: ArrayLike) -> FloatArray:
-    array = np.asarray(counts)
-    return _divide(array, array.sum(axis=-1, keepdims=True))
+def _greatest_gap(p: Sums, q: Sums) -> Sums:
+    gap = p - q
+    greatest: Sums = np.maximum(gap.max(axis=-1), -gap.min(axis=-1))
+    return greatest
 
 
-def _divide(counts: NDArray[np.integer[Any]], total: NDArray[np.integer[Any]]) -> FloatArray:
+def _greatest_step(upper: Sums, lower: Sums, single: int | None) -> Sums:
+    """Greatest rise from one distribution at a bin's lower edge to the other at its upper edge."""
+    steps = np.array(np.broadcast_to(upper, np.broadcast_shapes(upper.shape, lower.shape)))
+    steps[..., 1:] -= lower[..., :-1]  # below the first bin both are 0
+    if single is not None:
+        steps[..., single] = 0
+    greatest: Sums = steps.max(axis=-1)
+    return greatest
+
+
+def _divide(counts: Sums, total: Sums) -> FloatArray:
     """Divide, with NaN where there is no count."""
     with np.errstate(invalid="ignore"):
         shares: FloatArray = counts / total

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import polars as pl
+import torch
 from torch import Tensor, nn
 
 from padscope.engines import Contrasted, ContrastPlan, contrast_units
@@ -77,12 +79,14 @@ def network_scores(name: str, plan: ContrastPlan, counted: Contrasted) -> pl.Dat
     """Score line 0 at every padded site of one network."""
     if not counted.images:
         raise PadscopeError("no image could be run; give images that are large enough")
-    scores = {
-        site: score_borders(sited.layout, counted.of_site(site))
-        for site, sited in plan.sites.items()
-    }
+    sites = plan.sites.values()
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the lock
+        scored = pool.map(
+            lambda site: score_borders(site.layout, counted.of_site(site.site.name)), sites
+        )
+        scores = dict(zip(plan.sites, scored, strict=True))
     return network_table(
         name,
         {site: score.response for site, score in scores.items()},
-        {site: score.causal.ks for site, score in scores.items()},
+        {site: score.causal for site, score in scores.items()},
     )

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from padscope.engines import Contrasted, SitePlan
-from padscope.scores import CausalScores, score_borders, score_contrast
+from padscope.scores import CausalScores, contrast_lines, score_contrast
 from padscope.settings import ExplainSettings
 from padscope.study.context import Context
 from padscope.study.explanation import TRAINED, Explanation
@@ -113,7 +113,7 @@ class _Scoring:
         )  # fmt: skip
 
     def inherited(self, site: SitePlan) -> pl.DataFrame:
-        causal = score_borders(site.layout, self.contrasted.of_site(site.site.name)).causal
+        causal = contrast_lines(site.layout, self.contrasted.of_site(site.site.name))
         return inherited_table(site.site, site.layout, causal.ks, causal.polarity)
 
 

@@ -80,7 +80,7 @@ def _causal(
     start = Contrasted(bins=contrasted.bins, tallies=no_contrast(streams, filters))
     counted = contrast_units(module, batches, plan, 1, _Unwatched(), start)
     return {
-        name: score_borders(site.layout, counted.of_site(name)).causal.ks
+        name: score_borders(site.layout, counted.of_site(name)).causal
         for name, site in plan.sites.items()
     }
 
