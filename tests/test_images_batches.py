@@ -16,6 +16,7 @@ from torch import Tensor
 from padscope.errors import PadscopeError
 from padscope.images import (
     Batch,
+    KeptBatches,
     PhotoFiles,
     Probe,
     StreamedImages,
@@ -239,3 +240,55 @@ def test_streamed_images_cannot_go_back() -> None:
     next(batches)
     with pytest.raises(PadscopeError, match="cannot go back to unit 0"):
         next(batches)
+
+
+class Source:
+    """Units of one image each, made anew whenever they are asked for."""
+
+    def __init__(self, units: int) -> None:
+        self.units = units
+        self.made: list[int] = []
+
+    def __call__(self, first: int) -> Iterator[Batch]:
+        for unit in range(first, self.units):
+            self.made.append(unit)
+            yield Batch(unit, (unit,), torch.full((1, 1, 4), float(unit)))
+
+
+@pytest.mark.parametrize(("most", "kept"), [(0, 0), (40, 2), (64, 4), (10**6, 4)])
+def test_kept_batches_are_made_once_as_far_as_memory_allows(most: int, kept: int) -> None:
+    source = Source(4)
+    batches = KeptBatches(source, most)
+    for _ in range(3):
+        assert [value for batch in batches() for value in values(batch)] == [0, 1, 2, 3]
+        assert [batch.unit for batch in batches(1)] == [1, 2, 3]
+    assert source.made[:4] == [0, 1, 2, 3]
+    again = [unit for first in (1, 0, 1, 0, 1) for unit in range(max(first, kept), 4)]
+    assert source.made[4:] == again
+
+
+def test_kept_batches_that_were_begun_in_the_middle_or_left_early() -> None:
+    source = Source(4)
+    batches = KeptBatches(source)
+    assert [batch.unit for batch in batches(2)] == [2, 3]
+    assert next(batches()).unit == 0
+    assert [batch.unit for batch in batches()] == [0, 1, 2, 3]
+    assert source.made == [2, 3, 0, 1, 2, 3]
+    assert [batch.unit for batch in batches()] == [0, 1, 2, 3]
+    assert len(source.made) == 6
+
+
+def test_kept_batches_that_a_model_changed_in_place_are_made_anew() -> None:
+    source = Source(3)
+    batches = KeptBatches(source)
+    for batch in batches():
+        if batch.unit == 1:
+            batch.pixels[:, :, 1:].neg_()  # a part of it is enough
+    assert [value for batch in batches() for value in values(batch)] == [0, 1, 2]
+    assert source.made == [0, 1, 2, 1, 2]
+    with torch.inference_mode():
+        kept = KeptBatches(source)
+        for _ in range(2):
+            for batch in kept():
+                batch.pixels.add_(1)
+                assert values(batch) == [batch.unit + 1]

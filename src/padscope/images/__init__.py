@@ -13,12 +13,14 @@ The concepts, each in its own module, in the order in which they build on one an
 7. `canvas`: `Canvases`, crops of a source with real surroundings in the place of padding.
 8. `labels`: `read_labels`, the class of each image, from a table or from folders.
 9. `batches`: `stream`, from a source and a choice of units to `Batch` after `Batch`.
+10. `kept`: `KeptBatches`, for those that are gone through several times.
 """
 
 from padscope.images.batches import Batch, Skipped, stream, unit_count
 from padscope.images.builtin import BuiltinPhotos
 from padscope.images.canvas import Canvases, TooSmall, central
 from padscope.images.files import PhotoFiles
+from padscope.images.kept import KeptBatches
 from padscope.images.labels import Labels, read_labels
 from padscope.images.opening import open_images
 from padscope.images.probe import CentralCrop, Probe
@@ -31,6 +33,7 @@ __all__ = [
     "Canvases",
     "CentralCrop",
     "Images",
+    "KeptBatches",
     "Labels",
     "PhotoFiles",
     "Probe",

@@ -66,12 +66,12 @@ def run_baseline(
     with as_found(build()) as module:
 
         def crops() -> Iterator[Tensor]:
-            for batch in canvas.batches():
+            for batch in canvas.kept():
                 if batch.indices:
                     yield as_taken(module, central(batch.pixels, plan.size, "a batch of images"))
 
         reestimate_batchnorm(module, crops())
-        counted = contrast_units(module, canvas.batches(), light, calibrate, watch)
+        counted = contrast_units(module, canvas.kept(), light, calibrate, watch)
     return network_scores(name, light, counted)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from padscope.images import (
     Batch,
     Canvases,
     Images,
+    KeptBatches,
     StreamedImages,
     TooSmall,
     UnreadableImage,
@@ -99,6 +101,11 @@ class Canvas:
             ),
             limit,
         )
+
+    @cached_property
+    def kept(self) -> KeptBatches:
+        """What `batches` gives, to be gone through several times."""
+        return KeptBatches(self.batches)
 
     def first(self) -> Tensor:
         """Give the first canvas that can be had, as a batch of one; raises `PadscopeError`."""

@@ -226,8 +226,9 @@ def _contrast(
     if not contrasted.complete:
         canvas = context.canvas
         calibrate = unit_count(settings.calibrate, canvas.batch_size)
+        batches = canvas.kept if settings.baselines else canvas.batches
         contrasted = contrast_units(
-            module, canvas.batches(contrasted.units), context.plan, calibrate, watch, contrasted
+            module, batches(contrasted.units), context.plan, calibrate, watch, contrasted
         )
         if not contrasted.images:
             raise PadscopeError(
