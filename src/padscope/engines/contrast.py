@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import Protocol
 
 import torch
@@ -18,7 +19,7 @@ from padscope.engines.site_visits import SiteVisits
 from padscope.errors import PadscopeError
 from padscope.images import Batch, Skipped
 from padscope.regions import SLOTS
-from padscope.sites import Call, Interception, repadded
+from padscope.sites import Awaited, Call, Interception, PassEnded, repadded
 from padscope.tallies import NEAR, ContrastCounter, no_contrast
 from padscope.tallies.calibration import fit_bins
 from padscope.tallies.contrast import PADDED, REAL
@@ -94,7 +95,7 @@ class _Contraster:
         self._draws = {draw.every: draw for draw in draws}  # which look at the same images
         self._looks: dict[int, Look] = {}
         self._looked: set[int] = set()
-        self._seen: set[str] = set()
+        self._awaited = Awaited()
         self.units, self.images = 0, 0
         self._skipped: tuple[Skipped, ...] = ()
         self._first_look = FirstLook()
@@ -138,14 +139,16 @@ class _Contraster:
         self._looked |= {every for every, look in self._looks.items() if look.rows}
 
     def _pass(self, phase: str, model: nn.Module, pixels: Tensor, wanted: set[str]) -> None:
-        self._phase, self._seen = phase, set()
+        """Run the model as far as its last site: what lies behind need not take a canvas."""
+        self._phase, self._awaited = phase, Awaited(wanted)
         try:
-            run_batch(model, pixels, self._batch, self._plan.static_batch)
+            with suppress(PassEnded):
+                run_batch(model, pixels, self._batch, self._plan.static_batch)
         except PadscopeError:
-            # A head that takes one size only fails on the canvas when all sites have been seen.
-            if phase != CANVAS or wanted - self._seen:
+            # Within scripted code a pass does not end early.
+            if phase != CANVAS or self._awaited.missing:
                 raise
-        if missing := wanted - self._seen:
+        if missing := self._awaited.missing:
             raise PadscopeError(
                 f"site {min(missing)} did not run on the images {self._batch[0]} to "
                 f"{self._batch[-1]}, though it did on the first; networks that choose their path "
@@ -167,7 +170,7 @@ class _Contraster:
             visits.on_canvas(call, first)
         else:
             visits.on_replicated(call.name, call.output if output is None else output, first)
-        self._seen.add(call.name)
+        self._awaited.see(call)
         return output
 
     def _require_size(self, plan: SitePlan, call: Call) -> None:

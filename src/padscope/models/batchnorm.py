@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeGuard
 
@@ -16,7 +16,9 @@ from padscope.models.structure import check_keeps_layers
 ONE_VALUE = "Expected more than 1 value per channel"  # torch's error starts so
 
 
-def reestimate_batchnorm(module: nn.Module, batches: Iterable[Tensor]) -> bool:
+def reestimate_batchnorm(
+    module: nn.Module, batches: Iterable[Tensor], run: Callable[[Tensor], object] | None = None
+) -> bool:
     """Replace the statistics of every batch norm by their averages over batches.
 
     Each batch counts the same, and is normalised by its own statistics on its way: a cumulative
@@ -30,6 +32,9 @@ def reestimate_batchnorm(module: nn.Module, batches: Iterable[Tensor]) -> bool:
         Changed in place, in its batch-norm statistics only. On an error these are left in between.
     batches : iterable of torch.Tensor
         Of two or more values per channel, on the module's device.
+    run : callable, optional
+        Runs the module on a batch; `module` itself if not given. Batch norms that it does not
+        reach have mean 0 and variance 1 thereafter.
 
     Returns
     -------
@@ -51,7 +56,7 @@ def reestimate_batchnorm(module: nn.Module, batches: Iterable[Tensor]) -> bool:
     with _averaging(module, moving, frozen), torch.no_grad():
         for batch in batches:
             try:
-                module(batch)
+                (run or module)(batch)
             except ValueError as error:
                 if ONE_VALUE not in str(error):
                     raise

@@ -11,6 +11,7 @@ may stand in the padding's place, and `strips` computes the outputs in contact w
 
 from padscope.sites.alignment import Alignment, align, choose_margin
 from padscope.sites.discovery import Observation, find_sites, observe
+from padscope.sites.ending import Awaited, PassEnded
 from padscope.sites.fills import Box, Constant, Cut, Fill, Folded, of_channels, take_each
 from padscope.sites.geometry import Window
 from padscope.sites.interception import Call, Interception, Visitor
@@ -32,6 +33,7 @@ from padscope.sites.taps import JoinedTaps, select_taps
 
 __all__ = [
     "Alignment",
+    "Awaited",
     "Box",
     "Call",
     "Constant",
@@ -42,6 +44,7 @@ __all__ = [
     "JoinedTaps",
     "Observation",
     "Operation",
+    "PassEnded",
     "Site",
     "Visitor",
     "Window",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from padscope.engines import Contrasted, ContrastPlan, contrast_units
 from padscope.engines.contrast import ContrastWatch
 from padscope.engines.plan import as_taken
+from padscope.engines.shortened import shortened
 from padscope.errors import PadscopeError
 from padscope.images import central, unit_count
 from padscope.models import (
@@ -70,7 +71,8 @@ def run_baseline(
                 if batch.indices:
                     yield as_taken(module, central(batch.pixels, plan.size, "a batch of images"))
 
-        reestimate_batchnorm(module, crops())
+        with shortened(module, light) as run:
+            reestimate_batchnorm(module, crops(), run)
         counted = contrast_units(module, canvas.kept(), light, calibrate, watch)
     return network_scores(name, light, counted)
 

@@ -1,0 +1,41 @@
+"""Running a model no farther than a plan looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from torch import Tensor, nn
+
+from padscope.engines.contrast_plan import ContrastPlan
+from padscope.sites import Awaited, Call, Interception, PassEnded
+
+
+@contextmanager
+def shortened(model: nn.Module, plan: ContrastPlan) -> Iterator[Callable[[Tensor], None]]:
+    """Give a way to run a model as far as the last site of a plan.
+
+    Parameters
+    ----------
+    model : nn.Module
+    plan : ContrastPlan
+
+    Yields
+    ------
+    callable
+        Takes a batch and returns nothing.
+    """
+    awaited = Awaited()
+
+    def see(call: Call) -> None:
+        awaited.see(call)
+
+    def run(pixels: Tensor) -> None:
+        nonlocal awaited
+        awaited = Awaited(plan.plans)
+        with suppress(PassEnded):
+            model(pixels)
+
+    every_module = not plan.observation.named_by_weight
+    with Interception(model, see, hidden=plan.hidden, every_module=every_module):
+        yield run

@@ -1,0 +1,55 @@
+"""Leaving out the rest of a forward pass when all that is wanted of it has been seen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from padscope.sites.interception import Call
+
+
+class PassEnded(BaseException):
+    """Raised by a visitor to end a forward pass; whoever runs the model suppresses it.
+
+    No `Exception`: a model that handles errors of its own lets it through.
+    """
+
+
+class Awaited:
+    """The calls that a pass has still to show.
+
+    Parameters
+    ----------
+    names : collection of str
+        Names of calls.
+
+    Examples
+    --------
+    >>> from contextlib import suppress
+    >>> import torch
+    >>> from padscope.sites import Interception
+    >>> awaited, seen = Awaited({"0"}), []
+    >>> def look(call):
+    ...     seen.append(call.name)
+    ...     awaited.see(call)
+    >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3), torch.nn.Conv2d(1, 1, 3))
+    >>> with Interception(model, look), suppress(PassEnded):
+    ...     _ = model(torch.zeros(1, 1, 9, 9))
+    >>> seen, awaited.missing
+    (['0'], set())
+    """
+
+    def __init__(self, names: Collection[str] = ()) -> None:
+        self.missing = set(names)
+
+    def see(self, call: Call) -> None:
+        """Note a call, and end the pass if it is the last.
+
+        Raises
+        ------
+        PassEnded
+            No other call is awaited. Not from within scripted code, which would make an error of
+            its own of it: there the pass goes on.
+        """
+        self.missing.discard(call.name)
+        if not self.missing and not call.hidden:
+            raise PassEnded
