@@ -19,7 +19,7 @@ from padscope.engines.site_visits import SiteVisits
 from padscope.errors import PadscopeError
 from padscope.images import Batch, Skipped
 from padscope.regions import SLOTS
-from padscope.sites import Awaited, Call, Interception, PassEnded, repadded
+from padscope.sites import Awaited, Call, PassEnded, repadded
 from padscope.tallies import NEAR, ContrastCounter, no_contrast
 from padscope.tallies.calibration import fit_bins
 from padscope.tallies.contrast import PADDED, REAL
@@ -68,11 +68,7 @@ def contrast_units(
     # Idle while the model runs; counting in PyTorch's own threads would be one site at a time.
     with lone_threads(torch.get_num_threads(), "padscope-count") as pool:
         contraster = _Contraster(plan, calibrate, so_far, pool)
-        every_module = not plan.observation.named_by_weight
-        interception = Interception(
-            model, contraster, hidden=plan.hidden, every_module=every_module
-        )
-        with torch.no_grad(), interception:
+        with torch.no_grad(), plan.interception(model, contraster):
             for batch in batches:
                 if batch.indices:
                     contraster.run(model, batch)

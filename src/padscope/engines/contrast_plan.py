@@ -15,8 +15,10 @@ from padscope.errors import PadscopeError
 from padscope.regions import Draw, Layout, Positions, SampleSize
 from padscope.sites import (
     Alignment,
+    Interception,
     Observation,
     Site,
+    Visitor,
     align,
     choose_margin,
     observe,
@@ -44,6 +46,8 @@ class ContrastPlan:
         Name → plan, of convolutions without padding, which can only inherit a signal.
     static_batch : int or None
         The only number of images the model takes at once, if there is one.
+    homes : frozenset of str or None
+        Modules within which all operations ran, on the crop and on the canvas; see `Observation`.
     """
 
     observation: Observation
@@ -52,6 +56,7 @@ class ContrastPlan:
     sites: dict[str, SitePlan]
     elsewhere: dict[str, SitePlan]
     static_batch: int | None = None
+    homes: frozenset[str] | None = None
 
     @property
     def plans(self) -> dict[str, SitePlan]:
@@ -62,6 +67,13 @@ class ContrastPlan:
     def hidden(self) -> bool:
         """Whether any site lies in scripted code."""
         return any(plan.site.hidden for plan in self.plans.values())
+
+    def interception(self, model: nn.Module, visitor: Visitor) -> Interception:
+        """Have a visitor see what was planned, in the least expensive way."""
+        return Interception(
+            model, visitor, hidden=self.hidden,
+            every_module=not self.observation.named_by_weight, within=self.homes,
+        )  # fmt: skip
 
     def light(self) -> ContrastPlan:
         """Return the plan for a baseline: line 0 and core of the padded sites alone."""
@@ -185,7 +197,10 @@ def plan_contrast(
             sites[site.name] = planner.padded(site, layout, aligned)
         elif layout.sides and isinstance(aligned, Alignment):
             elsewhere[site.name] = planner.unpadded(site, layout, aligned)
-    return ContrastPlan(crop, tuple(size), tuple(margin), sites, elsewhere, static_batch)
+    homes = crop.homes
+    if canvas and homes is not None:
+        homes = None if canvas.homes is None else homes | canvas.homes
+    return ContrastPlan(crop, tuple(size), tuple(margin), sites, elsewhere, static_batch, homes)
 
 
 class _SitePlanner:

@@ -101,8 +101,9 @@ def count_units(
     if so_far:
         counter.go_on_from(so_far)
     interception = Interception(
-        model, counter, hidden=plan.hidden, every_module=not plan.observation.named_by_weight
-    )
+        model, counter, hidden=plan.hidden, every_module=not plan.observation.named_by_weight,
+        within=plan.observation.homes,
+    )  # fmt: skip
     with torch.no_grad(), interception:
         for batch in batches:
             if batch.indices:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from torch import Tensor, nn
 
 from padscope.engines.contrast_plan import ContrastPlan
-from padscope.sites import Awaited, Call, Interception, PassEnded
+from padscope.sites import Awaited, Call, PassEnded
 
 
 @contextmanager
@@ -36,6 +36,5 @@ def shortened(model: nn.Module, plan: ContrastPlan) -> Iterator[Callable[[Tensor
         with suppress(PassEnded):
             model(pixels)
 
-    every_module = not plan.observation.named_by_weight
-    with Interception(model, see, hidden=plan.hidden, every_module=every_module):
+    with plan.interception(model, see):
         yield run

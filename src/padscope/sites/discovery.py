@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -55,6 +56,10 @@ class Observation:
         could be scored if they were padded have no `unscored`.
     failure : Exception or None
         What ended the forward pass before its end, if `partial` was given.
+    homes : frozenset of str or None
+        Paths of modules within which all windowed operations ran, and all that padded what they
+        took: see `Interception`. With all others of their kinds, which may run on other images.
+        None where there are no such modules.
     """
 
     sites: tuple[Site, ...]
@@ -62,6 +67,7 @@ class Observation:
     named_by_weight: bool
     unpadded: tuple[Site, ...] = ()
     failure: Exception | None = None
+    homes: frozenset[str] | None = None
 
 
 def observe(model: nn.Module, example: Tensor, *, partial: bool = False) -> Observation:
@@ -75,9 +81,12 @@ def observe(model: nn.Module, example: Tensor, *, partial: bool = False) -> Obse
     weights: dict[str, Tensor] = {}
     by_weight: list[bool] = []
     names: set[str] = set()
+    homes: dict[str, bool] = {}
 
     def note(call: Call) -> None:
         names.add(call.name)
+        at_home = not call.hidden and set(call.padded_in) <= {call.home}
+        homes[call.home] = homes.get(call.home, True) and at_home
         listed = sites if call.operation.window.padded else unpadded
         listed.append(_site(call, len(example)))
         if call.weight is not None:
@@ -93,7 +102,20 @@ def observe(model: nn.Module, example: Tensor, *, partial: bool = False) -> Obse
                 raise
             failure = error
         untaken = [_untaken_site(pad, names) for pad in seen.padded.untaken.values()]
-    return Observation((*sites, *untaken), weights, all(by_weight), tuple(unpadded), failure)
+    return Observation(
+        (*sites, *untaken), weights, all(by_weight), tuple(unpadded), failure,
+        _homes(model, homes) if all(by_weight) else None,
+    )  # fmt: skip
+
+
+def _homes(model: nn.Module, found: Mapping[str, bool]) -> frozenset[str] | None:
+    modules = dict(model.named_modules())
+    if "" in found or not found.keys() <= modules.keys() or not all(found.values()):
+        return None
+    if any("_orig_mod" in m._modules or m._compiled_call_impl for m in modules.values()):
+        return None  # what is compiled may have been compiled for the `forward` it has
+    kinds = {type(modules[path]) for path in found}
+    return frozenset(path for path, module in modules.items() if type(module) in kinds and path)
 
 
 def _site(call: Call, images: int) -> Site:

@@ -8,21 +8,18 @@ insides from it, so a `TorchDispatchMode` below takes whatever the first did not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from padscope.sites.focus import active_within
+from padscope.sites.module_paths import ModulePaths
 from padscope.sites.operations import (
     ARGUMENTS,
     Operation,
@@ -51,6 +48,10 @@ class Call:
         None for poolings.
     hidden : bool
         Seen below autograd only (inside scripted code): gradients cannot be taken here.
+    home : str
+        Path of the module that ran it; "" for the model itself, and if modules are not followed.
+    padded_in : tuple of str
+        Paths of the modules that made the explicit padding inside the input.
     """
 
     name: str
@@ -60,6 +61,8 @@ class Call:
     weight: Tensor | None
     bias: Tensor | None
     hidden: bool
+    home: str = ""
+    padded_in: tuple[str, ...] = ()
 
 
 class Visitor(Protocol):
@@ -68,59 +71,6 @@ class Visitor(Protocol):
     def __call__(self, call: Call, /) -> Tensor | None:
         """Look at one call."""
         ...
-
-
-class _ModulePaths:
-    """Which module a call belongs to: the owner of its weight, or else the one that is running.
-
-    Torch's global module hooks tell which is running: they reach scripted modules, which refuse
-    hooks of their own, and leave no trace on the model. They cost two calls per module, so they
-    are left out where weights alone will do.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
-        self._paths = {id(module): path for path, module in model.named_modules()}
-        self._running: list[str] = []
-        self._owners: dict[int, list[str]] = {}
-        for path, module in model.named_modules():
-            own = (module.named_parameters(recurse=False), module.named_buffers(recurse=False))
-            for _, tensor in chain(*own):
-                self._owners.setdefault(id(tensor), []).append(path)
-
-    @contextmanager
-    def watching(self, begin: Callable[[], None], *, every_module: bool) -> Iterator[None]:
-        """Call `begin` whenever the model starts; keep the stack of running modules if asked to."""
-
-        def enter(module: nn.Module, inputs: object) -> None:  # noqa: ARG001 - torch's hook
-            if module is self._model:  # a pass that raised may have left its modules on the stack
-                self._running.clear()
-                begin()
-            if id(module) in self._paths:
-                self._running.append(self._paths[id(module)])
-
-        def leave(module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG001 - torch's hook
-            if id(module) in self._paths and self._running:
-                self._running.pop()
-
-        with ExitStack() as hooks:
-            if every_module or isinstance(self._model, torch.jit.ScriptModule):
-                hooks.callback(register_module_forward_pre_hook(enter).remove)
-                hooks.callback(register_module_forward_hook(leave, always_call=True).remove)
-            else:
-                handle = self._model.register_forward_pre_hook(lambda module, inputs: begin())  # noqa: ARG005
-                hooks.callback(handle.remove)
-            yield
-
-    def sole_owner(self, weight: Tensor | None) -> bool:
-        """Whether a weight tells its module."""
-        return len(self._owners.get(id(weight), ())) == 1
-
-    def path(self, weight: Tensor | None) -> str:
-        """Path of the module that a call belongs to."""
-        running = self._running[-1] if self._running else ""
-        owners = self._owners.get(id(weight), [])
-        return running if not owners or running in owners else owners[0]
 
 
 class Interception:
@@ -137,6 +87,9 @@ class Interception:
     every_module : bool
         Follow which module is running. Needed to name calls whose weight belongs to no module, or
         to several; costs two Python calls per module.
+    within : collection of str, optional
+        Paths of modules; nothing is seen but what runs within one of them. Every torch call that
+        is not looked at is saved a detour through Python; see `Observation.homes`.
 
     Attributes
     ----------
@@ -154,14 +107,21 @@ class Interception:
     """
 
     def __init__(
-        self, model: nn.Module, visitor: Visitor, *, hidden: bool = True, every_module: bool = True
+        self,
+        model: nn.Module,
+        visitor: Visitor,
+        *,
+        hidden: bool = True,
+        every_module: bool = True,
+        within: Collection[str] | None = None,
     ) -> None:
         self.model = model
         self.padded = PaddedTensors()
         self._visitor = visitor
         self._hidden = hidden
         self._every_module = every_module
-        self._paths = _ModulePaths(model)
+        self._within = within
+        self._paths = ModulePaths(model)
         self._calls: Counter[str] = Counter()
         self._announced = False
         self._exit = ExitStack()
@@ -175,7 +135,10 @@ class Interception:
             stack.enter_context(watching)
             if self._hidden:
                 stack.enter_context(_Dispatch(self))
-            stack.enter_context(_Function(self))
+            mode = _Function(self)
+            focus = self._within is not None
+            modules = [self.model.get_submodule(path) for path in self._within or ()]
+            stack.enter_context(active_within(modules, mode) if focus else mode)
             self._exit = stack.pop_all()
         return self
 
@@ -218,7 +181,8 @@ class Interception:
         finally:
             self._announced = outer
         pads, fill = read_pad(name, arguments)
-        self.padded.pad(arguments["input"], result, pads, fill, self._paths.path(None) or name)
+        running = self._paths.running
+        self.padded.pad(arguments["input"], result, pads, fill, running or name, running)
         return result
 
     def _visit(self, name: str, arguments: dict[str, Any], result: Any, *, hidden: bool) -> Any:
@@ -228,7 +192,7 @@ class Interception:
         operation = read_operation(name, arguments, output, explicit)
         call = Call(
             self._name(weight, operation.op), operation, arguments["input"], output, weight,
-            arguments.get("bias"), hidden,
+            arguments.get("bias"), hidden, self._paths.running, explicit.made_in,
         )  # fmt: skip
         replacement = self._visitor(call)
         if replacement is None:

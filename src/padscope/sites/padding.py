@@ -40,19 +40,22 @@ class ExplicitPadding:
         What was written, innermost first.
     made_by : tuple of int
         Which pads of the forward pass made it, by their order.
+    made_in : tuple of str
+        Paths of the modules in which they ran.
     """
 
     before: tuple[int, ...]
     after: tuple[int, ...]
     fills: tuple[str, ...] = ()
     made_by: tuple[int, ...] = ()
+    made_in: tuple[str, ...] = ()
 
     @classmethod
     def none(cls, rank: int) -> ExplicitPadding:
         """No padding on `rank` axes."""
         return cls((0,) * rank, (0,) * rank)
 
-    def padded(self, pads: Sequence[int], fill: str, order: int) -> ExplicitPadding:
+    def padded(self, pads: Sequence[int], fill: str, order: int, module: str) -> ExplicitPadding:
         """Pad further, by torch's list of pads (last axis first, both ends of each).
 
         A negative pad crops: it first eats padding that is already there. Pads of batch and
@@ -69,6 +72,8 @@ class ExplicitPadding:
             tuple(max(0, old + new) for old, new in zip(self.after, after, strict=True)),
             (*self.fills, fill) if written else self.fills,
             (*self.made_by, order) if written else self.made_by,
+            # A crop counts too: unless it is seen, there seems to be more padding.
+            (*self.made_in, module),
         )
 
     def last(self, dims: int) -> ExplicitPadding:
@@ -132,11 +137,17 @@ class PaddedTensors:
         return ExplicitPadding.none(tensor.ndim)
 
     def pad(
-        self, source: Tensor, result: Tensor, pads: Sequence[int], fill: str, name: str
+        self,
+        source: Tensor,
+        result: Tensor,
+        pads: Sequence[int],
+        fill: str,
+        name: str,
+        module: str = "",
     ) -> None:
-        """Note that `result` is `source` padded by torch's list `pads`."""
+        """Note that `result` is `source` padded by torch's list `pads`, in some module."""
         old = self.padding_of(source)
-        new = old.padded(pads, fill, self._pads)
+        new = old.padded(pads, fill, self._pads, module)
         if new is old:
             return
         if not new:  # a crop that leaves no padding
