@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import timm
@@ -131,6 +131,7 @@ def compiled(net: nn.Module) -> nn.Module:
         lambda: nn.Sequential(Pads(), nn.ReLU(), nn.Conv2d(3, 4, 3)),
         lambda: nn.Sequential(first(), torch.jit.script(nn.Sequential(conv()))),
         lambda: compiled(nn.Sequential(first(), conv())),
+        lambda: nn.Sequential(first(), cast(nn.Module, torch.compile(conv()))),
         Functional,
     ],
 )

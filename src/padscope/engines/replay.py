@@ -8,6 +8,7 @@ central half counts, as enlarging by interpolation has borders of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -61,12 +62,16 @@ class Replay:
         here = _cut(call.input, call.operation.offset, size)
         first = [-(-n // 4) if n > 2 else 0 for n in size]
         centre = [n - 2 * f for n, f in zip(size, first, strict=True)]
-        apart = (_cut(here, first, centre) - _cut(taken, first, centre)).float().abs()
-        finite = taken.float()[taken.isfinite()]
-        spread = float(finite.std()) if finite.numel() > 1 else 0.0
-        apart = apart[apart.isfinite()]
+        apart = finite((_cut(here, first, centre) - _cut(taken, first, centre)).float().abs())
+        known = finite(taken.float())
+        spread = float(known.std()) if known.numel() > 1 else 0.0
         self.found[call.name] = float(apart.max()) / (spread or 1.0) if apart.numel() else 0.0
         return given
+
+
+def finite(values: Tensor) -> Tensor:
+    """Give the finite ones of some values: most often these themselves, as their sum tells."""
+    return values if math.isfinite(float(values.sum())) else values[values.isfinite()]
 
 
 def _cut(values: Tensor, first: Sequence[int], size: Sequence[int]) -> Tensor:
