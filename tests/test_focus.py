@@ -218,8 +218,8 @@ def test_a_mode_is_entered_once_where_modules_lie_in_one_another() -> None:
 
 
 def test_an_image_that_takes_another_path_meets_no_wrapped_module_unseen() -> None:
-    """Modules of a kind that runs operations are looked into though they did not run at first."""
-    net = Idle(first(), conv()).eval()
+    """Other convolutions are looked into as well, though they did not run at first."""
+    net = Idle(first(), Same(4, 4, 2)).eval()
     homes = observe(net, torch.rand(2, 3, 8, 8)).homes
     seen: list[str] = []
     with Interception(

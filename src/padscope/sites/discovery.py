@@ -8,6 +8,7 @@ from itertools import count
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from padscope.sites.geometry import SMALLEST_AXIS, Window
 from padscope.sites.interception import Call, Interception
@@ -58,7 +59,8 @@ class Observation:
         What ended the forward pass before its end, if `partial` was given.
     homes : frozenset of str or None
         Paths of modules within which all windowed operations ran, and all that padded what they
-        took: see `Interception`. With all others of their kinds, which may run on other images.
+        took: see `Interception`. With all others of their kinds and all convolutions, which may
+        run on other images.
         None where there are no such modules.
     """
 
@@ -114,8 +116,8 @@ def _homes(model: nn.Module, found: Mapping[str, bool]) -> frozenset[str] | None
         return None
     if any("_orig_mod" in m._modules or m._compiled_call_impl for m in modules.values()):
         return None  # what is compiled may have been compiled for the `forward` it has
-    kinds = {type(modules[path]) for path in found}
-    return frozenset(path for path, module in modules.items() if type(module) in kinds and path)
+    kinds: tuple[type, ...] = (_ConvNd, *{type(modules[path]) for path in found})
+    return frozenset(path for path, module in modules.items() if isinstance(module, kinds) and path)
 
 
 def _site(call: Call, images: int) -> Site:

@@ -57,15 +57,18 @@ def conclude(
     plan = context.plan
     score = _Scoring.of(study, contrasted, settings)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the lock
-        scores = dict(zip(plan.sites, pool.map(score.contrast, plan.sites.values()), strict=True))
-        causes = list(pool.map(score.causes, plan.sites.values(), scores.values()))
+        # The largest sites come last in most networks; begun last, one would be waited for.
+        largest_first = sorted(plan.sites.items(), key=lambda item: -item[1].site.filters)
+        begun = {name: pool.submit(score.explained, site) for name, site in largest_first}
         inherited = list(pool.map(score.inherited, plan.elsewhere.values()))
+        explained = {name: begun[name].result() for name in plan.sites}
+    causes = [causes for _, causes in explained.values()]
     sides, filters = with_causes(study.sides, study.filters, causes)
     checks = {name: _found(site, context, margin) for name, site in plan.sites.items()}
     trained = network_table(
         TRAINED,
-        {name: found.response for name, found in scores.items()},
-        {name: found.causal.ks for name, found in scores.items()},
+        {name: found.response for name, (found, _) in explained.items()},
+        {name: found.causal.ks for name, (found, _) in explained.items()},
     )
     tables = [table for table in networks.values() if isinstance(table, pl.DataFrame)]
     refused = [
@@ -100,17 +103,16 @@ class _Scoring:
         }
         return cls(responses, contrasted, settings)
 
-    def contrast(self, site: SitePlan) -> CausalScores:
+    def explained(self, site: SitePlan) -> tuple[CausalScores, tuple[pl.DataFrame, pl.DataFrame]]:
+        """Score a padded site, and make its tables of sides and filters."""
         tallies = self.contrasted.of_site(site.site.name)
-        return score_contrast(site.layout, tallies, real_context=site.contextual)
-
-    def causes(self, site: SitePlan, scores: CausalScores) -> tuple[pl.DataFrame, pl.DataFrame]:
+        scores = score_contrast(site.layout, tallies, real_context=site.contextual)
         ks = self.responses[site.site.name].reshape(-1, len(site.layout.sides)).T
-        return cause_tables(
-            site.site, site.layout, ks, scores, self.contrasted.of_site(site.site.name),
-            real_context=site.contextual, resamples=self.settings.resamples,
-            seed=self.settings.seed,
+        tables = cause_tables(
+            site.site, site.layout, ks, scores, tallies, real_context=site.contextual,
+            resamples=self.settings.resamples, seed=self.settings.seed,
         )  # fmt: skip
+        return scores, tables
 
     def inherited(self, site: SitePlan) -> pl.DataFrame:
         causal = contrast_lines(site.layout, self.contrasted.of_site(site.site.name))
