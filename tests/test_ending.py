@@ -49,7 +49,8 @@ class Unwatched:
 
 def run_until(net: nn.Module, names: set[str], *, hidden: bool = False) -> tuple[list[str], bool]:
     """Names of the calls that a pass showed, and whether it ended early."""
-    awaited = Awaited(names)
+    awaited = Awaited()
+    awaited.expect(names)
     seen: list[str] = []
 
     def look(call: Call) -> None:

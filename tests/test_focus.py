@@ -171,7 +171,8 @@ def test_forwards_are_as_they_were_however_a_pass_ends() -> None:
     net[2].forward = own
     before = [dict(vars(module)) for module in net]
     seen: list[str] = []
-    awaited = Awaited({"2"})
+    awaited = Awaited()
+    awaited.expect({"2"})
 
     def look(call: Call) -> None:
         seen.append(call.name)

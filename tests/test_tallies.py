@@ -249,13 +249,15 @@ def test_values_counted_part_by_part_are_all_counted(
 
 def test_values_that_are_the_centre_but_for_rounding_are_counted_there() -> None:
     bins = Bins(torch.tensor([2.0]), torch.tensor([0.5]))
-    values = torch.tensor([2.0, 2.00001, 1.99999, 2.01, 1.99])[:, None, None]
-    folds = torch.zeros(5, dtype=torch.int32)
+    unusual = [float("nan"), float("inf")]
+    values = torch.tensor([2.0, 2.00001, 1.99999, 2.01, 1.99, *unusual])[:, None, None]
+    folds = torch.zeros(7, dtype=torch.int32)
     at_centre = {}
     for settle in (False, True):
         tally = Tally.zeros(1, 1, 0)
         count_values(tally, bins, values, folds, [1], settle=settle)
         at_centre[settle] = int(tally.fine[0, 0, CENTRE])
+        assert tally.fine[0, 0, HOLE] == 2
     assert at_centre == {False: 1, True: 3}
 
 

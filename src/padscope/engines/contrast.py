@@ -136,7 +136,8 @@ class _Contraster:
 
     def _pass(self, phase: str, model: nn.Module, pixels: Tensor, wanted: set[str]) -> None:
         """Run the model as far as its last site: what lies behind need not take a canvas."""
-        self._phase, self._awaited = phase, Awaited(wanted)
+        self._phase = phase
+        self._awaited.expect(wanted)
         try:
             with suppress(PassEnded):
                 run_batch(model, pixels, self._batch, self._plan.static_batch)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from torch import Tensor, nn
 
 from padscope.engines.contrast_plan import ContrastPlan
-from padscope.sites import Awaited, Call, PassEnded
+from padscope.sites import Awaited, PassEnded
 
 
 @contextmanager
@@ -27,14 +27,10 @@ def shortened(model: nn.Module, plan: ContrastPlan) -> Iterator[Callable[[Tensor
     """
     awaited = Awaited()
 
-    def see(call: Call) -> None:
-        awaited.see(call)
-
     def run(pixels: Tensor) -> None:
-        nonlocal awaited
-        awaited = Awaited(plan.plans)
+        awaited.expect(plan.plans)
         with suppress(PassEnded):
             model(pixels)
 
-    with plan.interception(model, see):
+    with plan.interception(model, awaited.see):
         yield run

@@ -241,7 +241,7 @@ class _Comparison:
         free = self._out_of_reach(call.name, plan)
         difference = NAN
         if free.any():
-            # Filter by filter last: so it mostly lies in memory, and free positions are rows.
+            # Filters last, as they mostly lie in memory: what is chosen are whole rows.
             apart = (aligned[:, usable] - crop)[0].movedim(0, -1)[torch.from_numpy(free)]
             difference = float(apart.abs().max()) / spread
         error = float(_window_error(plan, call, aligned)[..., usable].max()) / spread

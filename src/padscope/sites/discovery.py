@@ -111,11 +111,16 @@ def observe(model: nn.Module, example: Tensor, *, partial: bool = False) -> Obse
 
 
 def _homes(model: nn.Module, found: Mapping[str, bool]) -> frozenset[str] | None:
+    """Find the homes, from those found and whether all padding of their operations was theirs."""
     modules = dict(model.named_modules())
     if "" in found or not found.keys() <= modules.keys() or not all(found.values()):
         return None
-    if any("_orig_mod" in m._modules or m._compiled_call_impl for m in modules.values()):
-        return None  # what is compiled may have been compiled for the `forward` it has
+    # What is compiled may have been compiled for the `forward` it has.
+    if any(
+        "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None)
+        for module in modules.values()
+    ):
+        return None
     kinds: tuple[type, ...] = (_ConvNd, *{type(modules[path]) for path in found})
     return frozenset(path for path, module in modules.items() if isinstance(module, kinds) and path)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 
 from padscope.sites.interception import Call
 
@@ -17,28 +17,31 @@ class PassEnded(BaseException):
 class Awaited:
     """The calls that a pass has still to show.
 
-    Parameters
+    Attributes
     ----------
-    names : collection of str
-        Names of calls.
+    missing : set of str
+        Their names.
 
     Examples
     --------
     >>> from contextlib import suppress
     >>> import torch
     >>> from padscope.sites import Interception
-    >>> awaited, seen = Awaited({"0"}), []
-    >>> def look(call):
-    ...     seen.append(call.name)
-    ...     awaited.see(call)
-    >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3), torch.nn.Conv2d(1, 1, 3))
-    >>> with Interception(model, look), suppress(PassEnded):
+    >>> awaited = Awaited()
+    >>> awaited.expect({"0"})
+    >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3), torch.nn.Conv2d(1, 9, 3))
+    >>> with Interception(model, awaited.see), suppress(PassEnded):
     ...     _ = model(torch.zeros(1, 1, 9, 9))
-    >>> seen, awaited.missing
-    (['0'], set())
+    ...     print("the second convolution has run")
+    >>> awaited.missing
+    set()
     """
 
-    def __init__(self, names: Collection[str] = ()) -> None:
+    def __init__(self) -> None:
+        self.missing: set[str] = set()
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Begin a pass that is to show some calls."""
         self.missing = set(names)
 
     def see(self, call: Call) -> None:

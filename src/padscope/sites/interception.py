@@ -135,10 +135,11 @@ class Interception:
             stack.enter_context(watching)
             if self._hidden:
                 stack.enter_context(_Dispatch(self))
-            mode = _Function(self)
-            focus = self._within is not None
-            modules = [self.model.get_submodule(path) for path in self._within or ()]
-            stack.enter_context(active_within(modules, mode) if focus else mode)
+            if self._within is None:
+                stack.enter_context(_Function(self))
+            else:
+                modules = [self.model.get_submodule(path) for path in self._within]
+                stack.enter_context(active_within(modules, _Function(self)))
             self._exit = stack.pop_all()
         return self
 

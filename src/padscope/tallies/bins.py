@@ -53,12 +53,21 @@ class Bins:
     def _slope(self) -> Tensor:
         return 1 / self.spread
 
-    def codes(self, values: Tensor) -> Tensor:
+    @cached_property
+    def _rounding(self) -> Tensor:
+        """Distance from the centre, in spreads, within which a value may be the centre."""
+        return ROUNDING + 1e-6 * self.centre.abs() * self._slope
+
+    def codes(self, values: Tensor, *, settle: bool = False) -> Tensor:
         """Bin every value.
 
         Parameters
         ----------
         values : (..., C) floating Tensor
+        settle : bool
+            Take what is the centre but for rounding for the centre, which is a bin of its own.
+            Where a part of an output was taken out of it by subtraction, a value that recurs comes
+            back with rounding errors.
 
         Returns
         -------
@@ -66,7 +75,10 @@ class Bins:
             In 0 … `BINS` - 1, or `HOLE` where the value is NaN or infinite.
         """
         scaled = (values.float() - self.centre).mul_(self._slope)
-        beyond = scaled.abs().add_(1)
+        beyond = scaled.abs()
+        if settle:  # by a product, which leaves NaN as it is
+            scaled.mul_(beyond > self._rounding)
+        beyond.add_(1)
         squeezed = torch.addcdiv(_CENTRE, scaled, beyond, value=CENTRE, out=scaled)
         # What lies above the centre, and would share its bin or a higher one, moves up by one.
         codes = squeezed.to(torch.int32).add_(squeezed > CENTRE)
@@ -78,19 +90,6 @@ class Bins:
     def of(self, filters: slice) -> Bins:
         """Select the bins of some filters."""
         return Bins(self.centre[filters], self.spread[filters])
-
-    def settle(self, values: Tensor) -> Tensor:
-        """Replace what is the centre but for rounding by the centre, in a bin of its own.
-
-        Where a part of an output was taken out of it by subtraction, a value that recurs comes
-        back with rounding errors.
-
-        Parameters
-        ----------
-        values : (..., C) floating Tensor
-        """
-        near = (values - self.centre).abs() <= ROUNDING * self.spread + 1e-6 * self.centre.abs()
-        return torch.where(near, self.centre, values)
 
     def edges(self) -> NDArray[np.float64]:
         """Upper edge of every bin but the last.

@@ -123,16 +123,14 @@ def count_values(
     folds, lengths, region
         As of `Tally.count`.
     settle : bool
-        Take values that are the bins' centre but for rounding for the centre; see `Bins.settle`.
+        Take values that are the bins' centre but for rounding for the centre; see `Bins.codes`.
     """
     images, positions, filters = values.shape
     together = max(NARROWEST, CHUNK // max(1, images * positions))
     for first in range(0, filters, together):
         part = slice(first, first + together)
-        of_part, chosen = bins.of(part), values[..., part]
-        if settle:
-            chosen = of_part.settle(chosen)
-        tally.count(of_part.codes(chosen), folds, lengths, region, first)
+        codes = bins.of(part).codes(values[..., part], settle=settle)
+        tally.count(codes, folds, lengths, region, first)
 
 
 _ONE = torch.ones((), dtype=torch.int32)
