@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 import timm
@@ -49,8 +49,8 @@ class Idle(nn.Sequential):
         return torch.as_tensor(self[1](found) if x.mean() > 100 else found)
 
 
-def conv(**options: object) -> nn.Conv2d:
-    return nn.Conv2d(4, 4, 3, padding=1, **options)  # type: ignore[arg-type]
+def conv(padding_mode: Literal["zeros", "reflect"] = "zeros") -> nn.Conv2d:
+    return nn.Conv2d(4, 4, 3, padding=1, padding_mode=padding_mode)
 
 
 def first() -> nn.Conv2d:

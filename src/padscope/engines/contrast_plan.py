@@ -70,10 +70,7 @@ class ContrastPlan:
 
     def interception(self, model: nn.Module, visitor: Visitor) -> Interception:
         """Have a visitor see what was planned, in the least expensive way."""
-        return Interception(
-            model, visitor, hidden=self.hidden,
-            every_module=not self.observation.named_by_weight, within=self.homes,
-        )  # fmt: skip
+        return self.observation.interception(model, visitor, hidden=self.hidden, within=self.homes)
 
     def light(self) -> ContrastPlan:
         """Return the plan for a baseline: line 0 and core of the padded sites alone."""

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from padscope.engines.plan import Plan, as_taken, brief
 from padscope.errors import PadscopeError
 from padscope.images import Batch, Skipped
-from padscope.sites import Interception
 from padscope.sites.interception import Call
 from padscope.tallies import Calibrator, Collector, SiteCalibration, Tally
 
@@ -100,10 +99,8 @@ def count_units(
     counter = _Counter(plan, calibrate)
     if so_far:
         counter.go_on_from(so_far)
-    interception = Interception(
-        model, counter, hidden=plan.hidden, every_module=not plan.observation.named_by_weight,
-        within=plan.observation.homes,
-    )  # fmt: skip
+    seen = plan.observation
+    interception = seen.interception(model, counter, hidden=plan.hidden, within=seen.homes)
     with torch.no_grad(), interception:
         for batch in batches:
             if batch.indices:

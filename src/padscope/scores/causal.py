@@ -54,7 +54,6 @@ class CausalScores:
         KS of line 0 against the core, both padded: the first rung again, on these images.
     null : (S, C) float64 array
         The same where no border is: at the crop's place on the canvas, or inside the core.
-    dead : (C,) bool array
     """
 
     causal: Distance
@@ -66,7 +65,6 @@ class CausalScores:
     incoming: FloatArray
     response: FloatArray
     null: FloatArray
-    dead: NDArray[np.bool_]
 
 
 def score_contrast(layout: Layout, tallies: Tallies, *, real_context: bool) -> CausalScores:
@@ -82,8 +80,9 @@ def score_contrast(layout: Layout, tallies: Tallies, *, real_context: bool) -> C
         Whether the ``real`` condition comes from a canvas.
     """
     sides = len(layout.sides)
-    causal = contrast_lines(layout, tallies)
-    padded, real = _fine(tallies, PADDED, NEAR), _fine(tallies, REAL, NEAR)
+    padded, real = _near(tallies)
+    dead = _dead(padded, real)
+    causal = _contrast(padded[:sides], real[:sides], dead)
     own = _fine(tallies, OWN, LINES)
     if real_context:
         parts = (
@@ -94,7 +93,6 @@ def score_contrast(layout: Layout, tallies: Tallies, *, real_context: bool) -> C
     else:
         parts = ks_distance(padded[:sides], own), ks_distance(own, padded[sides])
         null = ks_distance(_fine(tallies, PSEUDO, LINES), padded[sides])
-    dead = _dead(padded, real)
     folds = [_coarse(tallies, condition, NEAR) for condition in (PADDED, REAL)]
     intervals = [jackknife(causal.ks[s], folds[0][s], folds[1][s]) for s in range(sides)]
     return CausalScores(
@@ -107,15 +105,20 @@ def score_contrast(layout: Layout, tallies: Tallies, *, real_context: bool) -> C
         _without(dead, parts[1]),
         _without(dead, ks_distance(padded[:sides], padded[sides])),
         _without(dead, null),
-        dead,
     )
 
 
 def contrast_lines(layout: Layout, tallies: Tallies) -> Distance:
     """Compare line 0 of every side, padded against real: arrays of (S, C)."""
     padded, real = _near(tallies)
-    sides, dead = len(layout.sides), _dead(padded, real)
-    found = compare(padded[:sides], real[:sides], single=CENTRE)
+    sides = len(layout.sides)
+    return _contrast(padded[:sides], real[:sides], _dead(padded, real))
+
+
+def _contrast(
+    padded: NDArray[np.int32], real: NDArray[np.int32], dead: NDArray[np.bool_]
+) -> Distance:
+    found = compare(padded, real, single=CENTRE)
     masked = (_without(dead, array) for array in (found.ks, found.bound, found.polarity))
     return Distance(*masked)
 
@@ -126,7 +129,6 @@ class BorderScores:
 
     causal: FloatArray
     response: FloatArray
-    dead: NDArray[np.bool_]
 
 
 def score_borders(layout: Layout, tallies: Tallies) -> BorderScores:
@@ -137,7 +139,7 @@ def score_borders(layout: Layout, tallies: Tallies) -> BorderScores:
     response = np.full_like(causal, np.nan)
     if len(padded) > sides:
         response = ks_distance(padded[:sides], padded[sides])
-    return BorderScores(_without(dead, causal), _without(dead, response), dead)
+    return BorderScores(_without(dead, causal), _without(dead, response))
 
 
 def _near(tallies: Tallies) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from padscope.sites.geometry import SMALLEST_AXIS, Window
-from padscope.sites.interception import Call, Interception
+from padscope.sites.interception import Call, Interception, Visitor
 from padscope.sites.padding import Untaken
 from padscope.sites.site import Site
 
@@ -70,6 +70,19 @@ class Observation:
     unpadded: tuple[Site, ...] = ()
     failure: Exception | None = None
     homes: frozenset[str] | None = None
+
+    def interception(
+        self,
+        model: nn.Module,
+        visitor: Visitor,
+        *,
+        hidden: bool,
+        within: frozenset[str] | None,
+    ) -> Interception:
+        """Have a visitor see the sites again, as cheaply as they can be told."""
+        return Interception(
+            model, visitor, hidden=hidden, every_module=not self.named_by_weight, within=within
+        )
 
 
 def observe(model: nn.Module, example: Tensor, *, partial: bool = False) -> Observation:
