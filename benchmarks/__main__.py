@@ -13,7 +13,7 @@ from benchmarks.impact import estimate_to_bare, estimate_to_exact
 from benchmarks.memory import peak
 from benchmarks.page import describe_page
 from benchmarks.scan import scan_to_bare, scan_to_bare_from_files, scan_to_script
-from padscope.engines import keep_freed_memory
+from padscope.running.memory import keep_freed_memory
 from padscope.store import load_study
 
 

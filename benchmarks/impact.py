@@ -17,12 +17,13 @@ from torch import nn
 
 from benchmarks.pairs import Ratio, in_pairs
 from padscope import load_model
-from padscope.engines.estimates import EstimateMeasurement, ExactMeasurement
-from padscope.engines.measuring import Measured, Measurement, measure_units
-from padscope.engines.plan import as_taken
 from padscope.images import Batch, open_images, stream, unit_count
 from padscope.images.probe import CentralCrop
+from padscope.measurements.estimates import EstimateMeasurement, ExactMeasurement
 from padscope.models import LoadedModel, as_found
+from padscope.running import Recorded, Recording
+from padscope.running.model import as_input
+from padscope.running.recorded import Look
 from padscope.sites import Observation, observe
 from padscope.study.inputs import make_probe
 from padscope.tables.impacts import agreement, check_table, choose_checked, impact_columns
@@ -103,7 +104,7 @@ def estimate_to_exact(spec: str, source: str | None, images: int, filters: int) 
 
 
 def _observe(module: nn.Module, batch: Batch) -> Observation:
-    return observe(module, as_taken(module, batch.pixels[:2]))
+    return observe(module, as_input(module, batch.pixels[:2]))
 
 
 def _batches(loaded: LoadedModel, source: str | None, images: int) -> list[Batch]:
@@ -114,19 +115,17 @@ def _batches(loaded: LoadedModel, source: str | None, images: int) -> list[Batch
     return list(stream(photographs, range(unit_count(len(photographs), BATCH)), BATCH))
 
 
-class _NoWatch:
-    def after(self, images: int, state: Callable[[], Measured]) -> None:
-        """Look on, and do nothing."""
-
-
-def _measure(measurement: Measurement, batches: list[Batch]) -> Measured:
-    return measure_units(batches, measurement, _NoWatch())
+def _measure(measurement: Look, batches: list[Batch]) -> Recorded:
+    recording = Recording(measurement)
+    for batch in batches:
+        recording.update(batch)
+    return recording.state()
 
 
 def _forward(module: nn.Module, batches: list[Batch]) -> Callable[[], None]:
     def run() -> None:
         with torch.no_grad():
             for batch in batches:
-                module(as_taken(module, batch.pixels))
+                module(as_input(module, batch.pixels))
 
     return run

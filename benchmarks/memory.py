@@ -19,7 +19,7 @@ def main(images: int) -> None:
     """Scan, and print the peak of this process."""
     from benchmarks.scan import Repeated, crops, scanned
     from padscope import load_model
-    from padscope.engines import keep_freed_memory
+    from padscope.running.memory import keep_freed_memory
 
     keep_freed_memory()
     loaded = load_model("lite0")

@@ -118,7 +118,7 @@ def _repeat_rows(name: str, first: Study, second: Study) -> Iterator[Row]:
     same = pl.all_horizontal(
         pl.col(name) == pl.col(f"{name}_again") for name in ("kind", "active", "sign")
     ).fill_null(value=False)
-    photos = " and ".join(str(explanation(s).contrasted.images) for s in (first, second))
+    photos = " and ".join(str(explanation(s).counts.images) for s in (first, second))
     confirmed = filters.filter(pl.col("label") == "confirmed")
     for size, group in [("all", confirmed), *by_map(confirmed)]:
         both = group.filter(pl.col("label_again") == "confirmed")

@@ -18,7 +18,7 @@ from pathlib import Path
 from docs.measured import NETWORKS, measure, measure_planted
 from docs.pictures import PICTURES
 from docs.tables import all_tables
-from padscope.engines import keep_freed_memory
+from padscope.running.memory import keep_freed_memory
 from padscope.store.files import write_atomically
 
 PAGE = Path(__file__).with_name("method.md")

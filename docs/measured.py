@@ -9,19 +9,19 @@ import math
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from padscope import RunDirectory, Settings, Study, explain, load_model, planted, scan
-from padscope.engines import contrast_units, observe_crop, plan_contrast
 from padscope.images import Canvases, PhotoFiles, TensorImages, central, stream
 from padscope.kinds import CONFIRMED
+from padscope.measurements import contrast_units, plan_contrast
 from padscope.models import LoadedModel
 from padscope.planted import PlantedNetwork
 from padscope.regions import SampleSize
+from padscope.running.model import observe_first
 from padscope.scores import score_borders
 from padscope.settings import ExplainSettings
 from padscope.sites import observe
@@ -162,7 +162,7 @@ def _crops(study: Study, photos: PhotoFiles) -> Tensor:
     """Cut out the crops that were explained, without their surroundings."""
     assert study.explanation is not None
     canvases = Canvases(photos, study.size, study.explanation.margin)
-    skipped = {skip.index for skip in study.explanation.contrasted.skipped}
+    skipped = {skip.index for skip in study.explanation.counts.skipped}
     kept = (index for index in range(len(canvases)) if index not in skipped)
     return torch.stack([central(canvases.tensor(index), study.size, "") for index in kept])
 
@@ -224,20 +224,15 @@ def _largest_causal(twin: PlantedNetwork) -> float | None:
         TensorImages(twin.images(TWIN_IMAGES, seed=1), len(size)), size, twin.margin
     )
     first = canvases.tensor(0)[None]
-    crop = observe_crop(twin.module, twin.crop(first), None)
+    crop = observe_first(twin.module, twin.crop(first), None)
     canvas = observe(twin.module, first.repeat_interleave(2, dim=0))
     plan = plan_contrast(crop, canvas, size, twin.margin, SampleSize(0, TWIN_IMAGES), {})
     if plan.sites or not plan.elsewhere:
         return None
     batches = list(stream(canvases, range(TWIN_IMAGES // 16), 16))
-    counted = contrast_units(twin.module, batches, plan, 2, _Unwatched())
+    counted = contrast_units(twin.module, batches, plan, 2)
     causal = [
         score_borders(site.layout, counted.of_site(name)).causal
         for name, site in plan.elsewhere.items()
     ]
     return float(np.nanmax(np.concatenate([ks.ravel() for ks in causal])))
-
-
-class _Unwatched:
-    def after(self, images: int, state: Any) -> None:
-        """Look at nothing."""

@@ -32,8 +32,8 @@ def runs(measured: Sequence[Measured]) -> str:
         rows.append(
             (
                 entry.network.name, "×".join(map(str, study.size)), scored.height,
-                f"{study.filters.height:,}", study.counted.images, found.contrasted.images,
-                len(found.contrasted.skipped), max(found.margin), "×".join(map(str, canvas)),
+                f"{study.filters.height:,}", study.counted.images, found.counts.images,
+                len(found.counts.skipped), max(found.margin), "×".join(map(str, canvas)),
                 count(scored, pl.col("no_context") != ""),
             )
         )  # fmt: skip

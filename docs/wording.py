@@ -25,7 +25,7 @@ def caption(measured: Sequence[Measured]) -> str:
     """Say on what a table rests."""
 
     def sample(study: Study) -> str:
-        counted = explanation(study).contrasted
+        counted = explanation(study).counts
         return f"{counted.images} ({len(counted.skipped)})"
 
     def one(entry: Measured) -> str:

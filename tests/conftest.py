@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,9 @@ import torch
 from PIL import Image
 
 from padscope.cli import main
+from padscope.images import Batch
+from padscope.running import Recorded, Recording
+from padscope.running.recorded import Look
 
 NETS = '''
 import torch
@@ -206,3 +209,11 @@ def wait_until(condition: Callable[[], bool], process: multiprocessing.process.B
         assert process.is_alive(), "the process ended early"
         assert time.monotonic() < deadline, "the process takes too long"
         time.sleep(0.001)
+
+
+def record(look: Look, batches: Iterable[Batch]) -> Recorded:
+    """Look at every batch, and give what was found."""
+    recording = Recording(look)
+    for batch in batches:
+        recording.update(batch)
+    return recording.state().finished()

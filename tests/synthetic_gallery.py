@@ -12,7 +12,7 @@ from tests.test_report import network, noise
 from tests.test_report_explained import explained
 from torch import nn
 
-from padscope.engines import FirstImages
+from padscope.measurements import FirstImages
 from padscope.study import Study
 
 Kept = TypeVar("Kept")
@@ -57,7 +57,7 @@ def tiled(study: Study, copies: int) -> Study:
     """Repeat every site of an explained study under other names."""
     explanation = study.explanation
     assert explanation is not None
-    contrasted = explanation.contrasted
+    counts = explanation.counts
 
     def name(site: str, copy: int) -> str:
         return f"copy{copy}.{site}"
@@ -72,27 +72,30 @@ def tiled(study: Study, copies: int) -> Study:
     def sites(kept: Mapping[str, Kept]) -> dict[str, Kept]:
         return {name(s, copy): each for copy in range(copies) for s, each in kept.items()}
 
-    first = contrasted.first
-    assert first is not None
-    tallies = {
-        (name(site, copy), key): tally
-        for copy in range(copies)
-        for (site, key), tally in (contrasted.tallies or {}).items()
-    }
+    def pairs(kept: Mapping[tuple[str, str], Kept]) -> dict[tuple[str, str], Kept]:
+        return {
+            (name(site, copy), key): each
+            for copy in range(copies)
+            for (site, key), each in kept.items()
+        }
+
+    first, scanned = counts.first, study.counted.first
+    assert first is not None and scanned is not None
     return replace(
         study,
         sites=table(study.sites), filters=table(study.filters), sides=table(study.sides),
         counted=replace(
             study.counted,
-            calibration=sites(study.counted.calibration), tallies=sites(study.counted.tallies),
+            bins=sites(study.counted.bins), tallies=pairs(study.counted.tallies),
+            first=replace(scanned, maps=pairs(scanned.maps)),
         ),
         kernels=sites(study.kernels), portraits=(),
         explanation=replace(
             explanation, networks=table(explanation.networks),
             inherited=table(explanation.inherited),
-            contrasted=replace(
-                contrasted, bins=sites(contrasted.bins or {}), tallies=tallies,
-                first=FirstImages(sites(first.maps), sites(first.borders), first.photos),
+            counts=replace(
+                counts, bins=sites(counts.bins), tallies=pairs(counts.tallies),
+                first=FirstImages(pairs(first.maps), sites(first.borders), first.photos),
             ),
         ),
     )  # fmt: skip

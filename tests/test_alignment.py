@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from padscope import Study, explain, scan
-from padscope.engines import (
+from padscope.images import central
+from padscope.measurements import (
     ContrastPlan,
     Verification,
     find_margin,
-    observe_crop,
     plan_contrast,
     verify_alignment,
 )
-from padscope.images import central
 from padscope.regions import SampleSize
+from padscope.running.model import observe_first
 from padscope.settings import ExplainSettings
 from padscope.sites import Alignment, Observation, align, observe
 
@@ -147,7 +147,7 @@ def test_a_margin_out_of_step_is_refused_even_if_the_map_grows_evenly(
 
 def margin_of(net: nn.Module, size: int, channels: int = 3) -> int | None:
     image = torch.zeros(1, channels, size, size)
-    return find_margin(net.eval(), observe_crop(net, image, None), image)
+    return find_margin(net.eval(), observe_first(net, image, None), image)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_a_network_of_one_input_size_has_no_margin() -> None:
 
 
 def planned(net: nn.Module, canvas: Tensor, size: int, margin: int) -> ContrastPlan:
-    crop = observe_crop(net, central(canvas, (size, size), "the canvas"), None)
+    crop = observe_first(net, central(canvas, (size, size), "the canvas"), None)
     seen = observe(net, canvas.repeat(2, 1, 1, 1), partial=True)
     return plan_contrast(crop, seen, (size,) * 2, (margin,) * 2, SampleSize(0, None, 4, 8, 2), {})
 

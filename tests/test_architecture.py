@@ -3,8 +3,8 @@
 errors < sites < regions < tallies < scores < kinds < interventions < effects < tables
        < study < store, report < console < cli
 
-A part imports from itself and from those to its left. `settings`, `threads`, `models`, `images`
-and `engines` stand beside this order and serve the study and what is right of it. `planted`,
+A part imports from itself and from those to its left. `settings`, `threads`, `models`, `images`,
+`running` and `measurements` stand beside this order and serve the study and what is right of it. `planted`,
 networks to test detectors with, stands beside it too and knows of the rest only the names of the
 sides.
 """
@@ -33,7 +33,8 @@ SERVICES = {
     "models": {"errors"},
     "images": {"errors", "threads"},
     "planted": {"errors", "regions"},
-    "engines": {
+    "running": {"errors", "sites", "tallies", "effects", "images"},
+    "measurements": {
         "errors",
         "sites",
         "regions",
@@ -41,6 +42,7 @@ SERVICES = {
         "interventions",
         "effects",
         "images",
+        "running",
         "threads",
     },
 }
@@ -150,7 +152,7 @@ def test_the_library_is_found() -> None:
         ("engines/local.py", "from padscope.images import Images"),
         ("study/scan.py", "from padscope import models, settings, tables"),
         ("report/page.py", "from padscope.study import Study"),
-        ("store.py", "from padscope.engines import Counted"),
+        ("store.py", "from padscope.measurements import Counted"),
         ("cli.py", "from padscope import __version__, scan"),
         ("console.py", "from padscope.report import render_report"),
         ("__init__.py", "from padscope.store import load_study"),
@@ -175,7 +177,7 @@ def test_what_follows_the_order_passes(file: str, source: str) -> None:
         ("images/files.py", "from padscope.settings import S", "line 1: images imports settings"),
         ("settings.py", "from padscope.images import I", "line 1: settings imports images"),
         ("engines/local.py", "from padscope.scores import s", "line 1: engines imports scores"),
-        ("tables.py", "from padscope.engines import e", "line 1: tables imports engines"),
+        ("tables.py", "from padscope.measurements import e", "line 1: tables imports engines"),
         ("study/scan.py", "from padscope.store import s", "line 1: study imports store"),
         ("report/page.py", "from padscope.store import s", "line 1: report imports store"),
         ("store.py", "from padscope.report import r", "line 1: store imports report"),

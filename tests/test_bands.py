@@ -11,17 +11,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.conftest import record
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from padscope.engines.answering import Asking
-from padscope.engines.band_measurement import BandMeasurement
-from padscope.engines.bands import WIDTHS, Band, choose_bands, mean_colour, padding_value
-from padscope.engines.firing import Lines, Watched
-from padscope.engines.measuring import Measured, measure_units
 from padscope.errors import PadscopeError
 from padscope.images import Batch
+from padscope.measurements.band_measurement import BandMeasurement
+from padscope.measurements.bands import WIDTHS, Band, choose_bands, mean_colour, padding_value
+from padscope.measurements.firing import Lines, Watched
 from padscope.regions import sides_of
+from padscope.running import Recorded
+from padscope.running.model import Asking
 from padscope.sites import observe
 from padscope.tables.bands import band_table, firing_table
 
@@ -43,11 +44,6 @@ def batches(pixels: Tensor, counts: Sequence[int]) -> list[Batch]:
     ]
 
 
-class NoWatch:
-    def after(self, images: int, state: object) -> None:
-        return
-
-
 def measure(
     model: nn.Module,
     pixels: Tensor,
@@ -55,7 +51,7 @@ def measure(
     counts: Sequence[int] = (),
     bands: Sequence[Band] | None = None,
     asking: Asking | None = None,
-) -> tuple[BandMeasurement, Measured]:
+) -> tuple[BandMeasurement, Recorded]:
     size = tuple(pixels.shape[2:])
     with torch.no_grad():
         observed = observe(model, pixels[:4])
@@ -65,12 +61,10 @@ def measure(
         model, bands if bands is not None else choose_bands(size, 2), value, size, observed,
         watched or {}, asking or Asking(),
     )  # fmt: skip
-    return measurement, measure_units(
-        batches(pixels, counts or (len(pixels),)), measurement, NoWatch()
-    )
+    return measurement, record(measurement, batches(pixels, counts or (len(pixels),)))
 
 
-def firing(watched: Watched, found: Measured) -> pl.DataFrame:
+def firing(watched: Watched, found: Recorded) -> pl.DataFrame:
     return firing_table(watched, WIDTHS, {name: part.numpy() for name, part in found.sums.items()})
 
 

@@ -425,8 +425,8 @@ def test_pictures_are_the_weights_and_the_map(
         kernel = kernels.total[row["filter"]].double().numpy()
         slices = kernels.slices[row["filter"], :4].double().numpy()
         limit = max(np.abs(kernel).max(), np.abs(slices).max())
-        assert study.explanation is not None and study.explanation.contrasted.first is not None
-        pair = study.explanation.contrasted.first.maps[row["site"]]
+        assert study.explanation is not None and study.explanation.counts.first is not None
+        pair = study.explanation.counts.first.maps[row["site"]]
         maps = np.stack([mean[row["filter"]].double().numpy() for mean in pair])
         expected = [colour_cells(kernel, -limit, limit, DIVERGING)]
         expected += [colour_cells(each, -limit, limit, DIVERGING) for each in slices]

@@ -17,14 +17,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from padscope import explain, scan
-from padscope.engines import ContrastPlan, contrast_units, observe_crop, plan_contrast
 from padscope.images import Batch, central
+from padscope.measurements import ContrastPlan, contrast_units, plan_contrast
 from padscope.regions import SLOTS, Draw, SampleSize
 from padscope.regions.sample_size import FEW
+from padscope.running.model import observe_first
 from padscope.settings import ExplainSettings, Settings
 from padscope.sites import observe
-from padscope.tallies import ContrastCounter, Sheet
-from padscope.tallies.waiting import Folds
+from padscope.tallies import ContrastCounter, PositionColumns
+from padscope.tallies.buffer import Folds
 
 POSITIONS = {"per_line": 3, "per_core": 6, "per_deeper": 2}
 SAMPLE = SampleSize(0, None, **POSITIONS)
@@ -249,10 +250,10 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
     class Spy(ContrastCounter):
         def __init__(self, *given: Any) -> None:
             super().__init__(*given)
-            self.placed: list[tuple[str, str, Sheet, Tensor]] = []
+            self.placed: list[tuple[str, str, PositionColumns, Tensor]] = []
 
         def place(
-            self, name: str, condition: str, sheet: Sheet, filters: int, folds: Folds
+            self, name: str, condition: str, sheet: PositionColumns, filters: int, folds: Folds
         ) -> Tensor:
             place = super().place(name, condition, sheet, filters, folds)
             self.placed.append((name, condition, sheet, place))
@@ -267,18 +268,14 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
             super().commit()
 
     with monkeypatch.context() as patch:
-        patch.setattr("padscope.engines.contrast.ContrastCounter", Spy)
+        patch.setattr("padscope.measurements.contrast.ContrastCounter", Spy)
         yield seen
-
-
-class Unwatched:
-    def after(self, images: int, state: object) -> None: ...
 
 
 def plan_of(
     case: Case, canvases: Tensor, *, real_context: bool = True, sample: SampleSize = SAMPLE
 ) -> ContrastPlan:
-    crop = observe_crop(case.net, central(canvases[:1], case.size, "the canvas"), None)
+    crop = observe_first(case.net, central(canvases[:1], case.size, "the canvas"), None)
     canvas = observe(case.net, canvases[:2]) if real_context else None
     margin = (case.margin if real_context else 0,) * len(case.size)
     return plan_contrast(crop, canvas, case.size, margin, sample, unusable={})
@@ -292,7 +289,7 @@ def kept_by(
         for unit, part in enumerate(torch.split(images, 4))
     ]
     with spied(monkeypatch) as seen:
-        contrast_units(case.net, batches, plan, 1, Unwatched())
+        contrast_units(case.net, batches, plan, 1)
     return seen
 
 
@@ -372,7 +369,7 @@ def test_bins_wait_for_images_of_every_draw() -> None:
         Batch(unit, tuple(images), canvases[4 * unit : 4 * unit + 4])
         for unit, images in enumerate(indices)
     ]
-    contrasted = contrast_units(case.net, batches, plan, 1, Unwatched())
+    contrasted = contrast_units(case.net, batches, plan, 1)
     assert contrasted.images == 20 and contrasted.bins and contrasted.tallies
     for name in plan.elsewhere:
         assert (contrasted.bins[name].spread > 1e-3).all()

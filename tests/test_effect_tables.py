@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from padscope.effects.classes import paired_means
 from padscope.effects.classification import calibration_error
 from padscope.effects.resampling import Bootstrap, empirical_p, mean_interval
-from padscope.engines.treatments import TreatmentMeasurement
 from padscope.images import Batch
 from padscope.interventions import repad
 from padscope.interventions.controls import Controls, draw_controls
 from padscope.interventions.treatments import Part, Treatment, set_treatments
+from padscope.measurements.effects import TreatmentMeasurement
 from padscope.sites import observe
 from padscope.tables.classes import CLASSES, class_table
 from padscope.tables.distances import DISTANCES, distance_table

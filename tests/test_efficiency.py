@@ -87,7 +87,7 @@ def test_no_sites_no_costs() -> None:
 
 def tally_of(lines: list[Tensor], core: Tensor, bins: Bins = BINS_OF_FIVE) -> Tally:
     """Count (values, C) tensors of line 0 of each side, and of the core."""
-    tally = Tally.empty(LAYOUT, core.shape[1])
+    tally = Tally.zeros(core.shape[1], len(LAYOUT.compared), len(LAYOUT.regions))
     for region, values in enumerate([*lines, core]):
         codes = bins.codes(values)[:, None]
         tally.count(codes, torch.zeros(len(values), dtype=torch.int32), [1], region)

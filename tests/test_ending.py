@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from padscope.engines import ContrastPlan, contrast_units, observe_crop, plan_contrast
-from padscope.engines.shortened import shortened
 from padscope.images import Batch
+from padscope.measurements import ContrastPlan, contrast_units, plan_contrast
+from padscope.measurements.shortened import shortened
 from padscope.models import reestimate_batchnorm
 from padscope.regions import SampleSize
-from padscope.sites import Awaited, Call, Interception, PassEnded, observe
+from padscope.running.model import observe_first
+from padscope.sites import Call, Interception, StopAfter, StopForward, observe
 
 
 class Net(nn.Module):
@@ -38,29 +39,25 @@ class Net(nn.Module):
 
 def plan_for(net: nn.Module) -> tuple[Tensor, ContrastPlan]:
     canvases = torch.rand(8, 3, 24, 24)
-    crop = observe_crop(net, canvases[:1, :, 8:16, 8:16], None)
+    crop = observe_first(net, canvases[:1, :, 8:16, 8:16], None)
     plan = plan_contrast(crop, observe(net, canvases[:2]), (8, 8), (8, 8), SampleSize(0, 8), {})
     return canvases, plan
 
 
-class Unwatched:
-    def after(self, images: int, state: object) -> None: ...
-
-
 def run_until(net: nn.Module, names: set[str], *, hidden: bool = False) -> tuple[list[str], bool]:
     """Names of the calls that a pass showed, and whether it ended early."""
-    awaited = Awaited()
-    awaited.expect(names)
+    stop = StopAfter()
+    stop.expect(names)
     seen: list[str] = []
 
     def look(call: Call) -> None:
         seen.append(call.name)
-        awaited.see(call)
+        stop.see(call)
 
     with Interception(net, look, hidden=hidden):
         try:
             net(torch.rand(1, 3, 8, 8))
-        except PassEnded:
+        except StopForward:
             return seen, True
     return seen, False
 
@@ -89,15 +86,15 @@ def test_contrasting_stops_at_the_last_site_and_counts_the_same(
     batches = [Batch(unit, tuple(range(4 * unit, 4 * unit + 4)), canvases[4 * unit : 4 * unit + 4])
                for unit in range(2)]  # fmt: skip
     net.heads = 0
-    short = contrast_units(net, batches, plan, 1, Unwatched())
+    short = contrast_units(net, batches, plan, 1)
     assert net.heads == 0
 
-    class Patient(Awaited):
+    class Patient(StopAfter):
         def see(self, call: Call) -> None:
             self.missing.discard(call.name)
 
-    monkeypatch.setattr("padscope.engines.contrast.Awaited", Patient)
-    whole = contrast_units(net, batches, plan, 1, Unwatched())
+    monkeypatch.setattr("padscope.measurements.contrast.StopAfter", Patient)
+    whole = contrast_units(net, batches, plan, 1)
     assert net.heads == 4  # of both units the crop and the canvas
     assert short.tallies and whole.tallies and short.tallies.keys() == whole.tallies.keys()
     for key, tally in short.tallies.items():

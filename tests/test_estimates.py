@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.conftest import record
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from padscope.effects import Objective
-from padscope.engines.estimates import EstimateMeasurement, ExactMeasurement
-from padscope.engines.measuring import Findings, Measured, measure_units
 from padscope.errors import PadscopeError
 from padscope.images import Batch, BuiltinPhotos, Probe, stream
 from padscope.interventions import FillName, repad
+from padscope.measurements.estimates import EstimateMeasurement, ExactMeasurement
 from padscope.models import as_found, load_model
+from padscope.running import Findings, Recorded
 from padscope.sites import observe
 from padscope.tables.impacts import (
     agreement,
@@ -353,18 +354,13 @@ def classifier() -> nn.Sequential:
     ).eval()  # fmt: skip
 
 
-class _NoWatch:
-    def after(self, images: int, state: Callable[[], Measured]) -> None:
-        pass
-
-
-def measured(run: Callable[[Batch], Findings], x: Tensor, sizes: Sequence[int]) -> Measured:
+def measured(run: Callable[[Batch], Findings], x: Tensor, sizes: Sequence[int]) -> Recorded:
     starts = np.cumsum([0, *sizes[:-1]])
     batches = [
         Batch(unit, tuple(range(start, start + size)), x[start : start + size])
         for unit, (start, size) in enumerate(zip(starts.tolist(), sizes, strict=True))
     ]
-    return measure_units(batches, run, _NoWatch())
+    return record(run, batches)
 
 
 @pytest.mark.parametrize("fill", ["reflect", "core"])

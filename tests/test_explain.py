@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from padscope import PadscopeError, Settings, Study, explain, scan
-from padscope.engines import Processes
+from padscope.errors import Interrupted
 from padscope.images import central
 from padscope.settings import ExplainSettings
-from padscope.study import Interrupted
 
 COUNT, SIZE, MARGIN = 20, 18, 8
 QUICK = ExplainSettings(margin=MARGIN, baselines=0, check=0, resamples=4, calibrate=8, batch_size=8)
@@ -190,12 +189,6 @@ def test_another_model_is_refused() -> None:
         explain(scanned(), net(seed=1), canvases(), QUICK)
 
 
-def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Processes, "current", classmethod(lambda cls: Processes(0, 2)))
-    with pytest.raises(PadscopeError, match="explaining needs a single process"):
-        explain(scanned(), net(), canvases(), QUICK)
-
-
 def test_a_network_without_padding_is_not_even_scanned() -> None:
     bare = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
     with pytest.raises(PadscopeError, match="nothing to scan: no operation of the model is padded"):
@@ -306,8 +299,8 @@ def test_photographs(tmp_path: Path) -> None:
     model.pretrained_cfg = {"input_size": (3, SIZE, SIZE)}  # type: ignore[assignment]
     study = explain(scan(model, tmp_path), model, tmp_path, QUICK, workers=2)
     assert study.explanation is not None
-    assert study.explanation.contrasted.images == 10
-    reasons = {skip.name: skip.reason for skip in study.explanation.contrasted.skipped}
+    assert study.explanation.counts.images == 10
+    reasons = {skip.name: skip.reason for skip in study.explanation.counts.skipped}
     assert set(reasons) == {"broken.png", "zz.png"}
     assert reasons["zz.png"].startswith("too small")
     assert study.sides["real_context"].all()

@@ -23,10 +23,11 @@ from padscope import (
     load_study,
     scan,
 )
+from padscope.errors import Interrupted
 from padscope.images import central
 from padscope.settings import ExplainSettings
 from padscope.store.files import write_atomically
-from padscope.study import Explained, Interrupted
+from padscope.study import SCAN, Kept
 
 COUNT, SIZE, MARGIN = 22, 16, 8
 # Three networks of six units each; the bins are final after two.
@@ -129,8 +130,8 @@ def undisturbed(
 def test_stopped_after_any_unit_of_any_network(
     made: tuple[Study, Path], path: Path, undisturbed: dict[str, bytes], stopped: int
 ) -> None:
-    images = min(4 * ((stopped - 1) % UNITS + 1), COUNT) + (stopped - 1) // UNITS * COUNT
-    with pytest.raises(Interrupted, match=f"stopped after {images} of {NETWORKS * COUNT} images"):
+    images = min(4 * ((stopped - 1) % UNITS + 1), COUNT)
+    with pytest.raises(Interrupted, match=f"stopped after {images} of {COUNT} images"):
         run(made[0], path, stop=after(stopped))
     assert (path / "contrasts.safetensors").exists() == (stopped >= KEPT_UNITS)
     assert load_study(path).explanation is None
@@ -217,7 +218,7 @@ def test_another_explanation_that_is_stopped_leaves_a_directory_that_can_be_read
 
 def test_without_a_finished_scan_nothing_is_kept(made: tuple[Study, Path], tmp_path: Path) -> None:
     journal = RunDirectory(tmp_path / "begun")
-    journal.begin(made[0].identity)
+    journal.begin(SCAN, made[0].identity)
     with pytest.raises(PadscopeError, match="is not finished; run the same scan again"):
         explain(made[0], net(), canvases(), SETTINGS, journal=journal)
     with pytest.raises(PadscopeError, match=r"it has no manifest\.json"):
@@ -248,22 +249,18 @@ def test_an_explained_study_read_back(made: tuple[Study, Path], path: Path) -> N
     assert one.networks.equals(other.networks)
     assert (one.images, one.margin, one.notes) == (other.images, other.margin, other.notes)
     assert one.identity == json.loads(json.dumps(other.identity))
-    assert one.contrasted.bins is not None
-    assert other.contrasted.bins is not None
-    assert one.contrasted.first and other.contrasted.first
-    for site, pair in other.contrasted.first.maps.items():
-        assert all(map(torch.equal, one.contrasted.first.maps[site], pair))
-        borders = other.contrasted.first.borders[site]
-        assert torch.equal(one.contrasted.first.borders[site], borders)
-    assert replace(one.contrasted, bins=None, tallies=None, first=None) == replace(
-        other.contrasted, bins=None, tallies=None, first=None
+    assert one.counts.first and other.counts.first
+    for kind in ("maps", "borders"):
+        ours, theirs = (getattr(each.counts.first, kind) for each in (one, other))
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    assert replace(one.counts, bins={}, tallies={}, first=None) == replace(
+        other.counts, bins={}, tallies={}, first=None
     )
-    assert one.contrasted.tallies is not None
-    assert other.contrasted.tallies is not None
-    assert one.contrasted.tallies.keys() == other.contrasted.tallies.keys()
-    for key, tally in other.contrasted.tallies.items():
-        assert torch.equal(one.contrasted.tallies[key].fine, tally.fine)
-        assert torch.equal(one.contrasted.tallies[key].folds, tally.folds)
+    assert one.counts.tallies.keys() == other.counts.tallies.keys()
+    for key, tally in other.counts.tallies.items():
+        assert torch.equal(one.counts.tallies[key].fine, tally.fine)
+        assert torch.equal(one.counts.tallies[key].folds, tally.folds)
     RunDirectory(path).save(found)
     assert load_study(path).sides.equals(study.sides)
 
@@ -315,15 +312,15 @@ def test_missing_contrasts(made: tuple[Study, Path], path: Path) -> None:
 
 
 def test_checkpoints_hold_what_is_done(made: tuple[Study, Path], path: Path) -> None:
-    kept: list[Explained] = []
+    trained: list[int] = []
+    concluded: list[list[str]] = []
 
     class Watching(RunDirectory):
-        def keep_explained(self, explained: Explained) -> None:
-            kept.append(explained)
-            super().keep_explained(explained)
+        def keep(self, kept: Kept) -> None:
+            trained.append(len(kept.parts["trained"].done))
+            concluded.append(list(kept.tables))
+            super().keep(kept)
 
     explain(made[0], net(), canvases(), SETTINGS, journal=Watching(path, every=0))
-    units = [explained.contrasted.units for explained in kept if not explained.networks]
-    assert units[: UNITS - 1] == list(range(KEPT_UNITS, UNITS + 1))
-    assert list(kept[-1].networks) == ["fresh 1", "shuffled"]
-    assert kept[-1].contrasted.complete
+    assert trained[: UNITS - 1] == list(range(KEPT_UNITS, UNITS + 1))
+    assert concluded[-1] == ["fresh 1", "shuffled"]

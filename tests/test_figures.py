@@ -201,7 +201,7 @@ def test_the_third_rung_is_the_tables(tested: Study) -> None:
 
 
 def test_a_neuron_is_its_weights_maps_and_counts(study: Study) -> None:
-    assert study.explanation is not None and study.explanation.contrasted.first
+    assert study.explanation is not None and study.explanation.counts.first
     row = study.pans().row(0, named=True)
     site, index = row["site"], row["filter"]
     spec = figure_spec(study, f"{site}/{index}")
@@ -214,7 +214,7 @@ def test_a_neuron_is_its_weights_maps_and_counts(study: Study) -> None:
     weights = study.kernels[site].total[index].double().numpy()
     most = float(np.abs(weights).max())
     np.testing.assert_array_equal(cells(kernel), colour_cells(weights, -most, most, DIVERGING))
-    maps = [m[index].double().numpy() for m in study.explanation.contrasted.first.maps[site]]
+    maps = [m[index].double().numpy() for m in study.explanation.counts.first.maps[site]]
     low, high = min(m.min() for m in maps), max(m.max() for m in maps)
     for table, drawn in zip((padded, real), maps, strict=True):
         np.testing.assert_array_equal(cells(table), colour_cells(drawn, low, high, SEQUENTIAL))

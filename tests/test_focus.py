@@ -14,10 +14,11 @@ from torch._C import _len_torch_function_stack
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from padscope.engines import contrast_units, observe_crop, plan_contrast
 from padscope.images import Batch
+from padscope.measurements import contrast_units, plan_contrast
 from padscope.regions import SampleSize
-from padscope.sites import Awaited, Call, Interception, PassEnded, observe
+from padscope.running.model import observe_first
+from padscope.sites import Call, Interception, StopAfter, StopForward, observe
 from padscope.sites.focus import active_within
 
 
@@ -156,7 +157,7 @@ def test_a_canvas_that_is_padded_elsewhere_has_no_homes() -> None:
 
     net = Multiple().eval()
     canvases = torch.rand(4, 3, 40, 40)
-    crop = observe_crop(net, canvases[:1, :, 12:28, 12:28], None)
+    crop = observe_first(net, canvases[:1, :, 12:28, 12:28], None)
     assert crop.homes == frozenset({"body.0", "body.2"})
     for size, homes in ((40, None), (32, crop.homes)):
         canvas = observe(net, canvases[:2, :, :size, :size])
@@ -171,19 +172,19 @@ def test_forwards_are_as_they_were_however_a_pass_ends() -> None:
     net[2].forward = own
     before = [dict(vars(module)) for module in net]
     seen: list[str] = []
-    awaited = Awaited()
-    awaited.expect({"2"})
+    stop = StopAfter()
+    stop.expect({"2"})
 
     def look(call: Call) -> None:
         seen.append(call.name)
         assert _len_torch_function_stack() == 0  # a visitor's calls are not seen
-        awaited.see(call)
+        stop.see(call)
 
     homes = observe(net, torch.rand(2, 3, 8, 8)).homes
     assert homes == frozenset({"0", "2", "3"})
     with Interception(net, look, within=homes, hidden=False, every_module=False):
         for _ in range(2):
-            with suppress(PassEnded):
+            with suppress(StopForward):
                 net(torch.rand(1, 3, 8, 8))
             assert _len_torch_function_stack() == 0
             F.conv2d(torch.rand(1, 3, 8, 8), torch.rand(2, 3, 3, 3))
@@ -234,18 +235,15 @@ def test_contrasting_counts_the_same_with_and_without_homes() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(first(), nn.ReLU(), Block(), conv()).eval()
     canvases = torch.rand(8, 3, 24, 24)
-    crop = observe_crop(net, canvases[:1, :, 8:16, 8:16], None)
+    crop = observe_first(net, canvases[:1, :, 8:16, 8:16], None)
     plan = plan_contrast(crop, observe(net, canvases[:2]), (8, 8), (8, 8), SampleSize(0, 8), {})
     assert plan.homes == frozenset({"0", "2", "2.inner", "3"})
-
-    class Unwatched:
-        def after(self, images: int, state: object) -> None: ...
 
     def counted(homes: frozenset[str] | None) -> dict[tuple[str, str], Tensor]:
         chosen = type(plan)(
             plan.observation, plan.size, plan.margin, plan.sites, plan.elsewhere, None, homes
         )
-        found = contrast_units(net, [Batch(0, tuple(range(8)), canvases)], chosen, 1, Unwatched())
+        found = contrast_units(net, [Batch(0, tuple(range(8)), canvases)], chosen, 1)
         return {key: tally.fine for key, tally in (found.tallies or {}).items()}
 
     with_homes, without = counted(plan.homes), counted(None)

@@ -28,6 +28,7 @@ from tests.test_report_explained import MARGIN, cut
 from torch import nn
 
 from padscope import RunDirectory, load_study
+from padscope.measurements import FirstImages
 from padscope.report import render_report
 from padscope.report.card_causes import card_cause
 from padscope.report.gallery.arrays import (
@@ -45,7 +46,7 @@ from padscope.report.gallery.making import make_gallery
 from padscope.report.gallery.overview import make_overview
 from padscope.report.gallery.sites import LONGEST, MAP_BYTES, longest_axis
 from padscope.settings import ExplainSettings, Settings
-from padscope.study import Kernels, Study, scan
+from padscope.study import SCAN, Kept, Kernels, Study, scan
 from padscope.tallies import BINS, Bins
 from padscope.tallies.maps import thinned_lines
 
@@ -116,8 +117,8 @@ def test_slices_that_are_not_finite_do_not_hide_the_others() -> None:
 
 def test_kernels_are_stored_and_read(study: Study, tmp_path: Path) -> None:
     journal = RunDirectory(tmp_path / "run")
-    journal.begin(study.identity)
-    journal.checkpoint(study.counted)
+    journal.begin(SCAN, study.identity)
+    journal.keep(Kept({SCAN: study.counted}))
     bare = replace(study, explanation=None, filters=study.filters.select("site", "filter", "ks"))
     journal.save(bare)
     loaded = load_study(tmp_path / "run")
@@ -199,9 +200,9 @@ def test_distributions_are_the_counts(
     for place, row in enumerate(chosen.iter_rows(named=True)):
         site, index, side = row["site"], row["filter"], SIDES.index(row["side"])
         fine = study.counted.tallies[site].fine[:, index, :BINS].numpy()
-        real = explanation.contrasted.of_site(site)["real/near"].fine[side, index, :BINS].numpy()
-        bins = (explanation.contrasted.bins or {})[site]
-        edges = study.counted.calibration[site].bins.edges()[index]
+        real = explanation.counts.of_site(site)["real/near"].fine[side, index, :BINS].numpy()
+        bins = (explanation.counts.bins or {})[site]
+        edges = study.counted.bins[site].edges()[index]
         low, high = (block["columns"][name][place] for name in ("low", "high"))
         points = decoded(block["arrays"]["pair"][place]).reshape(-1, 3) / FULL
         for column, counts in ((1, fine[side]), (2, fine[4])):
@@ -400,11 +401,10 @@ def test_links_lead_to_cards(study: Study) -> None:
 
 
 def test_many_large_maps_are_thinned_to_fit(study: Study, chosen: pl.DataFrame) -> None:
-    calibration = study.counted.calibration["0"]
     site = chosen.filter(pl.col("site") == "0").head(1)
     for size, count in ((100, 100), (100, 4000), (100, 300_000)):
-        large = replace(calibration, mean_map=torch.zeros(48, size, size))
-        counted = replace(study.counted, calibration={"0": large})
+        large = FirstImages({("0", "padded"): torch.zeros(48, size, size)})
+        counted = replace(study.counted, first=large)
         many = pl.concat([site] * count) if count < 5000 else site.select("site").sample(
             count, with_replacement=True)  # fmt: skip
         longest = longest_axis(replace(study, counted=counted, explanation=None), many)

@@ -14,10 +14,10 @@ from tests.conftest import contents
 from tests.test_impact import CLASSES, EXPLAINED, SIZE, Net, canvases, labels
 
 from padscope import PadscopeError, RunDirectory, Settings, Study, explain, impact, load_study, scan
+from padscope.errors import Interrupted
 from padscope.images import central
 from padscope.settings import ImpactSettings
 from padscope.store.files import write_atomically
-from padscope.study import Interrupted
 
 SETTINGS = ImpactSettings(
     limit=24, batch_size=8, draws=2, disturbances=1, check=2, check_images=8, dose_images=8,

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from padscope import PadscopeError, Settings, Study, explain, planted, scan
-from padscope.engines import contrast_units, observe_crop, plan_contrast
 from padscope.images import Canvases, TensorImages, stream
 from padscope.kinds import CONFIRMED, GREY
+from padscope.measurements import contrast_units, plan_contrast
 from padscope.planted import Judgement, PlantedNetwork
 from padscope.regions import SampleSize
+from padscope.running.model import observe_first
 from padscope.scores import score_borders
 from padscope.settings import ExplainSettings
 from padscope.sites import observe
@@ -118,18 +119,14 @@ def largest_causal(network: PlantedNetwork, images: int) -> float:
     source = TensorImages(network.images(images, seed=1), len(size))
     canvases = Canvases(source, size, margin)
     module = network.module
-    crop = observe_crop(module, network.crop(canvases.tensor(0)[None]), None)
+    crop = observe_first(module, network.crop(canvases.tensor(0)[None]), None)
     assert all(not site.window.padded for site in (*crop.sites, *crop.unpadded))
     canvas = observe(module, canvases.tensor(0)[None].repeat_interleave(2, dim=0))
     plan = plan_contrast(crop, canvas, size, margin, SampleSize(0, None, 4, 8, 1), {})
     assert plan.elsewhere
 
-    class Unwatched:
-        def after(self, images: int, state: object) -> None:
-            pass
-
     batches = list(stream(canvases, range(images // 16), 16))
-    counted = contrast_units(module, batches, plan, 2, Unwatched())
+    counted = contrast_units(module, batches, plan, 2)
     causal = [
         score_borders(site.layout, counted.of_site(name)).causal
         for name, site in plan.elsewhere.items()

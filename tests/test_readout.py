@@ -14,13 +14,13 @@ from torch.nn import functional as F
 
 from padscope.effects import readout
 from padscope.effects.readout import FOLDS, Readout, read_position
-from padscope.engines.answering import Asking
-from padscope.engines.features import find_features
-from padscope.engines.view_measurement import AS_IS, ViewMeasurement, plan_views
-from padscope.engines.views import choose_views
 from padscope.errors import PadscopeError
 from padscope.images import Batch
 from padscope.interventions import repad
+from padscope.measurements.features import find_features
+from padscope.measurements.view_measurement import AS_IS, ViewMeasurement, plan_views
+from padscope.measurements.views import choose_views
+from padscope.running.model import Asking
 from padscope.tables.views import readout_table
 
 OFFSETS = np.array([(0, 0), (-4, 0), (4, 0), (0, -4), (0, 4), (2, 2), (-2, -2), (2, -2), (-2, 2)])

@@ -233,7 +233,7 @@ def test_cards_tell_of_the_cause(study: Study, page: Page) -> None:
 
 
 def test_the_third_curve_is_what_was_counted(study: Study) -> None:
-    contrasted = explanation_of(study).contrasted
+    contrasted = explanation_of(study).counts
     sides = ["top", "bottom", "left", "right"]
     for row in study.filters.iter_rows(named=True):
         curves = distributions(study, row["site"], row["filter"], row["side"])

@@ -131,11 +131,9 @@ def test_texts_are_shown_as_text(name: str) -> None:
     net = nn.Sequential(OrderedDict(layers)).eval()
     study = explained(net, noise(8, 1, 48, 48))
     explanation = explanation_of(study)
-    contrasted = replace(
-        explanation.contrasted, skipped=(Skipped(3, f"image {name}", f"reason {name}"),)
-    )
+    counts = replace(explanation.counts, skipped=(Skipped(3, f"image {name}", f"reason {name}"),))
     explanation = replace(
-        explanation, images=f"images {name}", notes=(f"note {name}",), contrasted=contrasted
+        explanation, images=f"images {name}", notes=(f"note {name}",), counts=counts
     )
     html = render_report(replace(study, explanation=explanation))
     page = Page(html)

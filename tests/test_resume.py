@@ -15,9 +15,9 @@ from tests.conftest import Command, contents, prepare, start, wait_until
 from torch import Tensor, nn
 
 from padscope import RunDirectory, Settings, Study, scan
-from padscope.engines import Counted
+from padscope.errors import Interrupted
 from padscope.store import write_atomically
-from padscope.study import Interrupted
+from padscope.study import Kept
 
 UNITS = 7
 SETTINGS = Settings(batch_size=4, calibrate=8)  # the bins are final after two units
@@ -134,12 +134,12 @@ def test_killed_at_any_checkpoint(
     class Dying(RunDirectory):
         checkpoints = 0
 
-        def checkpoint(self, counted: Counted) -> None:
+        def keep(self, kept: Kept) -> None:
             self.checkpoints += 1
             if self.checkpoints != failing:
-                super().checkpoint(counted)
+                super().keep(kept)
             elif written:
-                super().checkpoint(counted)
+                super().keep(kept)
                 raise Killed
             else:
                 (self.path / "tallies.safetensors.part").write_bytes(b"half")
@@ -239,11 +239,11 @@ def test_until_stable_killed_at_any_checkpoint(tmp_path: Path, seed: int) -> Non
     whole = scan(plain_net(seed), PIXELS, STABLE)
 
     class Dying(RunDirectory):
-        def checkpoint(self, counted: Counted) -> None:
-            super().checkpoint(counted)
+        def keep(self, kept: Kept) -> None:
+            super().keep(kept)
             raise Killed
 
-    for _ in range(whole.counted.units - 1):  # the first checkpoint comes after two units
+    for _ in range(len(whole.counted.done) - 1):  # the first checkpoint comes after two units
         with pytest.raises(Killed):
             scan(plain_net(seed), PIXELS, STABLE, journal=Dying(tmp_path / "run", every=0))
     assert same(
@@ -341,9 +341,9 @@ def test_ctrl_c_ends_in_one_sentence_and_can_be_resumed(
     os.kill(process.pid, signal.SIGINT)
     process.join(30)
     assert process.exitcode == 2
-    (line,) = (workdir / "stderr").read_text().splitlines()
+    *_, line = (workdir / "stderr").read_text().splitlines()
     assert line.startswith("padscope: stopped after ")
-    assert line.endswith(" of 40 images; the same command goes on from there")
+    assert line.endswith(" of 40 images (scan); the same command goes on from there")
     assert padscope(*SCAN, "-o", run).status == 0
     assert contents(run) == command_undisturbed
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from tests.conftest import contents, write_photo
 from torch import nn
 
 from padscope import PadscopeError, RunDirectory, Settings, Study, load_study, scan
-from padscope.engines import Counted
 from padscope.images import PhotoFiles, Probe
+from padscope.running import Spans
 from padscope.store import write_atomically
+from padscope.study import SCAN, Kept
 from padscope.tallies import Tally
 
 TABLES = ("sites", "filters", "sides")
@@ -61,18 +63,18 @@ def test_what_is_saved_comes_back(made: tuple[Study, Path]) -> None:
         assert ours.equals(theirs)
     assert loaded.counted.complete
     assert [skip.name for skip in loaded.counted.skipped] == ["05 ü.png"]
-    for name in ("units", "images", "skipped", "complete"):
+    for name in ("done", "images", "skipped", "complete"):
         assert getattr(loaded.counted, name) == getattr(study.counted, name)
     assert list(loaded.counted.tallies) == list(study.counted.tallies)
-    for name, tally in study.counted.tallies.items():
-        found = loaded.counted.tallies[name]
+    for key, tally in study.counted.tallies.items():
+        found = loaded.counted.tallies[key]
         assert found.fine.dtype == tally.fine.dtype == torch.int32
         assert torch.equal(found.fine, tally.fine)
         assert torch.equal(found.folds, tally.folds)
-        ours_, theirs_ = loaded.counted.calibration[name], study.counted.calibration[name]
-        assert torch.equal(ours_.bins.centre, theirs_.bins.centre)
-        assert torch.equal(ours_.bins.spread, theirs_.bins.spread)
-        assert torch.equal(ours_.mean_map, theirs_.mean_map)
+    for site, bins in study.counted.bins.items():
+        assert torch.equal(loaded.counted.bins[site].centre, bins.centre)
+        assert torch.equal(loaded.counted.bins[site].spread, bins.spread)
+        assert torch.equal(loaded.counted.mean_map(site), study.counted.mean_map(site))
     assert len(loaded.portraits) == len(study.portraits) == 7
     for one, other in zip(loaded.portraits, study.portraits, strict=True):
         assert (one.site, one.filter) == (other.site, other.filter)
@@ -88,28 +90,26 @@ def test_a_study_saved_twice_or_loaded_and_saved_is_byte_identical(
     study, path = made
     for number, what in enumerate((study, load_study(path))):
         journal = RunDirectory(tmp_path / str(number))
-        journal.begin(what.identity)
-        journal.checkpoint(what.counted)
+        journal.begin(SCAN, what.identity)
+        journal.keep(Kept({SCAN: what.counted}))
         journal.save(what)
         assert contents(tmp_path / str(number)) == contents(path)
 
 
 def test_large_counts_survive(made: tuple[Study, Path], tmp_path: Path) -> None:
     study, _ = made
-    tally = study.counted.tallies["0"]
-    for most in (255, 256, 2**15 - 1, 2**15, 2**31 - 1):
-        fine = tally.fine.clone()
+    key = "0", "padded/near"
+    tally = study.counted.tallies[key]
+    for most in (255, 256, 2**15 - 1, 2**15, 2**31 - 1, 10**12):
+        fine = tally.fine.long()
         fine[0, 0, 0] = most
-        counted = Counted(
-            1, 8, (), study.counted.calibration,
-            study.counted.tallies | {"0": Tally(fine, tally.folds)},
-        )  # fmt: skip
+        tallies = study.counted.tallies | {key: Tally(fine, tally.folds)}
+        counted = replace(study.counted, done=Spans.of([0]), tallies=tallies)
         journal = RunDirectory(tmp_path / str(most))
-        journal.begin(study.identity)
-        journal.checkpoint(counted)
-        found = RunDirectory(tmp_path / str(most)).begin(study.identity)
-        assert found is not None
-        assert torch.equal(found.tallies["0"].fine, fine)
+        journal.begin(SCAN, study.identity)
+        journal.keep(Kept({SCAN: counted}))
+        found = RunDirectory(tmp_path / str(most)).begin(SCAN, study.identity)
+        assert torch.equal(found.parts[SCAN].tallies[key].fine.long(), fine)
 
 
 def test_no_file_is_a_pickle(made: tuple[Study, Path]) -> None:
@@ -178,7 +178,7 @@ def test_a_run_with_damaged_counts_is_not_resumed(
 ) -> None:
     damage(run / name)
     with pytest.raises(PadscopeError, match=name):
-        RunDirectory(run).begin(made[0].identity)
+        RunDirectory(run).begin(SCAN, made[0].identity)
 
 
 @pytest.mark.parametrize("key", ["identity", "model", "images", "counted", "skipped", "portraits"])
@@ -216,10 +216,10 @@ def test_other_safetensors_are_no_counts(run: Path) -> None:
 
 def test_an_unfinished_run_is_refused(made: tuple[Study, Path], tmp_path: Path) -> None:
     journal = RunDirectory(tmp_path / "run")
-    assert journal.begin(made[0].identity) is None
+    assert journal.begin(SCAN, made[0].identity) == Kept()
     with pytest.raises(PadscopeError, match=r"run is not finished|is not finished; run the same"):
         load_study(tmp_path / "run")
-    journal.checkpoint(made[0].counted)
+    journal.keep(Kept({SCAN: made[0].counted}))
     with pytest.raises(PadscopeError, match="is not finished; run the same scan again"):
         load_study(tmp_path / "run")
 
@@ -266,15 +266,15 @@ def test_a_disk_that_is_full_while_saving_is_one_sentence_and_the_run_can_go_on(
 ) -> None:
     study, path = made
     journal = RunDirectory(tmp_path / "run")
-    journal.begin(study.identity)
-    journal.checkpoint(study.counted)
+    journal.begin(SCAN, study.identity)
+    journal.keep(Kept({SCAN: study.counted}))
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", no_space)
         with pytest.raises(PadscopeError, match=r"cannot write .*sites\.parquet"):
             journal.save(study)
     with pytest.raises(PadscopeError, match="not finished"):
         load_study(tmp_path / "run")
-    assert RunDirectory(tmp_path / "run").begin(study.identity) is not None
+    assert SCAN in RunDirectory(tmp_path / "run").begin(SCAN, study.identity).parts
     journal.save(study)
     assert contents(tmp_path / "run") == contents(path)
 
@@ -289,7 +289,7 @@ def test_what_differs_is_named(made: tuple[Study, Path], run: Path) -> None:
         ({"versions": identity["versions"] | {"torch": "3.0"}}, r"torch \(.*, now 3\.0\)"),
     ):
         with pytest.raises(PadscopeError, match=f"is a run with other {named}; choose another"):
-            RunDirectory(run).begin(identity | other)
+            RunDirectory(run).begin(SCAN, identity | other)
 
 
 def test_counts_are_written_when_it_is_time(tmp_path: Path) -> None:
@@ -299,4 +299,4 @@ def test_counts_are_written_when_it_is_time(tmp_path: Path) -> None:
 
 def test_paths_may_be_text(made: tuple[Study, Path]) -> None:
     assert load_study(str(made[1])).counted.images == 19
-    assert RunDirectory(str(made[1])).begin(made[0].identity) is not None  # type: ignore[arg-type]
+    assert RunDirectory(str(made[1])).begin(SCAN, made[0].identity).parts  # type: ignore[arg-type]

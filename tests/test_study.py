@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import padscope
 from padscope import PadscopeError, RunDirectory, Settings, Study, load_model, scan
-from padscope.study import Interrupted
+from padscope.errors import Interrupted
 
 COUNT = 22  # no multiple of any batch size here
 SETTINGS = Settings(batch_size=8, calibrate=8)
@@ -350,9 +350,10 @@ def test_an_exported_program_of_a_fixed_batch_counts_every_image_once(
     expected = scan(net(), pixels(), settings)
     difference = study.sides["ks"].to_numpy() - expected.sides["ks"].to_numpy()
     assert np.abs(difference).max() < 1e-9
-    ours, theirs = study.counted.calibration.values(), expected.counted.calibration.values()
+    assert study.counted.first is not None and expected.counted.first is not None
+    ours, theirs = study.counted.first.maps.values(), expected.counted.first.maps.values()
     for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one.mean_map, other.mean_map)
+        torch.testing.assert_close(one, other)
 
 
 def test_an_exported_program_of_a_fixed_batch_and_unreadable_photographs(tmp_path: Path) -> None:
@@ -363,7 +364,7 @@ def test_an_exported_program_of_a_fixed_batch_and_unreadable_photographs(tmp_pat
     study = scan(load_model(exported(tmp_path / "net.pt2", 4)), tmp_path / "photos")
     assert study.counted.images == 7
     assert len(study.counted.skipped) == 3
-    assert study.counted.calibration[study.sites["site"][0]].mean_map.isfinite().all()
+    assert study.counted.mean_map(study.sites["site"][0]).isfinite().all()
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")

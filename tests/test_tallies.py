@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,14 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from padscope.regions import FOLDS, SLOTS, Layout, Positions, draw_positions
-from padscope.sites import Interception
-from padscope.tallies import BINS, HOLE, Bins, Calibrator, Collector, Tally
+from padscope.errors import PadscopeError
+from padscope.images import Batch
+from padscope.measurements import contrast_units, contrasting, plan_scan
+from padscope.regions import FOLDS, SLOTS, Layout, Positions, SampleSize
+from padscope.regions.sampling import DEEPER_EVERY
+from padscope.running import to_bytes
+from padscope.running.model import observe_first
+from padscope.tallies import BINS, HOLE, Bins, Tally
 from padscope.tallies.bins import CENTRE, COARSE_SHIFT, CODES
+from padscope.tallies.buffer import ValueBuffer
 from padscope.tallies.calibration import fit_bins
 from padscope.tallies.maps import kept_lines, sum_maps
 from padscope.tallies.tally import count_values
-from padscope.tallies.waiting import Waiting
 
 LAYOUT = Layout((9, 8), ((1, 1), (1, 0)))
 FILTERS = 5
@@ -30,8 +36,12 @@ def random_codes(images: int, positions: int, seed: int) -> Tensor:
     return torch.randint(0, BINS + 1, shape, generator=generator, dtype=torch.int32)
 
 
+def empty(filters: int = FILTERS) -> Tally:
+    return Tally.zeros(filters, len(LAYOUT.compared), len(LAYOUT.regions))
+
+
 def counted(codes: Tensor, images: Sequence[int]) -> Tally:
-    tally = Tally.empty(LAYOUT, FILTERS)
+    tally = empty()
     folds = torch.tensor([i % FOLDS for i in images], dtype=torch.int32)
     for region in range(len(LAYOUT.regions)):
         tally.count(codes[list(images)], folds, [codes.shape[1]], region)
@@ -55,11 +65,11 @@ def test_any_split_in_any_order_with_empty_parts_merges_to_the_whole(
     whole = counted(codes, range(len(parts)))
     pieces = [counted(codes, [i for i, part in enumerate(parts) if part == p]) for p in range(4)]
     order.shuffle(pieces)  # type: ignore[attr-defined]  # hypothesis hands out a random.Random
-    merged = Tally.empty(LAYOUT, FILTERS)
+    merged = empty()
     for piece in pieces:
         merged = merged.merge(piece)
     assert same(merged, whole)
-    assert same(whole.merge(Tally.empty(LAYOUT, FILTERS)), whole)
+    assert same(whole.merge(empty()), whole)
 
 
 def test_merging_is_associative() -> None:
@@ -70,7 +80,7 @@ def test_merging_is_associative() -> None:
 
 def test_tallies_of_different_things_do_not_merge() -> None:
     with pytest.raises(ValueError, match="different things"):
-        Tally.empty(LAYOUT, 3).merge(Tally.empty(LAYOUT, 4))
+        empty(3).merge(empty(4))
 
 
 @given(
@@ -144,7 +154,7 @@ class Net(nn.Module):
 def brute_force(
     outputs: dict[int, Tensor], positions: Positions, bins: Bins
 ) -> tuple[Tensor, Tensor]:
-    """Count value by value, with loops, what `Collector` counts with tables."""
+    """Count value by value, with loops, what is counted with tables."""
     layout = positions.layout
     filters = len(bins.centre)
     fine = torch.zeros(len(layout.compared), filters, CODES, dtype=torch.int32)
@@ -167,60 +177,93 @@ def brute_force(
 
 
 @pytest.mark.parametrize("layout", ["channels last", "contiguous"])
-def test_counts_equal_brute_force_over_a_wrapping_ring(layout: str) -> None:
+def test_counts_equal_brute_force(layout: str) -> None:
     torch.manual_seed(0)
     net = Net().eval()
     kind = torch.channels_last if layout == "channels last" else torch.contiguous_format
     net = net.to(memory_format=kind)
     indices = [*range(0, 40), *range(45, 50), 254, 255, 256, 257, 300, 1024, 1025]
     images = {i: torch.randn(2, 9, 8) for i in indices}
-    contact = ((1, 1), (1, 1))
-    positions = {
-        "a": draw_positions(Layout((9, 8), contact), 0, 2, 3),
-        "b": draw_positions(Layout((5, 4), contact), 0, 2, 3),
-    }
-    calibrator = Calibrator(positions)
+    sample = SampleSize(0, None, 2, 3, 2, DEEPER_EVERY)
+    plan = plan_scan(observe_first(net, images[0][None]), (9, 8), sample)
+    chunks = [indices[:7], *(indices[start : start + 6] for start in range(7, len(indices), 6))]
+    batches = [
+        Batch(unit, tuple(chunk), torch.stack([images[i] for i in chunk]))
+        for unit, chunk in enumerate(chunks)
+    ]
+    found = contrast_units(net, batches, plan, calibrate=1)
     outputs: dict[str, dict[int, Tensor]] = {"a": {}, "b": {}}
-
-    def run(visitor: Calibrator | Collector, chunk: list[int]) -> None:
-        visitor.begin(chunk)
-        batch = torch.stack([images[i] for i in chunk]).contiguous(memory_format=kind)
-        with torch.no_grad(), Interception(net, visitor):
-            net(batch)
-        with torch.no_grad():
-            first = net.a(batch)
+    with torch.no_grad():
+        for batch in batches:
+            first = net.a(batch.pixels.contiguous(memory_format=kind))
             for name, output in (("a", first), ("b", net.b(torch.relu(first)))):
-                outputs[name] |= dict(zip(chunk, output, strict=True))
-
-    run(calibrator, indices[:7])
-    calibration = calibrator.fit()
-    bins = {name: site.bins for name, site in calibration.items()}
-    tallies = {
-        name: Tally.empty(drawn.layout, len(bins[name].centre)) for name, drawn in positions.items()
-    }
-    collector = Collector(positions, bins, tallies)
-    calibrator.count_into(collector)
-    for start in range(7, len(indices), 6):
-        run(collector, indices[start : start + 6])
-        collector.commit()
-    collector.flush()
-    for name in positions:
-        fine, folds = brute_force(outputs[name], positions[name], bins[name])
-        assert torch.equal(tallies[name].fine, fine)
-        assert torch.equal(tallies[name].folds, folds)
+                outputs[name] |= dict(zip(batch.indices, output, strict=True))
+    for name, site in plan.sites.items():
+        fine, folds = brute_force(outputs[name], site.positions, found.bins[name])
+        tallies = found.of_site(name)
+        assert torch.equal(tallies["padded/near"].fine, fine)
+        near, deep, corners = (
+            tallies[f"padded/{part}"].folds for part in ("near", "deep", "corners")
+        )
+        lines = len(near) + len(deep)
+        assert torch.equal(near, folds[: len(near)])
+        assert torch.equal(deep, folds[len(near) : lines].sum(dim=1, keepdim=True))
+        assert torch.equal(corners, folds[lines:])
         mean = torch.stack([outputs[name][i] for i in indices[:7]]).mean(dim=0)
-        torch.testing.assert_close(calibration[name].mean_map, mean)
+        torch.testing.assert_close(found.mean_map(name), mean)
 
 
-def test_a_pass_that_is_not_committed_leaves_no_trace() -> None:
-    positions = {"a": draw_positions(LAYOUT, 0, 1, 2)}
-    bins = {"a": Bins(torch.zeros(FILTERS), torch.ones(FILTERS))}
-    tallies = {"a": Tally.empty(LAYOUT, FILTERS)}
-    collector = Collector(positions, bins, tallies)
-    collector.begin([0, 1])
-    collector.keep("a", 0, torch.randn(2, positions["a"].draws[0].table.shape[1], FILTERS))
-    collector.flush()
-    assert not tallies["a"].fine.any() and not tallies["a"].folds.any()
+@pytest.mark.parametrize("size", [16, 256, 600])
+def test_all_images_of_a_batch_are_counted_however_many(size: int) -> None:
+    net = Net().eval()
+    pixels = torch.randn(600, 2, 9, 8, generator=torch.Generator().manual_seed(0))
+    plan = plan_scan(observe_first(net, pixels[:1]), (9, 8), SampleSize(0, None, 1, 2, 1, 1))
+    batches = [
+        Batch(unit, tuple(range(first, min(first + size, 600))), pixels[first : first + size])
+        for unit, first in enumerate(range(0, 600, size))
+    ]
+    near = contrast_units(net, batches, plan, calibrate=1).near("a").fine
+    assert near[0].sum(dim=1).tolist() == [600] * FILTERS
+
+
+def test_a_pass_that_failed_leaves_no_trace() -> None:
+    net = Net().eval()
+    pixels = torch.randn(8, 2, 9, 8, generator=torch.Generator().manual_seed(0))
+    plan = plan_scan(observe_first(net, pixels[:1]), (9, 8), SampleSize(0, None, 1, 2, 1, 1))
+    batches = [Batch(unit, (2 * unit, 2 * unit + 1), pixels[2 * unit :][:2]) for unit in range(4)]
+    whole = to_bytes(contrast_units(net, batches, plan, calibrate=2).pack())
+    for failing in range(4):
+        with contrasting(net, plan, calibrate=2) as contrast:
+            for batch in batches:
+                if batch.unit == failing:
+                    with pytest.raises(PadscopeError, match="the model failed on images"):
+                        contrast.update(replace(batch, pixels=batch.pixels[:, :1]))
+                contrast.update(batch)
+            assert to_bytes(contrast.state().pack()) == whole
+
+
+@given(most=st.integers(0, 10**12), parts=st.integers(1, 20))
+def test_no_count_overflows(most: int, parts: int) -> None:
+    one = Tally.zeros(1, 1, 1, 1)
+    for table in (one.fine, one.folds):
+        table.view(-1)[0] = min(most, 2**31 - 1)
+    total, expected = one, min(most, 2**31 - 1)
+    for _ in range(parts):
+        total, expected = total.merge(one), expected + min(most, 2**31 - 1)
+    while expected < most:
+        total, expected = total.merge(total), 2 * expected
+    assert total.fine.view(-1)[0] == total.folds.view(-1)[0] == expected
+
+
+def test_counting_goes_on_in_64_bits_where_32_are_too_few() -> None:
+    tally = Tally.zeros(1, 1, 1, 1)
+    bins, values = Bins(torch.zeros(1), torch.ones(1)), torch.zeros(3, 2, 1)
+    for table in (tally.fine, tally.folds):
+        table.fill_(2**31 - 4)
+    wide = tally.merge(Tally.zeros(1, 1, 1, 1)).with_room(6)
+    assert wide.fine.dtype == torch.int64
+    count_values(wide, bins, values, torch.zeros(3, dtype=torch.int32), [2])
+    assert int(wide.fine[0, 0, CENTRE]) == int(wide.folds.max()) == 2**31 + 2
 
 
 @pytest.mark.parametrize("filters", [1, 5, 70])
@@ -253,16 +296,16 @@ def test_values_that_are_the_centre_but_for_rounding_are_counted_there() -> None
     values = torch.tensor([2.0, 2.00001, 1.99999, 2.01, 1.99, *unusual])[:, None, None]
     folds = torch.zeros(7, dtype=torch.int32)
     at_centre = {}
-    for settle in (False, True):
+    for snap in (False, True):
         tally = Tally.zeros(1, 1, 0)
-        count_values(tally, bins, values, folds, [1], settle=settle)
-        at_centre[settle] = int(tally.fine[0, 0, CENTRE])
+        count_values(tally, bins, values, folds, [1], snap_to_centre=snap)
+        at_centre[snap] = int(tally.fine[0, 0, CENTRE])
         assert tally.fine[0, 0, HOLE] == 2
     assert at_centre == {False: 1, True: 3}
 
 
-def test_what_waits_grows_and_forgets_what_was_not_committed() -> None:
-    waiting = Waiting(2, 3, 4)
+def test_a_buffer_grows_and_forgets_what_was_not_committed() -> None:
+    waiting = ValueBuffer(2, 3, 4, torch.device("cpu"))
     placed = []
     for images in (2, 3, 5):
         folds = np.arange(images, dtype=np.int32)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from padscope.threads import lone_threads
+from padscope.threads import single_threaded_pool
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -20,18 +20,18 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_operations_stay_within_the_thread(threads: int, workers: int) -> None:
-    with lone_threads(workers, "test") as pool:
+    with single_threaded_pool(workers, "test") as pool:
         assert torch.get_num_threads() == threads
         found = list(pool.map(lambda _: torch.get_num_threads(), range(20)))
         assert found == [1] * 20
         assert torch.get_num_threads() == threads
-    with lone_threads(workers, "test") as again:  # threads to come are not affected
+    with single_threaded_pool(workers, "test") as again:  # threads to come are not affected
         assert again.submit(torch.get_num_threads).result() == 1
     assert torch.get_num_threads() == threads
 
 
 def test_what_is_raised_arrives(threads: int) -> None:
-    with lone_threads(2, "test") as pool, pytest.raises(ZeroDivisionError):
+    with single_threaded_pool(2, "test") as pool, pytest.raises(ZeroDivisionError):
         pool.submit(lambda: 1 // 0).result()
 
 
@@ -50,6 +50,6 @@ def test_threads_that_cannot_start_end_the_others(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("threading.Thread.start", start)
     with pytest.raises(RuntimeError, match="can't start"):
-        lone_threads(4, "test")
+        single_threaded_pool(4, "test")
     assert torch.get_num_threads() == 2
     torch.set_num_threads(before)

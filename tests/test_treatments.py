@@ -11,13 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from tests.conftest import record
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from padscope.effects import Metric
-from padscope.engines.answering import Asking
-from padscope.engines.measuring import Findings, Measured, measure_units
-from padscope.engines.treatments import TreatmentMeasurement
 from padscope.errors import PadscopeError
 from padscope.images import Batch
 from padscope.interventions import FillName, repad, silence
@@ -28,6 +26,9 @@ from padscope.interventions.treatments import (
     dose_treatments,
     set_treatments,
 )
+from padscope.measurements.effects import TreatmentMeasurement
+from padscope.running import Findings, Recorded
+from padscope.running.model import Asking
 from padscope.sites import Observation, observe
 
 SIZE = 8
@@ -102,13 +103,8 @@ def batches(x: Tensor, size: int) -> list[Batch]:
     ]
 
 
-class Unwatched:
-    def after(self, images: int, state: Any) -> None:
-        pass
-
-
-def measure(measurement: TreatmentMeasurement, x: Tensor, size: int) -> Measured:
-    return measure_units(batches(x, size), measurement, Unwatched())
+def measure(measurement: TreatmentMeasurement, x: Tensor, size: int) -> Recorded:
+    return record(measurement, batches(x, size))
 
 
 def listed(
@@ -118,7 +114,7 @@ def listed(
     return set_treatments(sets, controls, observed, fill=fill, disturbances=2, seed=0)
 
 
-def row(findings: Findings | Measured, treatments: Sequence[Treatment], measure: str) -> Any:
+def row(findings: Findings | Recorded, treatments: Sequence[Treatment], measure: str) -> Any:
     """Treatment → its values."""
     return {
         (one.chosen, one.change, one.part, one.draw): findings.rows[measure][:, place]

@@ -16,14 +16,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from padscope.engines.answering import Asking
-from padscope.engines.features import MOST_FEATURES, PooledFeatures, find_features, projection
-from padscope.engines.overlap import Overlap, find_overlap, output_stride
-from padscope.engines.view_measurement import AS_IS, Make, ViewMeasurement, ViewPlan, plan_views
-from padscope.engines.views import View, Views, choose_views
 from padscope.errors import PadscopeError
 from padscope.images import Batch, central
 from padscope.interventions import repad
+from padscope.measurements.features import MOST_FEATURES, PooledFeatures, find_features, projection
+from padscope.measurements.overlap import Overlap, find_overlap, output_stride
+from padscope.measurements.view_measurement import (
+    AS_IS,
+    Make,
+    ViewMeasurement,
+    ViewPlan,
+    plan_views,
+)
+from padscope.measurements.views import View, Views, choose_views
+from padscope.running.model import Asking
 from padscope.tables.views import view_table
 
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)

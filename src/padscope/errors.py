@@ -7,3 +7,7 @@ class PadscopeError(Exception):
     The message is one sentence that says what is wrong, where, and what to do. The command line
     prints it and ends with status 2; the library raises it.
     """
+
+
+class Interrupted(PadscopeError):  # noqa: N818 - it names a state of the run
+    """The run was asked to stop before its end."""

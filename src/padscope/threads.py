@@ -8,7 +8,7 @@ from threading import Barrier
 import torch
 
 
-def lone_threads(count: int, name: str) -> ThreadPoolExecutor:
+def single_threaded_pool(count: int, name: str) -> ThreadPoolExecutor:
     """Start threads whose torch operations stay within them.
 
     An operation on a large tensor is shared among as many helpers as PyTorch has threads, and a

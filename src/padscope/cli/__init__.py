@@ -9,8 +9,8 @@ import warnings
 from padscope.cli import figures, looking
 from padscope.cli.commands import app
 from padscope.cli.interrupts import StoppedAtOnce, on_interrupt, stop_at_once
-from padscope.engines import keep_freed_memory
 from padscope.errors import PadscopeError
+from padscope.running.memory import keep_freed_memory
 
 looking.register(app)
 figures.register(app)

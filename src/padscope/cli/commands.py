@@ -40,7 +40,7 @@ from padscope.cli.options import (
 )
 from padscope.cli.stages import run_explain, run_impact, run_scan, show
 from padscope.console import describe_sites, make_console, site_listing, verdict_lines
-from padscope.engines import make_plan
+from padscope.running.model import observe_first
 from padscope.settings import ExplainSettings, ImpactSettings, Settings
 from padscope.store import RunDirectory, load_study
 from padscope.tables import site_table
@@ -71,7 +71,7 @@ def sites_command(
     assert loaded.preprocessing is not None
     shape = (1, loaded.preprocessing.channels, *loaded.preprocessing.size)
     image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    found = make_plan(loaded.module, image, 0, 1, 1, loaded.static_batch).observation.sites
+    found = observe_first(loaded.module, image, loaded.static_batch).sites
     console = make_console()
     console.print(site_listing(site_table(found)))
     console.print(describe_sites(found))

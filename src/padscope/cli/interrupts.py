@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from padscope.console import show_progress
-from padscope.errors import PadscopeError
-from padscope.study import Interrupted, Progress, Study
+from padscope.errors import Interrupted, PadscopeError
+from padscope.study import Progress, Study
 
 
 def interruptible(task: str, work: Callable[[Progress, Callable[[], bool]], Study]) -> Study:

@@ -85,15 +85,15 @@ def cause_lines(study: Study) -> list[str]:
     lines = [
         f"{confirmed.height:,} of {measured.height:,} measured filters "
         f"({_share(confirmed.height, measured.height)}) respond because of padding (causal KS ≥ "
-        f"{CONFIRMED:g}, {explanation.contrasted.images} images, {explanation.images}).",
+        f"{CONFIRMED:g}, {explanation.counts.images} images, {explanation.images}).",
         *_candidate_lines(study),
         _kind_line(confirmed),
         _chance_line(study),
         _baseline_line(explanation),
     ]
-    if explanation.contrasted.images < FEW:
+    if explanation.counts.images < FEW:
         lines.append(
-            f"Only {explanation.contrasted.images} images: distances of so few come out too large, "
+            f"Only {explanation.counts.images} images: distances of so few come out too large, "
             f"and kinds change with the sample; give {FEW} or more."
         )
     small = int((confirmed["needs_counterfactual"]).sum())
@@ -108,7 +108,7 @@ def cause_lines(study: Study) -> list[str]:
             f"‡ {without:,} filters are labelled without real context: padding was filled "
             "otherwise instead, which is weaker evidence."
         )
-    skipped = skipped_lines("could not be explained", explanation.contrasted.skipped)
+    skipped = skipped_lines("could not be explained", explanation.counts.skipped)
     return [*lines, *_inherited_lines(explanation), *explanation.notes, *skipped]
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from padscope.errors import PadscopeError
 from padscope.images.source import Images, UnreadableImage
 from padscope.images.tensors import StreamedImages
-from padscope.threads import lone_threads
+from padscope.threads import single_threaded_pool
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def stream(
 def _decode_ahead(
     images: Images, units: Iterable[int], batch_size: int, workers: int, ahead: int
 ) -> Generator[Batch, None, None]:
-    pool = lone_threads(workers, "padscope-decode")
+    pool = single_threaded_pool(workers, "padscope-decode")
     waiting: deque[tuple[int, list[tuple[int, Future[Tensor]]]]] = deque()
     try:
         for unit in units:

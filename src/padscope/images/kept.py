@@ -1,6 +1,8 @@
 """Batches that are gone through several times, and made once where memory allows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby, takewhile
+from typing import Any
 
 from padscope.images.batches import Batch
 
@@ -9,43 +11,52 @@ MOST = 2**29
 
 
 class KeptBatches:
-    """Batches in order, of which the first ones stay in memory.
+    """Batches of which the first ones asked for stay in memory.
 
     Parameters
     ----------
     source : callable
-        Takes the number of a unit, and gives the batches from it on.
+        Takes numbers of units, and gives their batches.
     most : int
         Bytes of pixels to keep.
     """
 
-    def __init__(self, source: Callable[[int], Iterator[Batch]], most: int = MOST) -> None:
-        self._source = source
-        self._most = most
-        self._kept: list[tuple[Batch, int]] = []
-        self._complete = False
+    def __init__(
+        self, source: Callable[[Iterable[int]], Iterator[Batch]], most: int = MOST
+    ) -> None:
+        self._source, self._most = source, most
+        self._kept: dict[int, Batch] = {}
+        self._used = 0
+        self._end: int | None = None  # units there are, once that is known
 
-    def __call__(self, first: int = 0) -> Iterator[Batch]:
-        """Give the batches from a unit on."""
-        unit = first
-        while unit < len(self._kept):
-            batch, version = self._kept[unit]
-            if batch.pixels._version != version:  # a model worked on its input in place
-                del self._kept[unit:]
-                self._complete = False
-                break
-            yield batch
-            unit += 1
-        if self._complete:
-            return
-        for batch in self._source(unit):
-            if unit == len(self._kept) and self._fits(batch):
-                self._kept.append((batch, batch.pixels._version))
-            unit += 1
-            yield batch
-        self._complete = unit == len(self._kept)
+    def __call__(self, units: Iterable[int]) -> Iterator[Batch]:
+        """Give the batches of some units, in the given order."""
+        known = takewhile(lambda unit: self._end is None or unit < self._end, units)
+        for kept, run in groupby(known, key=self._kept.__contains__):
+            if kept:
+                yield from (self._kept[unit] for unit in run)
+            else:
+                yield from self._fetch(run)
 
-    def _fits(self, batch: Batch) -> bool:
-        # Tensors of inference mode do not tell whether they were changed.
-        used = sum(kept.pixels.nbytes for kept, _ in self._kept)
-        return not batch.pixels.is_inference() and used + batch.pixels.nbytes <= self._most
+    def _fetch(self, units: Iterator[int]) -> Iterator[Batch]:
+        asked = -1
+
+        def noted() -> Iterator[int]:
+            nonlocal asked
+            for unit in units:
+                asked = unit
+                yield unit
+
+        last = -1
+        for batch in self._source(noted()):
+            last = batch.unit
+            if self._used + batch.pixels.nbytes <= self._most and last not in self._kept:
+                self._kept[last] = batch
+                self._used += batch.pixels.nbytes
+            yield batch
+        if asked > last:  # a stream has come to its end
+            self._end = last + 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave what is kept behind: another process decodes anew."""
+        return self.__dict__ | {"_kept": {}, "_used": 0}

@@ -133,8 +133,9 @@ class _Resampling:
             """Sum the folds' counts, each as often as it is drawn: (S, R · C, B)."""
             # A product of matrices in float64, in which counts are exact: far faster than integers.
             flat = counts[:, :, chosen].reshape(*counts.shape[:2], -1).astype(np.float64)
-            total = (self.weights.astype(np.float64) @ flat).astype(np.int32)
-            return total.reshape(len(counts), -1, counts.shape[-1])
+            total = self.weights.astype(np.float64) @ flat
+            whole: Counts = total.astype(np.int32 if total.max(initial=0) < 2**31 else np.int64)
+            return whole.reshape(len(counts), -1, counts.shape[-1])
 
         border, context = drawn(self.padded), drawn(self.real)
         corner = None

@@ -171,8 +171,8 @@ def real_surroundings(
     place : int
         Of the side, among the sides of the site.
     """
-    tally = explanation.contrasted.of_site(site).get(f"{REAL}/{NEAR}")
-    bins = (explanation.contrasted.bins or {}).get(site)
+    tally = explanation.counts.of_site(site).get(f"{REAL}/{NEAR}")
+    bins = (explanation.counts.bins or {}).get(site)
     if tally is None or bins is None:
         return None
     counts = tally.fine[place, index, :BINS].numpy().astype(np.int64)

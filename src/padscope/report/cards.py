@@ -177,8 +177,8 @@ def photo_alt(image: int, fired: float) -> str:
 def distributions(study: Study, site: str, index: int, side: str) -> Curves | None:
     """Give the counted border and core distributions of a filter, and the explained one."""
     names = study.sides.filter(pl.col("site") == site)["side"].unique(maintain_order=True).to_list()
-    fine = study.counted.tallies[site].fine[:, index, :BINS].numpy().astype(np.int64)
-    edges = study.counted.calibration[site].bins.edges()[index]
+    fine = study.counted.near(site).fine[:, index, :BINS].numpy().astype(np.int64)
+    edges = study.counted.bins[site].edges()[index]
     # The compared regions are line 0 of every side, in the order of the table, then the core.
     curves = accumulate(fine[names.index(side)], fine[-1], edges)
     if curves and study.explanation:

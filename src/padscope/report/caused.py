@@ -78,8 +78,8 @@ def count_caused(study: Study, explanation: Explanation) -> Caused:
         caused_responding=count((pl.col("label") == "confirmed") & responding),
         grey_responding=count((pl.col("label") == "grey") & responding),
         apart=count(~pl.col("real_context")),
-        images=explanation.contrasted.images,
-        skipped=len(explanation.contrasted.skipped),
+        images=explanation.counts.images,
+        skipped=len(explanation.counts.skipped),
         reading=read_baselines(explanation.baselines),
     )
 

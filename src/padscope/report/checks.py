@@ -95,15 +95,15 @@ def make_checks(study: Study, explanation: Explanation) -> Checks:
     cores = study.filters.group_by("site").agg(pl.col("core_causal_ks").median())
     core = dict(cores.iter_rows())
     explained = study.sites.filter(pl.col("no_context").is_not_null())
-    skipped = explanation.contrasted.skipped
+    skipped = explanation.counts.skipped
     # Pixels of one axis, unless the axes differ.
     margin = size(dict.fromkeys(explanation.margin)) if any(explanation.margin) else ""
     return Checks(
         margin,
         describe_doubling(explained),
         bool(explained["margin_agreement"].count()),
-        explanation.contrasted.images,
-        min(FOLDS, explanation.contrasted.images),
+        explanation.counts.images,
+        min(FOLDS, explanation.counts.images),
         len(q),
         int((q <= CHANCE).sum()),
         int((~study.sides["real_context"]).sum()),

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from padscope.engines import FirstImages
+from padscope.measurements import FirstImages
 from padscope.study import Study
 
 EACH = 3  # photographs at either end
@@ -20,7 +20,7 @@ IntArray = NDArray[np.int64]
 
 def first_images(study: Study) -> FirstImages | None:
     """Give what an explanation has kept of its first images, if there are pictures among it."""
-    first = study.explanation.contrasted.first if study.explanation else None
+    first = study.explanation.counts.first if study.explanation else None
     return first if first is not None and first.photos is not None else None
 
 

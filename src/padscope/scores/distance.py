@@ -82,12 +82,18 @@ def polarity_of(border: ArrayLike, core: ArrayLike) -> FloatArray:
     """Return `compare(border, core).polarity` alone; ties are exactly ½."""
     border, core = np.asarray(border), np.asarray(core)
     # Twice the pairs won, in float64: integers that large would overflow, and are exact.
-    twice = np.cumsum(core, axis=-1, dtype=np.int32).astype(np.float64)
+    twice = np.cumsum(core, axis=-1, dtype=_wide_enough(core)).astype(np.float64)
     twice *= 2
     twice -= core
     won = np.einsum("...b,...b->...", border.astype(np.float64), twice)
     pairs = border.sum(axis=-1, dtype=np.float64) * core.sum(axis=-1, dtype=np.float64)
     return _divide(won, 2 * pairs)
+
+
+def _wide_enough(counts: NDArray[np.integer[Any]]) -> type[np.int32] | type[np.int64]:
+    """Choose the type of sums over bins; half as wide is nearly twice as fast."""
+    most = int(counts.max(initial=0)) * counts.shape[-1]
+    return np.int32 if most < 2**31 else np.int64
 
 
 def _cumulative(border: ArrayLike, core: ArrayLike) -> tuple[Sums, Sums, Sums]:
@@ -97,7 +103,10 @@ def _cumulative(border: ArrayLike, core: ArrayLike) -> tuple[Sums, Sums, Sums]:
     greatest gap alone.
     """
     # Sums of integers are exact, and the last one is the total.
-    p, q = (np.cumsum(counts, axis=-1, dtype=np.int32) for counts in (border, core))
+    p, q = (
+        np.cumsum(counts, axis=-1, dtype=_wide_enough(counts))
+        for counts in map(np.asarray, (border, core))
+    )
     totals = p[..., -1:], q[..., -1:]
     if (totals[0] == totals[1]).all():
         return p, q, np.maximum(totals[0], totals[1])[..., 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from padscope.regions import Layout
 from padscope.scores.distance import Distance, compare, ks_distance
 from padscope.scores.interval import Interval, jackknife
 from padscope.tallies.bins import BINS, CENTRE, COARSE_BINS, DEAD_BINS, HOLE
+from padscope.tallies.contrast import CORNERS, DEEP, NEAR, PADDED
 from padscope.tallies.tally import Tally
 
 
@@ -42,28 +44,30 @@ class Scores:
     nonfinite: NDArray[np.int64]
 
 
-def score_site(layout: Layout, tally: Tally) -> Scores:
+def score_site(layout: Layout, tallies: Mapping[str, Tally]) -> Scores:
     """Score every filter of a site at every side.
 
     Parameters
     ----------
     layout : Layout
-        The regions that the tally counts.
-    tally : Tally
+        Of the maps.
+    tallies : mapping
+        Stream key → counts, of all regions as they are.
 
     Returns
     -------
     Scores
         Distances of dead filters are NaN.
     """
-    fine, folds = tally.fine.numpy(), tally.folds.numpy()
+    near = tallies[f"{PADDED}/{NEAR}"]
+    fine, folds = near.fine.numpy(), near.folds.numpy()
     values, coarse = fine[..., :BINS], folds[..., :COARSE_BINS]
     sides = len(layout.sides)
     core = sides  # the compared regions are line 0 of every side, then the core
     dead = values.sum(axis=(0, 2)) == values[..., DEAD_BINS].sum(axis=(0, 2))
     line = _masked(compare(values[:sides], values[core], single=CENTRE), dead)
     intervals = [jackknife(line.ks[s], coarse[s], coarse[core]) for s in range(sides)]
-    deeper = _coarse_distances(layout, coarse, dead)
+    deeper = _coarse_distances(layout, tallies, dead)
     depth = max((layout.depth(axis) for axis in range(len(layout.size))), default=1)
     missing = np.full(len(dead), np.nan)
     profile = [
@@ -80,13 +84,15 @@ def score_site(layout: Layout, tally: Tally) -> Scores:
 
 
 def _coarse_distances(
-    layout: Layout, coarse: NDArray[np.int32], dead: NDArray[np.bool_]
+    layout: Layout, tallies: Mapping[str, Tally], dead: NDArray[np.bool_]
 ) -> dict[str, NDArray[np.float64]]:
     """KS against the core of the regions that are counted coarsely only, by name."""
-    first = len(layout.compared)
-    totals = coarse.sum(axis=1)
-    distances = np.where(dead, np.nan, ks_distance(totals[first:], totals[first - 1]))
-    names = [region.name for region in layout.regions[first:]]
+    near, *others = (
+        tallies[f"{PADDED}/{part}"].folds.numpy()[..., :COARSE_BINS].sum(axis=1)
+        for part in (NEAR, DEEP, CORNERS)
+    )
+    distances = np.where(dead, np.nan, ks_distance(np.concatenate(others), near[-1]))
+    names = [region.name for region in layout.regions[len(layout.compared) :]]
     return dict(zip(names, distances, strict=True))
 
 

@@ -11,7 +11,7 @@ may stand in the padding's place, and `strips` computes the outputs in contact w
 
 from padscope.sites.alignment import Alignment, align, choose_margin
 from padscope.sites.discovery import Observation, find_sites, observe
-from padscope.sites.ending import Awaited, PassEnded
+from padscope.sites.ending import StopAfter, StopForward
 from padscope.sites.fills import Box, Constant, Cut, Fill, Folded, of_channels, take_each
 from padscope.sites.geometry import Window
 from padscope.sites.interception import Call, Interception, Visitor
@@ -33,7 +33,6 @@ from padscope.sites.taps import JoinedTaps, select_taps
 
 __all__ = [
     "Alignment",
-    "Awaited",
     "Box",
     "Call",
     "Constant",
@@ -44,8 +43,9 @@ __all__ = [
     "JoinedTaps",
     "Observation",
     "Operation",
-    "PassEnded",
     "Site",
+    "StopAfter",
+    "StopForward",
     "Visitor",
     "Window",
     "align",

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from padscope.sites.interception import Call
 
 
-class PassEnded(BaseException):
+class StopForward(BaseException):
     """Raised by a visitor to end a forward pass; whoever runs the model suppresses it.
 
     No `Exception`: a model that handles errors of its own lets it through.
     """
 
 
-class Awaited:
+class StopAfter:
     """The calls that a pass has still to show.
 
     Attributes
@@ -27,13 +27,13 @@ class Awaited:
     >>> from contextlib import suppress
     >>> import torch
     >>> from padscope.sites import Interception
-    >>> awaited = Awaited()
-    >>> awaited.expect({"0"})
+    >>> stop = StopAfter()
+    >>> stop.expect({"0"})
     >>> model = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3), torch.nn.Conv2d(1, 9, 3))
-    >>> with Interception(model, awaited.see), suppress(PassEnded):
+    >>> with Interception(model, stop.see), suppress(StopForward):
     ...     _ = model(torch.zeros(1, 1, 9, 9))
     ...     print("the second convolution has run")
-    >>> awaited.missing
+    >>> stop.missing
     set()
     """
 
@@ -49,10 +49,10 @@ class Awaited:
 
         Raises
         ------
-        PassEnded
+        StopForward
             No other call is awaited. Not from within scripted code, which would make an error of
             its own of it: there the pass goes on.
         """
         self.missing.discard(call.name)
         if not self.missing and not call.hidden:
-            raise PassEnded
+            raise StopForward

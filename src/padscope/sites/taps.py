@@ -40,6 +40,8 @@ def equivalent_weight(operation: Operation, weight: Tensor) -> Tensor:
 class Taps:
     """Some taps of an operation at P outputs of every image slot.
 
+    All tensors are on the weight's device, where the input has to be.
+
     Attributes
     ----------
     groups : int
@@ -72,7 +74,7 @@ class Taps:
         Returns
         -------
         (M, P, C_out) float32 Tensor
-            On the CPU, without bias.
+            Without bias.
         """
         return JoinedTaps.of([self]).part(source, rows, slots)
 
@@ -115,23 +117,24 @@ class JoinedTaps:
     Attributes
     ----------
     sets : tuple of Taps
-    index : (SLOTS, reads) int64 array
+    index : (SLOTS, reads) int64 Tensor
         Where they read, set after set.
     """
 
     sets: tuple[Taps, ...]
-    index: IntArray
+    index: Tensor
 
     @classmethod
     def of(cls, sets: Sequence[Taps]) -> JoinedTaps:
         """Join sets of taps."""
         index = [taps.index.reshape(len(taps.index), -1) for taps in sets]
-        return cls(tuple(sets), np.concatenate(index, axis=1))
+        joined = torch.from_numpy(np.concatenate(index, axis=1))
+        return cls(tuple(sets), joined.to(sets[0].weight.device))
 
     def part(self, source: Tensor, rows: Sequence[int], slots: Sequence[int]) -> Tensor:
         """Sum the taps' part of the outputs, as `Taps.part` does; set after set along P."""
-        starts = np.array(rows)[:, None] * source[0, 0].numel()
-        return self.part_at(source, torch.from_numpy((self.index[slots] + starts).ravel()), slots)
+        starts = torch.tensor(rows, device=self.index.device)[:, None] * source[0, 0].numel()
+        return self.part_at(source, (self.index[list(slots)] + starts).flatten(), slots)
 
     def part_at(self, source: Tensor, places: Tensor, slots: Sequence[int]) -> Tensor:
         """Sum the taps' part of the outputs, knowing where in a batch they read.
@@ -146,7 +149,7 @@ class JoinedTaps:
         """
         images, channels = len(slots), source.shape[1]
         flat = source.movedim(1, -1).reshape(-1, channels)
-        values = flat.index_select(0, places.to(flat.device)).cpu().float()
+        values = flat.index_select(0, places).float()
         if self._alike is not None:
             sets, _, reads, _ = self._alike.shape
             outputs = self.sets[0].index.shape[1]
@@ -216,13 +219,19 @@ def select_taps(
         [np.clip(place[..., used], 0, n - 1) for place, n in zip(places, shape, strict=True)],
         tuple(shape),
     )
-    kernel = equivalent_weight(operation, weight.detach()).float().cpu()
-    taps = kernel.flatten(2)[..., torch.from_numpy(used)].permute(2, 1, 0).contiguous()
+    kernel = equivalent_weight(operation, weight.detach()).float()
+    taps = (
+        kernel.flatten(2)[..., torch.from_numpy(used).to(kernel.device)]
+        .permute(2, 1, 0)
+        .contiguous()
+    )
     constant = None
     if value:
         fixed = torch.from_numpy((wanted & ~present)[..., used].astype(np.float32)) * value
-        constant = fixed @ taps.sum(dim=1)
-    counted = None if reads.all() else torch.from_numpy(reads.astype(np.float32))
+        constant = fixed.to(taps.device) @ taps.sum(dim=1)
+    counted = None
+    if not reads.all():
+        counted = torch.from_numpy(reads.astype(np.float32)).to(taps.device)
     return Taps(operation.groups, taps, index, counted, constant)
 
 

@@ -11,18 +11,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from padscope.engines import Counted, Measured
 from padscope.errors import PadscopeError
-from padscope.store.contrasts import pack_explained, read_explained
-from padscope.store.counts import pack_counted, read_counted
 from padscope.store.files import dump_json, write_atomically, write_table
+from padscope.store.kept import FILES, pack_kept, read_kept
 from padscope.store.loading import (
-    CONTRASTS,
     EXPLAINED_TABLES,
     MAPS,
     TABLES,
@@ -36,11 +32,8 @@ from padscope.store.manifest import (
     manifest_of,
     read_manifest,
 )
-from padscope.store.measurements import pack_measured, read_measured
 from padscope.store.pictures import pack_pictures
-from padscope.study import Explained, Study
-
-MEASUREMENTS = "impact.safetensors"
+from padscope.study import EXPLAIN, SCAN, Kept, Study
 
 
 @dataclass
@@ -65,23 +58,35 @@ class RunDirectory:
     def __post_init__(self) -> None:
         """Start the clock."""
         self.path = Path(self.path)
-        self._explaining: dict[str, Any] = {}
-        self._measuring: dict[str, Any] = {}
+        self._stage, self._identity = SCAN, dict[str, Any]()
         self._last = time.monotonic()
 
-    def begin(self, identity: dict[str, Any]) -> Counted | None:
-        """Take possession of the directory, or go on in it.
+    def begin(self, stage: str, identity: dict[str, Any]) -> Kept:
+        """Take possession of the directory for a stage, or go on in it.
 
         Returns
         -------
-        Counted or None
-            What the run of this identity has counted so far.
+        Kept
+            What the stage of this identity has done so far. An explanation or an impact of another
+            identity is started over: it takes nothing but time.
 
         Raises
         ------
         PadscopeError
-            The directory is another run's, holds other files, or cannot be written.
+            The directory is another run's, holds other files, or cannot be written; or the stage
+            before is not finished, or is another one's.
         """
+        # As it will be read back: tuples are lists there.
+        self._stage, self._identity = stage, json.loads(dump_json(identity))
+        if stage == SCAN:
+            self._take_possession()
+        elif stage == EXPLAIN:
+            self._go_on_from_scan()
+        else:
+            self._go_on_from_explanation()
+        return read_kept(self.path, stage, self._identity) or Kept()
+
+    def _take_possession(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             # A run killed while it wrote its manifest has left this much.
@@ -92,12 +97,9 @@ class RunDirectory:
                 "choose another directory"
             ) from error
         manifest = self.path / "manifest.json"
-        identity = json.loads(
-            dump_json(identity)
-        )  # as it will be read back: tuples are lists there
         if manifest.exists():
             found = read_manifest(self.path)["identity"]
-            if differing := differing_parts(found, identity):
+            if differing := differing_parts(found, self._identity):
                 raise PadscopeError(
                     f"{self.path} is a run with other {', '.join(differing)}; "
                     "choose another output directory, or remove this one"
@@ -107,85 +109,44 @@ class RunDirectory:
                 f"{self.path} holds files that are no padscope run; choose another output directory"
             )
         else:
-            write_atomically(manifest, dump_json({"schema": SCHEMA, "identity": identity}))
-        return read_counted(self.path)
+            write_atomically(manifest, dump_json({"schema": SCHEMA, "identity": self._identity}))
 
     def due(self) -> bool:
         """Say whether it is time for a checkpoint."""
         return time.monotonic() - self._last >= self.every
 
-    def checkpoint(self, counted: Counted) -> None:
-        """Replace the counts by newer ones."""
-        write_atomically(self.path / "tallies.safetensors", pack_counted(counted))
+    def keep(self, kept: Kept) -> None:
+        """Replace what the stage has done by what is newer."""
+        write_atomically(self.path / FILES[self._stage], pack_kept(kept, self._identity))
         self._last = time.monotonic()
 
-    def begin_explaining(self, identity: dict[str, Any]) -> Explained | None:
-        """Go on explaining in the directory of a finished scan.
-
-        Returns
-        -------
-        Explained or None
-            What the explanation of this identity has done so far. Another explanation's is
-            started over: it takes nothing but time.
-
-        Raises
-        ------
-        PadscopeError
-            The directory holds no finished run, or that of another scan.
-        """
+    def _go_on_from_scan(self) -> None:
         manifest = read_manifest(self.path)
         if manifest.keys() == UNFINISHED:
             raise PadscopeError(f"the run in {self.path} is not finished; run the same scan again")
-        self._explaining = json.loads(dump_json(identity))
-        if manifest["identity"] != self._explaining["scan"]:
+        if manifest["identity"] != self._identity["scan"]:
             raise PadscopeError(
                 f"{self.path} is the run of another scan; give the directory of this one"
             )
-        so_far = read_explained(self.path / CONTRASTS, self._explaining)
+        so_far = read_kept(self.path, EXPLAIN, self._identity)
         if so_far is None and manifest["explanation"] is not None:
             # Its counts are about to be replaced; without them the directory could not be read.
             write_atomically(
                 self.path / "manifest.json",
                 dump_json(manifest | {"explanation": None, "impact": None}),
             )
-        return so_far
 
-    def keep_explained(self, explained: Explained) -> None:
-        """Replace what has been explained by what is newer."""
-        content = pack_explained(explained, self._explaining)
-        write_atomically(self.path / CONTRASTS, content)
-        self._last = time.monotonic()
-
-    def begin_impact(self, identity: dict[str, Any]) -> dict[str, Measured]:
-        """Go on measuring the impact in the directory of an explained run.
-
-        Returns
-        -------
-        dict
-            What has been measured so far, by part. Another impact's is started over.
-
-        Raises
-        ------
-        PadscopeError
-            The directory holds no explained run, or that of another explanation.
-        """
+    def _go_on_from_explanation(self) -> None:
         manifest = read_manifest(self.path)
         if manifest.keys() == UNFINISHED or manifest["explanation"] is None:
             raise PadscopeError(
                 f"the run in {self.path} is not explained yet; run padscope explain {self.path} "
                 "first"
             )
-        self._measuring = json.loads(dump_json(identity))
-        if manifest["explanation"]["identity"] != self._measuring["explanation"]:
+        if manifest["explanation"]["identity"] != self._identity["explanation"]:
             raise PadscopeError(
                 f"{self.path} is the run of another explanation; give the directory of this one"
             )
-        return read_measured(self.path / MEASUREMENTS, self._measuring)
-
-    def keep_impact(self, parts: Mapping[str, Measured]) -> None:
-        """Replace what has been measured by what is newer."""
-        write_atomically(self.path / MEASUREMENTS, pack_measured(parts, self._measuring))
-        self._last = time.monotonic()
 
     def as_explained(self, study: Study) -> Study:
         """Return the study of this directory if it is the given one, explained already."""

@@ -10,17 +10,26 @@ import polars as pl
 
 from padscope.errors import PadscopeError
 from padscope.images import Skipped
-from padscope.store.contrasts import read_explained
-from padscope.store.counts import read_counted
+from padscope.measurements import Counts
 from padscope.store.files import read_table
+from padscope.store.kept import FILES, read_kept
 from padscope.store.manifest import UNFINISHED, read_manifest
 from padscope.store.pictures import read_pictures
-from padscope.study import IMPACT_TABLES, Explanation, Impact, Kernels, Portrait, Study
+from padscope.study import (
+    EXPLAIN,
+    IMPACT_TABLES,
+    SCAN,
+    TRAINED,
+    Explanation,
+    Impact,
+    Kernels,
+    Portrait,
+    Study,
+)
 from padscope.tables import responses_alone, without_impact
 
 Part = TypeVar("Part")
 MAPS = "maps.safetensors"
-CONTRASTS = "contrasts.safetensors"
 TABLES = ("sites", "filters", "sides")
 EXPLAINED_TABLES = ("inherited", "networks")
 
@@ -57,9 +66,7 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
     manifest = read_manifest(path)
     if manifest.keys() == UNFINISHED:
         raise PadscopeError(f"the run in {path} is not finished; run the same scan again")
-    counted = read_counted(path)
-    if counted is None:
-        raise PadscopeError(f"{path / 'tallies.safetensors'} is missing; run the same scan again")
+    counted = _read_counts(path, SCAN, SCAN, manifest["identity"])
     tables = {name: read_table(path / f"{name}.parquet") for name in TABLES}
     scored = tables["sites"].filter("scored")["site"].to_list()
     missing: list[str] = []
@@ -94,17 +101,23 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
     )  # fmt: skip
 
 
+def _read_counts(path: Path, stage: str, part: str, identity: dict[str, Any]) -> Counts:
+    kept = read_kept(path, stage, identity)
+    if kept is None or part not in kept.parts:
+        raise PadscopeError(f"{path / FILES[stage]} is missing; run the same {stage} again")
+    counts: Counts = kept.parts[part]
+    return counts
+
+
 def _read_explanation(path: Path, found: dict[str, Any] | None) -> Explanation | None:
     if found is None:
         return None
-    explained = read_explained(path / CONTRASTS, found["identity"])
-    if explained is None:
-        raise PadscopeError(f"{path / CONTRASTS} is missing; run the same scan and explain again")
+    counts = _read_counts(path, EXPLAIN, TRAINED, found["identity"])
     tables: dict[str, pl.DataFrame] = {
         name: read_table(path / f"{name}.parquet") for name in EXPLAINED_TABLES
     }
     return Explanation(
-        found["identity"], found["images"], tuple(found["margin"]), explained.contrasted,
+        found["identity"], found["images"], tuple(found["margin"]), counts,
         tables["inherited"], tables["networks"], tuple(found["notes"]),
     )  # fmt: skip
 

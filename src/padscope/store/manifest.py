@@ -42,7 +42,7 @@ def _explained(explanation: Explanation) -> dict[str, Any]:
         "identity": explanation.identity,
         "images": explanation.images,
         "margin": list(explanation.margin),
-        "counted": explanation.contrasted.images,
+        "counted": explanation.counts.images,
         "notes": list(explanation.notes),
     }
 

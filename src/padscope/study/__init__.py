@@ -1,6 +1,6 @@
 """The stages in order: `scan`, `explain`, `impact`. Each adds to a `Study`, the frozen result."""
 
-from padscope.study.explain import Explained, ExplainJournal, explain
+from padscope.study.explain import explain
 from padscope.study.explanation import TRAINED, Explanation
 from padscope.study.impact import impact
 from padscope.study.impacted import IMPACT_TABLES, Impact
@@ -8,19 +8,20 @@ from padscope.study.inputs import as_images, as_loaded, make_probe
 from padscope.study.kernels import Kernels
 from padscope.study.result import Portrait, Study
 from padscope.study.scan import scan
+from padscope.study.stage import EXPLAIN, IMPACT, SCAN, Journal, Kept, Progress
 from padscope.study.verdict import Heading, verdict
-from padscope.study.watch import Interrupted, Journal, Progress
 
 __all__ = [
+    "EXPLAIN",
+    "IMPACT",
     "IMPACT_TABLES",
+    "SCAN",
     "TRAINED",
-    "ExplainJournal",
-    "Explained",
     "Explanation",
     "Heading",
     "Impact",
-    "Interrupted",
     "Journal",
+    "Kept",
     "Kernels",
     "Portrait",
     "Progress",

@@ -10,12 +10,10 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from padscope.engines import Contrasted, ContrastPlan, contrast_units
-from padscope.engines.contrast import ContrastWatch
-from padscope.engines.plan import as_taken
-from padscope.engines.shortened import shortened
 from padscope.errors import PadscopeError
 from padscope.images import central, unit_count
+from padscope.measurements import ContrastPlan, Counts, contrasting
+from padscope.measurements.shortened import shortened
 from padscope.models import (
     LoadedModel,
     as_found,
@@ -23,10 +21,12 @@ from padscope.models import (
     reestimate_batchnorm,
     shuffled_weights,
 )
+from padscope.running.model import as_input
 from padscope.scores import score_borders
 from padscope.settings import ExplainSettings
 from padscope.study.context import Canvas
 from padscope.study.explanation import SHUFFLED
+from padscope.study.stage import Stage
 from padscope.tables import network_table
 
 Build = Callable[[], nn.Module]
@@ -50,7 +50,7 @@ def run_baseline(
     canvas: Canvas,
     plan: ContrastPlan,
     settings: ExplainSettings,
-    watch: ContrastWatch,
+    stage: Stage,
 ) -> pl.DataFrame:
     """Run one baseline on the images and score it, as `network_table` does.
 
@@ -67,24 +67,25 @@ def run_baseline(
     with as_found(build()) as module:
 
         def crops() -> Iterator[Tensor]:
-            for batch in canvas.kept():
+            for batch in canvas.kept(canvas.units):
                 if batch.indices:
-                    yield as_taken(module, central(batch.pixels, plan.size, "a batch of images"))
+                    yield as_input(module, central(batch.pixels, plan.size, "a batch of images"))
 
         with shortened(module, light) as run:
             reestimate_batchnorm(module, crops(), run)
-        counted = contrast_units(module, canvas.kept(), light, calibrate, watch)
-    return network_scores(name, light, counted)
+        job = canvas.job(name, canvas.kept, lambda _: contrasting(module, light, calibrate))
+        counts = stage.run(job, Counts())
+    return network_scores(name, light, counts)
 
 
-def network_scores(name: str, plan: ContrastPlan, counted: Contrasted) -> pl.DataFrame:
+def network_scores(name: str, plan: ContrastPlan, counts: Counts) -> pl.DataFrame:
     """Score line 0 at every padded site of one network."""
-    if not counted.images:
+    if not counts.images:
         raise PadscopeError("no image could be run; give images that are large enough")
     sites = plan.sites.values()
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the lock
         scored = pool.map(
-            lambda site: score_borders(site.layout, counted.of_site(site.site.name)), sites
+            lambda site: score_borders(site.layout, counts.of_site(site.site.name)), sites
         )
         scores = dict(zip(plan.sites, scored, strict=True))
     return network_table(

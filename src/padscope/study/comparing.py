@@ -10,10 +10,6 @@ import polars as pl
 
 from padscope.effects.metric import load_metric
 from padscope.effects.resampling import Bootstrap
-from padscope.engines import Measured
-from padscope.engines.measuring import Pulse
-from padscope.engines.treatments import TreatmentMeasurement
-from padscope.images import Batch
 from padscope.interventions import Controls
 from padscope.interventions.sets import ALL_PADDING, CONFIRMED_SET, named_sets
 from padscope.interventions.treatments import (
@@ -22,8 +18,11 @@ from padscope.interventions.treatments import (
     refill,
     set_treatments,
 )
+from padscope.measurements.effects import TreatmentMeasurement
+from padscope.running import Recorded
 from padscope.study.dedication import dedicated_filters
-from padscope.study.parts import Outcome, Part, Parts
+from padscope.study.outcome import Outcome, require_images
+from padscope.study.stage import Stage
 from padscope.study.subject import Subject
 from padscope.study.tested import names_of_classes
 from padscope.tables.classes import class_table
@@ -88,12 +87,12 @@ class Comparing:
         few = tested.images(self.subject.settings.dose_images) or 0
         return (tested.images() or 0) * (1 + len(self.treatments)) + few * (1 + len(self.doses))
 
-    def run(self, parts: Parts) -> Outcome:
+    def run(self, stage: Stage) -> Outcome:
         """Treat the sets, and doses of the strongest filters."""
         subject, settings = self.subject, self.subject.settings
         treatments, undone = self.treatments, refill(settings.fill)
         by_class = tuple((name, undone) for name in (*self.sets, ALL_PADDING))
-        found = parts.run(self._part("effects", treatments, by_class, None, parts.pulse))
+        found = self._measure(stage, "effects", treatments, by_class, None)
         bootstrap = self._bootstrap(found)
         tables = {
             "effects": effect_table(treatments, self.controls, found.rows, bootstrap),
@@ -107,39 +106,33 @@ class Comparing:
             sets = [name for name, _ in by_class]
             tables["classes"] = class_table(sets, found.rows, names, bootstrap.groups)
         if self.doses:
-            dosed = parts.run(
-                self._part("doses", self.doses, (), settings.dose_images, parts.pulse)
-            )
+            dosed = self._measure(stage, "doses", self.doses, (), settings.dose_images)
             confirmed = self.controls[CONFIRMED_SET]
             tables["doses"] = dose_table(self.doses, confirmed, dosed.rows, self._bootstrap(dosed))
         return Outcome(
-            tables, images=len(found.images), skipped=found.skipped, notes=tuple(self._notes())
+            tables, images=len(found.indices), skipped=found.skipped, notes=tuple(self._notes())
         )
 
-    def _part(
+    def _measure(
         self,
+        stage: Stage,
         name: str,
         treatments: tuple[Treatment, ...],
         by_class: tuple[tuple[str, str], ...],
         most: int | None,
-        pulse: Pulse,
-    ) -> Part:
+    ) -> Recorded:
         subject, tested = self.subject, self.subject.tested
-
-        def batches(first: int) -> Iterator[Batch]:
-            return tested.batches(first, most)
-
         metric = subject.settings.metric
         make = partial(
             TreatmentMeasurement, subject.module, treatments, by_class, subject.asking,
             tested.labels.of if tested.labels else None, load_metric(metric) if metric else None,
-            pulse,
         )  # fmt: skip
-        return Part(name, tested.images(most), 1 + len(treatments), batches, make)
+        found = stage.run(tested.job(name, make, most), Recorded(), passes=1 + len(treatments))
+        return require_images(found, name)
 
-    def _bootstrap(self, found: Measured) -> Bootstrap:
+    def _bootstrap(self, found: Recorded) -> Bootstrap:
         settings = self.subject.settings
-        groups = self.subject.tested.groups(found.images)
+        groups = self.subject.tested.groups(found.indices)
         return Bootstrap(groups, settings.resamples, settings.seed)
 
     def _notes(self) -> Iterator[str]:

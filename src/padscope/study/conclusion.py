@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from padscope.engines import Contrasted, SitePlan
+from padscope.measurements import Counts, SitePlan
 from padscope.scores import CausalScores, contrast_lines, score_contrast
 from padscope.settings import ExplainSettings
 from padscope.study.context import Context
@@ -32,7 +32,7 @@ def conclude(
     study: Study,
     identity: dict[str, Any],
     context: Context,
-    contrasted: Contrasted,
+    counts: Counts,
     networks: Mapping[str, pl.DataFrame | str],
     margin: dict[str, dict[str, float]],
     settings: ExplainSettings,
@@ -46,7 +46,7 @@ def conclude(
     identity : dict
         Of the explanation.
     context : Context
-    contrasted : Contrasted
+    counts : Counts
         Counts of the trained network.
     networks : mapping
         Baseline → its scores, or why there are none.
@@ -55,7 +55,7 @@ def conclude(
     settings : ExplainSettings
     """
     plan = context.plan
-    score = _Scoring.of(study, contrasted, settings)
+    score = _Scoring.of(study, counts, settings)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the lock
         # The largest sites come last in most networks; begun last, one would be waited for.
         largest_first = sorted(plan.sites.items(), key=lambda item: -item[1].site.filters)
@@ -77,7 +77,7 @@ def conclude(
         if isinstance(reason, str)
     ]
     explanation = Explanation(
-        identity, context.canvas.describe(), context.canvas.margin, contrasted,
+        identity, context.canvas.describe(), context.canvas.margin, counts,
         pl.concat(inherited) if inherited else no_inherited(), pl.concat([trained, *tables]),
         (*context.notes, *refused),
     )  # fmt: skip
@@ -92,20 +92,20 @@ class _Scoring:
     """Scores one site at a time, in whichever thread."""
 
     responses: dict[object, NDArray[np.float64]]
-    contrasted: Contrasted
+    counts: Counts
     settings: ExplainSettings
 
     @classmethod
-    def of(cls, study: Study, contrasted: Contrasted, settings: ExplainSettings) -> _Scoring:
+    def of(cls, study: Study, counts: Counts, settings: ExplainSettings) -> _Scoring:
         by_site = study.sides.group_by(["site"], maintain_order=True)
         responses: dict[object, NDArray[np.float64]] = {
             name: table["ks"].to_numpy() for (name,), table in by_site
         }
-        return cls(responses, contrasted, settings)
+        return cls(responses, counts, settings)
 
     def explained(self, site: SitePlan) -> tuple[CausalScores, tuple[pl.DataFrame, pl.DataFrame]]:
         """Score a padded site, and make its tables of sides and filters."""
-        tallies = self.contrasted.of_site(site.site.name)
+        tallies = self.counts.of_site(site.site.name)
         scores = score_contrast(site.layout, tallies, real_context=site.contextual)
         ks = self.responses[site.site.name].reshape(-1, len(site.layout.sides)).T
         tables = cause_tables(
@@ -115,7 +115,7 @@ class _Scoring:
         return scores, tables
 
     def inherited(self, site: SitePlan) -> pl.DataFrame:
-        causal = contrast_lines(site.layout, self.contrasted.of_site(site.site.name))
+        causal = contrast_lines(site.layout, self.counts.of_site(site.site.name))
         return inherited_table(site.site, site.layout, causal.ks, causal.polarity)
 
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
-from padscope.engines import (
-    ContrastPlan,
-    Verification,
-    find_margin,
-    observe_crop,
-    plan_contrast,
-    verify_alignment,
-)
-from padscope.engines.plan import as_taken
 from padscope.errors import PadscopeError
 from padscope.images import (
     Batch,
@@ -31,10 +24,21 @@ from padscope.images import (
     stream,
     unit_count,
 )
+from padscope.measurements import (
+    ContrastPlan,
+    Verification,
+    find_margin,
+    plan_contrast,
+    verify_alignment,
+)
 from padscope.models import LoadedModel
 from padscope.regions import SampleSize
+from padscope.running import Job, Measurement, Pulse
+from padscope.running.loop import S
+from padscope.running.model import as_input, observe_first
 from padscope.settings import ExplainSettings
 from padscope.sites import Observation, observe
+from padscope.study.inputs import Batches
 
 TRIED = 16  # images looked at to find one that is large enough
 # Pixels of a batch of canvases, in crops of the batch size: larger batches are no faster.
@@ -86,10 +90,17 @@ class Canvas:
         """Pixels of a canvas per axis."""
         return tuple(n + 2 * m for n, m in zip(self.size, self.margin, strict=True))
 
-    def batches(self, first: int = 0) -> Iterator[Batch]:
-        """Give the canvases, unit by unit, from a unit on; no more than `limit`."""
+    @property
+    def units(self) -> Iterable[int]:
+        """All units; of a stream of unknown length, without end."""
+        return itertools.count() if self.images is None else range(self._count(self.images))
+
+    def _count(self, images: int) -> int:
+        return unit_count(images, self.batch_size)
+
+    def batches(self, units: Iterable[int]) -> Iterator[Batch]:
+        """Give the canvases of some units; no more than `limit`."""
         limit = self.images
-        units = range(first, unit_count(limit if limit is not None else 10**9, self.batch_size))
         if not isinstance(self.source, StreamedImages):
             canvases = Canvases(self.source, self.size, self.margin)
             return _limited(stream(canvases, units, self.batch_size, self.workers), limit)
@@ -102,6 +113,17 @@ class Canvas:
             limit,
         )
 
+    def job(
+        self,
+        name: str,
+        batches: Batches,
+        start: Callable[[Pulse], AbstractContextManager[Measurement[S]]],
+    ) -> Job[S]:
+        """Describe a job over all units."""
+        in_order = isinstance(self.source, StreamedImages)
+        units = None if self.images is None else self._count(self.images)
+        return Job(name, start, batches, units, not in_order, self.source.fingerprint, self.images)
+
     @cached_property
     def kept(self) -> KeptBatches:
         """What `batches` gives, to be gone through several times."""
@@ -110,7 +132,7 @@ class Canvas:
     def first(self) -> Tensor:
         """Give the first canvas that can be had, as a batch of one; raises `PadscopeError`."""
         if isinstance(self.source, StreamedImages):
-            batch = next(self.batches(), None)
+            batch = next(self.batches(self.units), None)
             if batch is None:
                 raise PadscopeError("the iterable gave no images; give at least one batch")
             return batch.pixels[:1]
@@ -181,14 +203,14 @@ def find_context(
     bare = Canvas(source, size, none, settings.limit, static or settings.batch_size, workers)
     sample = bare.sample_size(settings)
     image = bare.first()
-    crop = observe_crop(module, image, static)
+    crop = observe_first(module, image, static)
     if not any(site.scored for site in crop.sites):
         raise PadscopeError("nothing to explain: no padded operation of the model can be scored")
     chosen = settings.margin or find_margin(module, crop, image)
 
     def seen(pixels: Tensor) -> Observation:
         example = pixels.repeat_interleave(static or 2, dim=0)
-        return observe(module, as_taken(module, example), partial=True)
+        return observe(module, as_input(module, example), partial=True)
 
     def planned(
         canvas: Canvas, observed: Observation | None, unusable: dict[str, str]

@@ -32,7 +32,7 @@ def dedicated_filters(
     """
     contrasts: dict[str, tuple[Layout, Tally]] = {}
     for site in observation.sites:
-        tally = explanation.contrasted.of_site(site.name).get(f"{PADDED}/{NEAR}")
+        tally = explanation.counts.of_site(site.name).get(f"{PADDED}/{NEAR}")
         if tally is not None:
             extent = tuple((len(before), len(after)) for before, after in site.contact)
             contrasts[site.name] = Layout(site.map_size, extent), tally

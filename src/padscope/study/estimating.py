@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from padscope.engines import EstimateMeasurement, ExactMeasurement
-from padscope.study.parts import Outcome, Part, Parts
+from padscope.measurements import EstimateMeasurement, ExactMeasurement
+from padscope.running import Recorded
+from padscope.study.outcome import Outcome, require_images
+from padscope.study.stage import Stage
 from padscope.study.subject import Subject
 from padscope.tables import (
     agreement,
@@ -32,31 +34,26 @@ class Estimating:
         checked = (tested.images(settings.check_images) or 0) * (settings.check + PASSES)
         return (tested.images() or 0) * PASSES + checked
 
-    def run(self, parts: Parts) -> Outcome:
+    def run(self, stage: Stage) -> Outcome:
         """Estimate all, and check some."""
         subject, settings, tested = self.subject, self.subject.settings, self.subject.tested
         given = (settings.fill, settings.seed, settings.output, subject.asking.static_batch)
-        estimated = parts.run(
-            Part(
-                "estimates", tested.images(), PASSES, tested.batches,
-                lambda: EstimateMeasurement(subject.module, subject.observation, *given),
-            )
-        )  # fmt: skip
+        module, observed = subject.module, subject.observation
+        job = tested.job("estimates", lambda _: EstimateMeasurement(module, observed, *given))
+        estimated = require_images(stage.run(job, Recorded(), PASSES), "estimates")
         impacts = impact_columns(estimated.sums, subject.kind)
         lacking = missing_estimates(subject.observation.sites, estimated.sums)
         notes = [f"No estimated impact for {site}: {reason}." for site, reason in lacking.items()]
         chosen = choose_checked(impacts, settings.check, settings.seed)
         if not chosen:
             return Outcome(filters=impacts, notes=(*notes, NOTHING))
-        checked = parts.run(
-            Part(
-                "check", tested.images(settings.check_images), len(chosen) + PASSES,
-                lambda first: tested.batches(first, settings.check_images),
-                lambda: ExactMeasurement(subject.module, subject.observation, chosen, *given),
-            )
+        job = tested.job(
+            "check", lambda _: ExactMeasurement(module, observed, chosen, *given),
+            settings.check_images,
         )  # fmt: skip
+        checked = require_images(stage.run(job, Recorded(), len(chosen) + PASSES), "check")
         checks = check_table(chosen, checked.rows, subject.kind)
-        agreed = agreement(checks, len(checked.images), settings.resamples, settings.seed)
+        agreed = agreement(checks, checked.images, settings.resamples, settings.seed)
         if agreed and not agreed["reliable"]:
             notes.append(
                 f"The estimated impacts are unreliable: their rank correlation with exact effects "

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from padscope.engines import Contrasted
+from padscope.measurements import Counts
 
 TRAINED, SHUFFLED = "trained", "shuffled"
 
@@ -24,7 +24,7 @@ class Explanation:
         A line for people about the images explained.
     margin : tuple of int
         Pixels of real surroundings at each end of each axis; zeros where there are none.
-    contrasted : Contrasted
+    counts : Counts
         The counts behind the scores.
     inherited : polars.DataFrame
         What convolutions without padding inherit; see `padscope.tables.inherited_table`.
@@ -38,7 +38,7 @@ class Explanation:
     identity: dict[str, Any]
     images: str
     margin: tuple[int, ...]
-    contrasted: Contrasted
+    counts: Counts
     inherited: pl.DataFrame
     networks: pl.DataFrame
     notes: tuple[str, ...] = ()

@@ -9,21 +9,22 @@ from typing import Any
 
 from torch import nn
 
-from padscope.errors import PadscopeError
+from padscope.errors import Interrupted, PadscopeError
 from padscope.interventions.sets import CONFIRMED_SET
 from padscope.models import LoadedModel, as_found
+from padscope.running import Runner, find_runner
 from padscope.settings import ImpactSettings
 from padscope.study.comparing import Comparing
 from padscope.study.estimating import Estimating
 from padscope.study.impacted import Impact
 from padscope.study.inputs import as_loaded
-from padscope.study.parts import ImpactJournal, Outcome, Parts, Step
+from padscope.study.outcome import Outcome, Step
 from padscope.study.result import Study
 from padscope.study.spoofing import Spoofing
+from padscope.study.stage import IMPACT, Journal, Progress, Stage
 from padscope.study.subject import Subject, ask_first
 from padscope.study.tested import GivenLabels, open_tested
 from padscope.study.viewing import Viewing
-from padscope.study.watch import Interrupted, Progress
 from padscope.tables import with_impact
 
 
@@ -34,10 +35,11 @@ def impact(
     labels: GivenLabels | None = None,
     settings: ImpactSettings | None = None,
     *,
-    journal: ImpactJournal | None = None,
+    journal: Journal | None = None,
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
     workers: int = 1,
+    runner: str | Runner = "local",
 ) -> Study:
     """Measure what undoing padding-aware neurons changes in a model's answers, beside controls.
 
@@ -53,9 +55,9 @@ def impact(
         Classes of the images: see `padscope.images.read_labels`; one number for each, in order, -1
         where unknown; or numbers by the images' names.
     settings : ImpactSettings, optional
-    journal : ImpactJournal, optional
+    journal : Journal, optional
         A `RunDirectory` to keep checkpoints in and to resume from.
-    progress, stop, workers
+    progress, stop, workers, runner
         As of `scan`; what is done is counted in forward passes of single images.
 
     Returns
@@ -79,22 +81,24 @@ def impact(
             "the study is not explained yet; run padscope explain, or "
             "padscope.explain(study, model, images), first"
         )
-    loaded = as_loaded(model)
-    if loaded.weights_hash != study.identity["weights"]:
-        raise PadscopeError(
-            f"{loaded.spec} has other weights than the network that was explained; "
-            "give the same model and weights, or scan this one"
-        )
-    tested = open_tested(images, loaded, study.size, settings, workers)
-    with as_found(loaded.module) as module:
-        subject = ask_first(study, study.explanation, loaded, module, tested, labels, settings)
-        identity = _identify(subject)
-        so_far = journal.begin_impact(identity) if journal else {}
-        steps = _steps(subject)
-        parts = Parts(so_far, journal, progress, stop, sum(step.work for step in steps))
-        outcomes = _measure(parts, steps)
-        parts.finish()
-    return _conclude(subject, identity, outcomes)
+    runner = find_runner(runner)
+    with runner.together():
+        loaded = as_loaded(model)
+        if loaded.weights_hash != study.identity["weights"]:
+            raise PadscopeError(
+                f"{loaded.spec} has other weights than the network that was explained; "
+                "give the same model and weights, or scan this one"
+            )
+        tested = open_tested(images, loaded, study.size, settings, workers)
+        with as_found(loaded.module) as module:
+            subject = ask_first(study, study.explanation, loaded, module, tested, labels, settings)
+            identity = _identify(subject)
+            stage = Stage(IMPACT, identity, runner, journal, progress, stop)
+            steps = _steps(subject)
+            stage.total = sum(step.work for step in steps)
+            outcomes = _measure(stage, steps)
+            stage.finish()
+        return _conclude(subject, identity, outcomes)
 
 
 def _steps(subject: Subject) -> tuple[Step, ...]:
@@ -112,12 +116,12 @@ def _identify(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _measure(parts: Parts, steps: Sequence[Step]) -> list[Outcome]:
+def _measure(stage: Stage, steps: Sequence[Step]) -> list[Outcome]:
     """Take every step; one that cannot be taken leaves a note behind."""
     outcomes = []
     for step in steps:
         try:
-            outcomes.append(step.run(parts))
+            outcomes.append(step.run(stage))
         except Interrupted:
             raise
         except PadscopeError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from importlib.metadata import version
@@ -30,7 +31,11 @@ from padscope.images import (
     unit_count,
 )
 from padscope.models import LoadedModel, load_model, spatial_dims, wrap_module
+from padscope.running import Job, Measurement, Pulse
+from padscope.running.loop import S
 from padscope.settings import Settings
+
+Batches = Callable[[Iterable[int]], Iterator[Batch]]
 
 
 def as_loaded(model: nn.Module | LoadedModel | str) -> LoadedModel:
@@ -191,8 +196,20 @@ class Work:
         for batch in stream(self.source, units, self.batch_size, self.workers):
             yield batch if limit is None else _first(batch, limit)
 
-    def begin(self) -> tuple[Tensor, Callable[[int], Iterator[Batch]]]:
-        """Give one image as a batch, and what gives the batches from a unit on.
+    def job(
+        self,
+        name: str,
+        batches: Batches,
+        start: Callable[[Pulse], AbstractContextManager[Measurement[S]]],
+    ) -> Job[S]:
+        """Describe a job over all units."""
+        in_order = isinstance(self.source, StreamedImages)
+        return Job(
+            name, start, batches, self.units, not in_order, self.source.fingerprint, self.images
+        )
+
+    def begin(self) -> tuple[Tensor, Batches]:
+        """Give one image as a batch, and what gives the batches of some units.
 
         Raises
         ------
@@ -200,7 +217,7 @@ class Work:
             There is no image that can be read.
         """
         if not isinstance(self.source, StreamedImages):
-            return self.first_image(), lambda first: self.batches(range(first, self.units or 0))
+            return self.first_image(), self.batches
         # What comes one after the other cannot be asked for its first image again.
         most = self.images or self.settings.limit
         units = itertools.count() if most is None else range(unit_count(most, self.batch_size))
@@ -209,7 +226,12 @@ class Work:
         if head is None:
             raise PadscopeError("the iterable gave no images; give at least one batch")
         every = itertools.chain([head], batches)
-        return head.pixels[:1], lambda first: (batch for batch in every if batch.unit >= first)
+
+        def rest(wanted: Iterable[int]) -> Iterator[Batch]:
+            first = next(iter(wanted), None)
+            return (batch for batch in every if first is not None and batch.unit >= first)
+
+        return head.pixels[:1], rest
 
     def first_image(self) -> Tensor:
         """Give the first image that can be read, as a batch of one."""

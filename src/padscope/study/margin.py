@@ -7,25 +7,19 @@ from dataclasses import replace
 import numpy as np
 from torch import nn
 
-from padscope.engines import Contrasted, ContrastPlan, contrast_units, plan_contrast
-from padscope.engines.plan import as_taken
 from padscope.errors import PadscopeError
 from padscope.images import Batch, central
 from padscope.kinds import CONFIRMED
+from padscope.measurements import ContrastPlan, Counts, contrast_units, plan_contrast
+from padscope.running.model import as_input
 from padscope.scores import score_borders
 from padscope.settings import ExplainSettings
 from padscope.sites import observe
 from padscope.study.context import Canvas, Context
-from padscope.tallies import no_contrast
-
-
-class _Unwatched:
-    def after(self, images: int, state: object) -> None:
-        """Look at nothing."""
 
 
 def check_margin(
-    module: nn.Module, context: Context, contrasted: Contrasted, settings: ExplainSettings
+    module: nn.Module, context: Context, counts: Counts, settings: ExplainSettings
 ) -> dict[str, dict[str, float]]:
     """Double the margin on some images, and compare the causal scores.
 
@@ -47,7 +41,7 @@ def check_margin(
     except PadscopeError:
         return {}
     static = context.plan.static_batch
-    example = as_taken(module, first.repeat_interleave(static or 2, dim=0))
+    example = as_input(module, first.repeat_interleave(static or 2, dim=0))
     observed = observe(module, example, partial=True)
     apart = {name: plan.reason for name, plan in context.plan.plans.items() if plan.reason}
     wide_plan = plan_contrast(
@@ -55,11 +49,10 @@ def check_margin(
         context.canvas.sample_size(settings), apart, static,
     ).light()  # fmt: skip
     plan = context.plan.light()
-    batches = [batch for batch in wide.batches() if batch.indices]
+    batches = [batch for batch in wide.batches(wide.units) if batch.indices]
     near = [_narrowed(batch, context.canvas) for batch in batches]
     scores = [
-        _causal(module, kept, each, contrasted)
-        for kept, each in ((near, plan), (batches, wide_plan))
+        _causal(module, kept, each, counts) for kept, each in ((near, plan), (batches, wide_plan))
     ]
     return {
         name: _compared(scores[0][name], scores[1][name])
@@ -73,12 +66,9 @@ def _narrowed(batch: Batch, canvas: Canvas) -> Batch:
 
 
 def _causal(
-    module: nn.Module, batches: list[Batch], plan: ContrastPlan, contrasted: Contrasted
+    module: nn.Module, batches: list[Batch], plan: ContrastPlan, counts: Counts
 ) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
-    streams = {name: site.streams for name, site in plan.sites.items()}
-    filters = {name: site.site.filters for name, site in plan.sites.items()}
-    start = Contrasted(bins=contrasted.bins, tallies=no_contrast(streams, filters))
-    counted = contrast_units(module, batches, plan, 1, _Unwatched(), start)
+    counted = contrast_units(module, batches, plan, 1, counts.blank())
     return {
         name: score_borders(site.layout, counted.of_site(name)).causal
         for name, site in plan.sites.items()

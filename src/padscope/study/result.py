@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 from torch import Tensor
 
-from padscope.engines import Counted
 from padscope.errors import PadscopeError
 from padscope.kinds import CANDIDATE, KINDS, MARGIN, STRONG
+from padscope.measurements import Counts
 from padscope.study.card import FilterCard, check_filter, make_card
 from padscope.study.explanation import Explanation
 from padscope.study.impacted import Impact
@@ -59,7 +59,7 @@ class Study:
         Pixels of the images per spatial axis.
     sites, filters, sides : polars.DataFrame
         See `padscope.tables`.
-    counted : Counted
+    counted : Counts
         The counts behind the scores.
     portraits : tuple of Portrait
         The filters that respond most, strongest first.
@@ -82,7 +82,7 @@ class Study:
     sites: pl.DataFrame
     filters: pl.DataFrame
     sides: pl.DataFrame
-    counted: Counted
+    counted: Counts
     portraits: tuple[Portrait, ...]
     explanation: Explanation | None = None
     invocation: dict[str, Any] = field(default_factory=dict)
@@ -177,7 +177,7 @@ class Study:
         return make_card(
             self.sites, self.filters, self.sides, site, index,
             kernel=kernels.total[index] if kernels else next(shown, None),
-            mean_map=self.counted.calibration[site].mean_map[index],
+            mean_map=self.counted.mean_map(site)[index],
             explained=self.explanation is not None, impact=self.impact,
         )  # fmt: skip
 

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import polars as pl
+import torch
 from torch import Tensor, nn
 
-from padscope.engines import Counted, Plan, Processes, count_units, make_plan
 from padscope.errors import PadscopeError
 from padscope.images import Images, StreamedImages, unit_count
+from padscope.kinds import CANDIDATE, MARGIN
+from padscope.measurements import ContrastPlan, Counts, SitePlan, contrasting, plan_scan
 from padscope.models import LoadedModel, as_found
+from padscope.regions import SampleSize
+from padscope.regions.sampling import DEEPER_EVERY
+from padscope.running import Runner, find_runner
+from padscope.running.model import observe_first
+from padscope.scores import score_site
 from padscope.settings import Settings
 from padscope.study.inputs import Work, as_images, as_loaded, identify
 from padscope.study.kernels import kernels_of
 from padscope.study.result import Portrait, Study
-from padscope.study.watch import Journal, Progress, UntilCalibrated, Watcher, score_plan
-from padscope.tables import site_table
+from padscope.study.stage import SCAN, Journal, Progress, Stage
+from padscope.tables import filter_table, side_table, site_table, undecided
 
+FIRST_LOOK = 128.0  # images after which a run may be found stable
 PORTRAITS = 24  # the strongest filters, whose kernels and maps are kept
 
 
@@ -32,11 +40,9 @@ def scan(
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
     workers: int = 1,
+    runner: str | Runner = "local",
 ) -> Study:
     """Find the filters that respond to the border.
-
-    Under an initialised `torch.distributed` group every process takes its share of the images and
-    each returns the whole study.
 
     Parameters
     ----------
@@ -55,6 +61,9 @@ def scan(
         Asked after every batch whether to stop there.
     workers : int
         Threads that decode photographs ahead of the model.
+    runner : str or Runner
+        Where the work runs: ``local``, ``torchrun`` or ``ray``, see `padscope.running.RUNNERS`. The
+        study is the same whatever the runner; under torchrun every process returns it.
 
     Returns
     -------
@@ -78,64 +87,76 @@ def scan(
     if workers < 1:
         raise PadscopeError(f"workers is {workers}; give 1 or more")
     settings = settings or Settings()
-    loaded = as_loaded(model)
-    source = as_images(images, loaded, settings)
-    identity = identify(loaded, source, settings)
-    work = Work(source, settings, loaded.static_batch, workers)
-    processes = Processes.current()
-    if processes.count > 1 and (journal is not None or settings.until_stable):
-        raise PadscopeError("a journal and until_stable need a single process; leave them out")
-    watch = Watcher(settings, work.images, journal, progress, stop)
-    with as_found(loaded.module) as module:
-        if processes.count > 1:
-            plan, counted = _count_among(processes, module, work, settings, watch)
-        else:
-            plan, counted = _count_alone(module, work, identity, settings, watch)
-    counted = replace(counted, complete=True)
-    if journal:
-        journal.checkpoint(counted)
-    return _conclude(identity, loaded, source, plan, counted)
+    runner = find_runner(runner)
+    if settings.until_stable and not runner.in_order:
+        raise PadscopeError("until_stable needs the local runner: it looks at images in order")
+    with runner.together():
+        loaded = as_loaded(model)
+        source = as_images(images, loaded, settings)
+        identity = identify(loaded, source, settings)
+        work = Work(source, settings, loaded.static_batch, workers)
+        with as_found(loaded.module) as module:
+            image, batches = work.begin()
+            plan = _plan(module, image, work, settings)
+            # From here on: a model or images that cannot be used leave no trace in the journal.
+            stage = Stage(SCAN, identity, runner, journal, progress, stop)
+            stage.total = work.images
+            calibrate = unit_count(settings.calibrate, work.batch_size)
+            job = work.job(SCAN, batches, lambda _: contrasting(module, plan, calibrate))
+            counts = stage.run(job, Counts(), enough=_stable(plan, settings, stage.images(SCAN)))
+            stage.finish()
+        return _conclude(identity, loaded, source, plan, counts)
 
 
-def _count_alone(
-    module: nn.Module, work: Work, identity: dict[str, Any], settings: Settings, watch: Watcher
-) -> tuple[Plan, Counted]:
-    image, batches_from = work.begin()
-    plan = _plan(module, image, work, settings)
-    so_far = watch.begin(plan, identity)  # a model or images that cannot be used leave no trace
-    if so_far and so_far.complete:
-        return plan, so_far
-    calibrate = unit_count(settings.calibrate, work.batch_size)
-    batches = batches_from(so_far.units if so_far else 0)
-    return plan, count_units(module, batches, plan, calibrate, watch, so_far)
-
-
-def _count_among(
-    processes: Processes, module: nn.Module, work: Work, settings: Settings, watch: Watcher
-) -> tuple[Plan, Counted]:
-    """Count this process's share of the units; the first process calibrates for all."""
-    if work.units is None or isinstance(work.source, StreamedImages):
-        raise PadscopeError("several processes need images with random access; give a Dataset")
-    plan = _plan(module, work.first_image(), work, settings)
-    units, head = range(work.units), None
-    calibrate = unit_count(settings.calibrate, work.batch_size)
-    if processes.rank == 0:
-        until = UntilCalibrated(watch)
-        head = count_units(module, work.batches(units), plan, calibrate, until)
-    so_far = processes.share_calibration(plan, head)
-    rest = work.batches(processes.share(units[so_far.units :]))
-    return plan, processes.merge(count_units(module, rest, plan, calibrate, watch, so_far))
-
-
-def _plan(module: nn.Module, image: Tensor, work: Work, settings: Settings) -> Plan:
-    positions = settings.positions(work.images)
-    plan = make_plan(module, image, settings.seed, *positions, work.static_batch)
-    if not plan.positions:
+def _plan(module: nn.Module, image: Tensor, work: Work, settings: Settings) -> ContrastPlan:
+    observation = observe_first(module, image, work.static_batch)
+    per_line, per_core = settings.positions(work.images)
+    sample = SampleSize(settings.seed, work.images, per_line, per_core, per_line, DEEPER_EVERY)
+    plan = plan_scan(observation, image.shape[2:], sample, work.static_batch)
+    if not plan.sites:
         raise PadscopeError(_nothing_to_scan(plan))
     return plan
 
 
-def _nothing_to_scan(plan: Plan) -> str:
+def _stable(
+    plan: ContrastPlan, settings: Settings, before: int
+) -> Callable[[int, Callable[[], Counts]], bool] | None:
+    """Say when a scan may end before all images are seen: when every filter is decided.
+
+    Looks come at 128, 160, 200, … images, each a quarter later than the last: they cost time, and
+    must not depend on where a run was gone on with.
+    """
+    if not settings.until_stable:
+        return None
+    looks = [FIRST_LOOK]
+
+    def stable(images: int, counts: Callable[[], Counts]) -> bool:
+        nonlocal before
+        while looks[-1] <= images:
+            looks.append(looks[-1] * 1.25)
+        due = any(before < look <= images for look in looks)
+        before = images
+        return due and undecided(score_plan(plan, counts())[1], CANDIDATE, MARGIN)[0] == 0
+
+    return stable
+
+
+def score_plan(plan: ContrastPlan, counts: Counts) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Score every filter: the tables of filters and of sides."""
+
+    def tables(site: SitePlan) -> tuple[pl.DataFrame, pl.DataFrame]:
+        scores = score_site(site.layout, counts.of_site(site.site.name))
+        return (
+            filter_table(site.site, site.layout, scores),
+            side_table(site.site, site.layout, scores),
+        )
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the lock
+        filters, sides = zip(*pool.map(tables, plan.sites.values()), strict=True)
+    return pl.concat(filters), pl.concat(sides)
+
+
+def _nothing_to_scan(plan: ContrastPlan) -> str:
     sites = plan.observation.sites
     if not sites:
         return "nothing to scan: no operation of the model is padded"
@@ -147,30 +168,30 @@ def _conclude(
     identity: dict[str, Any],
     loaded: LoadedModel,
     source: Images | StreamedImages,
-    plan: Plan,
-    counted: Counted,
+    plan: ContrastPlan,
+    counts: Counts,
 ) -> Study:
-    filters, sides = score_plan(plan, counted)
+    filters, sides = score_plan(plan, counts)
     sites = site_table(plan.observation.sites)
-    portraits = _portraits(filters, plan, counted)
+    portraits = _portraits(filters, plan, counts)
     kernels = {
         site.name: kernels_of(site, plan.observation.weights[site.name])
         for site in plan.observation.sites
         if site.scored
     }
     return Study(
-        identity, loaded.describe(), source.describe(), plan.size, sites, filters, sides, counted,
+        identity, loaded.describe(), source.describe(), plan.size, sites, filters, sides, counts,
         portraits, kernels=kernels,
     )  # fmt: skip
 
 
-def _portraits(filters: pl.DataFrame, plan: Plan, counted: Counted) -> tuple[Portrait, ...]:
+def _portraits(filters: pl.DataFrame, plan: ContrastPlan, counts: Counts) -> tuple[Portrait, ...]:
     """Kernels and mean maps of the filters that respond most."""
     ranked = filters.drop_nulls("ks").sort("ks", "site", "filter", descending=[True, False, False])
     sites = {site.name: site for site in plan.observation.sites}
     portraits = []
     for name, index in ranked.head(PORTRAITS).select("site", "filter").iter_rows():
         kernel = sites[name].kernel(plan.observation.weights[name].detach(), index)
-        mean_map = counted.calibration[name].mean_map[index]
+        mean_map = counts.mean_map(name)[index]
         portraits.append(Portrait(name, index, kernel.float().contiguous(), mean_map.contiguous()))
     return tuple(portraits)

@@ -7,10 +7,12 @@ from functools import partial
 
 import polars as pl
 
-from padscope.engines.band_measurement import BandMeasurement
-from padscope.engines.bands import WIDTHS, choose_bands, padding_value
 from padscope.errors import PadscopeError
-from padscope.study.parts import Outcome, Part, Parts
+from padscope.measurements.band_measurement import BandMeasurement
+from padscope.measurements.bands import WIDTHS, choose_bands, padding_value
+from padscope.running import Recorded
+from padscope.study.outcome import Outcome, require_images
+from padscope.study.stage import Stage
 from padscope.study.subject import Subject
 from padscope.tables.bands import band_table, firing_table
 
@@ -32,7 +34,7 @@ class Spoofing:
         images = self.subject.tested.images(self.subject.settings.canvas_images) or 0
         return images * PASSES_PER_SIDE * len(self.subject.tested.size)
 
-    def run(self, parts: Parts) -> Outcome:
+    def run(self, stage: Stage) -> Outcome:
         """Draw bands on the images."""
         subject, settings, tested = self.subject, self.subject.settings, self.subject.tested
         value = padding_value(subject.observation)
@@ -42,27 +44,23 @@ class Spoofing:
         if not bands:
             raise PadscopeError("the frame is too small for a band")
         watched = self._watched()
-        most = settings.canvas_images
         make = partial(
             BandMeasurement, subject.module, bands, value, tested.size, subject.observation,
             watched, subject.asking,
         )  # fmt: skip
         compared = make().compared
-        found = parts.run(
-            Part(
-                "bands", tested.images(most), len(bands) + 1,
-                lambda first: tested.batches(first, most), make,
-            )
-        )  # fmt: skip
+        job = tested.job("bands", lambda _: make(), settings.canvas_images)
+        found = stage.run(job, Recorded(), passes=len(bands) + 1)
+        require_images(found, "bands")
         table = band_table(
             [(band.width, band.content) for band in compared],
             {name: rows.numpy() for name, rows in found.rows.items()},
-            tested.groups(found.images), settings.resamples, settings.seed,
+            tested.groups(found.indices), settings.resamples, settings.seed,
         )  # fmt: skip
         widths = sorted({band.width for band in bands})
         sums = {name: part.numpy() for name, part in found.sums.items()}
         firing = firing_table(watched, widths, sums)
-        return Outcome({"bands": table, "firing": firing}, images=len(found.images))
+        return Outcome({"bands": table, "firing": firing}, images=len(found.indices))
 
     def _watched(self) -> dict[str, dict[str, list[int]]]:
         """Site → side → filters confirmed there."""

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from padscope.effects import AnswerKind, kind_of_answer
-from padscope.engines import Asking, make_plan
 from padscope.errors import PadscopeError
 from padscope.images import Batch
 from padscope.interventions import Controls, draw_controls
 from padscope.models import LoadedModel
+from padscope.running.model import Asking, observe_first
 from padscope.settings import ImpactSettings
 from padscope.sites import Observation
 from padscope.study.context import Canvas
@@ -67,8 +67,7 @@ class Subject:
 
     def controls(self, chosen: pl.DataFrame, draws: int | None = None) -> Controls:
         """Draw control sets for a set of filters."""
-        calibration = self.study.counted.calibration
-        scale = {name: site.bins.spread.numpy() for name, site in calibration.items()}
+        scale = {name: bins.spread.numpy() for name, bins in self.study.counted.bins.items()}
         return draw_controls(
             chosen, self.study.filters, scale, draws or self.settings.draws, self.settings.seed
         )
@@ -109,11 +108,11 @@ def ask_first(
     PadscopeError
         No image can be read, the model fails, or its answer is none; or the labels do not fit.
     """
-    first = next(readable(tested.batches()), None)
+    first = tested.first()
     if first is None:
         raise PadscopeError("none of the images can be read; give photographs or tensors")
     pixels = first.pixels[:1]
-    plan = make_plan(module, pixels, settings.seed, 1, 1, loaded.static_batch)
+    observation = observe_first(module, pixels, loaded.static_batch)
     asking = Asking(settings.output, loaded.static_batch)
     with torch.no_grad():
         answer = asking.ask(module, pixels, first.indices[:1])
@@ -125,7 +124,7 @@ def ask_first(
             "image; leave them out, or give a metric"
         )
     return Subject(
-        study, explanation, loaded, module, tested, plan.observation, asking, answer, settings
+        study, explanation, loaded, module, tested, observation, asking, answer, settings
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -25,8 +25,11 @@ from padscope.images import (
 )
 from padscope.images.labels import UNKNOWN
 from padscope.models import LoadedModel, class_names, class_numbers
+from padscope.running import Job, Pulse, Recorded
+from padscope.running.recorded import Look
 from padscope.settings import FEWEST_IMAGES, ImpactSettings, Settings
 from padscope.study.inputs import Sample, Work, as_images
+from padscope.study.stage import look_job
 
 GivenLabels = str | Path | Sequence[int] | Tensor | Mapping[str, int]
 
@@ -58,22 +61,37 @@ class Tested:
         known = self.work.images
         return known if most is None or known is None else min(known, most)
 
-    def batches(self, first: int = 0, most: int | None = None) -> Iterator[Batch]:
-        """Give the inputs, unit by unit, from a unit on; no more than `most` images."""
+    def units(self, most: int | None = None) -> int | None:
+        """Return in how many units `most` images come, if it is known."""
+        images = self.images(most)
+        return None if images is None else unit_count(images, self.work.batch_size)
+
+    def first(self) -> Batch | None:
+        """Give the first batch of which any image can be read."""
+        units = itertools.count() if self.units() is None else range(self.units() or 0)
+        return next((batch for batch in self.batches(units) if batch.indices), None)
+
+    def batches(self, units: Iterable[int], most: int | None = None) -> Iterator[Batch]:
+        """Give the inputs of some units; no more than `most` images."""
         limit = self.images(most) if self.work.images is not None else most
         settings = replace(self.work.settings, limit=limit or self.work.settings.limit)
         work = replace(self.work, settings=settings)
-        units: Iterable[int] = (
-            itertools.count(first)
-            if limit is None
-            else range(first, unit_count(limit, work.batch_size))
-        )
         for batch in work.batches(units):
             if not batch.indices:
                 yield batch
                 continue
             name = f"a batch of images ({batch.indices[0]} to {batch.indices[-1]})"
             yield replace(batch, pixels=central(batch.pixels, self.size, name))
+
+    def job(
+        self, name: str, make: Callable[[Pulse], Look], most: int | None = None
+    ) -> Job[Recorded]:
+        """Describe a job that looks at every image, or at `most` of them."""
+        return look_job(
+            name, lambda units: self.batches(units, most), self.units(most), make,
+            random_access=not isinstance(self.source, StreamedImages),
+            fingerprint=self.source.fingerprint, images=self.images(most),
+        )  # fmt: skip
 
     def groups(self, indices: Sequence[int]) -> list[int]:
         """Return which photograph each of some images comes from."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,21 +11,22 @@ import polars as pl
 import torch
 
 from padscope.effects.readout import Readout, read_position
-from padscope.engines import Measured
-from padscope.engines.features import PooledFeatures, find_features
-from padscope.engines.plan import as_taken
-from padscope.engines.view_measurement import (
+from padscope.errors import PadscopeError
+from padscope.interventions import Controls, repad
+from padscope.interventions.selection import Filters
+from padscope.measurements.features import PooledFeatures, find_features
+from padscope.measurements.view_measurement import (
     AS_IS,
     Make,
     ViewMeasurement,
     ViewPlan,
     plan_views,
 )
-from padscope.engines.views import choose_views
-from padscope.errors import PadscopeError
-from padscope.interventions import Controls, repad
-from padscope.interventions.selection import Filters
-from padscope.study.parts import Outcome, Part, Parts
+from padscope.measurements.views import choose_views
+from padscope.running import Recorded, Recording
+from padscope.running.model import as_input
+from padscope.study.outcome import Outcome, require_images
+from padscope.study.stage import Stage
 from padscope.study.subject import Subject, readable
 from padscope.tables.views import readout_table, view_table
 
@@ -56,27 +58,28 @@ class Viewing:
         images = self.subject.tested.images(self.subject.settings.canvas_images) or 0
         return images * VIEWS * (3 + CONTROL_DRAWS) if any(self.subject.explanation.margin) else 0
 
-    def run(self, parts: Parts) -> Outcome:
+    def run(self, stage: Stage) -> Outcome:
         """Run the views under every treatment, and read the position from the features."""
         subject, settings = self.subject, self.subject.settings
         canvas = subject.canvas()
-        first = next(readable(canvas.batches()), None)
+        first = next(readable(canvas.batches(canvas.units)), None)
         if first is None:
             raise PadscopeError("none of the images is large enough for real surroundings")
         views = choose_views(canvas.size, canvas.margin, subject.total_stride)
-        pixels = as_taken(subject.module, first.pixels[:1])
+        pixels = as_input(subject.module, first.pixels[:1])
         plan = plan_views(subject.module, views, pixels, subject.asking)
         features, notes = self._features(plan, pixels)
         controls = subject.controls(self.confirmed, CONTROL_DRAWS)
         treatments = self._treatments(controls)
         featured = [name for name in (AS_IS, UNDONE, REFILLED) if name in (AS_IS, *treatments)]
-        measurement = partial(
+        make = partial(
             ViewMeasurement, subject.module, plan, treatments, subject.asking, features, featured,
-            settings.seed, parts.pulse,
+            settings.seed,
         )  # fmt: skip
         draws = 1 + sum(map(len, treatments.values()))
-        passes = draws * (1 + len(plan.others))
-        found = parts.run(Part("views", canvas.images, passes, canvas.batches, measurement))
+        job = canvas.job("views", canvas.batches, lambda pulse: nullcontext(Recording(make(pulse))))
+        found = stage.run(job, Recorded(), passes=draws * (1 + len(plan.others)))
+        require_images(found, "views")
         names = (AS_IS, *treatments)
         table = view_table(
             [(view.kind, view.amount) for view in plan.others], names,
@@ -88,7 +91,7 @@ class Viewing:
         notes += [f"View left out, {name}: {reason}." for name, reason in plan.left_out.items()]
         return Outcome(
             {"views": table, "readout": readout_table(readouts, len(canvas.size))},
-            images=len(found.images), notes=(*notes, *unread),
+            images=len(found.indices), notes=(*notes, *unread),
         )  # fmt: skip
 
     def _treatments(self, controls: Controls) -> dict[str, list[Make]]:
@@ -117,11 +120,11 @@ class Viewing:
         except PadscopeError as error:
             return None, [f"No read-out of position: {error}."]
 
-    def _groups(self, found: Measured) -> list[int]:
-        return self.subject.tested.groups(found.images)
+    def _groups(self, found: Recorded) -> list[int]:
+        return self.subject.tested.groups(found.indices)
 
     def _read(
-        self, plan: ViewPlan, found: Measured, featured: Sequence[str]
+        self, plan: ViewPlan, found: Recorded, featured: Sequence[str]
     ) -> tuple[dict[str, list[Readout]], list[str]]:
         if "features" not in found.rows:
             return {}, []

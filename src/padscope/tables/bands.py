@@ -85,7 +85,7 @@ def firing_table(
         Site → side → filters.
     widths : sequence of int
     sums : mapping
-        From `padscope.engines.band_measurement.BandMeasurement`.
+        From `padscope.measurements.band_measurement.BandMeasurement`.
     """
     found = []
     for site, sides in watched.items():

@@ -36,7 +36,7 @@ def impact_columns(sums: Mapping[str, Tensor], kind: AnswerKind) -> pl.DataFrame
     Parameters
     ----------
     sums : mapping
-        As `padscope.engines.EstimateMeasurement` finds them.
+        As `padscope.measurements.EstimateMeasurement` finds them.
     kind : {"classes", "dense", "values"}
         Of the answer.
 
@@ -180,7 +180,7 @@ def check_table(
     filters : sequence of (str, int)
         Site and filter, as the measurement was given them.
     rows : mapping
-        As `padscope.engines.ExactMeasurement` finds them.
+        As `padscope.measurements.ExactMeasurement` finds them.
     kind : {"classes", "dense", "values"}
         Of the answer.
     """

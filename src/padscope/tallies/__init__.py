@@ -1,13 +1,12 @@
 """What streams: integer histograms per filter, region and image fold. Merging is adding.
 
 `bins` turns activations into small integers, `calibration` fits the bins to a filter's first
-activations, `tally` holds the counts of a site, `gathering` copies values out of maps, and what
-fills the tallies with them is `collector` for a scan and `contrast` for an explanation.
+activations, `tally` holds the counts of a site, `gathering` copies values out of maps, `buffer`
+keeps those of many images, and `contrast` fills the tallies with them, condition by condition.
 """
 
 from padscope.tallies.bins import BINS, HOLE, Bins
-from padscope.tallies.calibration import SiteCalibration
-from padscope.tallies.collector import Calibrator, Collector
+from padscope.tallies.calibration import fit_bins
 from padscope.tallies.contrast import (
     CORNERS,
     DEEP,
@@ -15,11 +14,12 @@ from padscope.tallies.contrast import (
     NEAR,
     OWN,
     ContrastCounter,
-    Sheet,
+    PositionColumns,
     Stream,
     border_streams,
     no_contrast,
     streams_of,
+    streams_under,
 )
 from padscope.tallies.gathering import gather_all
 from padscope.tallies.tally import Tally
@@ -33,15 +33,14 @@ __all__ = [
     "NEAR",
     "OWN",
     "Bins",
-    "Calibrator",
-    "Collector",
     "ContrastCounter",
-    "Sheet",
-    "SiteCalibration",
+    "PositionColumns",
     "Stream",
     "Tally",
     "border_streams",
+    "fit_bins",
     "gather_all",
     "no_contrast",
     "streams_of",
+    "streams_under",
 ]

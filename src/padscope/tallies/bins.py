@@ -58,13 +58,13 @@ class Bins:
         """Distance from the centre, in spreads, within which a value may be the centre."""
         return ROUNDING + 1e-6 * self.centre.abs() * self._slope
 
-    def codes(self, values: Tensor, *, settle: bool = False) -> Tensor:
+    def codes(self, values: Tensor, *, snap_to_centre: bool = False) -> Tensor:
         """Bin every value.
 
         Parameters
         ----------
         values : (..., C) floating Tensor
-        settle : bool
+        snap_to_centre : bool
             Take what is the centre but for rounding for the centre, which is a bin of its own.
             Where a part of an output was taken out of it by subtraction, a value that recurs comes
             back with rounding errors.
@@ -76,7 +76,7 @@ class Bins:
         """
         scaled = (values.float() - self.centre).mul_(self._slope)
         beyond = scaled.abs()
-        if settle:  # by a product, which leaves NaN as it is
+        if snap_to_centre:  # by a product, which leaves NaN as it is
             scaled.mul_(beyond > self._rounding)
         beyond.add_(1)
         squeezed = torch.addcdiv(_CENTRE, scaled, beyond, value=CENTRE, out=scaled)

@@ -1,12 +1,10 @@
-"""Bins fitted to the first images, and the mean maps of those images.
+"""Bins fitted to the first images.
 
 Calibration belongs to the identity of a run: every worker, and a resumed run, must use the same
 bins, or counts could not be added.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,23 +20,6 @@ FloatArray = NDArray[np.float32]
 LEAST_SPREAD = 1e-6
 # Quantiles at which a value that recurs is looked for: a 32nd of the sample is enough to be found.
 GRID = 64
-
-
-@dataclass(frozen=True)
-class SiteCalibration:
-    """What the first images say about a site.
-
-    Attributes
-    ----------
-    bins : Bins
-        Bins of its filters.
-    mean_map : (C, *spatial) float32 Tensor
-        Mean activation map over those images. Axes longer than `maps.LONGEST` are thinned in the
-        middle, see `maps.kept_lines`.
-    """
-
-    bins: Bins
-    mean_map: Tensor
 
 
 def fit_bins(values: Tensor) -> Bins:

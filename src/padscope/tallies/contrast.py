@@ -8,7 +8,7 @@ all cores.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,8 +18,8 @@ from torch import Tensor
 
 from padscope.regions import FOLDS, Layout, lengths_of
 from padscope.tallies.bins import Bins
+from padscope.tallies.buffer import Folds, ValueBuffer
 from padscope.tallies.tally import Tally, count_values
-from padscope.tallies.waiting import Folds, Waiting
 
 PADDED, REAL, OWN, INCOMING, PSEUDO = "padded", "real", "own", "incoming", "pseudo"
 NEAR, DEEP, CORNERS, LINES = "near", "deep", "corners", "lines"
@@ -54,20 +54,26 @@ class Stream:
         return f"{self.condition}/{self.part}"
 
 
-def streams_of(layout: Layout, *, real_context: bool) -> tuple[Stream, ...]:
-    """Everything that explaining a padded site takes."""
-    sides, compared = len(layout.sides), len(layout.compared)
+def streams_under(layout: Layout, conditions: Sequence[str]) -> tuple[Stream, ...]:
+    """All regions of a padded site under some conditions; a scan has one, ``padded``."""
+    compared = len(layout.compared)
     corners = sum(len(region.sides) > 1 for region in layout.regions)
     lines = len(layout.regions) - compared - corners
-    both = (
+    return tuple(
         stream
-        for condition in (PADDED, REAL)
+        for condition in conditions
         for stream in (
             Stream(condition, NEAR, compared, compared),
             Stream(condition, DEEP, 0, lines, 1),
             Stream(condition, CORNERS, 0, corners),
         )
     )
+
+
+def streams_of(layout: Layout, *, real_context: bool) -> tuple[Stream, ...]:
+    """Everything that explaining a padded site takes."""
+    sides = len(layout.sides)
+    both = streams_under(layout, (PADDED, REAL))
     origin = (OWN, INCOMING) if real_context else (OWN, PSEUDO)
     return (*both, *(Stream(condition, LINES, sides, 0) for condition in origin))
 
@@ -79,7 +85,7 @@ def border_streams(layout: Layout, *, core: bool) -> tuple[Stream, ...]:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class PositionColumns:
     """Positions of a site's maps that are copied out together, under one condition.
 
     Attributes
@@ -112,6 +118,8 @@ class ContrastCounter:
         Images whose values may wait to be counted.
     pool : Executor
         What counts, side by side.
+    device : torch.device
+        Where values wait.
 
     Attributes
     ----------
@@ -126,28 +134,31 @@ class ContrastCounter:
         tallies: dict[tuple[str, str], Tally],
         room: int,
         pool: Executor,
+        device: torch.device,
     ) -> None:
         self._streams = {(name, s.key): s for name, listed in streams.items() for s in listed}
         self.tallies = tallies
         self.bins: dict[str, Bins] | None = None
-        self._room, self._pool = room, pool
-        self._sheets: dict[tuple[str, str], tuple[Sheet, Waiting]] = {}
+        self._room, self._pool, self._device = room, pool, device
+        self._buffers: dict[tuple[str, str], tuple[PositionColumns, ValueBuffer]] = {}
 
     def begin(self, images: int) -> None:
         """Begin with so many images; what was placed since the last `commit` is dropped."""
-        for _, waiting in self._sheets.values():
+        for _, waiting in self._buffers.values():
             waiting.drop()
-        if self.bins and any(not each.has_room(images) for _, each in self._sheets.values()):
+        if self.bins and any(not each.has_room(images) for _, each in self._buffers.values()):
             self.flush()
 
-    def place(self, name: str, condition: str, sheet: Sheet, filters: int, folds: Folds) -> Tensor:
-        """Give room for the values of a sheet.
+    def place(
+        self, name: str, condition: str, columns: PositionColumns, filters: int, folds: Folds
+    ) -> Tensor:
+        """Give room for the values of some columns.
 
         Parameters
         ----------
         name, condition : str
             Of the site, and of its streams.
-        sheet : Sheet
+        columns : PositionColumns
         filters : int
             C of them.
         folds : (M,) int32 array
@@ -158,20 +169,23 @@ class ContrastCounter:
         (M, P, C) float32 Tensor
             To be written to, and to be read until the next `begin`.
         """
-        key = name, f"{condition}/{next(iter(sheet.parts))}"
-        if key not in self._sheets:
-            room = max(self._room // sheet.every + FOLDS, len(folds))
-            self._sheets[key] = sheet, Waiting(room, sheet.positions, filters)
-        return self._sheets[key][1].place(folds)
+        key = name, f"{condition}/{next(iter(columns.parts))}"
+        if key not in self._buffers:
+            room = max(self._room // columns.every + FOLDS, len(folds))
+            self._buffers[key] = (
+                columns,
+                ValueBuffer(room, columns.positions, filters, self._device),
+            )
+        return self._buffers[key][1].place(folds)
 
     def commit(self) -> None:
         """Accept what was placed since `begin`; without it, a pass that failed leaves no trace."""
-        for _, waiting in self._sheets.values():
+        for _, waiting in self._buffers.values():
             waiting.commit()
 
     def kept(self, name: str, key: str) -> Tensor:
-        """Values that wait of the stream that a sheet begins with: (N, P, C)."""
-        found = self._sheets.get((name, key))
+        """Values that wait of the stream that columns begin with: (N, P, C)."""
+        found = self._buffers.get((name, key))
         return torch.empty(0, 1, 1) if found is None else found[1].values
 
     def flush(self) -> None:
@@ -179,22 +193,26 @@ class ContrastCounter:
 
         Between forward passes, for counting keeps one core busy, and the others would wait.
         """
-        done = self._pool.map(lambda sheet: self._count(*sheet), self._sheets.items())
+        done = self._pool.map(lambda each: self._count(*each), self._buffers.items())
         deque(done, maxlen=0)  # raises what a thread raised
-        for _, waiting in self._sheets.values():
+        for _, waiting in self._buffers.values():
             waiting.clear()
 
-    def _count(self, key: tuple[str, str], kept: tuple[Sheet, Waiting]) -> None:
+    def _count(self, first: tuple[str, str], kept: tuple[PositionColumns, ValueBuffer]) -> None:
         assert self.bins is not None
-        name, condition = key[0], key[1].split("/")[0]
-        sheet, waiting = kept
-        for part, spans in sheet.parts.items():
-            if (name, f"{condition}/{part}") in self._streams and len(waiting.values):
+        name, condition = first[0], first[1].split("/")[0]
+        columns, waiting = kept
+        if not waiting.images:
+            return
+        every = waiting.values
+        for part, spans in columns.parts.items():
+            key = name, f"{condition}/{part}"
+            if key in self._streams:
+                values = every[:, spans[0].start : spans[-1].stop]
+                self.tallies[key] = self.tallies[key].with_room(values[..., 0].numel())
                 count_values(
-                    self.tallies[name, f"{condition}/{part}"], self.bins[name],
-                    waiting.values[:, spans[0].start : spans[-1].stop], waiting.folds,
-                    lengths_of(spans),
-                    settle=condition in (OWN, INCOMING),
+                    self.tallies[key], self.bins[name], values, waiting.folds, lengths_of(spans),
+                    snap_to_centre=condition in (OWN, INCOMING),
                 )  # fmt: skip
 
 

@@ -49,14 +49,17 @@ def sum_maps(output: Tensor) -> Tensor:
     Returns
     -------
     (C, *kept) float64 Tensor
+        On the same device; float32 where that has no float64.
     """
     for axis, size in enumerate(output.shape[2:], start=2):
         lines = kept_lines(size, output.ndim - 2)
         if len(lines) < size:
             output = output.index_select(axis, torch.tensor(lines, device=output.device))
     if output.stride(1) == 1:  # channels last: summed as they lie, twenty times as fast
-        return output.movedim(1, -1).sum(dim=0).movedim(-1, 0).cpu().double()
-    return output.sum(dim=0).cpu().double()
+        total = output.movedim(1, -1).sum(dim=0).movedim(-1, 0)
+    else:
+        total = output.sum(dim=0)
+    return total.float() if total.device.type == "mps" else total.double()
 
 
 def kept_shape(size: tuple[int, ...]) -> tuple[int, ...]:

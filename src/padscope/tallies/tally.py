@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from padscope.regions import FOLDS, Layout
+from padscope.regions import FOLDS
 from padscope.tallies.bins import COARSE_CODES, COARSE_SHIFT, CODES, Bins
 
 # Values that are binned and counted together, and fewest filters: what is worked out of so many,
 # and the histograms that they are counted into, mostly stay within a core's own cache.
 CHUNK, NARROWEST = 2**18, 32
+
+
+# Counts have 32 bits while they fit: half the memory, and half the time to count.
+ROOM = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -27,27 +31,24 @@ class Tally:
 
     Attributes
     ----------
-    fine : (fine regions, C, CODES) int32 Tensor
-    folds : (regions, F, C, COARSE_CODES) int32 Tensor
-        F is `FOLDS`, or 1 where folds do not matter.
+    fine : (fine regions, C, CODES) int32 or int64 Tensor
+    folds : (regions, F, C, COARSE_CODES) int32 or int64 Tensor
+        F is `FOLDS`, or 1 where folds do not matter. Both are widened before they can overflow.
     """
 
     fine: Tensor
     folds: Tensor
-
-    @classmethod
-    def empty(cls, layout: Layout, filters: int) -> Tally:
-        """Make the counts of no image: the identity of merging."""
-        return cls.zeros(filters, len(layout.compared), len(layout.regions))
+    _most: list[int] = field(default_factory=list, repr=False, compare=False)  # in any bin, at most
 
     @classmethod
     def zeros(cls, filters: int, fine: int, coarse: int, folds: int = FOLDS) -> Tally:
-        """Make the counts of no image for so many fine and coarse regions."""
+        """Make the counts of no image, the identity of merging, for fine and coarse regions."""
         # Outside inference mode, whose tensors could not be counted into later.
         with torch.inference_mode(mode=False):
             return cls(
                 torch.zeros(fine, filters, CODES, dtype=torch.int32),
                 torch.zeros(coarse, folds, filters, COARSE_CODES, dtype=torch.int32),
+                [0],
             )
 
     def merge(self, other: Tally) -> Tally:
@@ -63,12 +64,33 @@ class Tally:
                 f"tallies of {tuple(self.folds.shape)} and {tuple(other.folds.shape)} "
                 "(regions, folds, filters, bins) count different things"
             )
-        return Tally(self.fine + other.fine, self.folds + other.folds)
+        wide = self.greatest() + other.greatest() > ROOM
+        one, two = (part.widened() if wide else part for part in (self, other))
+        return Tally(one.fine + two.fine, one.folds + two.folds)
+
+    def widened(self) -> Tally:
+        """Return the same counts with 64 bits."""
+        return Tally(self.fine.long(), self.folds.long(), self._most)
+
+    def greatest(self) -> int:
+        """Return the count of the fullest bin."""
+        return max(
+            (int(table.max()) for table in (self.fine, self.folds) if table.numel()), default=0
+        )
+
+    def with_room(self, values: int) -> Tally:
+        """Return these counts so that any bin takes so many values more."""
+        if not self._most or self._most[0] + values > ROOM:
+            self._most[:] = [self.greatest()]
+        self._most[0] += values
+        return self if self._most[0] <= ROOM or self.fine.dtype == torch.int64 else self.widened()
 
     def count(
         self, codes: Tensor, folds: Tensor, lengths: Sequence[int], region: int = 0, first: int = 0
     ) -> None:
         """Count the codes of some filters at the positions of some regions.
+
+        No bin may be full; see `with_room`.
 
         Parameters
         ----------
@@ -109,34 +131,31 @@ def count_values(
     lengths: Sequence[int],
     region: int = 0,
     *,
-    settle: bool = False,
+    snap_to_centre: bool = False,
 ) -> None:
     """Bin the values of a site, and count them: part by part, while they are in the cache.
 
     Parameters
     ----------
     tally : Tally
-        Counted into, in place.
+        Counted into, in place; see `Tally.with_room`.
     bins : Bins
         Of the C filters.
     values : (N, P, C) float32 Tensor
     folds, lengths, region
         As of `Tally.count`.
-    settle : bool
+    snap_to_centre : bool
         Take values that are the bins' centre but for rounding for the centre; see `Bins.codes`.
     """
     images, positions, filters = values.shape
     together = max(NARROWEST, CHUNK // max(1, images * positions))
     for first in range(0, filters, together):
         part = slice(first, first + together)
-        codes = bins.of(part).codes(values[..., part], settle=settle)
+        codes = bins.of(part).codes(values[..., part], snap_to_centre=snap_to_centre)
         tally.count(codes, folds, lengths, region, first)
-
-
-_ONE = torch.ones((), dtype=torch.int32)
 
 
 def _add_one(table: Tensor, places: Tensor) -> None:
     """Add 1 at flat places of a table, as often as they occur."""
     places = places.flatten()
-    table.view(-1).index_add_(0, places, _ONE.expand(len(places)))
+    table.view(-1).index_add_(0, places, torch.ones((), dtype=table.dtype).expand(len(places)))

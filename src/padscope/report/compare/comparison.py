@@ -161,7 +161,7 @@ def _row(directory: str, study: Study) -> dict[str, Any]:
         "scanned": study.counted.images, **response_columns(study.filters),
     }  # fmt: skip
     if study.explanation:
-        row |= cause_columns(study.filters) | {"explained": study.explanation.contrasted.images}
+        row |= cause_columns(study.filters) | {"explained": study.explanation.counts.images}
         row |= baseline_columns(study.explanation.baselines, FRESH, SHUFFLED)
     return row | used_columns(_used(study))
 

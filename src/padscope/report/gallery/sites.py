@@ -26,7 +26,7 @@ from padscope.report.words import size
 from padscope.study import Kernels, Study
 from padscope.tables.causes import REPORTED_LINES
 from padscope.tallies import BINS, NEAR
-from padscope.tallies.contrast import REAL
+from padscope.tallies.contrast import PADDED, REAL
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -157,10 +157,10 @@ def mean_maps(study: Study, site: str, filters: list[int]) -> list[Tensor]:
     list of (C, *spatial) Tensor
         The second, if there is one, at the same positions of the same images.
     """
-    first = study.explanation.contrasted.first if study.explanation else None
-    if first and site in first.maps:
-        return [mean[filters] for mean in first.maps[site]]
-    return [study.counted.calibration[site].mean_map[filters]]
+    first = study.explanation.counts.first if study.explanation else None
+    if first and (site, REAL) in first.maps:
+        return [first.maps[site, condition][filters] for condition in (PADDED, REAL)]
+    return [study.counted.mean_map(site)[filters]]
 
 
 def _what_is_left(study: Study, site: str, whole: FloatArray, thinned: FloatArray) -> str:
@@ -198,8 +198,8 @@ def _first(pictures: Pictures) -> Pictures:
 
 def site_points(study: Study, site: str, filters: IntArray, places: IntArray) -> Points:
     """Choose the points to draw of chosen filters' distributions at one side each."""
-    fine = study.counted.tallies[site].fine[..., :BINS].numpy().astype(np.int64)
-    edges = study.counted.calibration[site].bins.edges()[filters]
+    fine = study.counted.near(site).fine[..., :BINS].numpy().astype(np.int64)
+    edges = study.counted.bins[site].edges()[filters]
     # The compared regions are line 0 of every side, in the order of the table, then the core.
     border = cumulate_rows(fine[places, filters], edges)
     core = cumulate_rows(fine[-1, filters], edges)
@@ -209,8 +209,8 @@ def site_points(study: Study, site: str, filters: IntArray, places: IntArray) ->
 def _real_shares(study: Study, site: str, filters: IntArray, places: IntArray) -> Shares | None:
     if study.explanation is None:
         return None
-    contrasted = study.explanation.contrasted
-    tally, bins = contrasted.of_site(site).get(f"{REAL}/{NEAR}"), (contrasted.bins or {}).get(site)
+    contrasted = study.explanation.counts
+    tally, bins = contrasted.of_site(site).get(f"{REAL}/{NEAR}"), contrasted.bins.get(site)
     if tally is None or bins is None:
         return None
     counts = tally.fine[..., :BINS].numpy().astype(np.int64)[places, filters]

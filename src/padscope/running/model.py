@@ -1,0 +1,156 @@
+"""Running somebody's model on a batch of images, and reading its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from padscope.effects.answers import kind_of_answer, read_answer
+from padscope.effects.comparison import Unchanged
+from padscope.errors import PadscopeError
+from padscope.sites import Observation, observe
+from padscope.tallies.transfers import to_device
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return where a model is; the CPU for one without parameters."""
+    weight = next(model.parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
+
+
+def as_input(model: nn.Module, pixels: Tensor) -> Tensor:
+    """Copy images to where a model is, in the memory format in which it is fastest.
+
+    Always a copy: a model that normalises its input in place would change what comes after.
+    """
+    channels_last = pixels.ndim == 4
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    copied = to_device(pixels, device_of(model))
+    if copied is pixels or copied.data_ptr() == pixels.data_ptr():
+        return pixels.clone(memory_format=layout)
+    return copied.contiguous(memory_format=layout)
+
+
+def run_batch(
+    model: nn.Module, pixels: Tensor, images: Sequence[int], static_batch: int | None
+) -> object:
+    """Run a model on a batch, filled up to the number of images that it insists on.
+
+    Returns
+    -------
+    object
+        What the model returns, of the surplus images too.
+
+    Raises
+    ------
+    PadscopeError
+        The model fails on these images.
+    """
+    if static_batch and len(pixels) < static_batch:  # whoever looks on leaves the surplus out
+        surplus = pixels[-1:].expand(static_batch - len(pixels), *pixels.shape[1:])
+        pixels = torch.cat([pixels, surplus])
+    try:
+        return model(as_input(model, pixels))
+    except PadscopeError:
+        raise
+    except Exception as error:  # somebody's own code raises what it likes
+        raise PadscopeError(
+            f"the model failed on images {images[0]} to {images[-1]}: "
+            f"{brief(error)}; give images that it takes, or fewer at once"
+        ) from error
+
+
+def observe_first(model: nn.Module, image: Tensor, static_batch: int | None = None) -> Observation:
+    """Run a model once, and note its sites.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In eval mode.
+    image : (1, C, *spatial) Tensor
+    static_batch : int, optional
+        The only number of images the model takes at once, if there is one.
+
+    Raises
+    ------
+    PadscopeError
+        The model fails on the image.
+    """
+    # Two images tell the batch axis apart; an exported program may insist on its own number.
+    example = as_input(model, image.repeat_interleave(static_batch or 2, dim=0))
+    try:
+        return observe(model, example)
+    except Exception as error:  # somebody's own code raises what it likes
+        raise PadscopeError(rejection(example, error)) from error
+
+
+def rejection(example: Tensor, error: Exception) -> str:
+    """Say that a model does not take images of some shape."""
+    shape = "×".join(map(str, example.shape))
+    return (
+        f"the model does not take images of shape {shape} (batch, channels, size): "
+        f"{brief(error)}; pass --size, or images of the shape it was built for"
+    )
+
+
+def brief(error: Exception) -> str:
+    """Sum up what somebody's own code has raised."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How a model is run, and which of its outputs is the answer.
+
+    Attributes
+    ----------
+    key : str or None
+        See `padscope.effects.read_answer`.
+    static_batch : int or None
+        The only number of images the model takes at once, if there is one.
+    """
+
+    key: str | None = None
+    static_batch: int | None = None
+
+    def ask(self, model: nn.Module, pixels: Tensor, images: Sequence[int]) -> Tensor:
+        """Run a model on a batch and read its answer, one row per image.
+
+        Raises
+        ------
+        PadscopeError
+            The model fails, or its answer cannot be read.
+        """
+        answer = read_answer(run_batch(model, pixels, images, self.static_batch), self.key)
+        return answer[: len(images)]
+
+    def numbered(self, images: Sequence[int]) -> tuple[int, ...]:
+        """Give every row of a batch its image, rows that fill the batch up the last one.
+
+        Random draws of an `Intervention` are then the same in a batch that was filled up.
+
+        Examples
+        --------
+        >>> Asking(static_batch=4).numbered([7, 9])
+        (7, 9, 9, 9)
+        """
+        surplus = max(0, (self.static_batch or 0) - len(images))
+        return (*images, *[images[-1]] * surplus)
+
+
+def compare(unchanged: Unchanged, answers: Tensor) -> dict[str, Tensor]:
+    """Compare answers by what tells most in one number: measure → (N,) float64 Tensor.
+
+    The measures are those of `measures_of`; see `padscope.effects.comparison`.
+    """
+    found = unchanged.compare(answers.cpu())
+    return {measure: found[measure] for measure in measures_of(unchanged.answers)}
+
+
+def measures_of(answers: Tensor) -> tuple[str, ...]:
+    """Name the measures by which `compare` compares such answers."""
+    return ("kl", "flip") if kind_of_answer(answers) == "classes" else ("change",)

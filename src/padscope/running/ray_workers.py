@@ -1,0 +1,238 @@
+"""Work on Ray: actors that measure shards of the units, and are replaced when they die."""
+
+from __future__ import annotations
+
+import importlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import torch
+
+from padscope.errors import Interrupted, PadscopeError
+from padscope.running.loop import Job, S, Unwatched, Watch, run_units
+from padscope.running.packing import from_bytes, to_bytes
+
+T = TypeVar("T")
+SHARDS = 4  # of each worker: what is lost with one of them, and what one may lag behind by
+TRIES = 3  # of a shard whose worker died
+LOOK = 0.5  # seconds between two looks at progress
+
+
+@dataclass
+class RayRunner:
+    """Shares units out among Ray actors.
+
+    Attributes
+    ----------
+    address : str or None
+        Of a cluster; None joins the one of this machine, or starts one.
+    workers : int or None
+        Actors; None: as many as the cluster has room for. No more than there are units.
+    cpus, gpus : float
+        Of each actor, and threads of PyTorch in it.
+
+    Raises
+    ------
+    PadscopeError
+        Ray is not installed, or the address does not answer.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    cpus: int = 1
+    gpus: float = 0.0
+    leads: bool = field(default=True, init=False)
+    in_order: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Join the cluster."""
+        self._ray = _import_ray()
+        if self._ray.is_initialized():
+            return
+        local = {} if self.address else {"include_dashboard": False}
+        try:
+            self._ray.init(
+                address=self.address, log_to_driver=False, logging_level="error", **local
+            )
+        except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise PadscopeError(
+                f"no Ray cluster answers at {self.address or 'this machine'} ({reason}); "
+                "give --runner ray:ADDRESS, or ray alone to start one here"
+            ) from error
+
+    def together(self) -> AbstractContextManager[None]:
+        """Do nothing: one process runs the program."""
+        return nullcontext()
+
+    def share(self, mine: T, _pack: Callable[[T], bytes], _unpack: Callable[[bytes], T]) -> T:
+        """Return what this process has."""
+        return mine
+
+    def run(self, job: Job[S], so_far: S, watch: Watch[S]) -> S:
+        """Do the units in shards; see `Runner.run`."""
+        if so_far.complete:
+            return so_far
+        if job.units is None or not job.random_access:
+            raise PadscopeError("several workers need images with random access; give a Dataset")
+        units = so_far.done.missing(job.units)
+        head = run_units(job, units, so_far, watch, until_ready=True)
+        shards = deque(self._shards(list(head.done.missing(job.units))))
+        if not shards:
+            return head.finished()
+        whole: S = _Crew(self._ray, self, job, head, watch).finish(shards)
+        return whole.finished()
+
+    def _shards(self, units: Sequence[int]) -> list[list[int]]:
+        count = min(len(units), SHARDS * self.crew(len(units)))
+        places = [place * len(units) // count for place in range(count + 1)] if count else []
+        return [list(units[first:last]) for first, last in pairwise(places)]
+
+    def crew(self, units: int) -> int:
+        """Say how many workers there are for so many units."""
+        room = self.workers
+        if room is None:
+            have = self._ray.cluster_resources()
+            room = int(have.get("CPU", 1) // self.cpus)
+            if self.gpus:
+                room = min(room, int(have.get("GPU", 0) // self.gpus))
+        return max(1, min(room, units))
+
+
+@dataclass
+class _Task:
+    """A shard on its way: who measures it, and how often that has been tried."""
+
+    actor: Any
+    units: list[int]
+    tries: int
+
+
+class _Crew:
+    """The actors of one job, and what has come back from them."""
+
+    def __init__(self, ray: Any, runner: RayRunner, job: Job[S], head: S, watch: Watch[S]) -> None:
+        self._ray, self._runner, self._job, self._watch = ray, runner, job, watch
+        self._whole = head
+        expected = job.fingerprint() if job.fingerprint else ""
+        self._given = ray.put((job, head.blank(), expected, runner.cpus))
+        options = {"num_cpus": runner.cpus, "num_gpus": runner.gpus, "max_concurrency": 2}
+        self._make = ray.remote(**options)(_Worker)
+        self._tasks: dict[Any, _Task] = {}
+
+    def finish(self, shards: deque[list[int]]) -> Any:
+        """Have all shards measured."""
+        crew = self._runner.crew(sum(map(len, shards)))
+        try:
+            for _ in range(min(crew, len(shards))):
+                self._begin(self._make.remote(self._given), shards.popleft(), 1)
+            while self._tasks:
+                ready, _ = self._ray.wait(list(self._tasks), timeout=LOOK)
+                for reference in ready:
+                    self._end(reference, shards)
+                self._look()
+            return self._whole
+        finally:
+            for task in self._tasks.values():
+                self._ray.kill(task.actor)
+
+    def _begin(self, actor: Any, units: list[int], tries: int) -> None:
+        self._tasks[actor.measure.remote(units)] = _Task(actor, units, tries)
+
+    def _end(self, reference: Any, shards: deque[list[int]]) -> None:
+        """Take what an actor brings, and give it more to do; replace it if it has died."""
+        errors, task = self._ray.exceptions, self._tasks.pop(reference)
+        try:
+            packed = from_bytes(self._ray.get(reference))
+        except (errors.RayActorError, errors.OutOfMemoryError, errors.WorkerCrashedError) as error:
+            if task.tries == TRIES:
+                raise PadscopeError(
+                    f"{TRIES} workers died on units {task.units[0]} to {task.units[-1]} of "
+                    f"{self._job.name} ({_first_line(error)}); the same command goes on from the "
+                    "last checkpoint, with fewer workers if memory was short"
+                ) from error
+            self._begin(self._make.remote(self._given), task.units, task.tries + 1)
+            return
+        except errors.RayTaskError as error:
+            self._tasks[reference] = task  # to be ended with the others
+            cause = error.cause
+            reason = str(cause) if isinstance(cause, PadscopeError) else _first_line(cause)
+            raise PadscopeError(f"a worker failed: {reason}") from error
+        self._whole = self._whole.merge(type(self._whole).unpack(packed.tensors, packed.facts))
+        if shards:
+            self._begin(task.actor, shards.popleft(), 1)
+        else:
+            self._ray.kill(task.actor)
+
+    def _look(self) -> None:
+        """Show progress, write checkpoints, and stop when asked to."""
+        asked = [task.actor.images.remote() for task in self._tasks.values()]
+        known, _ = self._ray.wait(asked, num_returns=len(asked), timeout=LOOK) if asked else ([], 0)
+        under_way = 0
+        for reference in known:
+            try:
+                under_way += self._ray.get(reference)
+            except self._ray.exceptions.RayError:
+                continue  # it has died: that is seen when its shard is waited for
+        self._watch.seen(self._whole.images + under_way)
+        stopping = self._watch.stopping()
+        if stopping or self._watch.due():
+            self._watch.keep(self._whole)
+        if stopping:
+            raise Interrupted(self._job.stopped_after(self._whole.images))
+
+
+class _Worker:
+    """Measures shards; a Ray actor."""
+
+    def __init__(self, given: tuple[Job[Any], Any, str, int]) -> None:
+        self._job, self._blank, expected, threads = given
+        torch.set_num_threads(threads)
+        self._progress = _Progress()
+        if self._job.fingerprint and self._job.fingerprint() != expected:
+            self._refused: str | None = (
+                "it sees other images than the process that leads; "
+                "give a path that is the same on every machine"
+            )
+        else:
+            self._refused = None
+
+    def measure(self, units: list[int]) -> bytes:
+        """Measure some units."""
+        if self._refused:
+            raise PadscopeError(self._refused)
+        try:
+            state = run_units(self._job, units, self._blank, self._progress)
+        finally:
+            self._progress.images = 0
+        return to_bytes(state.pack())
+
+    def images(self) -> int:
+        """Say how many images of the present shard are done; answered meanwhile."""
+        return self._progress.images
+
+
+class _Progress(Unwatched):
+    """Notes how many images are done."""
+
+    images = 0
+
+    def seen(self, images: int) -> None:
+        self.images = images
+
+
+def _import_ray() -> Any:
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        raise PadscopeError(
+            'Ray is not installed; run pip install "padscope[ray]", or leave --runner out'
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,180 @@
+"""Rows and sums: the state of measurements that look at every image by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from padscope.images import Batch, Skipped
+from padscope.running.loop import Packed
+from padscope.running.spans import Spans
+from padscope.running.sums import Node, PairwiseSums, Sums
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is found on one batch.
+
+    Attributes
+    ----------
+    rows : mapping
+        Name → (images, …) Tensor: one entry per image. Entries of all batches are kept.
+    sums : mapping
+        Name → Tensor of any one shape. Those of all batches are added up, in float64 or int64.
+    """
+
+    rows: Mapping[str, Tensor] = field(default_factory=dict)
+    sums: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+# From a batch with at least one image; it must depend on the batch alone.
+Look = Callable[[Batch], Findings]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was found so far; a `State`.
+
+    Attributes
+    ----------
+    done, skipped, complete
+        See `State`.
+    indices : tuple of int
+        The images measured, ascending, in the order of the rows.
+    rows : dict
+        Name → (images, …) Tensor.
+    added : PairwiseSums
+        Sums, in the making.
+    """
+
+    done: Spans = field(default_factory=Spans)
+    indices: tuple[int, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    rows: dict[str, Tensor] = field(default_factory=dict)
+    added: PairwiseSums = field(default_factory=PairwiseSums)
+    complete: bool = False
+
+    @property
+    def images(self) -> int:
+        """How many images were measured."""
+        return len(self.indices)
+
+    @property
+    def sums(self) -> dict[str, Tensor]:
+        """Name → Tensor, over all images."""
+        return self.added.total()
+
+    def merge(self, other: Recorded) -> Recorded:
+        """Join what was found on some images with what was found on others."""
+        if self.rows and other.rows and self.rows.keys() != other.rows.keys():
+            raise ValueError("states with other rows were measured in different ways")
+        indices = self.indices + other.indices
+        order = sorted(range(len(indices)), key=indices.__getitem__)
+        parts = [part.rows for part in (self, other) if part.rows]
+        rows = {
+            name: torch.cat([part[name] for part in parts]) for name in (parts[0] if parts else ())
+        }
+        if order != list(range(len(indices))):
+            rows = {name: values[order] for name, values in rows.items()}
+        return Recorded(
+            self.done.merge(other.done),
+            tuple(indices[place] for place in order),
+            tuple(sorted((*self.skipped, *other.skipped), key=lambda skip: skip.index)),
+            rows,
+            self.added.merge(other.added),
+            self.complete or other.complete,
+        )
+
+    def blank(self) -> Recorded:
+        """Return a state without images: workers share nothing."""
+        return Recorded()
+
+    def finished(self) -> Recorded:
+        """Return the state of a run that has come to its end."""
+        return replace(self, complete=True)
+
+    def pack(self) -> Packed:
+        """Take the state apart."""
+        tensors = {f"rows/{name}": rows for name, rows in self.rows.items()}
+        nodes = []
+        for node in sorted(self.added.nodes):
+            sums = self.added.nodes[node]
+            nodes.append([*node, list(sums)])
+            tensors |= {f"sums/{node[0]}/{node[1]}/{name}": part for name, part in sums.items()}
+        facts = {
+            "done": [list(span) for span in self.done.spans],
+            "images": list(self.indices),
+            "skipped": [[skip.index, skip.name, skip.reason] for skip in self.skipped],
+            "complete": self.complete,
+            "rows": list(self.rows),
+            "sums": nodes,
+        }
+        return Packed(tensors, facts)
+
+    @classmethod
+    def unpack(cls, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Recorded:
+        """Put a state together again."""
+        nodes: dict[Node, Sums] = {
+            (level, place): {name: tensors[f"sums/{level}/{place}/{name}"] for name in names}
+            for level, place, names in facts["sums"]
+        }
+        return cls(
+            Spans(tuple((first, stop) for first, stop in facts["done"])),
+            tuple(facts["images"]),
+            tuple(Skipped(*skip) for skip in facts["skipped"]),
+            {name: tensors[f"rows/{name}"] for name in facts["rows"]},
+            PairwiseSums(nodes),
+            facts["complete"],
+        )
+
+
+class Recording:
+    """Keeps what is found on every batch; a `Measurement`.
+
+    Parameters
+    ----------
+    look : callable
+        See `Look`.
+    """
+
+    ready = True
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self._state, self._new = Recorded(), list[Recorded]()
+        self.images = 0
+
+    def load(self, state: Recorded) -> None:
+        """Go on from a state."""
+        self._state, self._new, self.images = state, [], state.images
+
+    def update(self, batch: Batch) -> None:
+        """Look at a batch."""
+        found = self._look(batch) if batch.indices else Findings()
+        for name, found_rows in found.rows.items():
+            if len(found_rows) != len(batch.indices):
+                raise ValueError(
+                    f"{name} has {len(found_rows)} rows for {len(batch.indices)} images"
+                )
+        rows = {name: rows.detach().cpu() for name, rows in found.rows.items()}
+        done = Spans.of([batch.unit])
+        self._new.append(Recorded(done, tuple(batch.indices), batch.skipped, rows))
+        # Sums are added at once: of many units they would fill the memory.
+        added = self._state.added.merge(PairwiseSums.of(batch.unit, found.sums))
+        self._state = replace(self._state, added=added)
+        self.images += len(batch.indices)
+
+    def state(self) -> Recorded:
+        """Join what was found."""
+        while len(self._new) > 1:  # in pairs: rows are copied log n times instead of n times
+            pairs = zip(self._new[::2], self._new[1::2], strict=False)
+            rest = self._new[-1:] if len(self._new) % 2 else []
+            self._new = [*(one.merge(next_one) for one, next_one in pairs), *rest]
+        for new in self._new:
+            self._state = self._state.merge(new)
+        self._new = []
+        return self._state

@@ -1,0 +1,106 @@
+"""Where the work runs: in this process, in the processes of torchrun, or on Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, TypeVar
+
+from padscope.errors import PadscopeError
+from padscope.running.loop import Job, S, Watch, run_units
+from padscope.running.ray_workers import RayRunner
+from padscope.running.torchrun import TorchrunRunner
+
+T = TypeVar("T")
+
+
+class Runner(Protocol):
+    """Does jobs. States are bit-equal whatever the runner and the number of workers."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process keeps checkpoints, and shows progress and results."""
+        ...
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the units are done one after the other, here."""
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """Let an error of one process, within a block that all run, end all of them."""
+        ...
+
+    def share(self, mine: T, pack: Callable[[T], bytes], unpack: Callable[[bytes], T], /) -> T:
+        """Give every process what the leading one has."""
+        ...
+
+    def run(self, job: Job[S], so_far: S, watch: Watch[S]) -> S:
+        """Do what is still to do of a job.
+
+        Raises
+        ------
+        PadscopeError
+            A worker failed, or the job cannot be shared out.
+        Interrupted
+            The watch was asked to stop; what is known was kept.
+        """
+        ...
+
+
+class LocalRunner:
+    """Does everything in this process."""
+
+    leads = in_order = True
+
+    def together(self) -> AbstractContextManager[None]:
+        """Do nothing: there is nobody else."""
+        return nullcontext()
+
+    def share(self, mine: T, _pack: Callable[[T], bytes], _unpack: Callable[[bytes], T]) -> T:
+        """Return what this process has."""
+        return mine
+
+    def run(self, job: Job[S], so_far: S, watch: Watch[S]) -> S:
+        """Do the units one after the other; see `Runner.run`."""
+        if so_far.complete:
+            return so_far
+        return run_units(job, so_far.done.missing(job.units), so_far, watch).finished()
+
+
+def _without_options(make: Callable[[], Runner], name: str) -> Callable[[str], Runner]:
+    def runner(options: str) -> Runner:
+        if options:
+            raise PadscopeError(f"runner {name} takes nothing behind a colon; give {name} alone")
+        return make()
+
+    return runner
+
+
+RUNNERS: dict[str, Callable[[str], Runner]] = {
+    "local": _without_options(LocalRunner, "local"),
+    "torchrun": _without_options(TorchrunRunner, "torchrun"),
+    "ray": lambda address: RayRunner(address or None),
+}
+"""Name → makes the runner from what stands behind a colon: ``ray:ADDRESS``."""
+
+
+def find_runner(spec: str | Runner) -> Runner:
+    """Return the runner of a name, or a runner as it is.
+
+    Raises
+    ------
+    PadscopeError
+        There is no such runner, or it cannot be used here.
+
+    Examples
+    --------
+    >>> find_runner("local").leads
+    True
+    """
+    if not isinstance(spec, str):
+        return spec
+    name, _, options = spec.partition(":")
+    if name not in RUNNERS:
+        raise PadscopeError(f"runner {name!r} is not known; give {', '.join(RUNNERS)}")
+    return RUNNERS[name](options)

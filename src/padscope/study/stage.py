@@ -1,0 +1,282 @@
+"""A stage: measurements over images, one after the other, that can be stopped and gone on with."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import polars as pl
+
+from padscope.errors import PadscopeError
+from padscope.images import Batch
+from padscope.measurements import Counts
+from padscope.running import (
+    Job,
+    Packed,
+    Pulse,
+    Recorded,
+    Recording,
+    Runner,
+    State,
+    from_bytes,
+    to_bytes,
+)
+from padscope.running.recorded import Look
+
+# Called with the number of images, or of forward passes of single images, that are done, and with
+# that of all (None if not known).
+Progress = Callable[[int, int | None], None]
+Scores = pl.DataFrame | str
+S = TypeVar("S", bound=State)
+
+SCAN, EXPLAIN, IMPACT = "scan", "explain", "impact"
+STATES: dict[str, type[Counts] | type[Recorded]] = {
+    SCAN: Counts, EXPLAIN: Counts, IMPACT: Recorded,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a stage has done so far: all that it needs to go on from.
+
+    Attributes
+    ----------
+    parts : dict
+        Measurement → its state.
+    tables : dict
+        Measurement whose state is not kept → what came of it, or why nothing did.
+    """
+
+    parts: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, Scores] = field(default_factory=dict)
+
+    def pack(self) -> Packed:
+        """Take everything apart."""
+        packed = {name: state.pack() for name, state in self.parts.items()}
+        tensors = {
+            f"{name}/{key}": tensor
+            for name, part in packed.items()
+            for key, tensor in part.tensors.items()
+        }
+        tables = {
+            name: table if isinstance(table, str) else {"table": table.write_json()}
+            for name, table in self.tables.items()
+        }
+        return Packed(
+            tensors, {"parts": {n: part.facts for n, part in packed.items()}, "tables": tables}
+        )
+
+    @classmethod
+    def unpack(cls, stage: str, packed: Packed) -> Kept:
+        """Put what a stage has done together again."""
+        parts = {
+            name: STATES[stage].unpack(
+                {
+                    key.removeprefix(f"{name}/"): tensor
+                    for key, tensor in packed.tensors.items()
+                    if key.startswith(f"{name}/")
+                },
+                facts,
+            )
+            for name, facts in packed.facts["parts"].items()
+        }
+        tables = {
+            name: table if isinstance(table, str) else _table(table["table"])
+            for name, table in packed.facts["tables"].items()
+        }
+        return cls(parts, tables)
+
+
+def _table(text: str) -> pl.DataFrame:
+    deciles = pl.List(pl.Float64)  # which an empty list would not tell
+    overrides = {"response_deciles": deciles, "causal_deciles": deciles}
+    return pl.read_json(io.StringIO(text), schema_overrides=overrides)
+
+
+class Journal(Protocol):
+    """Where a run keeps what it has done, so that it can be stopped and gone on with."""
+
+    def begin(self, stage: str, identity: dict[str, Any]) -> Kept:
+        """Open a stage of this identity; return what has been done of it already."""
+        ...
+
+    def due(self) -> bool:
+        """Say whether it is time for a checkpoint."""
+        ...
+
+    def keep(self, kept: Kept) -> None:
+        """Keep what has been done of the stage."""
+        ...
+
+
+class Stage:
+    """Runs jobs, and goes on where they were stopped.
+
+    Parameters
+    ----------
+    name : str
+        ``scan``, ``explain`` or ``impact``.
+    identity : dict
+        What its results depend on; the same in every process.
+    runner : Runner
+    journal : Journal, optional
+    progress : callable, optional
+        See `Progress`.
+    stop : callable, optional
+        Asked after every unit, and within long ones, whether to stop there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        identity: dict[str, Any],
+        runner: Runner,
+        journal: Journal | None,
+        progress: Progress | None,
+        stop: Callable[[], bool] | None,
+    ) -> None:
+        self._journal = journal if runner.leads else None
+        self._progress = progress if runner.leads else None
+        self._runner, self._stop = runner, stop
+        agreed = runner.share(identity, _dump, json.loads)
+        if agreed != json.loads(_dump(identity)):
+            differing = [key for key, value in json.loads(_dump(identity)).items()
+                         if agreed.get(key) != value]  # fmt: skip
+            raise PadscopeError(
+                f"this process has other {', '.join(differing)} than the first; "
+                "give all of them the same command, on the same files"
+            )
+        so_far = self._journal.begin(name, identity) if self._journal else Kept()
+        self.kept: Kept = runner.share(
+            so_far, lambda kept: to_bytes(kept.pack()),
+            lambda content: Kept.unpack(name, from_bytes(content)),
+        )  # fmt: skip
+        self.total: int | None = None
+        self._before = 0
+
+    def run(
+        self,
+        job: Job[S],
+        empty: S,
+        passes: int = 1,
+        enough: Callable[[int, Callable[[], S]], bool] | None = None,
+    ) -> S:
+        """Do a job, or return what came of it when it was done before.
+
+        Parameters
+        ----------
+        job : Job
+        empty : State
+            To begin with.
+        passes : int
+            What an image of it counts for in the progress.
+        enough : callable, optional
+            Takes the number of images and what gives the state; says whether they suffice.
+
+        Raises
+        ------
+        PadscopeError
+            No image could be measured.
+        Interrupted
+            `stop` said so.
+        """
+        so_far: S = self.kept.parts.get(job.name, empty)
+        watch = _PartWatch(self, job.name, passes, enough)
+        state = self._runner.run(job, so_far, watch)
+        self.kept.parts[job.name] = state
+        self._before += passes * state.images
+        if state is not so_far:
+            self._keep(force=False)
+        return state
+
+    def images(self, name: str) -> int:
+        """Say how many images of a job were done before."""
+        return self.kept.parts[name].images if name in self.kept.parts else 0
+
+    def conclude(self, name: str, table: Scores) -> None:
+        """Keep what came of a job, or why nothing did, instead of its state."""
+        self.kept.parts.pop(name, None)
+        self.kept.tables[name] = table
+        self._keep(force=False)
+
+    def skip(self, images: int) -> None:
+        """Count as done what was concluded before."""
+        self._before += images
+
+    def finish(self) -> None:
+        """Keep everything."""
+        self._keep(force=True)
+
+    def _keep(self, *, force: bool) -> None:
+        if self._journal and (force or self._journal.due()):
+            self._journal.keep(self.kept)
+
+    def stopping(self) -> bool:
+        """Say whether the run was asked to stop."""
+        return self._stop is not None and self._stop()
+
+    def due(self) -> bool:
+        """Say whether it is time for a checkpoint."""
+        return self._journal is not None and self._journal.due()
+
+    def note(self, name: str, state: State) -> None:
+        """Keep what is known of a job."""
+        self.kept.parts[name] = state
+        self._keep(force=True)
+
+    def show(self, done: int) -> None:
+        """Show how much of the present job is done, beside all that was done before."""
+        if self._progress:
+            done += self._before
+            self._progress(done, max(self.total, done) if self.total else None)
+
+
+@dataclass
+class _PartWatch:
+    """Looks on while one job of a stage is done; a `Watch`."""
+
+    stage: Stage
+    name: str
+    passes: int
+    suffices: Callable[[int, Any], bool] | None
+    images: int = 0
+    within: int = 0
+
+    def seen(self, images: int) -> None:
+        self.images, self.within = images, 0
+        self.stage.show(self.passes * images)
+
+    def pulse(self, images: int) -> None:
+        self.within += images
+        self.stage.show(self.passes * self.images + self.within)
+
+    def enough(self, images: int, state: Callable[[], Any]) -> bool:
+        return self.suffices is not None and self.suffices(images, state)
+
+    def stopping(self) -> bool:
+        return self.stage.stopping()
+
+    def due(self) -> bool:
+        return self.stage.due()
+
+    def keep(self, state: Any) -> None:
+        self.stage.note(self.name, state)
+
+
+def look_job(
+    name: str,
+    batches: Callable[[Iterable[int]], Iterator[Batch]],
+    units: int | None,
+    make: Callable[[Pulse], Look],
+    **about: Any,
+) -> Job[Recorded]:
+    """Describe a job that looks at every image by itself; `about` as of `Job`."""
+    return Job(name, lambda pulse: nullcontext(Recording(make(pulse))), batches, units, **about)
+
+
+def _dump(identity: dict[str, Any]) -> bytes:
+    return json.dumps(identity).encode()
