@@ -4,9 +4,9 @@ errors < sites < regions < tallies < scores < kinds < interventions < effects < 
        < study < store, report < console < cli
 
 A part imports from itself and from those to its left. `settings`, `threads`, `models`, `images`,
-`running` and `measurements` stand beside this order and serve the study and what is right of it. `planted`,
-networks to test detectors with, stands beside it too and knows of the rest only the names of the
-sides.
+`running` and `measurements` stand beside this order and serve the study and what is right of it.
+`planted`, networks to test detectors with, stands beside it too and knows of the rest only the
+names of the sides.
 """
 
 from __future__ import annotations
