@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from padscope import Study, explain, scan
+from padscope.errors import PadscopeError
 from padscope.images import central
 from padscope.measurements import (
     ContrastPlan,
@@ -398,3 +399,60 @@ def test_a_filter_that_gives_nan_says_nothing_of_the_alignment() -> None:
     found = verified(net, 32, 16)
     assert {check.problem for check in found.values()} == {""}
     assert found["2"].compared == 0
+
+
+class Fails(nn.Module):
+    """Fails in one of its forward passes, or on what holds NaN."""
+
+    def __init__(self, error: Callable[[], object], at: int = 0) -> None:
+        super().__init__()
+        self.error, self.at, self.passes = error, at, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += 1
+        if self.passes == self.at or (not self.at and bool(x.isnan().any())):
+            self.error()
+        return x
+
+
+def no_luck() -> None:
+    raise ValueError("no luck")
+
+
+def much_memory() -> Tensor:
+    return torch.empty(2**50)
+
+
+@pytest.mark.parametrize("at", [1, 4, 5])  # the crop, the canvas, and the replay on the crop
+def test_the_context_of_a_site_that_could_not_be_checked_is_not_used(at: int) -> None:
+    torch.manual_seed(0)
+    failing = Fails(no_luck, at=10**9)
+    net = nn.Sequential(conv(3), failing, conv()).eval()
+    canvas = canvas_of(32, 16)
+    plan = planned(net, canvas, 32, 16)
+    failing.at = failing.passes + at
+    found = verify_alignment(net, canvas, plan)
+    assert list(found) == ["0", "2"]
+    assert found["0"].problem == ""
+    assert found["2"].problem == "its alignment could not be checked: ValueError: no luck"
+
+
+def test_a_model_that_takes_no_nan_is_checked_window_by_window() -> None:
+    torch.manual_seed(0)
+    found = verified(nn.Sequential(conv(3), Fails(no_luck), conv()), 32, 16)
+    assert {check.problem for check in found.values()} == {""}
+    assert found["2"].compared == 0
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4, 5])
+def test_memory_that_runs_out_says_nothing_of_the_alignment(at: int) -> None:
+    failing = Fails(much_memory, at=10**9)
+    net = nn.Sequential(conv(3), failing, conv()).eval()
+    canvas = canvas_of(32, 16)
+    plan = planned(net, canvas, 32, 16)
+    failing.at = failing.passes + at
+    with pytest.raises(PadscopeError, match="memory ran out on images of shape 1×3×"):
+        verify_alignment(net, canvas, plan)
+    with pytest.raises(PadscopeError, match="memory ran out on images of shape 1×3×64×64"):
+        failing.at = failing.passes + 1
+        observe(net, canvas, partial=True)

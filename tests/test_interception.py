@@ -14,7 +14,8 @@ from timm.layers.std_conv import StdConv2d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from padscope.sites import Call, Interception, observe
+from padscope.errors import PadscopeError
+from padscope.sites import Call, Interception, observe, run_partly
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning"),
@@ -451,3 +452,26 @@ def test_a_tensor_that_takes_the_place_of_a_padded_one_is_not_padded() -> None:
     ):
         chain(images())
     assert paddings == [(1, 1), (0, 0), (0, 0), (0, 0)]
+
+
+@pytest.mark.parametrize("form", ["as it is", "scripted"])
+def test_what_a_visitor_raises_is_not_taken_for_the_models(form: str) -> None:
+    def fail(call: Call) -> None:
+        raise LookupError(call.name)
+
+    net: nn.Module = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU())
+    if form == "scripted":
+        net = torch.jit.script(net)
+    with pytest.raises(LookupError), Interception(net, fail) as seen:
+        run_partly(seen, torch.zeros(1, 1, 5, 5))
+    with pytest.raises(LookupError), Interception(net, fail):
+        try:
+            net(torch.zeros(1, 1, 5, 5))
+        except Exception as error:
+            raise PadscopeError("the model failed") from error
+
+
+def test_an_error_of_the_model_is_its_own() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(1, 1))
+    with Interception(net, lambda call: None) as seen:
+        assert isinstance(run_partly(seen, torch.zeros(1, 1, 5, 5)), RuntimeError)

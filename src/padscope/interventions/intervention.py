@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import chain
+from types import TracebackType
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +75,6 @@ class Intervention:
         self._completed = 0
         self._seen: dict[str, None] = {}
         self._own = {id(tensor) for tensor in chain(model.parameters(), model.buffers())}
-        self._refusal: PadscopeError | None = None
         self._exit = ExitStack()
 
     def __enter__(self) -> Intervention:
@@ -95,12 +95,14 @@ class Intervention:
             self._exit = stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         """Remove hooks and modes; refuse chosen sites that never ran."""
-        self._exit.close()
-        refusal, self._refusal = self._refusal, None
-        if kind is not None and refusal is not None and not issubclass(kind, PadscopeError):
-            raise refusal  # scripted code turns it into an error of its own
+        self._exit.__exit__(kind, error, traceback)
         if kind is None and self._completed:
             self._selection.check_names(self._seen, "ran inside the block")
 
@@ -134,13 +136,6 @@ class Intervention:
         return [before(begin), after(end, always_call=True)]
 
     def _visit(self, call: Call) -> Tensor | None:
-        try:
-            return self._look(call)
-        except PadscopeError as refusal:
-            self._refusal = refusal
-            raise
-
-    def _look(self, call: Call) -> Tensor | None:
         if not self._running:
             if id(call.weight) in self._own:
                 raise PadscopeError(

@@ -10,7 +10,6 @@ what lies before it must do the same on both (see `replay`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +21,8 @@ from padscope.images import central
 from padscope.measurements.contrast_plan import ContrastPlan
 from padscope.measurements.replay import Replay
 from padscope.measurements.site_plan import SitePlan
-from padscope.running.model import as_input
-from padscope.sites import Call, Interception, Visitor, at_offset, select_taps
+from padscope.running.model import as_input, brief
+from padscope.sites import Call, Interception, Visitor, at_offset, run_partly, select_taps
 from padscope.tallies import gather_all
 
 TOLERANCE = 1e-3  # in spreads of the site's values: far above rounding, far below any effect
@@ -52,6 +51,8 @@ class Verification:
     behind : str
         A site before this one at which crop and canvas differ, where this one has no position to
         tell whether they still do.
+    unchecked : str
+        Why the site was not reached; nothing else is known of it then.
     """
 
     compared: int = 0
@@ -60,10 +61,13 @@ class Verification:
     whole_frame: bool = False
     frame_error: float = 0.0
     behind: str = ""
+    unchecked: str = ""
 
     @property
     def problem(self) -> str:
         """Why the site's real context must not be used; "" if it may."""
+        if self.unchecked:
+            return f"its alignment could not be checked: {self.unchecked}"
         if self.whole_frame:
             return "it sees the whole frame, by global pooling or attention before it"
         if self.difference > TOLERANCE:
@@ -87,7 +91,7 @@ class Verification:
 def verify_alignment(
     model: nn.Module, canvas: Tensor, plan: ContrastPlan
 ) -> dict[str, Verification]:
-    """Compare a crop and a canvas, site by site.
+    """Compare a crop and a canvas, site by site; raises `PadscopeError` if memory runs out.
 
     Parameters
     ----------
@@ -105,14 +109,17 @@ def verify_alignment(
     canvas = canvas.repeat_interleave(plan.static_batch or 1, dim=0)
     crop = central(canvas, plan.size, "the canvas")
     values, replay = _Values(plan), Replay(plan.margin)
-    _run(model, crop, _both(replay.note, values.keep), plan)
+    failures = [_run(model, crop, _both(replay.note, values.keep), plan)]
     crop_marks, canvas_marks = (_Marks(pixels, values.broken) for pixels in (crop, canvas))
     for marks in (crop_marks, canvas_marks):
         _run(model, marks.pixels, marks, plan)
     comparison = _Comparison(plan, values.kept, crop_marks.reached, canvas_marks.reached)
-    _run(model, canvas, _both(replay.keep, comparison), plan)
-    _run(model, crop, replay, plan)
-    return _judged(comparison.found, replay.found, canvas_marks.whole)
+    failures.append(_run(model, canvas, _both(replay.keep, comparison), plan))
+    failures.append(_run(model, crop, replay, plan))
+    verified = _judged(comparison.found, replay.found, canvas_marks.whole)
+    failure = next((brief(failure) for failure in failures if failure), "its pass ended before it")
+    aligned = [name for name, site in plan.plans.items() if site.contextual]
+    return {name: Verification(unchecked=failure) for name in aligned} | verified
 
 
 def _both(first: Callable[[Call], None], second: Callable[[Call], None]) -> Visitor:
@@ -130,7 +137,8 @@ def _judged(
     verified: dict[str, Verification] = {}
     behind = ""
     for name, (compared, difference, error) in found.items():
-        apart = frame.get(name, 0.0)
+        if (apart := frame.get(name)) is None:
+            continue
         verified[name] = Verification(
             compared, difference, error, name in whole, apart, "" if compared else behind
         )
@@ -139,11 +147,12 @@ def _judged(
     return verified
 
 
-def _run(model: nn.Module, pixels: Tensor, visitor: Visitor, plan: ContrastPlan) -> None:
-    seen = Interception(model, visitor, hidden=plan.hidden)
-    # A head may fail on a canvas, and on NaN; what it would have shown is not needed here.
-    with torch.no_grad(), seen, suppress(Exception):
-        model(as_input(model, pixels))
+def _run(
+    model: nn.Module, pixels: Tensor, visitor: Visitor, plan: ContrastPlan
+) -> Exception | None:
+    """Run a pass as far as it gets: a head may fail on a canvas, and on NaN."""
+    with torch.no_grad(), Interception(model, visitor, hidden=plan.hidden) as seen:
+        return run_partly(seen, as_input(model, pixels))
 
 
 class _Marks:

@@ -3,6 +3,7 @@
 `geometry` knows how a window walks over a padded axis and which outputs touch padding,
 `padding` follows explicit pads to the operation that takes them, `operations` reads the arguments
 of convolutions and poolings, `interception` shows every such call of a forward pass to a visitor,
+`partly` runs a model as far as it gets,
 and `discovery` lists the sites of a network. For the counterfactual, `alignment` says where a
 crop's maps lie on a canvas's, `taps` takes the padding's part out of an output, `fills` says what
 may stand in the padding's place, and `strips` computes the outputs in contact with it again;
@@ -17,6 +18,7 @@ from padscope.sites.geometry import Window
 from padscope.sites.interception import Call, Interception, Visitor
 from padscope.sites.locating import at_offset, filled
 from padscope.sites.operations import Operation
+from padscope.sites.partly import run_partly
 from padscope.sites.repadding import repadded
 from padscope.sites.site import Site
 from padscope.sites.strips import (
@@ -62,6 +64,7 @@ __all__ = [
     "refilled",
     "refilled_boxes",
     "repadded",
+    "run_partly",
     "seen_by",
     "select_taps",
     "take_each",

@@ -13,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from padscope.sites.geometry import SMALLEST_AXIS, Window
 from padscope.sites.interception import Call, Interception, Visitor
 from padscope.sites.padding import Untaken
+from padscope.sites.partly import run_partly
 from padscope.sites.site import Site
 
 
@@ -89,7 +90,7 @@ def observe(model: nn.Module, example: Tensor, *, partial: bool = False) -> Obse
     """Run a model once and note its sites and their weights; parameters as of `find_sites`.
 
     With `partial`, a pass that fails gives what it has shown until then: a head that is fixed to
-    one input size fails behind the last convolution.
+    one input size fails behind the last convolution. See `run_partly` for what it raises still.
     """
     sites: list[Site] = []
     unpadded: list[Site] = []
@@ -108,14 +109,13 @@ def observe(model: nn.Module, example: Tensor, *, partial: bool = False) -> Obse
             weights[call.name] = call.weight
             by_weight.append(seen.named_by_weight(call))
 
-    seen, failure = Interception(model, note), None
+    failure: Exception | None = None
+    seen = Interception(model, note)
     with torch.no_grad(), seen:
-        try:
+        if partial:
+            failure = run_partly(seen, example)
+        else:
             model(example)
-        except Exception as error:
-            if not partial:
-                raise
-            failure = error
         untaken = [_untaken_site(pad, names) for pad in seen.padded.untaken.values()]
     return Observation(
         (*sites, *untaken), weights, all(by_weight), tuple(unpadded), failure,

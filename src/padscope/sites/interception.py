@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from padscope.sites.focus import active_within
+from padscope.sites.memory import ran_out_of_memory
 from padscope.sites.module_paths import ModulePaths
 from padscope.sites.operations import (
     ARGUMENTS,
@@ -95,6 +96,8 @@ class Interception:
     ----------
     padded : PaddedTensors
         Explicit pads of the last forward pass, and which of them nothing took.
+    failure : Exception or None
+        What the visitor raised in the last forward pass.
 
     Examples
     --------
@@ -124,6 +127,7 @@ class Interception:
         self._paths = ModulePaths(model)
         self._calls: Counter[str] = Counter()
         self._announced = False
+        self.failure: Exception | None = None
         self._exit = ExitStack()
 
     def __enter__(self) -> Interception:
@@ -143,14 +147,22 @@ class Interception:
             self._exit = stack.pop_all()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        """Remove hooks and modes."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, *_: object
+    ) -> None:
+        """Remove hooks and modes; raise what the visitor raised, whatever was made of it since.
+
+        Scripted code makes an error of its own of it, and whoever runs the model one of the model.
+        """
         self._exit.close()
         self.padded.clear()
+        if isinstance(error, Exception) and self.failure not in (None, error):
+            raise self.failure
 
     def _begin(self) -> None:
         self._calls.clear()
         self.padded.clear()
+        self.failure = None
 
     def _name(self, weight: Tensor | None, op: str) -> str:
         path = self._paths.path(weight) or op  # the model itself, or its graph, has no path
@@ -195,7 +207,12 @@ class Interception:
             self._name(weight, operation.op), operation, arguments["input"], output, weight,
             arguments.get("bias"), hidden, self._paths.running, explicit.made_in,
         )  # fmt: skip
-        replacement = self._visitor(call)
+        try:
+            replacement = self._visitor(call)
+        except Exception as failure:
+            if not ran_out_of_memory(failure):  # which may happen to the model as well
+                self.failure = failure
+            raise
         if replacement is None:
             return result
         return (replacement, *result[1:]) if isinstance(result, tuple) else replacement

@@ -1,0 +1,39 @@
+"""Running a model as far as it gets: a head may fail on what the layers before it take."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from padscope.errors import PadscopeError
+from padscope.sites.interception import Interception
+from padscope.sites.memory import ran_out_of_memory
+
+
+def run_partly(seen: Interception, example: Tensor) -> Exception | None:
+    """Run the model of an interception, and return what ended its pass early, if anything did.
+
+    Parameters
+    ----------
+    seen : Interception
+        That has been entered. What its visitor raised, it raises.
+    example : (N, C, *spatial) Tensor
+
+    Raises
+    ------
+    PadscopeError
+        Memory ran out, which says nothing of the model.
+    """
+    try:
+        seen.model(example)
+    except Exception as error:  # somebody's own code raises what it likes
+        if seen.failure is not None:
+            raise seen.failure from None
+        if not ran_out_of_memory(error):
+            return error
+        shape = "×".join(map(str, example.shape))
+        raise PadscopeError(
+            f"memory ran out on images of shape {shape} (batch, channels, size): "
+            f"{str(error).strip().splitlines()[-1]}; give fewer images at once, smaller ones, or "
+            "a smaller margin"
+        ) from error
+    return None
