@@ -369,6 +369,16 @@ def test_what_padscope_cannot_see_shows_as_a_difference(unseen: nn.Module) -> No
         assert "spreads where no padding reaches" in found[name].problem
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e25])
+def test_differences_are_seen_in_values_of_any_size(scale: float) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 4, 1, bias=False), Moves(), nn.Conv2d(4, 4, 3, padding=1, bias=False)]
+    for net, right in ((nn.Sequential(*layers), False), (nn.Sequential(*layers[::2]), True)):
+        canvas = canvas_of(32, 16) * scale
+        found = verify_alignment(net.eval(), canvas, planned(net.eval(), canvas, 32, 16))
+        assert {check.problem == "" for check in found.values()} == {True, right}
+
+
 def test_padding_by_hand_within_the_reach_of_other_padding_does_no_harm() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(conv(3), nn.Tanh(), ByHand(0), nn.Conv2d(4, 4, 3), conv())

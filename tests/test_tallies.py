@@ -117,6 +117,38 @@ def test_what_is_not_a_number_is_counted_apart() -> None:
     assert (codes[:, 1] < BINS).all()
 
 
+@pytest.mark.parametrize("centre", [0.0, -3e38])
+@pytest.mark.parametrize("spread", [1e-6, 1.0, 1e30, 3e38])
+@pytest.mark.parametrize("settle", [False, True])
+def test_what_overflows_once_scaled_is_counted_apart(
+    centre: float, spread: float, settle: bool
+) -> None:
+    bins = Bins(torch.tensor([centre]), torch.tensor([spread]))
+    powers = [sign * 10.0**power for sign in (-1, 1) for power in range(-10, 39)]
+    values = torch.tensor([*powers, 3.4e38])[:, None]
+    codes = bins.codes(values, settle=settle)[:, 0]
+    assert set(codes.tolist()) <= {*range(BINS), HOLE}
+    assert (codes[(values[:, 0] - centre).abs() <= 1e36 * min(spread, 1)] != HOLE).all()
+    tally = Tally.zeros(1, 1, 1)
+    count_values(tally, bins, values[:, None], torch.zeros(len(values), dtype=torch.int32), [1])
+    assert int(tally.fine.sum()) == len(values)
+
+
+@pytest.mark.parametrize("share", [1, 50, 98])
+def test_bins_of_values_of_any_size_are_bins(share: int) -> None:
+    values = torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
+    values[:share, 0], values[:share:2, 1], values[1:share:2, 1] = 3.4e38, 3.4e38, -3.4e38
+    bins = fit_bins(values)
+    assert bins.centre.isfinite().all() and bins.spread.isfinite().all()
+    assert (bins.codes(values) < CODES).all() and (bins.codes(values) >= 0).all()
+
+
+def test_maps_of_any_size_sum_up() -> None:
+    maps = torch.full((3, 2, 4, 4), 2e38)
+    for each in (maps, maps.movedim(1, -1).contiguous().movedim(-1, 1), maps.clamp(max=6e4).half()):
+        assert torch.equal(sum_maps(each), each[0].double() * 3)
+
+
 def test_bins_are_centred_on_a_value_that_recurs() -> None:
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(1000, 3, generator=generator)

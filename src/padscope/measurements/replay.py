@@ -62,8 +62,8 @@ class Replay:
         here = _cut(call.input, call.operation.offset, size)
         first = [-(-n // 4) if n > 2 else 0 for n in size]
         centre = [n - 2 * f for n, f in zip(size, first, strict=True)]
-        apart = finite((_cut(here, first, centre) - _cut(taken, first, centre)).float().abs())
-        known = finite(taken.float())
+        apart = finite((_cut(here, first, centre) - _cut(taken, first, centre)).double().abs())
+        known = finite(taken.double())  # for their squares
         spread = float(known.std()) if known.numel() > 1 else 0.0
         self.found[call.name] = float(apart.max()) / (spread or 1.0) if apart.numel() else 0.0
         return given

@@ -212,7 +212,8 @@ class _Values:
         if broken.any():
             self.broken[call.name] = broken
         if call.name in self._wanted:
-            self.kept[call.name] = call.output[:1].float().cpu().clone()
+            # Double precision, for the squares of values that are large or small themselves.
+            self.kept[call.name] = call.output[:1].double().cpu().clone()
 
 
 class _Comparison:
@@ -242,7 +243,7 @@ class _Comparison:
         usable = ~unusable if unusable.any() else slice(None)  # which takes no copy
         crop = crop[:, usable]
         spread = float(crop.std()) or 1.0
-        aligned = call.output[:1].float().cpu()
+        aligned = call.output[:1].double().cpu()
         for axis, (shift, size) in enumerate(
             zip(plan.alignment.shift_out, plan.window.out, strict=True)
         ):

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 BINS = 248  # fine bins that hold values
-HOLE = 248  # the code of NaN and ±inf; codes above it stay empty
+HOLE = 248  # the code of NaN, ±inf and what overflows; codes above it stay empty
 CODES = 256  # length of a fine histogram
 COARSE_SHIFT = 3
 COARSE_CODES = CODES >> COARSE_SHIFT
@@ -72,7 +72,8 @@ class Bins:
         Returns
         -------
         (..., C) int32 Tensor
-            In 0 … `BINS` - 1, or `HOLE` where the value is NaN or infinite.
+            In 0 … `BINS` - 1, or `HOLE` where the value is NaN or infinite, or so large that it is
+            once it is scaled: about 1e36 spreads from the centre.
         """
         scaled = (values.float() - self.centre).mul_(self._slope)
         beyond = scaled.abs()
@@ -82,9 +83,10 @@ class Bins:
         squeezed = torch.addcdiv(_CENTRE, scaled, beyond, value=CENTRE, out=scaled)
         # What lies above the centre, and would share its bin or a higher one, moves up by one.
         codes = squeezed.to(torch.int32).add_(squeezed > CENTRE)
-        # One sum tells whether anything is not finite: infinity became inf / inf.
+        # One sum tells whether anything is not finite: infinity became inf / inf, and so did what
+        # is too large to be scaled.
         if not math.isfinite(squeezed.sum().item()):
-            codes[~values.isfinite()] = HOLE
+            codes[~squeezed.isfinite()] = HOLE
         return codes
 
     def of(self, filters: slice) -> Bins:

@@ -18,6 +18,7 @@ FloatArray = NDArray[np.float32]
 # A filter whose values spread less than this (absolute, and relative to their centre) is noise of
 # the arithmetic around a constant; its bins are no finer, so that it is seen to be dead.
 LEAST_SPREAD = 1e-6
+GREATEST = np.finfo(np.float32).max
 # Quantiles at which a value that recurs is looked for: a 32nd of the sample is enough to be found.
 GRID = 64
 
@@ -41,7 +42,8 @@ def fit_bins(values: Tensor) -> Bins:
     places = (finite[:, None] - 1) * np.arange(GRID + 1) // GRID
     quantiles = np.nan_to_num(np.take_along_axis(ordered, places, axis=1))
     centre = _most_frequent(quantiles)
-    distances = np.abs(quantiles - centre[:, None])
+    with np.errstate(over="ignore"):  # the greatest values lie farther apart than can be said
+        distances = np.minimum(np.abs(quantiles - centre[:, None]), GREATEST)
     apart = distances > 0
     distances.sort(axis=1)  # the centre's own, all zero, come first
     # Half of the values apart from the centre lie within one spread of it.

@@ -56,10 +56,15 @@ def sum_maps(output: Tensor) -> Tensor:
         if len(lines) < size:
             output = output.index_select(axis, torch.tensor(lines, device=output.device))
     if output.stride(1) == 1:  # channels last: summed as they lie, twenty times as fast
-        total = output.movedim(1, -1).sum(dim=0).movedim(-1, 0)
-    else:
-        total = output.sum(dim=0)
-    return total.float() if total.device.type == "mps" else total.double()
+        return _sum(output.movedim(1, -1)).movedim(-1, 0)
+    return _sum(output)
+
+
+def _sum(maps: Tensor) -> Tensor:
+    total = maps.float().sum(dim=0)
+    if maps.device.type == "cpu" and not total.isfinite().all():  # it may be, in double precision
+        total = maps.double().sum(dim=0)
+    return total if total.device.type == "mps" else total.double()
 
 
 def kept_shape(size: tuple[int, ...]) -> tuple[int, ...]:
