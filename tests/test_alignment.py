@@ -22,7 +22,7 @@ from padscope.measurements import (
     verify_alignment,
 )
 from padscope.regions import SampleSize
-from padscope.running.model import observe_first
+from padscope.running.model import as_input, observe_first
 from padscope.settings import ExplainSettings
 from padscope.sites import Alignment, Observation, align, observe
 
@@ -207,7 +207,7 @@ def test_a_network_of_one_input_size_has_no_margin() -> None:
 
 def planned(net: nn.Module, canvas: Tensor, size: int, margin: int) -> ContrastPlan:
     crop = observe_first(net, central(canvas, (size, size), "the canvas"), None)
-    seen = observe(net, canvas.repeat(2, 1, 1, 1), partial=True)
+    seen = observe(net, as_input(net, canvas.repeat(2, 1, 1, 1)), partial=True)
     return plan_contrast(crop, seen, (size,) * 2, (margin,) * 2, SampleSize(0, None, 4, 8, 2), {})
 
 
@@ -331,6 +331,27 @@ def test_an_alignment_that_is_off_by_one_is_found() -> None:
         found = verify_alignment(net, canvas, replace(plan, sites=sites))
         assert set(found) == {"0", "2", "4"}
         assert all(check.problem and check.window_error > 0.01 for check in found.values())
+
+
+class Autocast(nn.Sequential):
+    """Works in bfloat16 with weights in single precision."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, torch.bfloat16):
+            result: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return result
+
+
+@pytest.mark.parametrize("kind", ["half", "bfloat16", "double", "autocast"])
+def test_rounding_is_no_misalignment_but_a_shift_is(kind: str) -> None:
+    for moves in (nn.Identity(), Moves()):
+        torch.manual_seed(0)
+        layers = [conv(3), nn.ReLU(), conv(stride=2), nn.ReLU(), moves, conv(), nn.ReLU(), conv()]
+        sequence = Autocast if kind == "autocast" else nn.Sequential
+        net = sequence(*layers).eval()
+        net = net if kind == "autocast" else getattr(net, kind)()
+        problems = {check.problem for check in verified(net, 64, 32).values()}
+        assert (problems == {""}) is isinstance(moves, nn.Identity)
 
 
 class Moves(nn.Module):

@@ -640,3 +640,9 @@ def test_a_model_can_be_observed_again_after_it_raised() -> None:
     with pytest.raises(RuntimeError):
         find_sites(model, images(8, 9, channels=5))
     assert [site.name for site in sites_of(model)] == ["0"]
+
+
+@pytest.mark.parametrize("kind", ["half", "bfloat16", "double"])
+def test_sites_of_a_model_of_any_type(kind: str) -> None:
+    net = getattr(nn.Conv2d(3, 2, 3, padding=1), kind)()
+    assert [site.unscored for site in find_sites(net, torch.zeros(2, 3, 9, 9))] == [""]

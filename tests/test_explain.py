@@ -123,6 +123,19 @@ def test_the_first_site_inherits_nothing_and_its_core_sees_no_padding() -> None:
     assert set(first["origin"]) <= {"nascent", "neither"}
 
 
+@pytest.mark.parametrize("kind", ["half", "bfloat16", "double"])
+def test_a_model_of_any_type_is_run_in_it(kind: str) -> None:
+    model = getattr(net(), kind)()
+    study = explain(scan(model, crops(), Settings(batch_size=8)), model, canvases(), QUICK)
+    assert study.sides["real_context"].all()
+    near = 1e-4 if kind == "double" else 0.1
+    for column in ("ks", "causal_ks", "own_ks", "incoming_ks"):
+        assert ((study.sides[column] - explained().sides[column]).abs() < near).all(), column
+    cropped = explain(study, model, crops(), replace(QUICK, margin=None))
+    assert not cropped.sides["real_context"].any()
+    assert cropped.sides["causal_ks"].is_not_null().all()
+
+
 def test_inherited_signals_and_networks() -> None:
     explanation = explained().explanation
     assert explanation is not None

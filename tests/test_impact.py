@@ -348,3 +348,17 @@ def test_an_interval_that_spans_zero_gives_no_verdict(made: tuple[Net, Study]) -
         assert not any(
             "help" in s or "uses them" in s or "miss them" in s for s in heading.sentences
         )
+
+
+@pytest.mark.parametrize("kind", ["half", "bfloat16", "double"])
+def test_the_impact_on_a_model_of_any_type(made: tuple[Net, Study], kind: str) -> None:
+    net = getattr(Net(), kind)()
+    few = replace(SETTINGS, draws=2, disturbances=1, check=2, dose_images=1, resamples=10)
+    rows = [
+        found(study).effect("confirmed", "kl", "refill reflect")
+        for study in (made[1], impact(explained(net), net, canvases(), labels(), few))
+    ]
+    assert rows[0] is not None and rows[1] is not None
+    assert rows[0]["effect"] == pytest.approx(
+        rows[1]["effect"], rel=1e-6 if kind == "double" else 0.1
+    )

@@ -26,6 +26,7 @@ from padscope.sites import Call, Interception, Visitor, at_offset, run_partly, s
 from padscope.tallies import gather_all
 
 TOLERANCE = 1e-3  # in spreads of the site's values: far above rounding, far below any effect
+ROUNDINGS = 16  # where values round coarsely, so many times their relative precision
 NAN = float("nan")
 
 
@@ -38,19 +39,20 @@ class Verification:
     compared : int
         Positions of the crop's map that no padding reaches.
     difference : float
-        Greatest difference there between crop and canvas, in spreads of the site's values; NaN
-        where there is no such position.
+        Greatest difference there between crop and canvas, in spreads of the site's values as all
+        that follow; NaN where there is no such position.
     window_error : float
-        Greatest difference, in spreads, between the canvas's output and the window's sum over the
-        canvas's input, at the drawn positions.
+        Greatest difference between the canvas's output and the window's sum over its input.
     whole_frame : bool
         Whether the site's values depend on the whole frame, however large it is.
     frame_error : float
-        Greatest difference, in spreads, between its inputs on crop and canvas, in their central
-        half, where all operations before it give the same on both.
+        Greatest difference between the central halves of its inputs on crop and canvas, where all
+        operations before it give the same on both.
     behind : str
         A site before this one at which crop and canvas differ, where this one has no position to
         tell whether they still do.
+    tolerance : float
+        Greatest difference that may be rounding.
     unchecked : str
         Why the site was not reached; nothing else is known of it then.
     """
@@ -61,6 +63,7 @@ class Verification:
     whole_frame: bool = False
     frame_error: float = 0.0
     behind: str = ""
+    tolerance: float = TOLERANCE
     unchecked: str = ""
 
     @property
@@ -70,11 +73,11 @@ class Verification:
             return f"its alignment could not be checked: {self.unchecked}"
         if self.whole_frame:
             return "it sees the whole frame, by global pooling or attention before it"
-        if self.difference > TOLERANCE:
+        if self.difference > self.tolerance:
             return (
                 f"crop and canvas differ by {self.difference:.2g} spreads where no padding reaches"
             )
-        if self.frame_error > TOLERANCE:
+        if self.frame_error > self.tolerance:
             return (
                 "what lies before it depends on the size of the frame, "
                 f"by {self.frame_error:.2g} spreads"
@@ -83,7 +86,7 @@ class Verification:
             return (
                 f"crop and canvas differ at {self.behind} before it, and padding reaches all of it"
             )
-        if not self.window_error <= TOLERANCE:
+        if not self.window_error <= self.tolerance:
             return f"its output differs from its window's by {self.window_error:.2g} spreads"
         return ""
 
@@ -111,15 +114,15 @@ def verify_alignment(
     values, replay = _Values(plan), Replay(plan.margin)
     failures = [_run(model, crop, _both(replay.note, values.keep), plan)]
     crop_marks, canvas_marks = (_Marks(pixels, values.broken) for pixels in (crop, canvas))
-    for marks in (crop_marks, canvas_marks):
+    for marks in (crop_marks, canvas_marks):  # on NaN a model may fail; then less is compared
         _run(model, marks.pixels, marks, plan)
     comparison = _Comparison(plan, values.kept, crop_marks.reached, canvas_marks.reached)
-    failures.append(_run(model, canvas, _both(replay.keep, comparison), plan))
-    failures.append(_run(model, crop, replay, plan))
-    verified = _judged(comparison.found, replay.found, canvas_marks.whole)
+    passes = (canvas, _both(replay.keep, comparison)), (crop, replay)
+    failures += [_run(model, pixels, visitor, plan) for pixels, visitor in passes]
     failure = next((brief(failure) for failure in failures if failure), "its pass ended before it")
     aligned = [name for name, site in plan.plans.items() if site.contextual]
-    return {name: Verification(unchecked=failure) for name in aligned} | verified
+    unchecked = {name: Verification(unchecked=failure) for name in aligned}
+    return unchecked | _judged(comparison.found, replay.found, canvas_marks.whole)
 
 
 def _both(first: Callable[[Call], None], second: Callable[[Call], None]) -> Visitor:
@@ -131,18 +134,18 @@ def _both(first: Callable[[Call], None], second: Callable[[Call], None]) -> Visi
 
 
 def _judged(
-    found: dict[str, tuple[int, float, float]], frame: dict[str, float], whole: set[str]
+    found: dict[str, tuple[int, float, float, float]], frame: dict[str, float], whole: set[str]
 ) -> dict[str, Verification]:
     """Make verifications of what was found, in the order of the forward pass."""
     verified: dict[str, Verification] = {}
     behind = ""
-    for name, (compared, difference, error) in found.items():
+    for name, (compared, difference, error, tolerance) in found.items():
         if (apart := frame.get(name)) is None:
             continue
         verified[name] = Verification(
-            compared, difference, error, name in whole, apart, "" if compared else behind
+            compared, difference, error, name in whole, apart, "" if compared else behind, tolerance
         )
-        if difference > TOLERANCE or apart > TOLERANCE:
+        if difference > tolerance or apart > tolerance:
             behind = behind or name
     return verified
 
@@ -150,7 +153,7 @@ def _judged(
 def _run(
     model: nn.Module, pixels: Tensor, visitor: Visitor, plan: ContrastPlan
 ) -> Exception | None:
-    """Run a pass as far as it gets: a head may fail on a canvas, and on NaN."""
+    """Run a pass as far as it gets: a head may fail on a canvas."""
     with torch.no_grad(), Interception(model, visitor, hidden=plan.hidden) as seen:
         return run_partly(seen, as_input(model, pixels))
 
@@ -229,16 +232,19 @@ class _Comparison:
         self._plans = plan.plans
         self._crop = crop
         self._marks = crop_marks, canvas_marks
-        self.found: dict[str, tuple[int, float, float]] = {}
+        self._rounding = 0.0
+        self.found: dict[str, tuple[int, float, float, float]] = {}
 
     def __call__(self, call: Call) -> None:
-        plan = self._plans.get(call.name)
+        if call.output.is_floating_point():  # what was rounded once stays so behind it
+            self._rounding = max(self._rounding, torch.finfo(call.output.dtype).eps)
+        plan, tolerance = self._plans.get(call.name), max(TOLERANCE, ROUNDINGS * self._rounding)
         if plan is None or plan.alignment is None or call.name not in self._crop:
             return
         crop = self._crop.pop(call.name)
         unusable = _filters_where(lambda values: ~values.isfinite(), crop[0])
         if unusable.all():  # of nothing, nothing can be said: its filters are unmeasured
-            self.found[call.name] = 0, NAN, 0.0
+            self.found[call.name] = 0, NAN, 0.0, tolerance
             return
         usable = ~unusable if unusable.any() else slice(None)  # which takes no copy
         crop = crop[:, usable]
@@ -255,7 +261,7 @@ class _Comparison:
             apart = (aligned[:, usable] - crop)[0].movedim(0, -1)[torch.from_numpy(free)]
             difference = float(apart.abs().max()) / spread
         error = float(_window_error(plan, call, aligned)[..., usable].max()) / spread
-        self.found[call.name] = int(free.sum()), difference, error
+        self.found[call.name] = int(free.sum()), difference, error, tolerance
 
     def _out_of_reach(self, name: str, plan: SitePlan) -> NDArray[np.bool_]:
         assert plan.alignment is not None

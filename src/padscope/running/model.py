@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from padscope.effects.answers import kind_of_answer, read_answer
 from padscope.effects.comparison import Unchanged
 from padscope.errors import PadscopeError
-from padscope.sites import Observation, observe
-from padscope.tallies.transfers import to_device
+from padscope.sites import Observation, observe, placed
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -22,13 +21,13 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 def as_input(model: nn.Module, pixels: Tensor) -> Tensor:
-    """Copy images to where a model is, in the memory format in which it is fastest.
+    """Copy images to where a model is, in its type and the memory format in which it is fastest.
 
     Always a copy: a model that normalises its input in place would change what comes after.
     """
     channels_last = pixels.ndim == 4
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    copied = to_device(pixels, device_of(model))
+    copied = placed(model, pixels)
     if copied is pixels or copied.data_ptr() == pixels.data_ptr():
         return pixels.clone(memory_format=layout)
     return copied.contiguous(memory_format=layout)

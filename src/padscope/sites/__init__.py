@@ -4,6 +4,7 @@
 `padding` follows explicit pads to the operation that takes them, `operations` reads the arguments
 of convolutions and poolings, `interception` shows every such call of a forward pass to a visitor,
 `partly` runs a model as far as it gets,
+`placement` puts images where a model is,
 and `discovery` lists the sites of a network. For the counterfactual, `alignment` says where a
 crop's maps lie on a canvas's, `taps` takes the padding's part out of an output, `fills` says what
 may stand in the padding's place, and `strips` computes the outputs in contact with it again;
@@ -19,6 +20,7 @@ from padscope.sites.interception import Call, Interception, Visitor
 from padscope.sites.locating import at_offset, filled
 from padscope.sites.operations import Operation
 from padscope.sites.partly import run_partly
+from padscope.sites.placement import placed
 from padscope.sites.repadding import repadded
 from padscope.sites.site import Site
 from padscope.sites.strips import (
@@ -60,6 +62,7 @@ __all__ = [
     "find_sites",
     "observe",
     "of_channels",
+    "placed",
     "put",
     "refilled",
     "refilled_boxes",

@@ -14,6 +14,7 @@ from padscope.sites.geometry import SMALLEST_AXIS, Window
 from padscope.sites.interception import Call, Interception, Visitor
 from padscope.sites.padding import Untaken
 from padscope.sites.partly import run_partly
+from padscope.sites.placement import placed
 from padscope.sites.site import Site
 
 
@@ -25,7 +26,8 @@ def find_sites(model: nn.Module, example: Tensor) -> list[Site]:
     model : nn.Module
         In eval mode, as it will be used: in training mode batch norm would take this pass in too.
     example : (N, C, *spatial) Tensor
-        Input of the size to be scanned. Use N ≥ 2: the batch axis is recognised by its size.
+        Input of the size to be scanned, run where the model is, in its type. Use N ≥ 2: the batch
+        axis is recognised by its size.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def find_sites(model: nn.Module, example: Tensor) -> list[Site]:
     >>> [site.name for site in find_sites(nn.Conv2d(3, 8, 3, padding=1), torch.zeros(2, 3, 9, 9))]
     ['conv2d']
     """
-    return list(observe(model, example).sites)
+    return list(observe(model, placed(model, example)).sites)
 
 
 @dataclass(frozen=True)
