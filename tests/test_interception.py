@@ -475,3 +475,20 @@ def test_an_error_of_the_model_is_its_own() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(1, 1))
     with Interception(net, lambda call: None) as seen:
         assert isinstance(run_partly(seen, torch.zeros(1, 1, 5, 5)), RuntimeError)
+
+
+@pytest.mark.parametrize("form", ["as it is", "scripted"])
+def test_what_a_visitor_works_out_is_not_cast_as_the_model_is(form: str) -> None:
+    found = []
+
+    def multiply(call: Call) -> None:
+        values = torch.ones(2, 2)
+        found.append((call.output.dtype, (values @ values).dtype))
+
+    net: nn.Module = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 3, padding=1))
+    if form == "scripted":
+        net = torch.jit.script(net)
+    with torch.no_grad(), Interception(net, multiply), torch.autocast("cpu", torch.bfloat16):
+        net(torch.zeros(1, 1, 5, 5))
+        assert torch.is_autocast_enabled("cpu")
+    assert found == [(torch.bfloat16, torch.float32)] * 2

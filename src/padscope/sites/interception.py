@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -208,7 +208,8 @@ class Interception:
             arguments.get("bias"), hidden, self._paths.running, explicit.made_in,
         )  # fmt: skip
         try:
-            replacement = self._visitor(call)
+            with _full_precision(output.device.type):
+                replacement = self._visitor(call)
         except Exception as failure:
             if not ran_out_of_memory(failure):  # which may happen to the model as well
                 self.failure = failure
@@ -234,6 +235,14 @@ class Interception:
     def announced(self) -> bool:
         """Whether a call below is part of one that was seen above."""
         return self._announced
+
+
+def _full_precision(device: str) -> AbstractContextManager[object]:
+    """Keep what a visitor works out from being cast as the model's own operations are."""
+    available = torch.amp.is_autocast_available(device)
+    if available and torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
 
 
 def _tensors(values: Sequence[Any]) -> list[Tensor]:

@@ -113,8 +113,10 @@ def refilled_boxes(
     Returns
     -------
     list of (Box, (N, filters, *box) Tensor)
-        Differentiable with respect to input, weight and bias. Empty if no output is in contact
-        with padding, or the padding holds this already.
+        Of the output's type, worked out in single precision at least: boxes are narrow, and in
+        bfloat16 torch leaves some narrow maps unwritten on some CPUs. Differentiable with respect
+        to input, weight and bias. Empty if no output is in contact with padding, or the padding
+        holds this already.
     """
     if fill.unchanged(call) or (filters is not None and not len(filters)):
         return []
@@ -204,15 +206,16 @@ class _Kernels:
 
     @classmethod
     def of(cls, call: Call, filters: Sequence[int] | None) -> _Kernels:
-        weight, groups = call.weight, call.operation.groups
-        assert weight is not None
+        assert call.weight is not None
+        weight, groups = _precise(call.weight, call), call.operation.groups
+        bias = None if call.bias is None else _precise(call.bias, call)
         if filters is None:
-            return cls(weight, call.bias, groups, None, None)
+            return cls(weight, bias, groups, None, None)
         chosen = np.array(list(filters), dtype=np.int64)
         transposed = call.operation.window.transposed
         if groups == 1:
             kernels = _select(weight, int(transposed), chosen)
-            bias = None if call.bias is None else _select(call.bias, 0, chosen)
+            bias = None if bias is None else _select(bias, 0, chosen)
             return cls(kernels, bias, 1, None, None)
         outputs = call.operation.filters // groups
         inputs = weight.shape[0] // groups if transposed else weight.shape[1]
@@ -222,7 +225,7 @@ class _Kernels:
         kept = np.searchsorted(used, chosen // outputs) * outputs + chosen % outputs
         return cls(
             _select(weight, 0, channels if transposed else rows),
-            None if call.bias is None else _select(call.bias, 0, rows),
+            None if bias is None else _select(bias, 0, rows),
             len(used),
             torch.from_numpy(channels),
             None if np.array_equal(kept, np.arange(len(rows))) else torch.from_numpy(kept),
@@ -234,7 +237,7 @@ class _Kernels:
         if self.channels is not None:
             slab = of_channels(slab, self.channels.to(slab.device), dims)
         convolve = _CONVOLUTIONS[call.operation.op]
-        given = (slab, self.weight, self.bias, window.stride)
+        given = (_precise(slab, call), self.weight, self.bias, window.stride)
         output: Tensor
         if window.transposed:
             output = at_box(
@@ -242,9 +245,16 @@ class _Kernels:
             )
         else:
             output = convolve(*given, 0, window.dilation, self.groups)
+        output = output.to(call.output.dtype)
         if self.kept is None:
             return output
         return of_channels(output, self.kept.to(output.device), dims)
+
+
+def _precise(tensor: Tensor, call: Call) -> Tensor:
+    """Round to the type that an operation worked in, in single precision at least."""
+    dtype = call.output.dtype
+    return tensor.to(dtype).to(torch.promote_types(dtype, torch.float32))
 
 
 def _select(parameter: Tensor, axis: int, index: NDArray[np.int64]) -> Tensor:
