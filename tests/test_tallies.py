@@ -20,7 +20,7 @@ from padscope.regions.sampling import DEEPER_EVERY
 from padscope.running import to_bytes
 from padscope.running.model import observe_first
 from padscope.tallies import BINS, HOLE, Bins, Tally
-from padscope.tallies.bins import CENTRE, COARSE_SHIFT, CODES
+from padscope.tallies.bins import CENTRE, COARSE_SHIFT, CODES, DEAD_BINS
 from padscope.tallies.buffer import ValueBuffer
 from padscope.tallies.calibration import fit_bins
 from padscope.tallies.maps import kept_lines, sum_maps
@@ -160,6 +160,22 @@ def test_bins_are_centred_on_a_value_that_recurs() -> None:
     # Half of the values apart from the centre within one spread.
     within = (values[:, 0] - bins.centre[0]).abs() <= bins.spread[0]
     assert 0.45 < within.double().mean() < 0.55
+
+
+@pytest.mark.parametrize("scale", [2.0**-80, 2.0**-30, 1.0, 2.0**40])
+def test_dead_is_what_is_constant_at_the_scale_of_its_site(scale: float) -> None:
+    values = torch.randn(500, 8, generator=torch.Generator().manual_seed(0))
+    values[:, 1] *= 1e-9  # beside the others nothing but noise
+    values[:, 2], values[:, 3], values[:, 4] = 7.0, 0.0, values[:, 4].relu()
+    bins, codes = fit_bins(values * scale), fit_bins(values).codes(values)
+    assert torch.equal(bins.codes(values * scale), codes)
+    dead = ((codes >= DEAD_BINS.start) & (codes < DEAD_BINS.stop)).all(dim=0)
+    assert dead.tolist() == [False, True, True, True, False, False, False, False]
+
+
+def test_a_site_of_zeros_has_bins_for_what_may_come() -> None:
+    bins = fit_bins(torch.zeros(100, 2))
+    assert (bins.codes(torch.tensor([[0.0, 1e-20], [1e-3, 1e20]])) < BINS).all()
 
 
 def test_bins_ignore_what_is_not_finite_and_survive_its_being_all() -> None:

@@ -15,9 +15,11 @@ from padscope.tallies.bins import Bins
 
 FloatArray = NDArray[np.float32]
 
-# A filter whose values spread less than this (absolute, and relative to their centre) is noise of
-# the arithmetic around a constant; its bins are no finer, so that it is seen to be dead.
+# A filter whose values spread less than this, relative to their centre and to what is usual at its
+# site, is noise of the arithmetic around a constant; its bins are no finer, so that it is seen to
+# be dead.
 LEAST_SPREAD = 1e-6
+LEAST = 1e-24  # below it nothing is usual: finer bins could not hold other images' values
 GREATEST = np.finfo(np.float32).max
 # Quantiles at which a value that recurs is looked for: a 32nd of the sample is enough to be found.
 GRID = 64
@@ -49,8 +51,15 @@ def fit_bins(values: Tensor) -> Bins:
     # Half of the values apart from the centre lie within one spread of it.
     middle = GRID - apart.sum(axis=1) // 2
     spread = np.take_along_axis(distances, middle[:, None], axis=1)[:, 0]
-    spread = np.maximum(spread, LEAST_SPREAD * np.maximum(1, np.abs(centre)))
+    usual = _usual(np.maximum(spread, np.abs(centre)))
+    spread = np.maximum(spread, LEAST_SPREAD * np.maximum(usual, np.abs(centre)))
     return Bins(torch.from_numpy(centre), torch.from_numpy(spread.astype(np.float32)))
+
+
+def _usual(sizes: FloatArray) -> float:
+    """Upper quartile of what filters give: weight decay may have left most of them without any."""
+    some = sizes[sizes > 0]
+    return max(LEAST, float(np.quantile(some.astype(np.float64), 0.75))) if len(some) else 1.0
 
 
 def _most_frequent(quantiles: FloatArray) -> FloatArray:
