@@ -119,14 +119,14 @@ def test_what_is_not_a_number_is_counted_apart() -> None:
 
 @pytest.mark.parametrize("centre", [0.0, -3e38])
 @pytest.mark.parametrize("spread", [1e-6, 1.0, 1e30, 3e38])
-@pytest.mark.parametrize("settle", [False, True])
+@pytest.mark.parametrize("snap", [False, True])
 def test_what_overflows_once_scaled_is_counted_apart(
-    centre: float, spread: float, settle: bool
+    centre: float, spread: float, snap: bool
 ) -> None:
     bins = Bins(torch.tensor([centre]), torch.tensor([spread]))
     powers = [sign * 10.0**power for sign in (-1, 1) for power in range(-10, 39)]
     values = torch.tensor([*powers, 3.4e38])[:, None]
-    codes = bins.codes(values, settle=settle)[:, 0]
+    codes = bins.codes(values, snap_to_centre=snap)[:, 0]
     assert set(codes.tolist()) <= {*range(BINS), HOLE}
     assert (codes[(values[:, 0] - centre).abs() <= 1e36 * min(spread, 1)] != HOLE).all()
     tally = Tally.zeros(1, 1, 1)
