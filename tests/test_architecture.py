@@ -1,6 +1,6 @@
 """The import order inside the library, read from its source; nothing of it is imported here.
 
-errors < sites < regions < tallies < scores < kinds < interventions < effects < tables
+errors < plugins < sites < regions < tallies < scores < kinds < interventions < effects < tables
        < study < store, report < console < cli
 
 A part imports from itself and from those to its left. `settings`, `threads`, `models`, `images`,
@@ -24,18 +24,19 @@ LONGEST_FILE = 300  # lines
 NAMES_THAT_SAY_NOTHING = {"utils", "types", "helpers", "common"}
 
 ORDER = (
-    "errors", "sites", "regions", "tallies", "scores", "kinds", "interventions", "effects",
-    "tables", "study",
+    "errors", "plugins", "sites", "regions", "tallies", "scores", "kinds", "interventions",
+    "effects", "tables", "study",
 )  # fmt: skip
 SERVICES = {
     "settings": {"errors"},
     "threads": set(),
-    "models": {"errors"},
-    "images": {"errors", "threads"},
+    "models": {"errors", "plugins"},
+    "images": {"errors", "plugins", "threads"},
     "planted": {"errors", "regions"},
     "running": {"errors", "sites", "tallies", "effects", "images"},
     "measurements": {
         "errors",
+        "plugins",
         "sites",
         "regions",
         "tallies",

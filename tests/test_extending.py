@@ -1,0 +1,28 @@
+"""The pages on how to extend padscope: what they show is run, each page from its first block on."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+PAGES = sorted((Path(__file__).parents[1] / "docs" / "extending").glob("*.md"))
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_does_what_it_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = page.read_text(encoding="utf-8")
+    assert "\nassert " in text, "a page must show that the extension is seen"
+    module = ModuleType(f"extending_{page.stem.replace('-', '_')}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for block in BLOCK.finditer(text):
+        # Empty lines, so that a traceback names the line of the page.
+        lines = "\n" * text.count("\n", 0, block.start(1))
+        exec(compile(lines + block[1], page, "exec", dont_inherit=True), vars(module))
