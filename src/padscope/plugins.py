@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import Any, TypeVar
 
-from padscope.errors import PadscopeError
+from padscope.errors import PadscopeError, brief
 
 _Entry = TypeVar("_Entry")
 
@@ -64,11 +64,9 @@ def _import(point: metadata.EntryPoint) -> Any:
     try:
         return point.load()
     except (Exception, SystemExit) as error:  # it is somebody else's code
-        lines = str(error).strip().splitlines()
-        cause = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
         raise PadscopeError(
             f"{_package(point)} adds {point.name!r} to {point.group}, and it cannot be imported "
-            f"({cause}): mend or uninstall it"
+            f"({brief(error)}): mend or uninstall it"
         ) from error
 
 

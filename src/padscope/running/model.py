@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from padscope.effects.answers import kind_of_answer, read_answer
 from padscope.effects.comparison import Unchanged
-from padscope.errors import PadscopeError
+from padscope.errors import PadscopeError, brief
 from padscope.sites import Observation, observe, placed
 
 
@@ -93,12 +93,6 @@ def rejection(example: Tensor, error: Exception) -> str:
         f"the model does not take images of shape {shape} (batch, channels, size): "
         f"{brief(error)}; pass --size, or images of the shape it was built for"
     )
-
-
-def brief(error: Exception) -> str:
-    """Sum up what somebody's own code has raised."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 @dataclass(frozen=True)
