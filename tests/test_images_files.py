@@ -2,7 +2,9 @@
 
 import importlib.machinery
 import os
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -170,3 +172,51 @@ def test_builtin_photographs_without_their_libraries(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(builtin, "find_spec", lambda package, spec=spec: spec)
         with pytest.raises(PadscopeError, match=r'pip install "padscope\[demo\]"'):
             BuiltinPhotos(PROBE)
+
+
+# What installed packages add
+
+
+def open_first(name: str, probe: Probe, limit: int | None, seed: int) -> object:
+    """A source, as another package would have it: one photograph of a name or path."""
+    if name == "text":
+        return name
+    return PhotoFiles.from_file(Path(name).with_suffix(".png"), probe)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = f"{__name__}:open_first"
+    values = {"shelf": own, ".shelf": own, "broken": "no_such_package:a", "none": "math:sqrt"}
+    points = [metadata.EntryPoint(*item, group="padscope.images") for item in values.items()]
+    for point in points:
+        vars(point)["dist"] = SimpleNamespace(name="padscope-shelf")
+    found = metadata.EntryPoints(points)
+    monkeypatch.setattr(metadata, "entry_points", lambda **which: found.select(**which))
+
+
+@pytest.mark.parametrize("source", ["shelf:class0/03", "class0/03.shelf", "class0/03.SHELF"])
+def test_an_installed_package_adds_a_source(
+    installed: None, folder: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.chdir(folder)
+    assert open_images(source, PROBE).describe() == "1 photograph, 03.png"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("broken:a", "the package padscope-shelf adds 'broken' to padscope.images, and it cannot "
+         "be imported (ModuleNotFoundError: No module named 'no_such_package'): mend or uninstall "
+         "it"),
+        ("none:a", "the images none:a could not be opened: TypeError: math.sqrt() takes exactly "
+         "one argument (4 given)"),
+        ("shelf:text", "the source of the images shelf:text gave str, which is no "
+         "padscope.images.Images"),
+        ("unknown:a", "there is no image unknown:a; check the path"),
+    ],
+)  # fmt: skip
+def test_what_a_source_cannot_give_is_told(installed: None, source: str, message: str) -> None:
+    with pytest.raises(PadscopeError) as refused:
+        open_images(source, PROBE)
+    assert str(refused.value) == message

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -102,7 +101,7 @@ def scan_command(
         per_core=per_core, until_stable=until_stable,
     )  # fmt: skip
     run = RunDirectory(out or default_directory(model), checkpoint)
-    given = Given(model, weights, size, mean, std, str(images) if images else None)
+    given = Given(model, weights, size, mean, std, images)
     show(run_scan(given, load(given, device), settings, run, workers), run)
 
 
@@ -140,7 +139,7 @@ def audit_command(
         metric=metric,
     )  # fmt: skip
     run = RunDirectory(out or default_directory(model), checkpoint)
-    given = Given(model, weights, size, mean, std, str(images) if images else None)
+    given = Given(model, weights, size, mean, std, images)
     loaded = load(given, device)
     study = run_scan(given, loaded, settings, run, workers)
     study = run_explain(study, loaded, given.images, further, run, workers)
@@ -154,7 +153,7 @@ def audit_command(
 def explain_command(
     run: RunArgument,
     images: Annotated[
-        Path | None, typer.Option(help="Photographs to explain on. Default: those scanned.")
+        str | None, typer.Option(help="Photographs to explain on. Default: those scanned.")
     ] = None,
     weights: Annotated[
         str | None, typer.Option(help="Where the weights lie now, if not where they did.")
@@ -181,7 +180,7 @@ def explain_command(
 def impact_command(
     run: RunArgument,
     images: Annotated[
-        Path | None, typer.Option(help="Photographs to test on. Default: those scanned.")
+        str | None, typer.Option(help="Photographs to test on. Default: those scanned.")
     ] = None,
     labels: LabelsFile = None,
     metric: Metric = None,

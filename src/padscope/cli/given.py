@@ -52,7 +52,7 @@ def load(given: Given, device: str) -> LoadedModel:
 
 
 def reopen(
-    run: Path, weights: str | None, images: Path | None, device: str, stage: str
+    run: Path, weights: str | None, images: str | None, device: str, stage: str
 ) -> tuple[Study, LoadedModel, str | None]:
     """Load a run, its model, and say which images a further stage of it works on.
 
@@ -68,7 +68,7 @@ def reopen(
         )
     given = Given(**study.invocation)
     loaded = load(replace(given, weights=weights or given.weights), device)
-    return study, loaded, given.images if images is None else str(images)
+    return study, loaded, given.images if images is None else images
 
 
 def most_tested(given: int | None, images: object) -> int | None:

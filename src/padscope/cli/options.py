@@ -23,7 +23,7 @@ Weights = Annotated[
 Size = Annotated[str | None, typer.Option(help="Input size: 224, or HEIGHTxWIDTH.")]
 Numbers = Annotated[str | None, typer.Option(help="One number, or one per channel: .5,.5,.5")]
 Images = Annotated[
-    Path | None,
+    str | None,
     typer.Option(help="A folder, a list file, or one photograph. Default: built-in photographs."),
 ]
 Out = Annotated[

@@ -9,7 +9,8 @@ The concepts, each in its own module, in the order in which they build on one an
 4. `fingerprint`: which files, cropped how, as one digest.
 5. `files`, `builtin`, `tensors`: the sources, namely `PhotoFiles` (a folder, a list or one file),
    `BuiltinPhotos`, and Python objects as `TensorImages` or `StreamedImages` (`from_python`).
-6. `opening`: `open_images`, from what was typed on the command line to a source.
+6. `opening`: `open_images`, from what was typed on the command line to a source, by the table
+   `SOURCES`.
 7. `canvas`: `Canvases`, crops of a source with real surroundings in the place of padding.
 8. `labels`: `read_labels`, the class of each image, from a table or from folders.
 9. `batches`: `stream`, from a source and a choice of units to `Batch` after `Batch`.
@@ -22,12 +23,13 @@ from padscope.images.canvas import Canvases, TooSmall, central
 from padscope.images.files import PhotoFiles
 from padscope.images.kept import KeptBatches
 from padscope.images.labels import Labels, read_labels
-from padscope.images.opening import open_images
+from padscope.images.opening import SOURCES, open_images
 from padscope.images.probe import CentralCrop, Probe
 from padscope.images.source import Images, UnreadableImage
 from padscope.images.tensors import StreamedImages, TensorImages, from_python
 
 __all__ = [
+    "SOURCES",
     "Batch",
     "BuiltinPhotos",
     "Canvases",

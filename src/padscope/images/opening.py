@@ -1,12 +1,28 @@
 """From what was typed on the command line to images."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from padscope.errors import PadscopeError, brief
 from padscope.images.builtin import PHOTOS, BuiltinPhotos
 from padscope.images.files import PhotoFiles
 from padscope.images.probe import CentralCrop, Probe
+from padscope.images.source import Images
+from padscope.plugins import look_up
 
-LIST_EXTENSIONS = frozenset((".txt", ".lst"))
+# Takes what was named, how a photograph becomes an input, how many to take at random (None: all),
+# and the seed of that choice.
+Source = Callable[[str, Probe, int | None, int], Images]
+
+# Scheme → what takes NAME of SCHEME:NAME; ending of a file → what takes its path; and what takes
+# any folder, and any other file. Installed packages add to it through entry points of the group.
+SOURCES: dict[str, Source] = {
+    ".txt": lambda path, *how: PhotoFiles.from_list(Path(path), *how),
+    ".lst": lambda path, *how: PhotoFiles.from_list(Path(path), *how),
+    "folder": lambda path, *how: PhotoFiles.from_folder(Path(path), *how),
+    "file": lambda path, probe, _limit, _seed: PhotoFiles.from_file(Path(path), probe),
+}
+SOURCES_GROUP = "padscope.images"
 
 
 def open_images(
@@ -15,14 +31,14 @@ def open_images(
     limit: int | None = None,
     seed: int = 0,
     crops: int = 256,
-) -> PhotoFiles | BuiltinPhotos:
-    """Open a set of photographs.
+) -> Images:
+    """Open a set of images.
 
     Parameters
     ----------
     source : str or Path, optional
-        A folder, a list of files (``.txt`` or ``.lst``), or one photograph; the built-in
-        photographs if not given. A leading ``~`` is the home folder.
+        A folder, a list of files (``.txt`` or ``.lst``), one photograph, or what else `SOURCES`
+        has; the built-in photographs if not given. A leading ``~`` is the home folder.
     probe : Probe
         How a photograph becomes an input of the model.
     limit : int, optional
@@ -36,13 +52,38 @@ def open_images(
     ------
     PadscopeError
         There is no such source, or it holds no photograph.
+
+    See Also
+    --------
+    padscope.images.Images : What a source gives.
     """
     if source is None:
         one_each = isinstance(probe, CentralCrop)  # a second one would be the same image
         return BuiltinPhotos(probe, min(crops, len(PHOTOS)) if one_each else crops)
+    opened, name = _find(source)
+    try:
+        images = opened(name, probe, limit, seed)
+    except PadscopeError:
+        raise
+    except Exception as error:  # a source may be somebody else's code
+        raise PadscopeError(f"the images {source} could not be opened: {brief(error)}") from error
+    if not isinstance(images, Images):
+        raise PadscopeError(
+            f"the source of the images {source} gave {type(images).__name__}, which is no "
+            "padscope.images.Images"
+        )
+    return images
+
+
+def _find(source: str | Path) -> tuple[Source, str]:
+    """Match what was typed to its source, and say what to give it."""
+    scheme, _, name = str(source).partition(":")
+    if name and scheme and (found := look_up(SOURCES, SOURCES_GROUP, scheme)):
+        return found, name
     path = Path(source).expanduser()
+    suffix = path.suffix.lower()
     if path.is_dir():
-        return PhotoFiles.from_folder(path, probe, limit, seed)
-    if path.suffix.lower() in LIST_EXTENSIONS:
-        return PhotoFiles.from_list(path, probe, limit, seed)
-    return PhotoFiles.from_file(path, probe)
+        return SOURCES["folder"], str(path)
+    if suffix and (found := look_up(SOURCES, SOURCES_GROUP, suffix)):
+        return found, str(path)
+    return SOURCES["file"], str(path)

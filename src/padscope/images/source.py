@@ -1,6 +1,6 @@
 """What a scan consumes: numbered images, each of which gives the same tensor every time."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -29,6 +29,7 @@ class UnreadableImage(PadscopeError):  # noqa: N818 - it names a state of the im
         return f"cannot read {self.name}: {self.reason}"
 
 
+@runtime_checkable
 class Images(Protocol):
     """Images with random access.
 

@@ -18,9 +18,7 @@ from torch import Tensor, nn
 from padscope.errors import PadscopeError
 from padscope.images import (
     Batch,
-    BuiltinPhotos,
     Images,
-    PhotoFiles,
     Probe,
     StreamedImages,
     TensorImages,
@@ -47,7 +45,7 @@ def as_loaded(model: nn.Module | LoadedModel | str) -> LoadedModel:
 
 def as_images(images: object, loaded: LoadedModel, settings: Settings) -> Images | StreamedImages:
     """Open a path, or take what Python gives, as a source of images."""
-    if isinstance(images, PhotoFiles | BuiltinPhotos | TensorImages | StreamedImages):
+    if isinstance(images, Images | StreamedImages):
         return images
     if images is None or isinstance(images, str | Path):
         probe = make_probe(loaded, settings.seed)
