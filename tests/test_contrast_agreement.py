@@ -446,7 +446,7 @@ def test_scores_equal_scipys_on_the_twins_values(build: Callable[[], Case]) -> N
             condition: stats.ks_2samp(values, samples["real"]).statistic
             for condition, values in samples.items()
         }
-        assert abs(exact["padded"] - row["causal_ks"]) <= max(0.01, row["causal_bound"] + 1e-6)
+        assert abs(exact["padded"] - row["causal_ks"]) <= max(0.01, row["causal_ks_bound"] + 1e-6)
         apart["own_ks"].append(abs(exact["own"] - row["own_ks"]))
         apart["incoming_ks"].append(abs(exact["incoming"] - row["incoming_ks"]))
     for differences in map(np.array, apart.values()):

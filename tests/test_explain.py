@@ -22,14 +22,14 @@ from padscope.settings import ExplainSettings
 COUNT, SIZE, MARGIN = 20, 18, 8
 QUICK = ExplainSettings(margin=MARGIN, baselines=0, check=0, resamples=4, calibrate=8, batch_size=8)
 SIDE_COLUMNS = {
-    "label", "causal_ks", "causal_low", "causal_high", "causal_bound", "causal_polarity",
+    "label", "causal_ks", "causal_low", "causal_high", "causal_ks_bound", "causal_polarity",
     "causal_1", "causal_2", "causal_3", "reach", "own_ks", "incoming_ks", "origin", "response_ks",
     "null_ks", "p", "q", "real_context",
 }  # fmt: skip
 FILTER_COLUMNS = {
-    "label", "causal_ks", "causal_low", "causal_high", "causal_side", "causal_polarity", "origin",
-    "kind", "active", "sign", "stability", "reach", "causal_corner", "causal_corner_ks",
-    "core_causal_ks", "q", "real_context",
+    "label", "causal_ks", "causal_low", "causal_high", "causal_side", "causal_ks_bound",
+    "causal_polarity", "origin", "kind", "active", "sign", "stability", "reach", "causal_corner",
+    "causal_corner_ks", "core_causal_ks", "q", "real_context",
 }  # fmt: skip
 SITE_COLUMNS = {
     "total_stride", "no_context", "out_of_reach", "difference", "window_error", "margin_change",

@@ -28,7 +28,7 @@ from padscope.kinds import (
     strongest_label,
 )
 from padscope.regions import Side, sides_of
-from padscope.scores import compare
+from padscope.scores.distance import ks_distance, polarity_of
 
 FloatArray = NDArray[np.float64]
 Counts = NDArray[np.int32]
@@ -454,8 +454,8 @@ def test_the_sign_and_the_sides_must_agree_too() -> None:
 )
 def test_ties_count_half_and_exactly(border: list[int], sign: str) -> None:
     padded, real = fold_counts(*[border] * 7), fold_counts(*[[0, 10, 0]] * 7)
-    distance = compare(padded.sum(axis=1), real.sum(axis=1))
-    reported = classify(distance.ks, distance.polarity, sides_of(1))
+    lines = padded.sum(axis=1), real.sum(axis=1)
+    reported = classify(ks_distance(*lines), polarity_of(*lines), sides_of(1))
     assert answer(reported) == ("opposite-same", sign)
     assert kind_stability(padded, real, sides_of(1), reported) == [1.0]
 

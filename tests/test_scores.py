@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from padscope.scores import compare, jackknife
+from padscope.scores import Counts, jackknife
+from padscope.scores.distance import ks_bound, ks_distance, polarity_of
 
 values = st.lists(st.integers(0, 30), min_size=1, max_size=60)
 
@@ -20,16 +21,16 @@ def histogram(sample: NDArray[np.int64] | list[int], bins: int = 31) -> NDArray[
 
 @given(border=values, core=values)
 def test_ks_equals_scipy_with_ties(border: list[int], core: list[int]) -> None:
-    ours = compare(histogram(border), histogram(core))
+    ours = ks_distance(histogram(border), histogram(core))
     exact = stats.ks_2samp(border, core, method="asymp").statistic
-    assert ours.ks == pytest.approx(exact, abs=1e-12)
+    assert ours == pytest.approx(exact, abs=1e-12)
 
 
 @given(border=values, core=values)
 def test_polarity_is_the_mann_whitney_share(border: list[int], core: list[int]) -> None:
-    ours = compare(histogram(border), histogram(core))
+    ours = polarity_of(histogram(border), histogram(core))
     u = stats.mannwhitneyu(border, core).statistic
-    assert ours.polarity == pytest.approx(u / (len(border) * len(core)), abs=1e-12)
+    assert ours == pytest.approx(u / (len(border) * len(core)), abs=1e-12)
 
 
 floats = st.lists(st.floats(-5, 5), min_size=1, max_size=60)
@@ -42,33 +43,33 @@ def test_the_exact_distance_lies_within_the_bound(
 ) -> None:
     inner = np.sort(np.array(edges))
     p, q = (histogram(np.searchsorted(inner, s), len(inner) + 1) for s in (border, core))
-    ours = compare(p, q)
+    ours = Counts(p, q)
     exact = stats.ks_2samp(border, core, method="asymp").statistic
-    assert ours.ks - 1e-12 <= exact <= ours.ks + ours.bound + 1e-12
+    assert ours.ks - 1e-12 <= exact <= ours.ks + ks_bound(ours) + 1e-12
 
 
 def test_a_bin_of_one_value_hides_nothing() -> None:
-    with_atom = compare([0, 50, 50], [10, 80, 10], single=1)
-    without = compare([0, 50, 50], [10, 80, 10])
-    assert with_atom.ks == without.ks == pytest.approx(0.4)
+    counts = Counts([0, 50, 50], [10, 80, 10])
+    assert counts.ks == pytest.approx(0.4)
     # At best all of the core's last tenth lies below all of the border's last half.
-    assert with_atom.bound == pytest.approx(0.1)
-    assert without.bound == pytest.approx(0.5)
+    assert ks_bound(counts, single=1) == pytest.approx(0.1)
+    assert ks_bound(counts) == pytest.approx(0.5)
 
 
 def test_no_counts_give_no_score_rather_than_zero() -> None:
-    distance = compare([0, 0], [1, 2])
-    assert np.isnan(distance.ks) and np.isnan(distance.bound) and np.isnan(distance.polarity)
+    counts = Counts([0, 0], [1, 2])
+    assert np.isnan(counts.ks) and np.isnan(ks_bound(counts))
+    assert np.isnan(polarity_of([0, 0], [1, 2]))
 
 
 def test_distances_broadcast_over_sides_and_filters() -> None:
     rng = np.random.default_rng(0)
     border, core = rng.integers(0, 9, (4, 7, 20)), rng.integers(0, 9, (7, 20)) + 1
-    together = compare(border, core)
+    together = ks_distance(border, core)
     for side in range(4):
         for channel in range(7):
-            alone = compare(border[side, channel], core[channel])
-            assert together.ks[side, channel] == pytest.approx(float(alone.ks))
+            alone = ks_distance(border[side, channel], core[channel])
+            assert together[side, channel] == pytest.approx(float(alone))
 
 
 def test_intervals_of_folds_that_agree_have_no_width() -> None:
@@ -100,7 +101,7 @@ def test_intervals_cover_the_true_distance_when_images_differ() -> None:
                 drawn = level + rng.normal(0, 1, 6)
                 codes = np.clip(np.floor((drawn + 5) * 3), 0, 30).astype(int)
                 counts[image % 8, 0] += histogram(codes)
-        ks = compare(border.sum(axis=0), core.sum(axis=0)).ks
+        ks = ks_distance(border.sum(axis=0), core.sum(axis=0))
         interval = jackknife(ks, border, core)
         hits += bool(interval.low[0] <= true <= interval.high[0])
     assert 0.85 <= hits / trials <= 1.0

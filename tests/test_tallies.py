@@ -19,7 +19,7 @@ from padscope.regions import FOLDS, SLOTS, Layout, Positions, SampleSize
 from padscope.regions.sampling import DEEPER_EVERY
 from padscope.running import to_bytes
 from padscope.running.model import observe_first
-from padscope.tallies import BINS, HOLE, Bins, Tally
+from padscope.tallies import BINS, HOLE, Bins, Tally, bin_middles
 from padscope.tallies.bins import CENTRE, COARSE_SHIFT, CODES, DEAD_BINS
 from padscope.tallies.buffer import ValueBuffer
 from padscope.tallies.calibration import fit_bins
@@ -97,6 +97,15 @@ def test_codes_keep_the_order_of_values(values: list[float], centre: float, spre
     assert (codes.diff() >= 0).all()
     assert codes.min() >= 0 and codes.max() < BINS
     assert (codes[(ordered == centre)[:, 0]] == CENTRE).all()
+
+
+def test_the_middle_of_a_bin_falls_into_it() -> None:
+    middles = bin_middles()
+    bins = Bins(torch.tensor([2.0]), torch.tensor([0.5]))
+    codes = bins.codes(torch.from_numpy(2 + 0.5 * middles)[:, None])[:, 0]
+    assert codes.tolist() == [*range(BINS - 1), BINS - 2]  # only rounding reaches the last
+    assert middles[CENTRE] == 0 and (np.diff(middles)[:-1] > 0).all()
+    assert middles[0] == -middles[-1] == pytest.approx(-245)
 
 
 def test_edges_enclose_the_values_of_a_bin() -> None:

@@ -11,12 +11,12 @@ from torch.nn import functional as F
 
 from padscope.effects import Objective
 from padscope.effects.classification import ClassAnswer, kl_divergence
-from padscope.errors import PadscopeError
+from padscope.errors import PadscopeError, brief
 from padscope.images import Batch
 from padscope.interventions import Estimator, FillName, repad
 from padscope.regions import FOLDS
 from padscope.running import Findings
-from padscope.running.model import Asking, as_input, brief
+from padscope.running.model import Asking, as_input
 from padscope.sites import Observation
 
 IMAGES = "images"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from padscope.report.drawings import (
 from padscope.report.gallery.sites import mean_maps
 from padscope.report.photos import draw_photo, ends_of_firing, first_images
 from padscope.report.words import number, plural, size
+from padscope.scores import Statistic, listed_statistics
 from padscope.study import Kernels, Study
 from padscope.tables import RESOLUTION
 from padscope.tallies import BINS
@@ -72,6 +73,8 @@ class Card:
     map_size : str
     flagged : bool
         Whether the bins may hide more of the KS than the page shows digits of.
+    statistics : list of (str, str, str)
+        Title, meaning and value of what is listed beside the KS.
     sides : Markup
         KS of every side and line.
     kernel : Drawing or None
@@ -94,6 +97,7 @@ class Card:
     row: dict[str, Any]
     map_size: str
     flagged: bool
+    statistics: list[tuple[str, str, str]]
     sides: Markup
     kernel: Drawing | None
     mean_map: Drawing
@@ -118,10 +122,13 @@ def make_cards(study: Study, chosen: pl.DataFrame) -> list[Card]:
     # Cards search the table of sides many times; they need only these rows of it.
     sides = study.sides.join(chosen, on=["site", "filter"], how="semi", maintain_order="left")
     study = replace(study, sides=sides)
-    return [_make_card(study, row, estimated) for row in chosen.iter_rows(named=True)]
+    statistics = listed_statistics(chosen.columns)
+    return [_make_card(study, row, statistics, estimated) for row in chosen.iter_rows(named=True)]
 
 
-def _make_card(study: Study, row: dict[str, Any], estimated: int) -> Card:
+def _make_card(
+    study: Study, row: dict[str, Any], statistics: Mapping[str, Statistic], estimated: int
+) -> Card:
     site, index = row["site"], row["filter"]
     chosen = (pl.col("site") == site) & (pl.col("filter") == index)
     sides = study.sides.filter(chosen)
@@ -146,6 +153,10 @@ def _make_card(study: Study, row: dict[str, Any], estimated: int) -> Card:
         row,
         size(map_size),
         (row["ks_bound"] or 0) > RESOLUTION,
+        [
+            (each.title.replace(" ", "\N{NO-BREAK SPACE}"), each.meaning, each.write(row[name]))
+            for name, each in statistics.items()
+        ],
         side_plot([(name, profile) for name, *profile in columns], row["side"]),
         kernel_of(study, site, index),
         draw_map(maps[0], map_size, extent, "padded" if len(maps) > 1 else ""),

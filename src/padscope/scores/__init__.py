@@ -9,20 +9,31 @@ from padscope.scores.causal import (
     score_contrast,
 )
 from padscope.scores.chance import q_values, tail_probability
-from padscope.scores.distance import Distance, compare
+from padscope.scores.distance import Counts
 from padscope.scores.interval import Interval, jackknife
 from padscope.scores.sides import Scores, score_site
+from padscope.scores.statistics import (
+    STATISTICS,
+    Statistic,
+    Values,
+    known_statistics,
+    listed_statistics,
+)
 
 __all__ = [
+    "STATISTICS",
     "BorderScores",
     "CausalScores",
-    "Distance",
+    "Counts",
     "Interval",
     "Scores",
+    "Statistic",
+    "Values",
     "coarse_counts",
-    "compare",
     "contrast_lines",
     "jackknife",
+    "known_statistics",
+    "listed_statistics",
     "q_values",
     "score_borders",
     "score_contrast",

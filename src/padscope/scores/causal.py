@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from padscope.regions import Layout
-from padscope.scores.distance import Distance, compare, ks_distance
+from padscope.scores.distance import ks_distance, polarity_of
 from padscope.scores.interval import Interval, jackknife
-from padscope.tallies.bins import BINS, CENTRE, COARSE_BINS, DEAD_BINS
+from padscope.scores.statistics import Statistic, Values, measure
+from padscope.tallies.bins import BINS, COARSE_BINS, DEAD_BINS
 from padscope.tallies.contrast import (
     CORNERS,
     DEEP,
@@ -35,10 +36,11 @@ class CausalScores:
 
     Attributes
     ----------
-    causal : Distance of (S, C) arrays
-        Line 0 padded against line 0 with real surroundings.
+    causal : dict
+        Name of a statistic → (S, C) values, of line 0 padded against line 0 with real
+        surroundings.
     interval : Interval of (S, C) arrays
-        Of `causal.ks`, over image folds.
+        Of the KS in `causal`, over image folds.
     profile : (D, S, C) float64 array
         KS of lines 0 … D - 1, padded against real; line 0 as in `causal`, the others from coarse
         bins. NaN where a side has no such line.
@@ -56,7 +58,7 @@ class CausalScores:
         The same where no border is: at the crop's place on the canvas, or inside the core.
     """
 
-    causal: Distance
+    causal: Values
     interval: Interval
     profile: FloatArray
     corners: FloatArray
@@ -67,7 +69,13 @@ class CausalScores:
     null: FloatArray
 
 
-def score_contrast(layout: Layout, tallies: Tallies, *, real_context: bool) -> CausalScores:
+def score_contrast(
+    layout: Layout,
+    tallies: Tallies,
+    statistics: Mapping[str, Statistic],
+    *,
+    real_context: bool,
+) -> CausalScores:
     """Score every filter of a padded site at every side.
 
     Parameters
@@ -76,13 +84,17 @@ def score_contrast(layout: Layout, tallies: Tallies, *, real_context: bool) -> C
         Of the crop's maps.
     tallies : mapping
         Stream key → counts, of the streams of `streams_of`.
+    statistics : mapping
+        The KS among them; see `known_statistics`.
     real_context : bool
         Whether the ``real`` condition comes from a canvas.
     """
     sides = len(layout.sides)
     padded, real = _near(tallies)
     dead = _dead(padded, real)
-    causal = _contrast(padded[:sides], real[:sides], dead)
+    measured = measure(statistics, padded[:sides], real[:sides])
+    causal = {name: _without(dead, array) for name, array in measured.items()}
+    ks = causal["ks"]
     own = _fine(tallies, OWN, LINES)
     if real_context:
         parts = (
@@ -94,11 +106,11 @@ def score_contrast(layout: Layout, tallies: Tallies, *, real_context: bool) -> C
         parts = ks_distance(padded[:sides], own), ks_distance(own, padded[sides])
         null = ks_distance(_fine(tallies, PSEUDO, LINES), padded[sides])
     folds = [_coarse(tallies, condition, NEAR) for condition in (PADDED, REAL)]
-    intervals = [jackknife(causal.ks[s], folds[0][s], folds[1][s]) for s in range(sides)]
+    intervals = [jackknife(ks[s], folds[0][s], folds[1][s]) for s in range(sides)]
     return CausalScores(
         causal,
         Interval(np.stack([i.low for i in intervals]), np.stack([i.high for i in intervals])),
-        _profile(layout, tallies, causal.ks),
+        _profile(layout, tallies, ks),
         _without(dead, _coarse_distance(tallies, CORNERS)),
         _without(dead, ks_distance(padded[sides], real[sides])),
         _without(dead, parts[0]),
@@ -108,19 +120,12 @@ def score_contrast(layout: Layout, tallies: Tallies, *, real_context: bool) -> C
     )
 
 
-def contrast_lines(layout: Layout, tallies: Tallies) -> Distance:
-    """Compare line 0 of every side, padded against real: arrays of (S, C)."""
+def contrast_lines(layout: Layout, tallies: Tallies) -> tuple[FloatArray, FloatArray]:
+    """KS and polarity of line 0 of every side, padded against real: arrays of (S, C)."""
     padded, real = _near(tallies)
-    sides = len(layout.sides)
-    return _contrast(padded[:sides], real[:sides], _dead(padded, real))
-
-
-def _contrast(
-    padded: NDArray[np.int32], real: NDArray[np.int32], dead: NDArray[np.bool_]
-) -> Distance:
-    found = compare(padded, real, single=CENTRE)
-    masked = (_without(dead, array) for array in (found.ks, found.bound, found.polarity))
-    return Distance(*masked)
+    sides, dead = len(layout.sides), _dead(padded, real)
+    lines = padded[:sides], real[:sides]
+    return _without(dead, ks_distance(*lines)), _without(dead, polarity_of(*lines))
 
 
 @dataclass(frozen=True)

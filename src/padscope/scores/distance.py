@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,74 +12,115 @@ FloatArray = NDArray[np.float64]
 Sums = NDArray[Any]  # of integers, or shares of them
 
 
-@dataclass(frozen=True)
-class Distance:
-    """How a border distribution differs from a core distribution.
-
-    Attributes
-    ----------
-    ks : float64 array
-        Greatest gap between the two cumulative distributions at the bins' edges, in [0, 1]: a
-        lower bound of the Kolmogorov-Smirnov distance of the binned values' originals. NaN where
-        either side has no count.
-    bound : float64 array
-        How much larger the exact distance can be at most.
-    polarity : float64 array
-        P(border > core) + P(border = core) / 2, ties being values of one bin: above ½ the border
-        is excited, below inhibited.
-    """
-
-    ks: FloatArray
-    bound: FloatArray
-    polarity: FloatArray
-
-
-def compare(border: ArrayLike, core: ArrayLike, single: int | None = None) -> Distance:
-    """Compare distributions counted in shared bins.
+class Counts:
+    """Border and core of some filters, counted in shared bins, and the sums that are made of both.
 
     Parameters
     ----------
     border, core : (..., B) integer array
         Counts in B ascending bins; leading axes broadcast.
+    """
+
+    def __init__(self, border: ArrayLike, core: ArrayLike) -> None:
+        self.border = np.asarray(border)
+        self.core = np.asarray(core)
+
+    @property
+    def border_below(self) -> FloatArray:
+        """Share of the border's values in every bin and those below it; NaN without a value."""
+        return self._shares(0)
+
+    @property
+    def core_below(self) -> FloatArray:
+        """Share of the core's values in every bin and those below it; NaN without a value."""
+        return self._shares(1)
+
+    def _shares(self, which: int) -> FloatArray:
+        *sums, whole = self.cumulative
+        return _divide(sums[which], whole[..., None])
+
+    @cached_property
+    def cumulative(self) -> tuple[Sums, Sums, Sums]:
+        """Both cumulative distributions, and what a gap between them is to be divided by.
+
+        Samples of one size, as of the same positions, are left as integers: they need a division of
+        the greatest gap alone.
+        """
+        # Sums of integers are exact, and the last one is the total.
+        p, q = (
+            np.cumsum(counts, axis=-1, dtype=_wide_enough(counts))
+            for counts in (self.border, self.core)
+        )
+        totals = p[..., -1:], q[..., -1:]
+        if (totals[0] == totals[1]).all():
+            return p, q, np.maximum(totals[0], totals[1])[..., 0]
+        return _divide(p, totals[0]), _divide(q, totals[1]), np.ones(())
+
+    @cached_property
+    def ks(self) -> FloatArray:
+        """Greatest gap between the two cumulative distributions at the bins' edges, in [0, 1].
+
+        A lower bound of the Kolmogorov-Smirnov distance of the binned values' originals. NaN where
+        either side has no count.
+        """
+        p, q, whole = self.cumulative
+        gap = p - q
+        return _divide(np.maximum(gap.max(axis=-1), -gap.min(axis=-1)), whole)
+
+
+def ks_distance(border: ArrayLike, core: ArrayLike) -> FloatArray:
+    """Kolmogorov-Smirnov distance of distributions counted in shared bins: `Counts.ks`.
+
+    References
+    ----------
+    Smirnov, Ann. Math. Statist. 19 (1948) 279-281.
+
+    Examples
+    --------
+    >>> ks_distance([[3, 1, 0]], [[0, 1, 3]])
+    array([0.75])
+    """
+    return Counts(border, core).ks
+
+
+def ks_bound(counts: Counts, single: int | None = None) -> FloatArray:
+    """How much larger than `Counts.ks` the exact distance can be at most.
+
+    Parameters
+    ----------
+    counts : Counts
     single : int, optional
         A bin that holds one value only: it hides nothing.
-
-    Returns
-    -------
-    Distance
-        Arrays of the leading axes' shape.
 
     Notes
     -----
     Within a bin the order of the values is unknown. At worst all of one sample's lie below all of
     the other's: then the gap there is the one at the bin's lower edge plus the bin's own mass.
 
-    References
-    ----------
-    Smirnov, Ann. Math. Statist. 19 (1948) 279-281; Mann and Whitney, ibid. 18 (1947) 50-60.
-
     Examples
     --------
-    >>> distance = compare([[3, 1, 0]], [[0, 1, 3]])
-    >>> distance.ks, distance.bound, distance.polarity
-    (array([0.75]), array([0.25]), array([0.03125]))
+    >>> ks_bound(Counts([[3, 1, 0]], [[0, 1, 3]]))
+    array([0.25])
     """
-    p, q, whole = _cumulative(border, core)
+    p, q, whole = counts.cumulative
     within = np.maximum(_greatest_step(p, q, single), _greatest_step(q, p, single))
-    ks = _divide(_greatest_gap(p, q), whole)
     # A distance cannot exceed 1; rounding of the sums could put the bound a hair below 0.
-    bound = np.maximum(np.minimum(_divide(within, whole), 1) - ks, 0)
-    return Distance(ks, bound, polarity_of(border, core))
-
-
-def ks_distance(border: ArrayLike, core: ArrayLike) -> FloatArray:
-    """Return `compare(border, core).ks` alone, in a quarter of the time."""
-    p, q, whole = _cumulative(border, core)
-    return _divide(_greatest_gap(p, q), whole)
+    bound: FloatArray = np.maximum(np.minimum(_divide(within, whole), 1) - counts.ks, 0)
+    return bound
 
 
 def polarity_of(border: ArrayLike, core: ArrayLike) -> FloatArray:
-    """Return `compare(border, core).polarity` alone; ties are exactly ½."""
+    """P(border > core) + P(border = core) / 2, ties being values of one bin; exactly ½ if all tie.
+
+    References
+    ----------
+    Mann and Whitney, Ann. Math. Statist. 18 (1947) 50-60.
+
+    Examples
+    --------
+    >>> polarity_of([[3, 1, 0]], [[0, 1, 3]])
+    array([0.03125])
+    """
     border, core = np.asarray(border), np.asarray(core)
     # Twice the pairs won, in float64: integers that large would overflow, and are exact.
     twice = np.cumsum(core, axis=-1, dtype=_wide_enough(core)).astype(np.float64)
@@ -94,29 +135,6 @@ def _wide_enough(counts: NDArray[np.integer[Any]]) -> type[np.int32] | type[np.i
     """Choose the type of sums over bins; half as wide is nearly twice as fast."""
     most = int(counts.max(initial=0)) * counts.shape[-1]
     return np.int32 if most < 2**31 else np.int64
-
-
-def _cumulative(border: ArrayLike, core: ArrayLike) -> tuple[Sums, Sums, Sums]:
-    """Give both cumulative distributions, and what a gap between them is to be divided by.
-
-    Samples of one size, as of the same positions, are left as integers: they need a division of the
-    greatest gap alone.
-    """
-    # Sums of integers are exact, and the last one is the total.
-    p, q = (
-        np.cumsum(counts, axis=-1, dtype=_wide_enough(counts))
-        for counts in map(np.asarray, (border, core))
-    )
-    totals = p[..., -1:], q[..., -1:]
-    if (totals[0] == totals[1]).all():
-        return p, q, np.maximum(totals[0], totals[1])[..., 0]
-    return _divide(p, totals[0]), _divide(q, totals[1]), np.ones(())
-
-
-def _greatest_gap(p: Sums, q: Sums) -> Sums:
-    gap = p - q
-    greatest: Sums = np.maximum(gap.max(axis=-1), -gap.min(axis=-1))
-    return greatest
 
 
 def _greatest_step(upper: Sums, lower: Sums, single: int | None) -> Sums:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from padscope.regions import Layout
-from padscope.scores.distance import Distance, compare, ks_distance
+from padscope.scores.distance import ks_distance
 from padscope.scores.interval import Interval, jackknife
-from padscope.tallies.bins import BINS, CENTRE, COARSE_BINS, DEAD_BINS, HOLE
+from padscope.scores.statistics import Statistic, Values, measure
+from padscope.tallies.bins import BINS, COARSE_BINS, DEAD_BINS, HOLE
 from padscope.tallies.contrast import CORNERS, DEEP, NEAR, PADDED
 from padscope.tallies.tally import Tally
 
@@ -22,10 +23,10 @@ class Scores:
 
     Attributes
     ----------
-    line : Distance of (S, C) arrays
-        Line 0 against the core.
+    line : dict
+        Name of a statistic → (S, C) values, of line 0 against the core.
     interval : Interval of (S, C) arrays
-        Of `line.ks`, over image folds.
+        Of the KS in `line`, over image folds.
     profile : (S, D, C) float64 array
         KS of lines 1 … D against the core, from coarse bins; NaN where a side has no such line.
     corners : dict
@@ -36,7 +37,7 @@ class Scores:
         NaN and infinite values among those drawn; they are left out of the scores.
     """
 
-    line: Distance
+    line: Values
     interval: Interval
     profile: NDArray[np.float64]
     corners: dict[str, NDArray[np.float64]]
@@ -44,7 +45,9 @@ class Scores:
     nonfinite: NDArray[np.int64]
 
 
-def score_site(layout: Layout, tallies: Mapping[str, Tally]) -> Scores:
+def score_site(
+    layout: Layout, tallies: Mapping[str, Tally], statistics: Mapping[str, Statistic]
+) -> Scores:
     """Score every filter of a site at every side.
 
     Parameters
@@ -53,11 +56,13 @@ def score_site(layout: Layout, tallies: Mapping[str, Tally]) -> Scores:
         Of the maps.
     tallies : mapping
         Stream key → counts, of all regions as they are.
+    statistics : mapping
+        The KS among them; see `known_statistics`.
 
     Returns
     -------
     Scores
-        Distances of dead filters are NaN.
+        Those of dead filters are NaN.
     """
     near = tallies[f"{PADDED}/{NEAR}"]
     fine, folds = near.fine.numpy(), near.folds.numpy()
@@ -65,8 +70,9 @@ def score_site(layout: Layout, tallies: Mapping[str, Tally]) -> Scores:
     sides = len(layout.sides)
     core = sides  # the compared regions are line 0 of every side, then the core
     dead = values.sum(axis=(0, 2)) == values[..., DEAD_BINS].sum(axis=(0, 2))
-    line = _masked(compare(values[:sides], values[core], single=CENTRE), dead)
-    intervals = [jackknife(line.ks[s], coarse[s], coarse[core]) for s in range(sides)]
+    measured = measure(statistics, values[:sides], values[core])
+    line = {name: np.where(dead, np.nan, array) for name, array in measured.items()}
+    intervals = [jackknife(line["ks"][s], coarse[s], coarse[core]) for s in range(sides)]
     deeper = _coarse_distances(layout, tallies, dead)
     depth = max((layout.depth(axis) for axis in range(len(layout.size))), default=1)
     missing = np.full(len(dead), np.nan)
@@ -94,10 +100,3 @@ def _coarse_distances(
     distances = np.where(dead, np.nan, ks_distance(np.concatenate(others), near[-1]))
     names = [region.name for region in layout.regions[len(layout.compared) :]]
     return dict(zip(names, distances, strict=True))
-
-
-def _masked(distance: Distance, dead: NDArray[np.bool_]) -> Distance:
-    ks, bound, polarity = (
-        np.where(dead, np.nan, array) for array in (distance.ks, distance.bound, distance.polarity)
-    )
-    return Distance(ks, bound, polarity)

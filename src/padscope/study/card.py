@@ -14,6 +14,7 @@ from torch import Tensor
 
 from padscope.errors import PadscopeError
 from padscope.kinds import SMALL_MAP
+from padscope.scores import Statistic, listed_statistics
 from padscope.study.card_html import Fact, Picture, draw_card
 from padscope.study.impacted import Impact
 
@@ -70,7 +71,10 @@ class FilterCard:
         row = self.row
         facts = [
             ("label", (row["label"] or "not explained") + self._doubt),
-            ("polarity", self._polarity),
+            *(
+                (name.replace("_", " "), self._statistic(statistic, self.row[name]))
+                for name, statistic in listed_statistics(row).items()
+            ),
         ]
         if self.explained:
             facts += [
@@ -95,14 +99,10 @@ class FilterCard:
         small = min(self.map_size) < SMALL_MAP
         return f", on a map under {SMALL_MAP} positions: needs a counterfactual" if small else ""
 
-    @property
-    def _polarity(self) -> str:
-        """Whether the border is excited or inhibited where it responds most."""
-        above = self.row["polarity"]
-        if above is None:
-            return "–"
-        sign = "excited" if above > 0.5 else "inhibited" if above < 0.5 else "neither"
-        return f"{sign} at the {self.row['side']}: P(border > core) = {above:.2f}"
+    def _statistic(self, statistic: Statistic, value: float | None) -> str:
+        """Tell the value of a statistic where the filter responds most."""
+        said = statistic.say(value)
+        return said if value is None else f"at the {self.row['side']}: {said}"
 
     @property
     def _impact(self) -> str:

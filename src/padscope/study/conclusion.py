@@ -13,7 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from padscope.measurements import Counts, SitePlan
-from padscope.scores import CausalScores, contrast_lines, score_contrast
+from padscope.scores import (
+    CausalScores,
+    Statistic,
+    contrast_lines,
+    known_statistics,
+    score_contrast,
+)
 from padscope.settings import ExplainSettings
 from padscope.study.context import Context
 from padscope.study.explanation import TRAINED, Explanation
@@ -68,7 +74,7 @@ def conclude(
     trained = network_table(
         TRAINED,
         {name: found.response for name, (found, _) in explained.items()},
-        {name: found.causal.ks for name, (found, _) in explained.items()},
+        {name: found.causal["ks"] for name, (found, _) in explained.items()},
     )
     tables = [table for table in networks.values() if isinstance(table, pl.DataFrame)]
     refused = [
@@ -94,6 +100,7 @@ class _Scoring:
     responses: dict[object, NDArray[np.float64]]
     counts: Counts
     settings: ExplainSettings
+    statistics: Mapping[str, Statistic]
 
     @classmethod
     def of(cls, study: Study, counts: Counts, settings: ExplainSettings) -> _Scoring:
@@ -101,12 +108,12 @@ class _Scoring:
         responses: dict[object, NDArray[np.float64]] = {
             name: table["ks"].to_numpy() for (name,), table in by_site
         }
-        return cls(responses, counts, settings)
+        return cls(responses, counts, settings, known_statistics())
 
     def explained(self, site: SitePlan) -> tuple[CausalScores, tuple[pl.DataFrame, pl.DataFrame]]:
         """Score a padded site, and make its tables of sides and filters."""
         tallies = self.counts.of_site(site.site.name)
-        scores = score_contrast(site.layout, tallies, real_context=site.contextual)
+        scores = score_contrast(site.layout, tallies, self.statistics, real_context=site.contextual)
         ks = self.responses[site.site.name].reshape(-1, len(site.layout.sides)).T
         tables = cause_tables(
             site.site, site.layout, ks, scores, tallies, real_context=site.contextual,
@@ -115,8 +122,8 @@ class _Scoring:
         return scores, tables
 
     def inherited(self, site: SitePlan) -> pl.DataFrame:
-        causal = contrast_lines(site.layout, self.counts.of_site(site.site.name))
-        return inherited_table(site.site, site.layout, causal.ks, causal.polarity)
+        ks, polarity = contrast_lines(site.layout, self.counts.of_site(site.site.name))
+        return inherited_table(site.site, site.layout, ks, polarity)
 
 
 def _found(

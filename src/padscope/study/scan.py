@@ -19,7 +19,7 @@ from padscope.regions import SampleSize
 from padscope.regions.sampling import DEEPER_EVERY
 from padscope.running import Runner, find_runner
 from padscope.running.model import observe_first
-from padscope.scores import score_site
+from padscope.scores import known_statistics, score_site
 from padscope.settings import Settings
 from padscope.study.inputs import Work, as_images, as_loaded, identify
 from padscope.study.kernels import kernels_of
@@ -87,6 +87,7 @@ def scan(
     if workers < 1:
         raise PadscopeError(f"workers is {workers}; give 1 or more")
     settings = settings or Settings()
+    known_statistics()  # one that cannot be used is told of before anything is counted
     runner = find_runner(runner)
     if settings.until_stable and not runner.in_order:
         raise PadscopeError("until_stable needs the local runner: it looks at images in order")
@@ -143,9 +144,10 @@ def _stable(
 
 def score_plan(plan: ContrastPlan, counts: Counts) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Score every filter: the tables of filters and of sides."""
+    statistics = known_statistics()
 
     def tables(site: SitePlan) -> tuple[pl.DataFrame, pl.DataFrame]:
-        scores = score_site(site.layout, counts.of_site(site.site.name))
+        scores = score_site(site.layout, counts.of_site(site.site.name), statistics)
         return (
             filter_table(site.site, site.layout, scores),
             side_table(site.site, site.layout, scores),

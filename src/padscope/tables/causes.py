@@ -21,6 +21,7 @@ from padscope.kinds import (
 from padscope.regions import Layout
 from padscope.scores import CausalScores, coarse_counts, q_values, tail_probability
 from padscope.sites import Site
+from padscope.tables.responses import with_statistics
 from padscope.tallies import CORNERS, NEAR, Tally
 
 FloatArray = NDArray[np.float64]
@@ -55,7 +56,7 @@ def cause_tables(
     resamples, seed : int
         Of `kind_stability`.
     """
-    causal = scores.causal.ks
+    causal = scores.causal["ks"]
     labels = label_causes(ks, causal)
     label_both = label_origins if real_context else label_refilled
     origin = label_both(scores.own, scores.incoming)
@@ -77,7 +78,7 @@ def _kinds(
     seed: int,
 ) -> tuple[Kinds, FloatArray]:
     corner, _ = strongest_of(scores.corners)
-    kinds = classify(scores.causal.ks, scores.causal.polarity, layout.sides, corner)
+    kinds = classify(scores.causal["ks"], scores.causal["polarity"], layout.sides, corner)
     padded, real = (counts[: len(layout.sides)] for counts in coarse_counts(tallies, NEAR))
     corners = coarse_counts(tallies, CORNERS)
     stability = kind_stability(
@@ -103,17 +104,14 @@ def _side_rows(
     def line(d: int) -> FloatArray:
         return scores.profile[d] if d < len(scores.profile) else missing
 
-    return pl.DataFrame(
+    return with_statistics(
         {
             "site": pl.repeat(site.name, sides * filters, eager=True),
             "filter": np.repeat(np.arange(filters), sides),
             "side": pl.Series([side.name for side in layout.sides] * filters, dtype=pl.String),
             "label": _texts(labels.T.ravel()),
-            "causal_ks": numbers(scores.causal.ks.T),
             "causal_low": numbers(scores.interval.low.T),
             "causal_high": numbers(scores.interval.high.T),
-            "causal_bound": numbers(scores.causal.bound.T),
-            "causal_polarity": numbers(scores.causal.polarity.T),
             **{f"causal_{d}": numbers(line(d).T) for d in REPORTED_LINES},
             "reach": numbers(reach.T).cast(pl.Int64),
             "own_ks": numbers(scores.own.T),
@@ -123,7 +121,8 @@ def _side_rows(
             "null_ks": numbers(scores.null.T),
             "p": numbers(p.T),
             "real_context": [real_context] * (sides * filters),
-        }
+        },
+        {f"causal_{name}": numbers(values.T) for name, values in scores.causal.items()},
     )
 
 
@@ -138,7 +137,7 @@ def _filter_rows(
     stability: FloatArray,
     real_context: bool,
 ) -> pl.DataFrame:
-    best, strongest = strongest_of(scores.causal.ks)
+    best, strongest = strongest_of(scores.causal["ks"])
     filters = np.arange(site.filters)
     measured = ~np.isnan(best)
     names = np.array([side.name for side in layout.sides])
@@ -147,16 +146,14 @@ def _filter_rows(
     sets, which = np.unique(kinds.active.T, axis=0, return_inverse=True)
     active = pl.Series([names[row].tolist() for row in sets], dtype=pl.List(pl.String))
     deepest = np.where(kinds.active, np.nan_to_num(reach, nan=-1), -1).max(axis=0)
-    return pl.DataFrame(
+    return with_statistics(
         {
             "site": pl.repeat(site.name, site.filters, eager=True),
             "filter": filters,
             "label": _texts(strongest_label(labels)),
-            "causal_ks": numbers(best),
             "causal_low": numbers(scores.interval.low[strongest, filters]),
             "causal_high": numbers(scores.interval.high[strongest, filters]),
             "causal_side": _texts(np.where(measured, names[strongest], "")),
-            "causal_polarity": numbers(scores.causal.polarity[strongest, filters]),
             "origin": _texts(origin[strongest, filters]),
             "kind": _texts(kinds.kind),
             "active": active.gather(which.ravel()),
@@ -169,7 +166,11 @@ def _filter_rows(
             "causal_corner_ks": numbers(corner_ks),
             "core_causal_ks": numbers(scores.core),
             "real_context": [real_context] * site.filters,
-        }
+        },
+        {
+            f"causal_{name}": numbers(values[strongest, filters])
+            for name, values in scores.causal.items()
+        },
     )
 
 
@@ -195,15 +196,16 @@ def with_causes(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Add what `cause_tables` gave of every site to the tables of a scan.
 
-    Columns of sides: ``label`` (see `kinds.causes`), ``causal_ks`` with ``causal_low`` and
-    ``causal_high`` (95 % over images), ``causal_bound``, ``causal_polarity``
-    (P(padded > real)), ``causal_1`` … ``causal_3`` (deeper lines, from coarse bins), ``reach``
+    Columns of sides: ``label`` (see `kinds.causes`), ``causal_`` and each of
+    `padscope.scores.STATISTICS` (``causal_ks``, ``causal_ks_bound``, ``causal_polarity``, …: padded
+    against real), ``causal_low`` and ``causal_high`` (95 % over images, of the KS), ``causal_1`` …
+    ``causal_3`` (deeper lines, from coarse bins), ``reach``
     (lines), ``own_ks``, ``incoming_ks``, ``origin``, ``response_ks`` (the first rung again, on the
     images explained), ``null_ks`` (the same where no border is), ``p`` and ``q`` (chance of such a
     response without a border, alone and over all filters and sides), ``real_context``.
 
-    Columns of filters: ``label``, ``causal_ks``, ``causal_low``, ``causal_high``,
-    ``causal_polarity`` and ``origin`` at ``causal_side`` (the strongest); ``kind``, ``active``
+    Columns of filters: ``label``, those of the statistics, ``causal_low``, ``causal_high`` and
+    ``origin`` at ``causal_side`` (the strongest); ``kind``, ``active``
     (its sides), ``sign``, ``stability`` (share of resamples that agree), ``reach`` (deepest of the
     active sides), ``causal_corner`` and ``causal_corner_ks``, ``core_causal_ks`` (a control), ``q``
     (least over the sides), ``real_context``.

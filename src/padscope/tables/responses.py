@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from padscope.errors import PadscopeError
 from padscope.kinds import SMALL_MAP, label_responses
 from padscope.regions import Layout
 from padscope.scores import Scores
@@ -53,10 +55,10 @@ def _positive(padding: tuple[int, ...]) -> list[int]:
 def side_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
     """One row per filter and side of a site.
 
-    Columns: ``site``, ``filter``, ``side``, ``contact`` (lines touching padding), ``ks`` with
-    ``ks_low`` and ``ks_high`` (95 % over images), ``ks_bound`` (how much larger the exact KS can
-    be), ``flagged`` (that is more than `RESOLUTION`), ``polarity``, ``ks_1`` … ``ks_3`` (deeper
-    lines, from coarse bins). Dead filters have nulls.
+    Columns: ``site``, ``filter``, ``side``, ``contact`` (lines touching padding), those of
+    `padscope.scores.STATISTICS` (``ks``, ``ks_bound``, ``polarity``, …), ``ks_low`` and ``ks_high``
+    (95 % over images), ``flagged`` (``ks_bound`` is more than `RESOLUTION`), ``ks_1`` … ``ks_3``
+    (deeper lines, from coarse bins). Dead filters have nulls.
     """
     sides, filters = len(layout.sides), site.filters
 
@@ -68,33 +70,51 @@ def side_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
         return column(scores.profile[:, d - 1] if d <= scores.profile.shape[1] else missing)
 
     contact = [len(site.contact[side.axis][side.far]) for side in layout.sides]
-    bound = column(scores.line.bound)
-    return pl.DataFrame(
+    return with_statistics(
         {
             "site": pl.repeat(site.name, sides * filters, eager=True),
             "filter": np.repeat(np.arange(filters), sides),
             "side": pl.Series([side.name for side in layout.sides] * filters, dtype=pl.String),
             "contact": np.tile(np.array(contact, dtype=np.int64), filters),
-            "ks": column(scores.line.ks),
             "ks_low": column(scores.interval.low),
             "ks_high": column(scores.interval.high),
-            "ks_bound": bound,
-            "flagged": bound > RESOLUTION,
-            "polarity": column(scores.line.polarity),
+            "flagged": column(scores.line["ks_bound"]) > RESOLUTION,
             **{f"ks_{d}": line(d) for d in (1, 2, 3)},
-        }
+        },
+        {name: column(values) for name, values in scores.line.items()},
     )
+
+
+def with_statistics(
+    columns: Mapping[str, Any], statistics: Mapping[str, pl.Series]
+) -> pl.DataFrame:
+    """Make a table of columns and, before the first interval, of statistics.
+
+    Raises
+    ------
+    PadscopeError
+        A statistic is called like another column.
+    """
+    if taken := sorted(columns.keys() & statistics.keys()):
+        raise PadscopeError(
+            f"a statistic cannot be called {taken[0]!r}, for another column has this name: give "
+            "it another"
+        )
+    first = next(place for place, name in enumerate(columns) if name.endswith("_low"))
+    ordered = [*columns.items()]
+    ordered[first:first] = statistics.items()
+    return pl.DataFrame(dict(ordered))
 
 
 def filter_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
     """One row per filter of a site.
 
     Columns: ``site``, ``filter``, ``label`` (see `kinds.labels`), ``side`` (the strongest),
-    ``ks``, ``ks_low``, ``ks_high``, ``ks_bound``, ``polarity`` (there), ``corner`` and
+    ``ks_low``, ``ks_high`` and those of `padscope.scores.STATISTICS` (there), ``corner`` and
     ``corner_ks`` (the strongest corner), ``needs_counterfactual`` (map too small for the label to
     be trusted without one), ``nonfinite`` (NaN and infinities among the values drawn).
     """
-    ks = np.nan_to_num(scores.line.ks, nan=-1)
+    ks = np.nan_to_num(scores.line["ks"], nan=-1)
     strongest = ks.argmax(axis=0)
     filters = np.arange(site.filters)
 
@@ -104,36 +124,30 @@ def filter_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
     measured = ~scores.dead
     names = np.array([side.name for side in layout.sides])
     corner_names, corner_ks = _strongest_corner(scores, site.filters)
-    return pl.DataFrame(
+    return with_statistics(
         {
             "site": pl.repeat(site.name, site.filters, eager=True),
             "filter": filters,
-            "label": label_responses(scores.line.ks[strongest, filters]),
+            "label": label_responses(scores.line["ks"][strongest, filters]),
             "side": pl.Series(np.where(measured, names[strongest], ""), dtype=pl.String),
-            "ks": at_strongest(scores.line.ks),
             "ks_low": at_strongest(scores.interval.low),
             "ks_high": at_strongest(scores.interval.high),
-            "ks_bound": at_strongest(scores.line.bound),
-            "polarity": at_strongest(scores.line.polarity),
             "corner": pl.Series(corner_names, dtype=pl.String),
             "corner_ks": pl.Series(corner_ks, dtype=pl.Float64, nan_to_null=True),
             "needs_counterfactual": [min(site.map_size) < SMALL_MAP] * site.filters,
             "nonfinite": scores.nonfinite.astype(np.int64),
-        }
+        },
+        {name: at_strongest(values) for name, values in scores.line.items()},
     ).with_columns(pl.col("side", "corner").replace("", None))
-
-
-FILTER_COLUMNS = (
-    "site", "filter", "label", "side", "ks", "ks_low", "ks_high", "ks_bound", "polarity", "corner",
-    "corner_ks", "needs_counterfactual", "nonfinite",
-)  # fmt: skip
 
 
 def responses_alone(filters: pl.DataFrame) -> pl.DataFrame:
     """Drop from a table of filters what later rungs have added, and label by the KS again."""
     ks = filters["ks"].fill_null(float("nan")).to_numpy()
-    first = filters.select(FILTER_COLUMNS)
-    return first.with_columns(pl.Series("label", label_responses(ks), dtype=pl.String))
+    labels = pl.Series("label", label_responses(ks), dtype=pl.String)
+    # Later rungs add theirs behind the last of `filter_table`, and move the label there.
+    first = filters.columns[: filters.columns.index("nonfinite") + 1]
+    return filters.select(name for name in first if name != "label").insert_column(2, labels)
 
 
 def _strongest_corner(scores: Scores, filters: int) -> tuple[NDArray[np.str_], NDArray[np.float64]]:

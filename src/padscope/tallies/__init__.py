@@ -5,7 +5,7 @@ activations, `tally` holds the counts of a site, `gathering` copies values out o
 keeps those of many images, and `contrast` fills the tallies with them, condition by condition.
 """
 
-from padscope.tallies.bins import BINS, HOLE, Bins
+from padscope.tallies.bins import BINS, HOLE, Bins, bin_middles
 from padscope.tallies.calibration import fit_bins
 from padscope.tallies.contrast import (
     CORNERS,
@@ -37,6 +37,7 @@ __all__ = [
     "PositionColumns",
     "Stream",
     "Tally",
+    "bin_middles",
     "border_streams",
     "fit_bins",
     "gather_all",

@@ -36,6 +36,32 @@ ROUNDING = 1e-4  # in spreads
 _CENTRE = torch.tensor(float(CENTRE))
 
 
+def _upper_ends() -> NDArray[np.float64]:
+    """Upper ends of the bins in (-1, 1]; the last, which only rounding reaches, beyond it."""
+    ends: NDArray[np.float64] = (np.arange(1, BINS + 1) - (np.arange(BINS) >= CENTRE)) / CENTRE - 1
+    return ends
+
+
+def _stretched(squeezed: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(divide="ignore"):
+        scaled: NDArray[np.float64] = squeezed / (1 - np.abs(squeezed))
+    return scaled
+
+
+def bin_middles() -> NDArray[np.float64]:
+    """Value that stands for each bin, in spreads from its filter's centre.
+
+    Returns
+    -------
+    (BINS,) float64
+        Ascending; 0 for the centre's bin. The outermost bins have no outer edge: what lies more
+        than 122 spreads out is taken for 245.
+    """
+    upper = _upper_ends()
+    middles = (upper + np.concatenate([[-1.0], upper[:-1]])) / 2
+    return _stretched(np.clip(middles, middles[0], -middles[0]))
+
+
 @dataclass(frozen=True)
 class Bins:
     """The bins of C filters.
@@ -102,10 +128,7 @@ class Bins:
             Ascending along the bins, in units of the activation. The centre's bin has no width:
             its edges are equal. The last edge is infinite: only rounding puts a value above it.
         """
-        upper = np.arange(1, BINS) - (np.arange(BINS - 1) >= CENTRE)
-        squeezed = upper / CENTRE - 1
-        with np.errstate(divide="ignore"):
-            scaled = squeezed / (1 - np.abs(squeezed))
+        scaled = _stretched(_upper_ends()[:-1])
         centre, spread = self.centre.double().numpy(), self.spread.double().numpy()
         edges: NDArray[np.float64] = centre[:, None] + spread[:, None] * scaled
         return edges

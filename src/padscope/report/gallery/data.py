@@ -17,13 +17,15 @@ from padscope.report.gallery.sites import SitePictures, draw_site, longest_axis,
 from padscope.report.glyphs import sign_of
 from padscope.report.photos import encode_photos, first_images
 from padscope.report.words import size, visible
+from padscope.scores import listed_statistics
 from padscope.study import Study
 from padscope.tables import RESOLUTION
 from padscope.tables.causes import REPORTED_LINES
 
 # Columns of numbers: name in the block, and column of the table of filters. Scores keep a third
-# decimal, to sort by; what stands beside them is written as it is printed.
-SCORES = (("ks", "ks"), ("polarity", "polarity"), ("causal", "causal_ks"))
+# decimal, to sort by; what stands beside them is written as it is printed. Statistics that are
+# listed have their own names, and so many decimals if they are shares.
+SCORES = (("ks", "ks"), ("causal", "causal_ks"))
 HUNDREDTHS = (
     ("ksLow", "ks_low"), ("ksHigh", "ks_high"), ("causalLow", "causal_low"),
     ("causalHigh", "causal_high"), ("own", "own_ks"), ("incoming", "incoming_ks"),
@@ -58,7 +60,8 @@ def gallery_block(study: Study, chosen: pl.DataFrame) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``sites``: what filters of a site share. ``columns``: one list per number, with an entry
+        ``sites``: what filters of a site share. ``statistics``: what is listed beside the KS.
+        ``columns``: one list per number, with an entry
         for each filter, in the order of `chosen`; those of words hold places in ``words``.
         ``arrays``: the same of base64 texts.
     """
@@ -71,6 +74,10 @@ def gallery_block(study: Study, chosen: pl.DataFrame) -> dict[str, Any]:
         columns[name] = _list(rows, column)
     for name, column in SCORES:
         columns[name] = [None if v is None else to_thousandths(v) for v in _list(rows, column)]
+    statistics = listed_statistics(rows.columns)
+    for name, statistic in statistics.items():
+        write = to_thousandths if statistic.share else significant
+        columns[name] = [None if v is None else write(v) for v in _list(rows, name)]
     for name, column in HUNDREDTHS:
         columns[name] = [None if v is None else float(f"{v:.2f}") for v in _list(rows, column)]
     for name, column in AMOUNTS:
@@ -86,6 +93,16 @@ def gallery_block(study: Study, chosen: pl.DataFrame) -> dict[str, Any]:
     return {
         "sites": [_describe(study, site, found) for site, found in pictures.items()],
         "words": words,
+        "statistics": [
+            {
+                "name": name,
+                "title": each.title,
+                "meaning": each.meaning,
+                "unit": each.unit,
+                "share": each.share,
+            }
+            for name, each in statistics.items()
+        ],
         "columns": columns | numbers | {"channels": channels} | photos,
         "photos": encode_photos(first) if (first := first_images(study)) else [],
         "arrays": arrays,

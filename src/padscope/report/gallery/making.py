@@ -18,10 +18,8 @@ from padscope.report.kinds import CORNERS, TITLES
 from padscope.study import Study
 
 # What cards can be sorted by: name of a column of the block, and words for people.
-FIRST_RUNG = (
-    ("ks", "KS"), ("polarity", "P(border > core)"), ("depth", "depth in the network"),
-    ("name", "name"),
-)  # fmt: skip
+ALWAYS = (("depth", "depth in the network"), ("name", "name"))
+FIRST_RUNG = (("ks", "KS"),)
 SECOND_RUNG = (
     ("causal", "causal KS"), ("own", "KS of own padding"), ("incoming", "KS of what comes in"),
     ("reach", "reach"), ("stability", "stability of the kind"), ("q", "q, of chance"),
@@ -156,9 +154,10 @@ def _evidence(study: Study, chosen: pl.DataFrame) -> list[Choice]:
 def _sorts(study: Study, block: dict[str, Any]) -> list[Choice]:
     rungs = [
         *(SECOND_RUNG[:1] if study.explanation else ()),
-        *FIRST_RUNG[:1],
+        *FIRST_RUNG,
         *(THIRD_RUNG if block["impact"] else ()),
         *(SECOND_RUNG[1:] if study.explanation else ()),
-        *FIRST_RUNG[1:],
+        *((each["name"], each["title"]) for each in block["statistics"]),
+        *ALWAYS,
     ]
     return [Choice(value, words) for value, words in rungs]

@@ -9,7 +9,7 @@ function glyph(key) {
 }
 
 function polarityOf(i) {
-  const polarity = columns.polarity[i];
+  const polarity = columns.polarity?.[i] ?? null;
   if (polarity === null) return "";
   return polarity > 0.5 ? "excited" : polarity < 0.5 ? "inhibited" : "neither excited nor inhibited";
 }
@@ -104,13 +104,19 @@ function tags(i) {
   return make("p", { class: "tags" }, ...found.flatMap((each) => [each, " "]));
 }
 
+function statisticOf({ name, title, meaning, unit, share }, i) {
+  const value = share ? fixed(columns[name][i]) : number(columns[name][i]);
+  const written = unit && columns[name][i] !== null ? `${value} ${unit}` : value;
+  return make("span", { title: meaning }, `${title.replaceAll(" ", SPACE)}${SPACE}${written}`);
+}
+
 function score(i) {
   const flags = [];
   if (columns.flagged[i]) flags.push("flagged: bins hide more than 0.01");
   if (columns.nonfinite[i]) flags.push(`${plural(columns.nonfinite[i], "value")} not finite`);
   return make("p", { class: "score" }, make("b", {}, `KS ${fixed(columns.ks[i])}`),
     between(columns.ksLow[i], columns.ksHigh[i]) || "no interval: too few images", make("br"),
-    `P(border${SPACE}>${SPACE}core)${SPACE}${fixed(columns.polarity[i])}`,
+    ...block.statistics.flatMap((each, place) => [place ? " · " : "", statisticOf(each, i)]),
     ...flags.flatMap((flag) => [" · ", make("span", { class: "flag" }, flag)]));
 }
 
