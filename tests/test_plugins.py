@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from padscope import cli
 from padscope.errors import PadscopeError
 from padscope.plugins import complete, look_up, names
 
@@ -63,3 +65,35 @@ def test_two_packages_that_contradict_each_other_are_named(install: Install) -> 
 def test_a_package_that_is_found_twice_is_one(install: Install) -> None:
     install(point("inf", "math:inf"), point("inf", "math:inf"))
     assert look_up({}, GROUP, "inf") == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("group", "arguments"),
+    [
+        ("padscope.models", "sites broken:a"),
+        ("padscope.images", "scan plugged_nets:net --size 16 --images broken:a -o run"),
+        ("padscope.statistics", "scan plugged_nets:net --size 16 -o run"),
+    ],
+)
+def test_the_command_line_names_a_broken_package_and_ends_with_2(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    group: str,
+    arguments: str,
+) -> None:
+    broken = metadata.EntryPoint("broken", "no_such_package:thing", group)
+    vars(broken)["dist"] = SimpleNamespace(name="padscope-extra")
+    points = metadata.EntryPoints([broken])
+    monkeypatch.setattr(metadata, "entry_points", lambda **which: points.select(**which))
+    net = "from torch import nn\n\n\ndef net():\n    return nn.Conv2d(3, 2, 3, padding=1)\n"
+    (tmp_path / "plugged_nets.py").write_text(net)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["padscope", *arguments.split()])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err.strip()
+    assert told.startswith(f"padscope: the package padscope-extra adds 'broken' to {group}, and it")
+    assert told.count("\n") == 0
+    assert not (tmp_path / "run" / "manifest.json").exists()
