@@ -93,6 +93,16 @@ def test_fingerprint(folder: Path, tmp_path: Path) -> None:
     assert len({original, *others}) == 7
 
 
+def test_fingerprint_covers_the_ends_of_large_files(folder: Path) -> None:
+    large = folder / "large.bmp"
+    Image.new("RGB", (200, 200)).save(large)
+    before = PhotoFiles.from_file(large, PROBE).fingerprint()
+    content = bytearray(large.read_bytes())
+    content[-1] ^= 1
+    large.write_bytes(content)
+    assert PhotoFiles.from_file(large, PROBE).fingerprint() != before
+
+
 def test_a_photograph_which_vanishes_is_unreadable(folder: Path) -> None:
     images = PhotoFiles.from_folder(folder, PROBE)
     before = images.fingerprint()

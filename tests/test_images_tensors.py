@@ -59,7 +59,6 @@ def test_streams(make: object) -> None:
     images = from_python(data, dims=2)
     assert isinstance(images, StreamedImages)
     assert torch.equal(torch.stack(list(images)), IMAGES)
-    assert images.fingerprint() == "streamed"
     assert (images.name(3), images.group(3)) == ("image 3", 3)
     if isinstance(data, list | tuple):
         assert len(images) == 7
@@ -128,10 +127,33 @@ def test_wrong_items_of_a_dataset() -> None:
 def test_fingerprint() -> None:
     changed = IMAGES.clone()
     changed[-1, 0, 0, 0] += 1
+    inner = IMAGES.clone()
+    inner[3, 1, 2, 2] += 1
     prints = {
         from_python(data, dims=2).fingerprint()
-        for data in (IMAGES, changed, IMAGES[:6], Labelled(), IMAGES.movedim(-1, -2))
+        for data in (IMAGES, changed, inner, IMAGES[:6], Labelled(), IMAGES.movedim(-1, -2))
     }
-    assert len(prints) == 5
+    assert len(prints) == 6
     assert from_python(IMAGES.clone(), 2).fingerprint() in prints
     from_python(IMAGES.bfloat16(), 2).fingerprint()
+
+
+def test_fingerprint_of_a_stream() -> None:
+    inner = IMAGES.clone()
+    inner[3, 1, 2, 2] += 1
+
+    def prints(images: Tensor) -> list[str]:
+        loader = DataLoader(TensorDataset(images, LABELS), batch_size=3)
+        given = list(images), tuple(torch.split(images, 3)), loader
+        return [from_python(data, dims=2).fingerprint() for data in given]
+
+    assert prints(IMAGES) == prints(IMAGES.clone())
+    assert not set(prints(IMAGES)) & set(prints(inner))
+    whole, first = (StreamedImages(list(images), 2) for images in (IMAGES, IMAGES[:4]))
+    assert whole.fingerprint(limit=4) == first.fingerprint() != whole.fingerprint()
+
+
+def test_images_of_a_generator_are_taken_for_no_others() -> None:
+    generators = [StreamedImages(iter(IMAGES), 2) for _ in range(2)]
+    assert generators[0].fingerprint() != generators[1].fingerprint()
+    assert len(list(generators[0])) == 7

@@ -14,7 +14,7 @@ import torch
 from tests.conftest import Command, contents, prepare, start, wait_until
 from torch import Tensor, nn
 
-from padscope import RunDirectory, Settings, Study, scan
+from padscope import PadscopeError, RunDirectory, Settings, Study, scan
 from padscope.errors import Interrupted
 from padscope.store import write_atomically
 from padscope.study import Kept
@@ -85,6 +85,19 @@ def test_two_undisturbed_runs_write_the_same_bytes(
 ) -> None:
     run(tmp_path / "again")
     assert contents(tmp_path / "again") == undisturbed
+
+
+@pytest.mark.parametrize(
+    "form", [lambda images: images, list, lambda images: (images[:9], images[9:])]
+)
+def test_other_images_in_the_middle_are_another_run(
+    tmp_path: Path, form: Callable[[Tensor], object]
+) -> None:
+    other = images()
+    other[13] = 1 - other[13]
+    scan(net(), form(images()), SETTINGS, journal=RunDirectory(tmp_path / "run"))
+    with pytest.raises(PadscopeError, match="is a run with other images"):
+        scan(net(), form(other), SETTINGS, journal=RunDirectory(tmp_path / "run"))
 
 
 @pytest.mark.parametrize("units", range(1, UNITS + 1))

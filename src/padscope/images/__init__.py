@@ -6,7 +6,7 @@ The concepts, each in its own module, in the order in which they build on one an
 2. `decode`: any photograph file → an 8-bit grey or RGB image.
 3. `probe`: `Probe`, the seeded random crop that turns a photograph into one input of the model,
    and the wider canvas; `CentralCrop`, the one that models are evaluated on.
-4. `fingerprint`: which files, cropped how, as one digest.
+4. `fingerprint`: which images, read how, as one digest of all that they hold.
 5. `files`, `builtin`, `tensors`: the sources, namely `PhotoFiles` (a folder, a list or one file),
    `BuiltinPhotos`, and Python objects as `TensorImages` or `StreamedImages` (`from_python`).
 6. `opening`: `open_images`, from what was typed on the command line to a source, by the table
@@ -21,6 +21,7 @@ from padscope.images.batches import Batch, Skipped, stream, unit_count
 from padscope.images.builtin import BuiltinPhotos
 from padscope.images.canvas import Canvases, TooSmall, central
 from padscope.images.files import PhotoFiles
+from padscope.images.fingerprint import fingerprint_tensors, one_by_one
 from padscope.images.kept import KeptBatches
 from padscope.images.labels import Labels, read_labels
 from padscope.images.opening import SOURCES, open_images
@@ -45,7 +46,9 @@ __all__ = [
     "TooSmall",
     "UnreadableImage",
     "central",
+    "fingerprint_tensors",
     "from_python",
+    "one_by_one",
     "open_images",
     "read_labels",
     "stream",

@@ -1,13 +1,15 @@
 """Images which are Python objects already: tensors, datasets, data loaders, generators."""
 
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from hashlib import blake2b
+from itertools import islice
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from padscope.errors import PadscopeError
+from padscope.images.fingerprint import fingerprint_tensors, one_by_one
 
 
 @runtime_checkable
@@ -62,17 +64,11 @@ class TensorImages:
         return image
 
     def fingerprint(self) -> str:
-        """Return a digest of the type, the length and the first and the last image.
+        """Return a digest of the type and of all images, each of which is read once.
 
         A dataset which draws its images at random has another one each time.
         """
-        length = len(self)
-        digest = blake2b(repr((type(self.items).__name__, length)).encode(), digest_size=16)
-        for index in (0, length - 1):
-            image = self.tensor(index).cpu().contiguous()
-            digest.update(repr(tuple(image.shape)).encode())
-            digest.update(image.numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint_tensors(one_by_one(self), type(self.items).__name__)
 
     def describe(self) -> str:
         """Return one line for people."""
@@ -147,9 +143,15 @@ class StreamedImages:
         """Return the index: every image counts as independent."""
         return index
 
-    def fingerprint(self) -> str:
-        """Return "streamed": looking at the images would use them up."""
-        return "streamed"
+    def fingerprint(self, limit: int | None = None) -> str:
+        """Return a digest of the type and of the images, the first `limit` ones or all.
+
+        They are read once more for it. Those of a generator would be used up, so they are the
+        same as no others, not even as those of a generator which gives them again.
+        """
+        if isinstance(self.batches, Iterator):
+            return f"from a generator, {secrets.token_hex(16)}"
+        return fingerprint_tensors(islice(self, limit), type(self.batches).__name__)
 
     def describe(self) -> str:
         """Return one line for people."""

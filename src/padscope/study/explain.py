@@ -19,7 +19,7 @@ from padscope.study.baselines import Build, baseline_networks, run_baseline
 from padscope.study.conclusion import conclude
 from padscope.study.context import Context, find_context
 from padscope.study.explanation import TRAINED
-from padscope.study.inputs import as_images, as_loaded
+from padscope.study.inputs import as_images, as_loaded, fingerprint
 from padscope.study.margin import check_margin
 from padscope.study.result import Study
 from padscope.study.stage import EXPLAIN, Journal, Progress, Scores, Stage
@@ -153,7 +153,7 @@ def _identify(
 ) -> dict[str, Any]:
     return {
         "scan": study.identity,
-        "images": source.fingerprint(),
+        "images": fingerprint(source, settings.limit),
         "margin": list(context.canvas.margin),
         "settings": asdict(settings),
         "versions": {name: version(name) for name in ("padscope", "scipy")},

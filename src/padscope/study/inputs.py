@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
-from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,9 @@ from padscope.images import (
     StreamedImages,
     TensorImages,
     UnreadableImage,
+    fingerprint_tensors,
     from_python,
+    one_by_one,
     open_images,
     stream,
     unit_count,
@@ -97,14 +98,19 @@ class Sample:
         return self.source.tensor(self.chosen[index])
 
     def fingerprint(self) -> str:
-        """Return a digest of the source and the choice."""
-        digest = blake2b(self.source.fingerprint().encode(), digest_size=16)
-        digest.update(np.array(self.chosen, dtype="<i8").tobytes())
-        return digest.hexdigest()
+        """Return a digest of the choice and of the images chosen, each of which is read once."""
+        return fingerprint_tensors(one_by_one(self), len(self.source), self.chosen)
 
     def describe(self) -> str:
         """Return one line for people."""
         return self.description
+
+
+def fingerprint(source: Images | StreamedImages, limit: int | None) -> str:
+    """Return a digest of the images that are used, no more than `limit` of a stream."""
+    if isinstance(source, StreamedImages):
+        return source.fingerprint(limit)
+    return source.fingerprint()
 
 
 def make_probe(loaded: LoadedModel, seed: int) -> Probe:
@@ -146,7 +152,7 @@ def identify(
     return {
         "model": loaded.spec,
         "weights": loaded.weights_hash,
-        "images": source.fingerprint(),
+        "images": fingerprint(source, settings.limit),
         "settings": asdict(settings),
         "versions": {"torch": torch.__version__} | installed,
     }

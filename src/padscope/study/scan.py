@@ -51,7 +51,8 @@ def scan(
     images : path, Tensor, Dataset, iterable or None
         A folder of photographs, a list file or one photograph; or tensors that are ready for the
         model: a Tensor or Dataset of single images, or an iterable of batches. None takes random
-        crops of a few photographs that are built in.
+        crops of a few photographs that are built in. All are read once beforehand, to know them
+        again; what a generator gives cannot be, so that a run of it is never resumed.
     settings : Settings, optional
     journal : Journal, optional
         A `RunDirectory` to keep checkpoints in and to resume from.

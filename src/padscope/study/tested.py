@@ -28,7 +28,7 @@ from padscope.models import LoadedModel, class_names, class_numbers
 from padscope.running import Job, Pulse, Recorded
 from padscope.running.recorded import Look
 from padscope.settings import FEWEST_IMAGES, ImpactSettings, Settings
-from padscope.study.inputs import Sample, Work, as_images
+from padscope.study.inputs import Sample, Work, as_images, fingerprint
 from padscope.study.stage import look_job
 
 GivenLabels = str | Path | Sequence[int] | Tensor | Mapping[str, int]
@@ -106,7 +106,8 @@ class Tested:
 
     def fingerprint(self) -> str:
         """Return a digest of the images and of their labels."""
-        digest = blake2b(self.source.fingerprint().encode(), digest_size=16)
+        images = fingerprint(self.source, self.work.settings.limit)
+        digest = blake2b(images.encode(), digest_size=16)
         if self.labels is not None:
             digest.update(np.array(self.labels.classes, dtype="<i8").tobytes())
         return digest.hexdigest()
