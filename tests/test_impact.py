@@ -204,8 +204,11 @@ def test_too_few_images(made: tuple[Net, Study]) -> None:
     ("given", "message"),
     [
         ([0, 1] * 4, "8 labels for 24 images"),
-        ([0] * COUNT, "fewer than two classes"),
-        ([number % 4 for number in range(COUNT)], "classes from 0 to 3, and the model answers"),
+        ([0] * COUNT, "all images have class 0; accuracy needs two classes"),
+        (
+            [number % 4 for number in range(COUNT)],
+            "class 3 of image 3 is outside the model's classes, 0 to 2",
+        ),
         ("no_such.csv", "cannot read the labels no_such.csv"),
     ],
 )

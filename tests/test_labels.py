@@ -1,17 +1,21 @@
 """Labels: every way of writing them down, and every way of getting them wrong."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from padscope.errors import PadscopeError
-from padscope.images import Labels, read_labels
+from padscope.images import Labels, given_labels, read_labels
 
 NAMES = ("cats/a.png", "cats/b.png", "dogs/a.png", "dogs/c.png")
+FOUR = "cats/a.png,{}\ncats/b.png,{}\ndogs/a.png,{}\ndogs/c.png,{}\n"
 
 
 def write(folder: Path, text: str) -> Path:
@@ -74,6 +78,68 @@ def test_an_empty_class_is_no_label(tmp_path: Path) -> None:
 def test_a_byte_order_mark_and_other_columns(tmp_path: Path) -> None:
     text = '\ufefffile,class,remark\n"cats/a.png",0,"x, ""y"""\ndogs/c.png,1,ä\r\n'
     assert read(tmp_path, text).classes == (0, -1, -1, 1)
+
+
+@pytest.mark.parametrize("none", ["NA", "", "NaN", "None", "null", "<NA>", "n/a"])
+def test_numbers_are_numbers_whatever_stands_where_there_is_none(tmp_path: Path, none: str) -> None:
+    text = "file,class\n" + FOUR.format(10, "1.1e+01", none, "2.0")
+    labels = read(tmp_path, text, classes=24)
+    assert labels.classes == (10, 11, -1, 2)
+    assert labels.names == {}
+    assert labels.described.endswith("1 of 4 images have no label, the first dogs/a.png")
+    labels = read(tmp_path, "file,class\n" + FOUR.format("tom", "tim", none, "cur"), classes=3)
+    assert labels.classes == (2, 1, -1, 0)
+
+
+def test_a_class_called_none(tmp_path: Path) -> None:
+    text = "file,class\n" + FOUR.format("cat", "none", "none", "dog")
+    assert read(tmp_path, text, classes=3).classes == (0, 2, 2, 1)
+    assert read(tmp_path, text, classes=2).classes == (0, -1, -1, 1)
+
+
+def test_a_column_of_exactly_that_name_goes_before_others(tmp_path: Path) -> None:
+    rows = "".join(f"x,{name},{number},9\n" for number, name in enumerate(NAMES))
+    assert read(tmp_path, f"File,file,label,Label\n{rows}").classes == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [0, 2.0, None, 1],
+        [0, 2, math.nan, 1],
+        [0, "2", -1, "1.0e0"],
+        torch.tensor([0, 2, -1, 1]),
+        np.array([0, 2, np.nan, 1]),
+        pl.Series([0, 2, None, 1]),
+        ["cat", "rat", None, "dog"],
+        dict(zip(NAMES, [False, 2, "NA", True], strict=True)),
+        {NAMES[0]: 0, NAMES[1]: np.int64(2), NAMES[3]: torch.tensor(1)},
+    ],
+)
+def test_from_python(given: Any) -> None:
+    labels = given_labels(given, NAMES, 3)
+    assert labels.classes == (0, 2, -1, 1)
+    words = {0: "cat", 1: "dog", 2: "rat"} if "cat" in list(given) else {}
+    assert labels.names == words
+    assert labels.described == "3 classes; 1 of 4 images have no label, the first dogs/a.png"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([0, 1], "2 labels for 4 images"),
+        ([0, 1, 2, "cat"], "class 'cat' of dogs/c.png is no whole number"),
+        ([0, 1, 2, 5], "class 5 of dogs/c.png is outside the model's classes, 0 to 2"),
+        ([0, None, -1, 0], "all images have class 0; accuracy needs"),
+        ([None] * 4, "no image has a class"),
+        ({"other.png": 1}, "no image has a class"),
+        (torch.eye(4), "the label of cats/a.png is a list; give the number or the name"),
+        (7, "labels cannot come from a int"),
+    ],
+)
+def test_wrong_labels_from_python(given: Any, said: str) -> None:
+    with pytest.raises(PadscopeError, match=said):
+        given_labels(given, NAMES, 3)
 
 
 def test_names_in_sorted_order(tmp_path: Path) -> None:
@@ -141,9 +207,6 @@ def test_any_order_of_lines(
     assert read_labels(path, names, 8).of(range(len(numbers))).tolist() == numbers
 
 
-FOUR = "cats/a.png,{}\ncats/b.png,{}\ndogs/a.png,{}\ndogs/c.png,{}\n"
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -167,7 +230,22 @@ FOUR = "cats/a.png,{}\ncats/b.png,{}\ndogs/a.png,{}\ndogs/c.png,{}\n"
             "file,class\ncats/b.png,1\nz.png,2\n",
             "3 of 4 images have no label, the first cats/a.png",
         ),
-        ("file,class\n" + FOUR.format("x", "y", "x", 1), "3 names of classes, and the model has 5"),
+        (
+            "file,class\n" + FOUR.format("x", "y", "x", "z"),
+            "3 names of classes, and the model has 5",
+        ),
+        (
+            "file,class\n" + FOUR.format(0, 11, "cat", 3),
+            "class 'cat' of dogs/a.png is no whole number, while 0 of cats/a.png is",
+        ),
+        (
+            "file,class\n" + FOUR.format(0, 1, 2.5, 3),
+            "class '2.5' of dogs/a.png is no whole number",
+        ),
+        ("file,class\n" + FOUR.format(0, 1, "1e999", 3), "class '1e999' of dogs/a.png is no whole"),
+        ("file,class\n" + FOUR.format("NA", "", "nan", "-"), "no image has a class"),
+        ("File,file,file,class\n", r"2 columns file \(file, file\); keep one"),
+        ("File,FILE,class\n", r"2 columns file \(File, FILE\); keep one"),
     ],
 )
 def test_wrong_tables(tmp_path: Path, text: str, said: str) -> None:

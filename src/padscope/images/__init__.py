@@ -12,7 +12,9 @@ The concepts, each in its own module, in the order in which they build on one an
 6. `opening`: `open_images`, from what was typed on the command line to a source, by the table
    `SOURCES`.
 7. `canvas`: `Canvases`, crops of a source with real surroundings in the place of padding.
-8. `labels`: `read_labels`, the class of each image, from a table or from folders.
+8. `label_table`, `spelling`: the lines of a table, and how classes are spelled;
+   `labels`: `read_labels`, the class of each image, from a table or from folders, and
+   `given_labels`, from Python.
 9. `batches`: `stream`, from a source and a choice of units to `Batch` after `Batch`.
 10. `kept`: `KeptBatches`, for those that are gone through several times.
 """
@@ -23,7 +25,7 @@ from padscope.images.canvas import Canvases, TooSmall, central
 from padscope.images.files import PhotoFiles
 from padscope.images.fingerprint import fingerprint_tensors, one_by_one
 from padscope.images.kept import KeptBatches
-from padscope.images.labels import Labels, read_labels
+from padscope.images.labels import Labels, given_labels, read_labels
 from padscope.images.opening import SOURCES, open_images
 from padscope.images.probe import CentralCrop, Probe
 from padscope.images.source import Images, UnreadableImage
@@ -48,6 +50,7 @@ __all__ = [
     "central",
     "fingerprint_tensors",
     "from_python",
+    "given_labels",
     "one_by_one",
     "open_images",
     "read_labels",

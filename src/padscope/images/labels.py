@@ -1,23 +1,19 @@
 """Labels: which class each image shows, from a table or from the folders that images lie in."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import polars as pl
+import numpy as np
 import torch
 from torch import Tensor
 
 from padscope.errors import PadscopeError
+from padscope.images.label_table import Row, read_rows
+from padscope.images.spelling import UNKNOWN, number_classes, number_names, spelled_number
 
 FOLDERS = "folders"
-FILE_COLUMNS = ("file", "filename", "image", "path")
-CLASS_COLUMNS = ("class_index", "label", "class", "target")
-NAME_COLUMN = "name"
-UNKNOWN = -1
-NUMBER = re.compile(r"[+-]?\d+(\.0+)?")  # pandas writes 3.0 where a neighbour is missing
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,8 @@ def read_labels(
     A table is a CSV file with a header: a column ``file`` (or ``filename``, ``image``, ``path``)
     and a column ``class_index`` (or ``label``, ``class``, ``target``), and perhaps ``name``, what
     the class is called. A file stands for the image of the same relative path, or else for the one
-    image of the same base name. Classes are numbers from 0, or names.
+    image of the same base name. Classes are numbers from 0, however they are spelled, or names;
+    nothing, NA, NaN, None and the like mean that the image has no label.
 
     With ``folders``, the class is the name of the folder which an image lies in, its parent.
 
@@ -90,76 +87,104 @@ def read_labels(
         the model's classes, or all images are of one class.
     """
     if str(spec) == FOLDERS:
-        return _check(_from_folders(names, classes, known or {}, root), names, "their folders")
-    path = Path(spec).expanduser()
-    return _check(_from_table(path, names, classes, known or {}), names, path.name)
+        labels, source = _from_folders(names, classes, known or {}, root), "their folders"
+    else:
+        path = Path(spec).expanduser()
+        labels, source = _from_table(path, names, classes, known or {}), path.name
+    unlabelled = labels.classes.count(UNKNOWN)
+    if 2 * unlabelled > len(names):
+        raise PadscopeError(
+            f"{_lack(labels, names)}, by {source}; name the files as the images are named"
+        )
+    return _described(labels, names, f" by {source}")
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A line of the table: a file, its class as it is written there, and the class's name."""
+def given_labels(
+    given: Mapping[str, object] | Iterable[object],
+    names: Sequence[str],
+    classes: int,
+    *,
+    known: Mapping[str, int] | None = None,
+) -> Labels:
+    """Take the class of every image from Python.
 
-    file: str
-    label: str
-    name: str
+    Parameters
+    ----------
+    given : mapping or iterable
+        Classes by the images' names, or one for each image, in order: numbers, of any type, or
+        names. None, NaN, -1 and the like mean that an image has no label.
+    names, classes, known
+        As of `read_labels`.
+
+    Returns
+    -------
+    Labels
+        Two classes or more appear.
+
+    Raises
+    ------
+    PadscopeError
+        They are not one class for each image, they do not fit the model's classes, or all are the
+        same.
+    """
+    if isinstance(given, Mapping):
+        values = [given.get(name) for name in names]
+    elif isinstance(given, Iterable):
+        values = list(given)
+    else:
+        raise PadscopeError(f"labels cannot come from a {type(given).__name__}; give a sequence")
+    if len(values) != len(names):
+        raise PadscopeError(
+            f"there are {len(values)} labels for {len(names)} images; give one for each"
+        )
+    written = [_written(value, name) for value, name in zip(values, names, strict=True)]
+    first = _first_of_each(zip(written, names, strict=True))
+    numbers = number_classes(first, classes, known or {}, "the labels")
+    called = {numbers[label]: label for label in written if spelled_number(label) is None}
+    called.pop(UNKNOWN, None)
+    labels = Labels(tuple(numbers[label] for label in written), dict(sorted(called.items())), "")
+    return _described(labels, names, "")
+
+
+def _written(value: object, name: str) -> str:
+    """Write a class from Python as tables do."""
+    if isinstance(value, Tensor | np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple | Mapping):
+        raise PadscopeError(
+            f"the label of {name} is a {type(value).__name__}; give the number or the name of its "
+            "class"
+        )
+    text = "" if value is None else str(int(value) if isinstance(value, bool) else value).strip()
+    return "" if spelled_number(text) == UNKNOWN else text
+
+
+def _first_of_each(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Keep the first file of each class, in the order in which classes first appear."""
+    first: dict[str, str] = {}
+    for label, file in pairs:
+        first.setdefault(label, file)
+    return first
 
 
 def _from_table(
     path: Path, names: Sequence[str], classes: int | None, known: Mapping[str, int]
 ) -> Labels:
-    rows = _rows(path)
-    written = {row.label: row.file for row in reversed(rows)}  # the first file of each class
-    if all(NUMBER.fullmatch(label) for label in written):
-        numbers = {label: int(label.partition(".")[0]) for label in written}
-        called = {numbers[row.label]: row.name for row in reversed(rows) if row.name}
-    else:
-        numbers = _numbered(written, classes, known, str(path))
-        called = {numbers[row.label]: row.name or row.label for row in reversed(rows)}
-    for label, number in numbers.items():
-        if number < 0 or (classes is not None and number >= classes):
-            most = f", 0 to {classes - 1}" if classes else ": they count from 0"
-            raise PadscopeError(
-                f"{path}: class {number} of {written[label]} is outside the model's classes{most}"
-            )
-    found = _matched(path, rows, numbers, names)
-    return Labels(found, dict(sorted(called.items())), path.name)
-
-
-def _rows(path: Path) -> list[_Row]:
-    """Read the lines which have both a file and a class."""
-    try:
-        table = pl.read_csv(path.read_bytes(), infer_schema=False)
-    except OSError as error:
-        raise PadscopeError(f"cannot read the labels {path}: {error.strerror}") from error
-    except pl.exceptions.NoDataError as error:
-        raise PadscopeError(f"the labels {path} are empty; give one line per image") from error
-    except pl.exceptions.PolarsError as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise PadscopeError(f"the labels {path} are no CSV in UTF-8: {reason}") from error
-    table = table.rename({column: column.strip().lower() for column in table.columns})
-    file, label = (_column(path, table, known) for known in (FILE_COLUMNS, CLASS_COLUMNS))
-    name = pl.col(NAME_COLUMN) if NAME_COLUMN in table.columns else pl.lit("")
-    lines = table.select(
-        pl.col(file).alias("file"), pl.col(label).alias("label"), name.alias("name")
-    ).with_columns(pl.all().fill_null("").str.strip_chars())
-    rows = [_Row(**line) for line in lines.iter_rows(named=True) if line["file"] and line["label"]]
-    if not rows:
-        raise PadscopeError(f"the labels {path} are empty; give one line per image")
-    return rows
-
-
-def _column(path: Path, table: pl.DataFrame, known: Sequence[str]) -> str:
-    column = next((name for name in known if name in table.columns), None)
-    if column is None:
-        raise PadscopeError(
-            f"the labels {path} have no column {known[0]} (or {', '.join(known[1:])}); there are "
-            f"{', '.join(table.columns[:8])}"
-        )
-    return column
+    rows = read_rows(path)
+    written = _first_of_each((row.label, row.file) for row in rows)
+    numbers = number_classes(written, classes, known, str(path))
+    rows = [row for row in rows if numbers[row.label] != UNKNOWN]
+    words = {row.label for row in rows if spelled_number(row.label) is None}
+    called = {
+        numbers[row.label]: row.name or row.label
+        for row in reversed(rows)
+        if row.name or row.label in words
+    }
+    return Labels(_matched(path, rows, numbers, names), dict(sorted(called.items())), path.name)
 
 
 def _matched(
-    path: Path, rows: Sequence[_Row], numbers: Mapping[str, int], names: Sequence[str]
+    path: Path, rows: Sequence[Row], numbers: Mapping[str, int], names: Sequence[str]
 ) -> tuple[int, ...]:
     """Find the class of each image by its path, or else by a base name that only one has."""
     by_path: dict[str, int] = {}
@@ -199,54 +224,29 @@ def _from_folders(
             }
     if not folders:
         raise PadscopeError("the images lie in no folders of their own, so these give no classes")
-    numbers = _numbered(folders, classes, known, "the folders of the images")
+    numbers = number_names(folders, classes, known, "the folders of the images")
     found = tuple(numbers.get(parent.name, UNKNOWN) for parent in parents)
     return Labels(found, {number: name for name, number in sorted(numbers.items())}, FOLDERS)
 
 
-def _numbered(
-    written: Mapping[str, str], classes: int | None, known: Mapping[str, int], where: str
-) -> dict[str, int]:
-    """Give names the model's numbers, or sorted ones; `written` says where each name stands."""
-    candidates: dict[str, set[int]] = {}
-    for name, number in known.items():
-        candidates.setdefault(_folded(name), set()).add(number)
-    # ImageNet's "Cardigan" is a dog and its "cardigan" a garment: such a name tells nothing.
-    numbers = {name: min(some) for name, some in candidates.items() if len(some) == 1}
-    found = {name: numbers[_folded(name)] for name in written if _folded(name) in numbers}
-    if found:
-        strange = next((name for name in sorted(written) if name not in found), None)
-        if strange is not None:
-            raise PadscopeError(
-                f"{where}: {strange!r} of {written[strange]} is no class of the model, while "
-                f"{len(found)} other names are; give the numbers of the classes"
-            )
-        return found
-    if classes is not None and len(written) != classes:
-        raise PadscopeError(
-            f"{where}: {len(written)} names of classes, and the model has {classes}, so their "
-            "sorted order does not number them; give a CSV with the numbers"
-        )
-    return {name: number for number, name in enumerate(sorted(written))}
-
-
-def _folded(name: str) -> str:
-    return name.casefold().replace("_", " ").strip()
-
-
-def _check(labels: Labels, names: Sequence[str], source: str) -> Labels:
-    """Refuse labels that say too little, and count what is missing."""
+def _lack(labels: Labels, names: Sequence[str]) -> str:
+    """Count the images without a label, and name the first."""
     missing = [
         name for name, number in zip(names, labels.classes, strict=True) if number == UNKNOWN
     ]
     first = f", the first {missing[0]}" if missing else ""
-    lack = f"{len(missing)} of {len(names)} images have no label{first}"
-    if 2 * len(missing) > len(names):
-        raise PadscopeError(f"{lack}, by {source}; name the files as the images are named")
+    return f"{len(missing)} of {len(names)} images have no label{first}"
+
+
+def _described(labels: Labels, names: Sequence[str], source: str) -> Labels:
+    """Say how many classes there are and what is missing; refuse labels that say too little."""
     present = sorted(set(labels.classes) - {UNKNOWN})
+    if not present:
+        raise PadscopeError(f"{_lack(labels, names)}{source}; name the images as they are named")
     if len(present) == 1:
+        comma = "," if source else ""
         raise PadscopeError(
-            f"all images have class {present[0]}, by {source}; accuracy needs two classes or more"
+            f"all images have class {present[0]}{comma}{source}; accuracy needs two classes or more"
         )
-    described = f"{len(present)} classes by {source}" + (f"; {lack}" if missing else "")
-    return Labels(labels.classes, labels.names, described)
+    lack = f"; {_lack(labels, names)}" if UNKNOWN in labels.classes else ""
+    return Labels(labels.classes, labels.names, f"{len(present)} classes{source}{lack}")

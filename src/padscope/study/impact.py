@@ -51,9 +51,9 @@ def impact(
         The network that was explained; it comes back exactly as it was.
     images : path, Tensor, Dataset, iterable or None
         As of `scan`. Photographs are cropped in the centre, as models are evaluated.
-    labels : path, "folders", sequence of int or mapping, optional
-        Classes of the images: see `padscope.images.read_labels`; one number for each, in order, -1
-        where unknown; or numbers by the images' names.
+    labels : path, "folders", sequence or mapping, optional
+        Classes of the images: see `padscope.images.read_labels`; one number or name for each, in
+        order, None, NaN or -1 where unknown; or the same by the images' names.
     settings : ImpactSettings, optional
     journal : Journal, optional
         A `RunDirectory` to keep checkpoints in and to resume from.

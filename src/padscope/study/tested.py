@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -20,10 +21,10 @@ from padscope.images import (
     PhotoFiles,
     StreamedImages,
     central,
+    given_labels,
     read_labels,
     unit_count,
 )
-from padscope.images.labels import UNKNOWN
 from padscope.models import LoadedModel, class_names, class_numbers
 from padscope.running import Job, Pulse, Recorded
 from padscope.running.recorded import Look
@@ -31,7 +32,8 @@ from padscope.settings import FEWEST_IMAGES, ImpactSettings, Settings
 from padscope.study.inputs import Sample, Work, as_images, fingerprint
 from padscope.study.stage import look_job
 
-GivenLabels = str | Path | Sequence[int] | Tensor | Mapping[str, int]
+Labelled = Sequence[Any] | Tensor | Mapping[str, Any]
+GivenLabels = str | Path | Labelled
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def open_tested(
 def with_labels(
     tested: Tested, labels: GivenLabels | None, loaded: LoadedModel, classes: int
 ) -> Tested:
-    """Add labels: a file, ``folders``, one number per image, or numbers by image name.
+    """Add labels: a file, ``folders``, one class per image, or classes by image name.
 
     Raises
     ------
@@ -166,35 +168,22 @@ def with_labels(
             "images which come one after the other take no labels; give a tensor or a Dataset"
         )
     names = [source.name(index) for index in range(len(source))]
+    known = class_numbers(loaded, classes)
     if isinstance(labels, str | Path):
         root = source.root if isinstance(source, PhotoFiles) else None
-        known = class_numbers(loaded, classes)
-        return replace(tested, labels=read_labels(labels, names, classes, known=known, root=root))
-    if isinstance(labels, Mapping):
-        numbers = [int(labels.get(name, UNKNOWN)) for name in names]
+        found = read_labels(labels, names, classes, known=known, root=root)
     else:
-        numbers = _in_order(labels, source)
-    present = {number for number in numbers if number != UNKNOWN}
-    if present and not 0 <= min(present) <= max(present) < classes:
-        raise PadscopeError(
-            f"the labels have classes from {min(present)} to {max(present)}, and the model "
-            f"answers with {classes}, 0 to {classes - 1}; give those that it was trained with"
-        )
-    if len(present) < 2:
-        raise PadscopeError("the labels name fewer than two classes, so accuracy says nothing")
-    return replace(tested, labels=Labels(tuple(numbers), {}, f"{len(present)} classes"))
+        given = _of_sample(labels, source) if isinstance(source, Sample) else labels
+        found = given_labels(given, names, classes, known=known)
+    return replace(tested, labels=found)
 
 
-def _in_order(labels: Sequence[int] | Tensor, source: Images) -> list[int]:
-    """Take one number per image; of a larger set that was sampled, those of the sample."""
-    numbers = [int(number) for number in labels]
-    if isinstance(source, Sample) and len(numbers) == len(source.source):
-        return [numbers[index] for index in source.chosen]
-    if len(numbers) != len(source):
-        raise PadscopeError(
-            f"there are {len(numbers)} labels for {len(source)} images; give one for each"
-        )
-    return numbers
+def _of_sample(labels: Labelled, sample: Sample) -> Labelled:
+    """Take the labels of a sample, where they are those of the larger set that it is drawn from."""
+    if isinstance(labels, Mapping) or len(labels) != len(sample.source):
+        return labels
+    every = list(labels)
+    return [every[index] for index in sample.chosen]
 
 
 def names_of_classes(loaded: LoadedModel, labels: Labels | None, count: int) -> tuple[str, ...]:
