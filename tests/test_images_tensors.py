@@ -1,6 +1,7 @@
 """Python objects as images: which inputs give random access, which a stream, and which nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,7 +104,9 @@ def test_other_float_types_become_float32() -> None:
         ([IMAGES[0, 0]], r"item 0 of the images has shape \(4, 5\)"),
         ((IMAGES, LABELS.float()), r"item 1 of the images has shape \(7,\)"),
         ([IMAGES, "text"], "item 1 of the images is a str"),
-        ([{"image": IMAGES}], "item 0 of the images is a dict"),
+        ([{"pixels": IMAGES, "label": 1}], "is a dict with the keys pixels, label, and none of"),
+        ([[IMAGES[0], IMAGES[1]]], "is a list of 2, which may be images, or images and their"),
+        ([[IMAGES[:2].unbind(), IMAGES[2:4].unbind()]], "is a list of 2, which may be images, or"),
         ([()], "item 0 of the images is a tuple"),
         ([np.zeros((3, 4, 5))], "is a ndarray, not a tensor"),
         ([IMAGES.byte()], "item 0 of the images holds torch.uint8; give floating-point"),
@@ -157,3 +160,86 @@ def test_images_of_a_generator_are_taken_for_no_others() -> None:
     generators = [StreamedImages(iter(IMAGES), 2) for _ in range(2)]
     assert generators[0].fingerprint() != generators[1].fingerprint()
     assert len(list(generators[0])) == 7
+
+
+PAIRS: Any = list(zip(IMAGES, LABELS, strict=True))
+EACH: Any = list(IMAGES)
+SINGLES: Any = [{"img": image, "y": 1} for image in IMAGES]
+
+
+def opened(data: object, take: Callable[[Any], object] | None = None) -> Any:
+    return from_python(data, 2, take)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [{"pixel_values": IMAGES[:4], "labels": LABELS[:4]}, {"img": IMAGES[4:]}],
+        lambda: [({"image": image}, label) for image, label in PAIRS],
+        lambda: DataLoader(SINGLES, batch_size=3),
+        lambda: DataLoader(TensorDataset(IMAGES), batch_size=3, collate_fn=lambda batch: batch),
+        lambda: DataLoader(
+            PAIRS, batch_size=4, collate_fn=lambda batch: tuple(zip(*batch, strict=True))
+        ),
+        lambda: DataLoader(EACH, batch_size=5, collate_fn=lambda batch: batch),
+        lambda: DataLoader(EACH, batch_size=6, collate_fn=tuple),
+        lambda: [[{"image": image} for image in IMAGES[:2]], [{"image": i} for i in IMAGES[2:]]],
+        lambda: [(image, image[:1]) for image in IMAGES],
+        lambda: [[IMAGES, IMAGES]],
+    ],
+)
+def test_whatever_images_come_wrapped_in_every_one_is_taken(make: Callable[[], object]) -> None:
+    assert torch.equal(torch.stack(list(opened(make()))), IMAGES)
+
+
+def test_a_function_takes_the_images_out_of_items() -> None:
+    items: Any = [{"frame": image, "other": 1} for image in IMAGES]
+
+    def take(item: Any) -> Any:
+        return item["frame"]
+
+    loader = DataLoader(items, batch_size=3)
+    assert torch.equal(torch.stack(list(opened(loader, take))), IMAGES)
+    second = opened(TensorDataset(IMAGES, IMAGES.flip(0)), lambda item: item[1])
+    assert torch.equal(second.tensor(2), IMAGES[4])
+    halves = [IMAGES[:2], IMAGES[2:4]]
+    assert len(opened(halves, lambda item: list(item))) == 4
+    with pytest.raises(PadscopeError, match=r"takes images failed on item 0 .*: KeyError: 'frame'"):
+        opened([{"image": IMAGES}], take)
+
+
+def test_dictionaries_of_a_dataset() -> None:
+    class Named(Labelled):
+        def __getitem__(self, index: int) -> Any:
+            return {"label": index, "pixel_values": IMAGES[index]}
+
+    assert torch.equal(opened(Named()).tensor(3), IMAGES[3])
+
+
+class Shrinking(Labelled):
+    """Loses its last images, or never had them."""
+
+    def __init__(self, said: int) -> None:
+        self.said = said
+
+    def __len__(self) -> int:
+        return self.said
+
+    def __getitem__(self, index: int) -> Any:
+        return list(IMAGES)[index]
+
+
+def test_a_dataset_that_changes_its_size_while_it_is_read() -> None:
+    dataset = Shrinking(7)
+    images = opened(dataset)
+    dataset.said = 5
+    with pytest.raises(PadscopeError, match="Shrinking had 7 images at first and has 5 now"):
+        images.tensor(2)
+    assert len(images) == 7
+    with pytest.raises(PadscopeError, match="says that it has 9 images, and does not give image 8"):
+        opened(Shrinking(9)).tensor(8)
+    given = list(IMAGES)
+    images = opened(given)
+    given.pop()
+    with pytest.raises(PadscopeError, match="list had 7 images at first and gave 6 now"):
+        list(images)

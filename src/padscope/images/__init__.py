@@ -7,7 +7,8 @@ The concepts, each in its own module, in the order in which they build on one an
 3. `probe`: `Probe`, the seeded random crop that turns a photograph into one input of the model,
    and the wider canvas; `CentralCrop`, the one that models are evaluated on.
 4. `fingerprint`: which images, read how, as one digest of all that they hold.
-5. `files`, `builtin`, `tensors`: the sources, namely `PhotoFiles` (a folder, a list or one file),
+5. `items`: what datasets and loaders give;
+   `files`, `builtin`, `tensors`: the sources, namely `PhotoFiles` (a folder, a list or one file),
    `BuiltinPhotos`, and Python objects as `TensorImages` or `StreamedImages` (`from_python`).
 6. `opening`: `open_images`, from what was typed on the command line to a source, by the table
    `SOURCES`.

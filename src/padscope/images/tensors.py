@@ -10,6 +10,7 @@ from torch.utils.data import IterableDataset
 
 from padscope.errors import PadscopeError
 from padscope.images.fingerprint import fingerprint_tensors, one_by_one
+from padscope.images.items import Take, image_of, parts_of, taken
 
 
 @runtime_checkable
@@ -21,7 +22,7 @@ class Indexable(Protocol):
         ...
 
     def __getitem__(self, index: int, /) -> object:
-        """Return an item: an image, or a tuple or list which starts with one."""
+        """Return an item: an image, or what contains one."""
         ...
 
 
@@ -31,19 +32,23 @@ class TensorImages:
     Parameters
     ----------
     items : Tensor or map-style dataset
-        Each item is a (C, *spatial) floating-point tensor, or a tuple or list which starts with
-        one.
+        Each item is a (C, *spatial) floating-point tensor, a tuple or list which starts with one,
+        or a dictionary which has one under ``pixel_values``, ``image`` or ``img``.
     dims : int
         Number of spatial dimensions.
+    take : callable, optional
+        Takes the image out of an item.
     """
 
-    def __init__(self, items: Indexable, dims: int) -> None:
+    def __init__(self, items: Indexable, dims: int, take: Take | None = None) -> None:
         self.items = items
         self.dims = dims
+        self.take = take
+        self._length = len(items)
 
     def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.items)
+        """Return the number of images there were at first."""
+        return self._length
 
     def name(self, index: int) -> str:
         """Return "image" and the index."""
@@ -54,11 +59,30 @@ class TensorImages:
         return index
 
     def tensor(self, index: int) -> Tensor:
-        """Return the image, (C, *spatial) float32; raises `PadscopeError` if the item is none."""
-        image = _pixels(self.items[index], self.name(index))
+        """Return the image, (C, *spatial) float32.
+
+        Raises
+        ------
+        PadscopeError
+            The item is none, or there are no longer as many items as there were.
+        """
+        kind, name = type(self.items).__name__, self.name(index)
+        if len(self.items) != self._length:
+            raise PadscopeError(
+                f"the {kind} had {self._length} images at first and has {len(self.items)} now; "
+                "give one which stays as it is while it is read"
+            )
+        try:
+            item = self.items[index]
+        except IndexError as error:
+            raise PadscopeError(
+                f"the {kind} says that it has {self._length} images, and does not give {name}; "
+                "give one whose length is right"
+            ) from error
+        image = image_of(taken(item, name, self.take), name)
         if image.ndim != self.dims + 1:
             raise PadscopeError(
-                f"{self.name(index)} has shape {tuple(image.shape)}; the model wants items of "
+                f"{name} has shape {tuple(image.shape)}; the model wants items of "
                 f"{self.dims + 1} axes, channels first"
             )
         return image
@@ -81,18 +105,28 @@ class StreamedImages:
     Parameters
     ----------
     batches : iterable
-        Yields (N, C, *spatial) batches or (C, *spatial) images, told apart by their rank, or
-        tuples or lists which start with one.
+        Yields (N, C, *spatial) batches or (C, *spatial) images, told apart by their rank; tuples
+        or lists which start with one; dictionaries which have one under ``pixel_values``,
+        ``image`` or ``img``; or lists of images or of such samples.
     dims : int
         Number of spatial dimensions.
     length : int, optional
         Number of images, if it is known before they come.
+    take : callable, optional
+        Takes the images out of what `batches` yields: a batch, an image, or a list of images.
     """
 
-    def __init__(self, batches: Iterable[object], dims: int, length: int | None = None) -> None:
+    def __init__(
+        self,
+        batches: Iterable[object],
+        dims: int,
+        length: int | None = None,
+        take: Take | None = None,
+    ) -> None:
         self.batches = batches
         self.dims = dims
         self.length = length
+        self.take = take
         self._spent = False
 
     def __len__(self) -> int:
@@ -112,7 +146,8 @@ class StreamedImages:
         Raises
         ------
         PadscopeError
-            Something else than images comes, or a generator is asked a second time.
+            Something else than images comes, or not as many as there were, or a generator is asked
+            a second time.
         """
         if self._spent:
             raise PadscopeError(
@@ -121,11 +156,21 @@ class StreamedImages:
             )
         iterator = iter(self.batches)
         self._spent = iterator is self.batches
+        count, every = 0, self.take is not None
         for number, item in enumerate(iterator):
-            yield self._chunk(item, f"item {number} of the images")
+            name = f"item {number} of the images"
+            parts, every = parts_of(taken(item, name, self.take), name, self.dims, every=every)
+            for part in parts:
+                chunk = self._chunk(image_of(part, name), name)
+                count += len(chunk)
+                yield chunk
+        if self.length not in (None, count):
+            raise PadscopeError(
+                f"the {type(self.batches).__name__} had {self.length} images at first and gave "
+                f"{count} now; give one which stays as it is while it is read"
+            )
 
-    def _chunk(self, item: object, name: str) -> Tensor:
-        pixels = _pixels(item, name)
+    def _chunk(self, pixels: Tensor, name: str) -> Tensor:
         if pixels.ndim == self.dims + 2:
             return pixels
         if pixels.ndim == self.dims + 1:
@@ -159,7 +204,7 @@ class StreamedImages:
         return f"{count}images streamed from a {type(self.batches).__name__}"
 
 
-def from_python(data: object, dims: int) -> TensorImages | StreamedImages:
+def from_python(data: object, dims: int, take: Take | None = None) -> TensorImages | StreamedImages:
     """Make images of what a Python user has.
 
     Parameters
@@ -169,6 +214,10 @@ def from_python(data: object, dims: int) -> TensorImages | StreamedImages:
         access. A list, data loader or generator of batches or single images gives a stream.
     dims : int
         Number of spatial dimensions of the model: 1, 2 or 3.
+    take : callable, optional
+        Takes the images out of an item, where that is not the item itself, its first part, or its
+        entry ``pixel_values``, ``image`` or ``img``. `scan`, `explain` and `impact` take what this
+        function returns as images.
 
     Raises
     ------
@@ -180,7 +229,7 @@ def from_python(data: object, dims: int) -> TensorImages | StreamedImages:
             f"the tensor given as images has shape {tuple(data.shape)}; the model wants "
             f"{dims + 2} axes: batch, channels and {dims} spatial"
         )
-    images = _wrapped(data, dims)
+    images = _wrapped(data, dims, take)
     if images is None:
         raise PadscopeError(
             f"images cannot come from a {type(data).__name__}; give a tensor, a Dataset, a "
@@ -192,32 +241,16 @@ def from_python(data: object, dims: int) -> TensorImages | StreamedImages:
     return images
 
 
-def _wrapped(data: object, dims: int) -> TensorImages | StreamedImages | None:
+def _wrapped(data: object, dims: int, take: Take | None) -> TensorImages | StreamedImages | None:
     if isinstance(data, str | bytes | Mapping):
         return None
     if isinstance(data, list | tuple):
         # Already in memory, so going through it once is cheap, and finds mistakes early.
-        return StreamedImages(data, dims, length=sum(1 for _ in StreamedImages(data, dims)))
+        length = sum(1 for _ in StreamedImages(data, dims, take=take))
+        return StreamedImages(data, dims, length, take)
     # Every torch Dataset has a __getitem__, even one which can only be iterated.
     if isinstance(data, Indexable) and not isinstance(data, IterableDataset):
-        return TensorImages(data, dims)
+        return TensorImages(data, dims, take)
     if isinstance(data, Iterable):
-        return StreamedImages(data, dims)
+        return StreamedImages(data, dims, take=take)
     return None
-
-
-def _pixels(item: object, name: str) -> Tensor:
-    """Return the tensor which an item is or starts with."""
-    if isinstance(item, tuple | list) and item:
-        item = item[0]
-    if not isinstance(item, Tensor):
-        raise PadscopeError(
-            f"{name} is a {type(item).__name__}, not a tensor; preprocess images into tensors as "
-            "the model wants them"
-        )
-    if not item.is_floating_point():
-        raise PadscopeError(
-            f"{name} holds {item.dtype}; give floating-point tensors, preprocessed as the model "
-            "wants them"
-        )
-    return item.detach().float()
