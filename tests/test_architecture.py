@@ -3,8 +3,9 @@
 errors < plugins < sites < regions < tallies < scores < kinds < interventions < effects < tables
        < study < store, report < console < cli
 
-A part imports from itself and from those to its left. `settings`, `threads`, `models`, `images`,
-`running` and `measurements` stand beside this order and serve the study and what is right of it.
+A part imports from itself and from those to its left. `settings`, `threads`, `paths`, `models`,
+`images`, `running` and `measurements` stand beside this order and serve the study and what is
+right of it.
 `planted`, networks to test detectors with, stands beside it too and knows of the rest only the
 names of the sides.
 """
@@ -30,8 +31,9 @@ ORDER = (
 SERVICES = {
     "settings": {"errors"},
     "threads": set(),
-    "models": {"errors", "plugins"},
-    "images": {"errors", "plugins", "threads"},
+    "paths": set(),
+    "models": {"errors", "paths", "plugins"},
+    "images": {"errors", "paths", "plugins", "threads"},
     "planted": {"errors", "regions"},
     "running": {"errors", "sites", "tallies", "effects", "images"},
     "measurements": {

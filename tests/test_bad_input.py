@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +19,7 @@ from safetensors.torch import save_file
 from tests.conftest import Command, contents, write_photo
 from torch import nn
 
-from padscope import RunDirectory
+from padscope import RunDirectory, load_model
 
 PHOTOS = ("--images", "photos")
 
@@ -282,9 +286,76 @@ def test_output_of_another_run(
     assert contents(Path("old")) == before
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize("path", [LONG, f"{LONG}/a", "~nobody-of-this-name/x"])
+def test_names_that_no_file_can_have(padscope: Command, path: str) -> None:
+    for option in (("--images", path), ("--weights", path), ("--weights", path + ".safetensors")):
+        refuse(padscope, "scan", "mynets:tiny", "-o", "run", *option)
+    assert "cannot use" in refuse(padscope, "scan", "mynets:tiny", "-o", LONG, *PHOTOS)
+    for command in ("report", "show", "explain", "impact", "verdict", "figure"):
+        assert "is no padscope run" in refuse(padscope, command, path)
+    refuse(padscope, "scan", path + ".pt2")
+    refuse(padscope, "compare", path)
+
+
+def test_what_may_not_be_read(padscope: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_file(state(), "weights.safetensors")
+    torch.save(state(), "weights.pt")
+    Path("list.txt").write_text("photos/00.png\n")
+    assert padscope("scan", "mynets:tiny", "-o", "old", *PHOTOS).status == 0
+    closed = {"weights.safetensors", "weights.pt", "00.png", "manifest.json", "list.txt"}
+    access, opened = os.access, io.open
+
+    def may(path: Any, mode: int) -> bool:
+        return Path(path).name not in closed and access(path, mode)
+
+    def open_file(file: Any, *how: Any, **named: Any) -> Any:
+        if isinstance(file, str | Path) and Path(file).name in closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(file))
+        return opened(file, *how, **named)
+
+    monkeypatch.setattr(os, "access", may)
+    monkeypatch.setattr(io, "open", open_file)
+    for weights in ("weights.safetensors", "weights.pt"):
+        line = refuse_scan(padscope, "mynets:tiny", "--weights", weights, *PHOTOS)
+        assert f"the weights file {weights} cannot be read: permission denied" in line
+    for images in ("photos/00.png", "list.txt"):
+        answer = padscope("scan", "mynets:tiny", "-o", "run", "--images", images)
+        assert (answer.status, "Traceback" in answer.err) == (2, False)
+        assert "readable" in answer.err or "ermission denied" in answer.err
+    assert "permission denied" in refuse(padscope, "report", "old")
+
+
 def test_report_on_what_is_no_run(padscope: Command) -> None:
     for path in ("photos", "nowhere", "mynets.py"):
         assert f"{path} is no padscope run" in refuse(padscope, "report", path)
+
+
+# ----------------------------------------------------------------------------------- names
+
+
+def test_names_that_are_no_utf_8(padscope: Command) -> None:
+    folder, torn = Path(os.fsdecode(b"photos \xff")), os.fsdecode(b"\xfe.png")
+    Path("photos").rename(folder)
+    (folder / torn).write_bytes(b"no photograph")
+    weights = os.fsdecode(b"weights \xfd.safetensors")
+    save_file(load_model("mynets:tiny").module.state_dict(), "weights.safetensors")
+    Path("weights.safetensors").rename(weights)
+    run = os.fsdecode(b"runs \xfc")
+    answer = padscope("scan", "mynets:tiny", "-o", run, "--images", folder, "--weights", weights)
+    assert answer.status == 0, answer
+    assert "40 images" in answer.words
+    assert "\\udcfe.png: not a photograph in a known format" in answer.words
+    for command in (
+        ("report", run), ("show", run), ("explain", run, "--baselines", 0), ("report", run),
+        ("compare", run), ("figure", run, "depth"),
+        ("scan", "mynets:tiny", "-o", run, "--images", folder, "--weights", weights),
+    ):  # fmt: skip
+        answer = padscope(*command)
+        assert answer.status == 0, answer
+        answer.out.encode()
 
 
 # ---------------------------------------------------------------------------------- options

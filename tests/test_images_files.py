@@ -1,10 +1,12 @@
 """Photograph sets on disk and built in: what is found, its order, and its fingerprint."""
 
+import errno
 import importlib.machinery
 import os
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,17 @@ import torch
 from PIL import Image
 
 from padscope.errors import PadscopeError
-from padscope.images import BuiltinPhotos, PhotoFiles, Probe, UnreadableImage, builtin, open_images
+from padscope.images import (
+    BuiltinPhotos,
+    PhotoFiles,
+    Probe,
+    UnreadableImage,
+    builtin,
+    open_images,
+    read_labels,
+    stream,
+)
+from padscope.store.files import dump_json
 
 PROBE = Probe((16, 16), (0.5,) * 3, (0.25,) * 3, channels=3)
 
@@ -42,10 +54,97 @@ def test_which_files_are_photographs(tmp_path: Path) -> None:
     for name in (".hidden.png", ".cache/e.png", "notes.txt", "labels.csv"):
         write_photo(root / name)
     (root / "folder.png").mkdir()
-    (root / "dangling.png").symlink_to("nowhere")
     images = PhotoFiles.from_folder(root, PROBE)
     assert names(images) == {"a.JPG", "deep/er/b.jpeg", "c.Png", "d.webp", "ä.tif"}
     assert images.tensor(0).shape == (3, 16, 16)
+
+
+def test_what_cannot_be_read_is_counted_and_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "dangling.png").symlink_to("nowhere")
+    (folder / "round.png").symlink_to("round.png")
+    os.mkfifo(folder / "pipe.png")
+    (folder / "gone").symlink_to("unmounted")
+    listed = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if os.fspath(path).endswith("class1"):
+            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    images = PhotoFiles.from_folder(folder, PROBE)
+    assert images.describe() == (
+        "13 photographs in photos/; 2 folders could not be opened: gone, no such file or directory"
+    )
+    images.fingerprint()
+    (batch,) = stream(images, [0], 13)
+    reasons = {skip.name: skip.reason for skip in batch.skipped}
+    assert reasons.pop("round.png").startswith("too many levels of symbolic links")
+    assert reasons == {
+        "dangling.png": "no such file or directory",
+        "pipe.png": "not a regular file",
+    }
+
+
+def test_a_folder_that_cannot_be_opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: Any) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(PadscopeError, match=r"1 folder could not be opened: \., permission denied"):
+        PhotoFiles.from_folder(folder, PROBE)
+
+
+def test_files_of_runs_are_no_photographs(folder: Path) -> None:
+    run = folder / "runs" / "x"
+    write_photo(run / "figures" / "depth.png")
+    whole = dump_json({"schema": 3, "identity": {"model": "x"}})
+    for manifest in (whole, whole[:40]):
+        (run / "manifest.json").write_bytes(manifest)
+        assert len(PhotoFiles.from_folder(folder, PROBE)) == 20
+    with pytest.raises(PadscopeError, match="no photograph in"):
+        PhotoFiles.from_folder(run, PROBE)
+    assert len(PhotoFiles.from_folder(run / "figures", PROBE)) == 1
+    images = PhotoFiles.from_folder(folder, PROBE)
+    names = [images.name(index) for index in range(20)]
+    assert set(read_labels("folders", names, 2, root=folder).classes) == {0, 1}
+    (run / "manifest.json").write_text('{"name": "a web page", "icons": []}')
+    assert len(PhotoFiles.from_folder(folder, PROBE)) == 21
+
+
+@pytest.mark.parametrize("name", [b"\xff.png", b"\xffs/\xfe.png", "\ue000\u2028.png".encode()])
+def test_names_of_any_bytes(tmp_path: Path, name: bytes) -> None:
+    root = tmp_path / os.fsdecode(b"photos \xff")
+    path = root / os.fsdecode(name)
+    write_photo(path)
+    for images in (PhotoFiles.from_folder(root, PROBE), PhotoFiles.from_file(path, PROBE)):
+        assert images.tensor(0).shape == (3, 16, 16)
+        (images.name(0) + images.describe() + images.fingerprint()).encode()
+    path.write_bytes(b"")
+    with pytest.raises(UnreadableImage) as caught:
+        images.tensor(0)
+    str(caught.value).encode()
+
+
+LONG = "x" * 300
+
+
+def test_names_that_no_file_can_have(folder: Path, tmp_path: Path) -> None:
+    for source in (LONG, LONG + ".png", f"{LONG}/a.png", "a" * 5000, LONG + ".txt"):
+        with pytest.raises(PadscopeError, match=r"ile name too long"):
+            open_images(tmp_path / source, PROBE)
+    with pytest.raises(PadscopeError, match="there is no image folder"):
+        PhotoFiles.from_folder(tmp_path / LONG, PROBE)
+    for source in ("~nobody-of-this-name/photos", "a\0b"):
+        with pytest.raises(PadscopeError, match=r"there is no image|null"):
+            open_images(source, PROBE)
+    with pytest.raises(PadscopeError, match="cannot read the labels"):
+        read_labels("~nobody-of-this-name/labels.csv", ["a.png"], 2)
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(PadscopeError, match=r"pipe\.png is not a regular file"):
+        open_images(tmp_path / "pipe.png", PROBE)
 
 
 def test_links(folder: Path, tmp_path: Path) -> None:
@@ -126,6 +225,9 @@ def test_list(folder: Path) -> None:
     ("content", "said"),
     [
         (b"class0/00.png\n\nclass0/nine.png\n", r"some\.txt, line 3: there is no file class0/nine"),
+        (LONG.encode(), "line 1: x* cannot be read: file name too long"),
+        (b"class0/a\0b.png", "line 1: class0/a.* cannot be read: embedded null"),
+        (b"class0", "line 1: class0 is a directory, not a file"),
         (b"# nothing\n\n", "lists no photograph"),
         (b"\xff\xfe\x00", "not UTF-8"),
     ],

@@ -12,6 +12,7 @@ from padscope.cli.looking import name_missing
 from padscope.cli.options import RunArgument
 from padscope.console import make_console
 from padscope.errors import PadscopeError
+from padscope.paths import printable
 from padscope.report.figures import FIGURES, render_figure, render_figures
 from padscope.store import load_study, write_atomically
 from padscope.study import Study
@@ -38,7 +39,7 @@ def figure_command(run: RunArgument, name: Name = None, out: Out = None) -> None
     _write(directory, files)
     console = make_console()
     for file in files:
-        console.print(str(directory / file), markup=False, soft_wrap=True)
+        console.print(printable(directory / file), markup=False, soft_wrap=True)
 
 
 def replace_figures(run: Path, study: Study) -> None:

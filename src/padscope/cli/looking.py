@@ -13,6 +13,7 @@ from padscope.console import make_console
 from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
 from padscope.console.show import show_filter, show_study
 from padscope.errors import PadscopeError
+from padscope.paths import printable
 from padscope.report.compare.cells import kinds_found
 from padscope.report.compare.comparison import Comparison, compare, take
 from padscope.report.compare.page import render_comparison
@@ -32,11 +33,11 @@ def compare_command(runs: Runs, out: Beside = Path("comparison")) -> None:
     """Set several runs side by side: one row each, and their depth profiles overlaid."""
     found, refused = [], {}
     for run in dict.fromkeys(runs):
-        name = _encodable(run.as_posix())
+        name = printable(run.as_posix())
         try:
             found.append(take(name, load_study(run, partial=True)))
         except PadscopeError as error:
-            refused[name] = _encodable(str(error))
+            refused[name] = printable(str(error))
     comparison = compare(found, refused)
     _write(comparison, out)
     console = make_console()
@@ -48,12 +49,7 @@ def compare_command(runs: Runs, out: Beside = Path("comparison")) -> None:
     for line in comparison_lines(comparison):
         console.print(line, markup=False)
     console.print()
-    console.print(f"Page: {out / 'compare.html'}", markup=False, soft_wrap=True)
-
-
-def _encodable(text: str) -> str:
-    """Write bytes of a path that are no UTF-8 as codes, so that files can hold it."""
-    return text.encode(errors="backslashreplace").decode()
+    console.print(f"Page: {printable(out / 'compare.html')}", markup=False, soft_wrap=True)
 
 
 def _write(comparison: Comparison, out: Path) -> None:

@@ -24,6 +24,7 @@ from padscope.console import (
     verdict_lines,
 )
 from padscope.models import LoadedModel
+from padscope.paths import printable
 from padscope.report import render_report
 from padscope.settings import ExplainSettings, ImpactSettings, Settings
 from padscope.store import RunDirectory, write_atomically
@@ -89,7 +90,9 @@ def run_impact(
 
 def show(study: Study, run: RunDirectory) -> None:
     """Write the page and the figures, and print what was found."""
-    write_atomically(run.path / "report.html", render_report(study).encode())
+    write_atomically(
+        run.path / "report.html", render_report(study).encode(errors="backslashreplace")
+    )
     replace_figures(run.path, study)
     console = make_console()
     console.print(study.model, study.images, sep="\n", markup=False)
@@ -101,9 +104,10 @@ def show(study: Study, run: RunDirectory) -> None:
         listings = [effect_listing(study.impact), measure_listing(study.impact)]
         _print(console, listings, [*impact_lines(study), "", *verdict_lines(study, notes=False)])
     console.print()
-    console.print(f"Tables: {run.path}/*.parquet", markup=False, soft_wrap=True)
-    console.print(f"Figures: {run.path / 'figures'}/", markup=False, soft_wrap=True)
-    console.print(f"Report: {run.path / 'report.html'}", markup=False, soft_wrap=True)
+    path = printable(run.path)
+    console.print(f"Tables: {path}/*.parquet", markup=False, soft_wrap=True)
+    console.print(f"Figures: {path}/figures/", markup=False, soft_wrap=True)
+    console.print(f"Report: {path}/report.html", markup=False, soft_wrap=True)
 
 
 def _print(console: Console, listings: Sequence[Table], lines: Sequence[str]) -> None:

@@ -1,12 +1,14 @@
 """Any photograph file → an upright image of 8-bit grey or RGB pixels."""
 
 import re
+import stat
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from padscope.images.source import UnreadableImage
+from padscope.paths import printable, reason_of
 
 # Pillow would try all its formats whatever the file is called. Some of them start other programs
 # (EPS runs Ghostscript), and none of the rest holds photographs.
@@ -38,6 +40,8 @@ def decode(path: Path) -> Image.Image:
         ``PIL.Image.MAX_IMAGE_PIXELS``.
     """
     try:
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+            raise ValueError("not a regular file")  # opening a pipe would wait for its other end
         with Image.open(path, formats=FORMATS) as image:
             _refuse_bomb(image, path)
             # In place, because otherwise every upright photograph would be copied.
@@ -47,14 +51,16 @@ def decode(path: Path) -> Image.Image:
         raise
     # Decoders fed with arbitrary bytes raise nearly anything: SyntaxError, struct.error, EOFError…
     except Exception as error:
-        raise UnreadableImage(path.as_posix(), _reason(error, path)) from error
+        raise UnreadableImage(printable(path.as_posix()), _reason(error, path)) from error
 
 
 def _refuse_bomb(image: Image.Image, path: Path) -> None:
     """Refuse on the header's word, before any pixel is decoded; Pillow itself only warns here."""
     width, height = image.size
     if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
-        raise UnreadableImage(path.as_posix(), f"decompression bomb: {width} × {height} pixels")
+        raise UnreadableImage(
+            printable(path.as_posix()), f"decompression bomb: {width} × {height} pixels"
+        )
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
@@ -89,6 +95,4 @@ def _reason(error: Exception, path: Path) -> str:
         return f"decompression bomb: {count[0] if count else 'too many pixels'}"
     if isinstance(error, UnidentifiedImageError):
         return "not a photograph in a known format" if path.stat().st_size else "empty file"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error).partition("\n")[0] or type(error).__name__
+    return reason_of(error)

@@ -1,8 +1,10 @@
 """Photographs on disk: a folder, a list of files, or one file."""
 
+import errno
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,9 @@ from padscope.errors import PadscopeError
 from padscope.images.decode import decode
 from padscope.images.fingerprint import fingerprint_files
 from padscope.images.probe import Probe
+from padscope.paths import MISSING, file_problem, printable, reason_of
 
+MANIFEST = re.compile(rb'\s*\{\s*"schema": \d+,\s*"identity": \{')  # how that of a run begins
 EXTENSIONS = frozenset(
     (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".jp2")
 )
@@ -46,7 +50,9 @@ class PhotoFiles:
     ) -> "PhotoFiles":
         """Take a random sample of the photographs in a folder and the folders below it.
 
-        Hidden files and folders are left out. Linked folders are followed, each folder once.
+        Hidden files and folders are left out, and so are directories of runs, whose figures are
+        no photographs. Linked folders are followed, each folder once; folders that cannot be opened
+        are counted and named in the description.
 
         Parameters
         ----------
@@ -65,17 +71,22 @@ class PhotoFiles:
         PadscopeError
             The folder is missing or holds no photograph.
         """
-        if not root.is_dir():
+        if not os.path.isdir(root):  # noqa: PTH112 - of a name too long, pathlib raises
             raise PadscopeError(f"there is no image folder {root}; check the path")
-        names = sorted(path.relative_to(root).as_posix() for path in _photos_below(root))
+        found = look_below(root)
+        names = sorted(found.photographs)
         if not names:
+            closed = f" ({found.described})" if found.closed else ""
             raise PadscopeError(
-                f"no photograph in {root} or below; known extensions are "
+                f"no photograph in {root} or below{closed}; known extensions are "
                 f"{' '.join(sorted(EXTENSIONS))}"
             )
         chosen = _sample(names, limit, seed)
-        where = f"in {root.resolve().name}/"
-        return cls(root, chosen, probe, _describe(len(chosen), len(names), where, seed))
+        where = f"in {printable(root.resolve().name)}/"
+        described = _describe(len(chosen), len(names), where, seed)
+        if found.closed:
+            described += f"; {found.described}"
+        return cls(root, chosen, probe, described)
 
     @classmethod
     def from_list(
@@ -102,7 +113,7 @@ class PhotoFiles:
         if not names:
             raise PadscopeError(f"{path} lists no photograph; give one path per line")
         chosen = _sample(names, limit, seed)
-        where = f"listed in {path.name}"
+        where = f"listed in {printable(path.name)}"
         return cls(path.parent, chosen, probe, _describe(len(chosen), len(names), where, seed))
 
     @classmethod
@@ -114,17 +125,21 @@ class PhotoFiles:
         PadscopeError
             There is no such file.
         """
-        if not path.is_file():
-            raise PadscopeError(f"there is no image {path}; check the path")
-        return cls(path.parent, (path.name,), probe, f"1 photograph, {path.name}")
+        if problem := file_problem(path):
+            raise PadscopeError(
+                f"there is no image {path}; check the path"
+                if problem == MISSING
+                else f"the image {path} {problem}; give a folder, a list file or one photograph"
+            )
+        return cls(path.parent, (path.name,), probe, f"1 photograph, {printable(path.name)}")
 
     def __len__(self) -> int:
         """Return the number of photographs."""
         return len(self.names)
 
     def name(self, index: int) -> str:
-        """Return the path relative to the root."""
-        return self.names[index]
+        """Return the path relative to the root; bytes in it that are no UTF-8 are written out."""
+        return printable(self.names[index])
 
     def group(self, index: int) -> int:
         """Return the index: every image is a photograph of its own."""
@@ -147,12 +162,46 @@ class PhotoFiles:
         return self.description
 
 
-def _photos_below(root: Path) -> Iterator[Path]:
+@dataclass
+class Found:
+    """What lies in a folder and the folders below it.
+
+    Attributes
+    ----------
+    photographs : list of str
+        Paths from the folder, with forward slashes: files that can be read or not, and links,
+        wherever they lead.
+    closed : list of str
+        Folders that cannot be opened, and links to ones that are gone; and why.
+    runs : int
+        How many directories of runs there are.
+    """
+
+    photographs: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    runs: int = 0
+
+    @property
+    def described(self) -> str:
+        """The closed folders, counted, the first of them named."""
+        folders = "1 folder" if len(self.closed) == 1 else f"{len(self.closed)} folders"
+        return f"{folders} could not be opened: {self.closed[0]}"
+
+
+def look_below(root: Path) -> Found:
+    """Look for photographs in a folder and below it, outside of the directories of runs."""
+    found = Found()
     seen: set[str] = set()
-    for folder, subfolders, files in os.walk(root, followlinks=True):
+
+    def note(error: OSError) -> None:
+        place = Path(os.path.relpath(os.fsdecode(error.filename), root)).as_posix()
+        found.closed.append(f"{printable(place)}, {reason_of(error)}")
+
+    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=note):
         # A link to a folder above would otherwise lead round for ever.
         real = os.path.realpath(folder)
-        if real in seen:
+        if real in seen or _is_run(Path(folder), files):
+            found.runs += real not in seen
             subfolders.clear()
             continue
         seen.add(real)
@@ -160,9 +209,24 @@ def _photos_below(root: Path) -> Iterator[Path]:
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in files:
             path = Path(folder, name)
-            known = path.suffix.lower() in EXTENSIONS and not name.startswith(".")
-            if known and path.is_file():
-                yield path
+            if name.startswith("."):
+                continue
+            if path.suffix.lower() in EXTENSIONS:
+                found.photographs.append(path.relative_to(root).as_posix())
+            elif not path.suffix and path.is_symlink() and file_problem(path) == MISSING:
+                note(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)))
+    return found
+
+
+def _is_run(folder: Path, files: Sequence[str]) -> bool:
+    """Tell a directory that padscope wrote by the beginning of its manifest, torn or not."""
+    if "manifest.json" not in files:
+        return False
+    try:
+        with (folder / "manifest.json").open("rb") as manifest:
+            return MANIFEST.match(manifest.read(100)) is not None
+    except OSError:
+        return False
 
 
 def _listed(path: Path) -> list[str]:
@@ -177,10 +241,10 @@ def _listed(path: Path) -> list[str]:
     for number, line in enumerate(map(str.strip, lines), start=1):
         if not line or line.startswith("#"):
             continue
-        if not (path.parent / line).is_file():
+        if problem := file_problem(path.parent / line):
+            said = f"there is no file {line}" if problem == MISSING else f"{line} {problem}"
             raise PadscopeError(
-                f"{path}, line {number}: there is no file {line}; "
-                "paths start from the folder of the list"
+                f"{path}, line {number}: {said}; paths start from the folder of the list"
             )
         names[Path(line).as_posix()] = None
     return list(names)

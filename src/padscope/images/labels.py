@@ -1,7 +1,8 @@
 """Labels: which class each image shows, from a table or from the folders that images lie in."""
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -10,8 +11,10 @@ import torch
 from torch import Tensor
 
 from padscope.errors import PadscopeError
+from padscope.images.files import look_below
 from padscope.images.label_table import Row, read_rows
 from padscope.images.spelling import UNKNOWN, number_classes, number_names, spelled_number
+from padscope.paths import expanded, printable, reason_of
 
 FOLDERS = "folders"
 
@@ -89,7 +92,7 @@ def read_labels(
     if str(spec) == FOLDERS:
         labels, source = _from_folders(names, classes, known or {}, root), "their folders"
     else:
-        path = Path(spec).expanduser()
+        path = expanded(spec)
         labels, source = _from_table(path, names, classes, known or {}), path.name
     unlabelled = labels.classes.count(UNKNOWN)
     if 2 * unlabelled > len(names):
@@ -218,15 +221,30 @@ def _from_folders(
     if root is not None:
         # As many folders as the set has, not only those which a sample of it came from.
         for above in {parent.parent for parent in parents if parent.name}:
-            beside = (entry for entry in (root / above).iterdir() if entry.is_dir())
-            folders |= {
-                entry.name: entry.name for entry in beside if not entry.name.startswith(".")
-            }
+            folders |= {name: name for name in _folders_in(root / above) if name not in folders}
     if not folders:
         raise PadscopeError("the images lie in no folders of their own, so these give no classes")
     numbers = number_names(folders, classes, known, "the folders of the images")
     found = tuple(numbers.get(parent.name, UNKNOWN) for parent in parents)
     return Labels(found, {number: name for name, number in sorted(numbers.items())}, FOLDERS)
+
+
+def _folders_in(folder: Path) -> Iterator[str]:
+    """Name the folders of classes in a folder: those that hold more than directories of runs."""
+    try:
+        entries = [entry for entry in os.scandir(folder) if entry.is_dir()]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise PadscopeError(
+            f"the folder {folder} cannot be opened ({reason_of(error)}), so folders give no "
+            "classes; give a CSV"
+        ) from error
+    for entry in entries:
+        if not entry.name.startswith("."):
+            found = look_below(Path(entry.path))
+            if found.photographs or not found.runs:
+                yield printable(entry.name)
 
 
 def _lack(labels: Labels, names: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """From what was typed on the command line to images."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from padscope.images.builtin import PHOTOS, BuiltinPhotos
 from padscope.images.files import PhotoFiles
 from padscope.images.probe import CentralCrop, Probe
 from padscope.images.source import Images
+from padscope.paths import expanded
 from padscope.plugins import look_up
 
 # Takes what was named, how a photograph becomes an input, how many to take at random (None: all),
@@ -80,9 +82,9 @@ def _find(source: str | Path) -> tuple[Source, str]:
     scheme, _, name = str(source).partition(":")
     if name and scheme and (found := look_up(SOURCES, SOURCES_GROUP, scheme)):
         return found, name
-    path = Path(source).expanduser()
+    path = expanded(source)
     suffix = path.suffix.lower()
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - of a name too long, pathlib raises
         return SOURCES["folder"], str(path)
     if suffix and (found := look_up(SOURCES, SOURCES_GROUP, suffix)):
         return found, str(path)

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import nn
 
 from padscope.errors import PadscopeError
+from padscope.paths import expanded, file_problem
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 # What DataParallel and torch.compile put before every name.
@@ -72,8 +73,8 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         There is no such file, it is damaged, it holds no state dict, or reading it would
         execute code.
     """
-    if not path.is_file():
-        problem = "is a directory, not a file" if path.is_dir() else "does not exist"
+    path = expanded(path)
+    if problem := file_problem(path):
         raise PadscopeError(f"the weights file {path} {problem}: give a .safetensors or .pt file")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     for key in WRAPPERS:
@@ -87,7 +88,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
-        return dict(load_file(path))
+        return load(path.read_bytes())
     except (SafetensorError, OSError) as error:
         raise PadscopeError(
             f"{path} is not a readable safetensors file ({error}): save it again"
@@ -96,7 +97,8 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 def _read_torch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # a name may hold bytes that torch cannot read
+            return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # damage surfaces as KeyError, EOFError, RuntimeError, ...
         with path.open("rb") as file:
             from_torch = zipfile.is_zipfile(path) or file.read(1) == PICKLE_MAGIC

@@ -11,6 +11,7 @@ from torch import fx, nn
 from padscope.errors import PadscopeError
 from padscope.models.preprocessing import InputDefaults
 from padscope.models.structure import input_channels
+from padscope.paths import expanded, file_problem
 
 
 class Exported:
@@ -33,12 +34,14 @@ class Exported:
     weights = "exported weights"
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise PadscopeError(f"the exported program {path} does not exist: check the path")
+        path = expanded(path)
+        if problem := file_problem(path):
+            raise PadscopeError(f"the exported program {path} {problem}: check the path")
         if not _is_archive(path):
             raise PadscopeError(f"{path} is no exported program: make one with torch.export.save")
         try:
-            self._program = torch.export.load(path)
+            with path.open("rb") as file:  # a name may hold bytes that torch cannot read
+                self._program = torch.export.load(file)
         except Exception as error:  # operators, devices and versions fail each in their own way
             raise PadscopeError(
                 f"{path} could not be loaded by torch {torch.__version__}: "

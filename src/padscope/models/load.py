@@ -17,6 +17,7 @@ from padscope.models.libraries import Timm, Torchvision, lite0
 from padscope.models.loaded import LoadedModel, hash_weights, same_weights
 from padscope.models.preprocessing import resolve_preprocessing
 from padscope.models.structure import spatial_dims, traced_input_shape
+from padscope.paths import printable
 from padscope.plugins import look_up, names
 
 Source = Callable[[str], Architecture]
@@ -90,7 +91,7 @@ def load_model(
         )
     return LoadedModel(
         module=module,
-        spec=spec,
+        spec=printable(spec),
         weights=origin,
         weights_hash=weights_hash,
         preprocessing=preprocessing,
@@ -257,7 +258,7 @@ def _build(
         return build_initial(architecture, spec), "random weights"
     module = _built(architecture.fresh, spec)
     load_weights(module, Path(weights), spec)
-    return module, f"weights from {Path(weights).name}"
+    return module, f"weights from {printable(Path(weights).name)}"
 
 
 def _check_fixed_size(module: nn.Module, spec: str, size: int | Sequence[int] | None) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import polars as pl
 from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
 
 from padscope.errors import PadscopeError
 
@@ -58,7 +60,20 @@ def readable(path: Path) -> Iterator[Path]:
 
 def dump_json(content: Mapping[str, Any]) -> bytes:
     """Write JSON as people read it."""
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")  # of paths that are no UTF-8, and read back so
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a safetensors file, and the JSON of its entry "progress", if it has one.
+
+    The path may hold bytes that are no UTF-8, which safetensors cannot open.
+    """
+    content = path.read_bytes()
+    tensors = load(content)
+    length = int.from_bytes(content[:8], "little")  # of the header, which follows
+    metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    return tensors, json.loads(metadata.get("progress", "{}"))
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from padscope.running import Packed
-from padscope.store.files import readable
+from padscope.store.files import read_tensors, readable
 from padscope.study import EXPLAIN, IMPACT, SCAN, Kept
 
 FILES = {
@@ -40,11 +39,10 @@ def read_kept(path: Path, stage: str, identity: dict[str, Any]) -> Kept | None:
     file = path / FILES[stage]
     if not file.exists():
         return None
-    with readable(file), safe_open(file, framework="pt") as stored:
-        facts = json.loads(stored.metadata()["progress"])
+    with readable(file):
+        tensors, facts = read_tensors(file)
         if facts.pop("identity") != identity:
             return None
-        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         return Kept.unpack(stage, Packed({n: _widened(t) for n, t in tensors.items()}, facts))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from padscope.errors import PadscopeError
+from padscope.paths import MISSING, file_problem
 from padscope.store.files import readable
 from padscope.study import Explanation, Impact, Study
 
@@ -87,8 +88,12 @@ def read_manifest(path: Path) -> dict[str, Any]:
         The directory is no run, another version's, or its manifest is damaged.
     """
     file = path / "manifest.json"
-    if not file.is_file():
-        raise PadscopeError(f"{path} is no padscope run: it has no manifest.json")
+    if problem := file_problem(file):
+        raise PadscopeError(
+            f"{path} is no padscope run: it has no manifest.json"
+            if problem == MISSING
+            else f"{path} is no padscope run that can be read: its manifest.json {problem}"
+        )
     with readable(file):
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if manifest["schema"] != SCHEMA:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from padscope.store.files import readable
+from padscope.store.files import read_tensors, readable
 from padscope.study import Kernels, Portrait, Study
 
 
@@ -48,8 +47,9 @@ def read_pictures(
     PadscopeError
         The file is missing or damaged.
     """
-    with readable(path) as file, safe_open(file, framework="pt") as tensors:
-        get, known = tensors.get_tensor, set(tensors.keys())
+    with readable(path) as file:
+        tensors, _ = read_tensors(file)
+        get = tensors.__getitem__
         portraits = tuple(
             Portrait(site, index, get(f"{site}/{index}/kernel"), get(f"{site}/{index}/map"))
             for site, index in shown
@@ -60,6 +60,6 @@ def read_pictures(
                 int(get(f"{site}/inputs")),
             )
             for site in sites
-            if f"{site}/total" in known
+            if f"{site}/total" in tensors
         }  # fmt: skip
     return portraits, kernels
