@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
 from padscope.images import UnreadableImage
 from padscope.images.decode import decode
@@ -115,9 +115,45 @@ def test_floats(tmp_path: Path, values: list[float], decoded: list[int]) -> None
     assert np.asarray(decode(tmp_path / "float.tif")).tolist() == [decoded]
 
 
-def test_floats_which_are_not_finite_are_unreadable(tmp_path: Path) -> None:
-    Image.fromarray(np.array([[0, np.nan]], np.float32)).save(tmp_path / "nan.tif")
-    assert reason(tmp_path / "nan.tif") == "its pixels are not all finite"
+LOWEST = float(np.finfo(np.float32).min)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (np.nan, "NaN, infinite or beyond 1e37"),
+        (np.inf, "NaN, infinite or beyond 1e37"),
+        (LOWEST, "NaN, infinite or beyond 1e37"),
+        (-LOWEST, "NaN, infinite or beyond 1e37"),
+        (1e30, "1e+30, and the others would be one grey"),
+        (-9999, "-9999, and the others would be one grey"),
+    ],
+)
+def test_pixels_without_data_are_named(tmp_path: Path, value: float, said: str) -> None:
+    values = np.random.default_rng(0).random((6, 8)).astype(np.float32)
+    values[0, :3] = value
+    Image.fromarray(values).save(tmp_path / "nodata.tif")
+    assert reason(tmp_path / "nodata.tif") == f"3 of 48 pixels are {said}; fill them first"
+
+
+def test_nodata_that_a_file_declares(tmp_path: Path) -> None:
+    heights = np.random.default_rng(0).uniform(100, 900, (6, 8)).astype(np.float32)
+    heights[0, :3] = -999
+    for declared, said in (("-999", "nodata (-999)"), ("-999\0", "nodata (-999)"), ("none", None)):
+        tags = TiffImagePlugin.ImageFileDirectory_v2()
+        tags[42113] = declared
+        Image.fromarray(heights).save(tmp_path / "heights.tif", tiffinfo=tags)
+        if said is None:
+            assert decode(tmp_path / "heights.tif").size == (8, 6)
+        else:
+            assert said in reason(tmp_path / "heights.tif")
+    Image.fromarray(np.array([[-32768, 3, 4, 9]], np.int32)).save(tmp_path / "int.tif")
+    assert "1 of 4 pixels are -32768" in reason(tmp_path / "int.tif")
+
+
+def test_an_image_of_two_values_is_a_picture(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 5000, 0]], np.float32)).save(tmp_path / "mask.tif")
+    assert np.asarray(decode(tmp_path / "mask.tif")).tolist() == [[0, 255, 0]]
 
 
 def test_the_first_frame_of_an_animation(tmp_path: Path) -> None:

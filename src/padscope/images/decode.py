@@ -2,9 +2,11 @@
 
 import re
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from padscope.images.source import UnreadableImage
@@ -14,6 +16,10 @@ from padscope.paths import printable, reason_of
 # (EPS runs Ghostscript), and none of the rest holds photographs.
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 
+GDAL_NODATA = 42113  # the tag of a TIFF that declares a value for pixels without data
+HUGE = 1e37  # about the greatest floats, with which their absence is written
+LEVELS = 255
+
 
 def decode(path: Path) -> Image.Image:
     """Decode a photograph.
@@ -21,7 +27,8 @@ def decode(path: Path) -> Image.Image:
     Transparency is laid over white, the first frame stands for an animation, and the EXIF
     orientation is applied. Colour profiles are ignored, as in the usual training pipelines. Pixels
     deeper than 8 bits are scaled, never clipped: 16-bit ones from 0..65535, floats from 0..1, and
-    values outside these ranges from their own minimum and maximum. Safe to call from many threads.
+    values outside these ranges from their own minimum and maximum. Pixels without data are refused:
+    NaN, infinities, and what stands for nodata. Safe to call from many threads.
 
     Parameters
     ----------
@@ -36,8 +43,8 @@ def decode(path: Path) -> Image.Image:
     Raises
     ------
     UnreadableImage
-        The file is missing, truncated, corrupt, no photograph, or larger than
-        ``PIL.Image.MAX_IMAGE_PIXELS``.
+        The file is missing, truncated, corrupt, no photograph, has pixels without data, or is
+        larger than ``PIL.Image.MAX_IMAGE_PIXELS``.
     """
     try:
         if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
@@ -80,12 +87,32 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 def _scaled(image: Image.Image, top: float) -> Image.Image:
     """Scale 0..top to 0..255, or minimum..maximum if the pixels leave 0..top."""
     values = np.asarray(image, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("its pixels are not all finite")
+    _refuse_nodata(values, top, getattr(image, "tag_v2", {}).get(GDAL_NODATA))
     low, high = values.min(), values.max()
     if low >= 0 and high <= top:
         low, high = 0, top
     return Image.fromarray(np.rint((values - low) * (255 / (high - low or 1))).astype(np.uint8))
+
+
+def _refuse_nodata(values: NDArray[np.float64], top: float, declared: object) -> None:
+    """Refuse pixels that hold no picture: any value for them would draw an edge that is none.
+
+    These are NaN, infinities, the lowest and highest floats, what the file declares as nodata, and
+    a value beside which all others would be one grey.
+    """
+    empty = ~(np.abs(values) < HUGE)  # NaN too
+    said = "NaN, infinite or beyond 1e37"
+    with suppress(TypeError, ValueError):
+        nodata = float(str(declared).strip("\0 "))
+        if not 0 <= nodata <= top and (values == np.float32(nodata)).any():
+            empty, said = values == np.float32(nodata), f"nodata ({nodata:g})"
+    if not empty.any() and (values.min() < 0 or values.max() > top):
+        for extreme in (values.min(), values.max()):
+            others = values[values != extreme]
+            if others.size and 0 < np.ptp(others) * LEVELS < abs(extreme - others.mean()):
+                empty, said = values == extreme, f"{extreme:g}, and the others would be one grey"
+    if count := int(empty.sum()):
+        raise ValueError(f"{count} of {values.size} pixels are {said}; fill them first")
 
 
 def _reason(error: Exception, path: Path) -> str:
