@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from padscope.errors import PadscopeError
+from padscope.paths import MISSING, file_problem
 from padscope.store.files import dump_json, write_atomically, write_table
 from padscope.store.kept import FILES, pack_kept, read_kept
 from padscope.store.loading import (
@@ -97,7 +98,7 @@ class RunDirectory:
                 "choose another directory"
             ) from error
         manifest = self.path / "manifest.json"
-        if manifest.exists():
+        if file_problem(manifest) != MISSING:
             found = read_manifest(self.path)["identity"]
             if differing := differing_parts(found, self._identity):
                 raise PadscopeError(

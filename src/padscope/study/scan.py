@@ -50,9 +50,10 @@ def scan(
         A network; it comes back exactly as it was. A str is a spec, see `load_model`.
     images : path, Tensor, Dataset, iterable or None
         A folder of photographs, a list file or one photograph; or tensors that are ready for the
-        model: a Tensor or Dataset of single images, or an iterable of batches. None takes random
-        crops of a few photographs that are built in. All are read once beforehand, to know them
-        again; what a generator gives cannot be, so that a run of it is never resumed.
+        model: a Tensor or Dataset of single images, or an iterable of batches, bare, first in a
+        tuple, or under "pixel_values", "image" or "img"; see `padscope.images.from_python`. None
+        takes random crops of a few photographs that are built in. All are read once beforehand, to
+        know them again; what a generator gives cannot be, so that a run of it is never resumed.
     settings : Settings, optional
     journal : Journal, optional
         A `RunDirectory` to keep checkpoints in and to resume from.
