@@ -135,6 +135,7 @@ def test_from_python(given: Any) -> None:
         ({"other.png": 1}, "no image has a class"),
         (torch.eye(4), "the label of cats/a.png is a list; give the number or the name"),
         (7, "labels cannot come from a int"),
+        (torch.tensor(7), "labels cannot come from a Tensor"),
     ],
 )
 def test_wrong_labels_from_python(given: Any, said: str) -> None:

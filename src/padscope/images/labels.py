@@ -132,10 +132,13 @@ def given_labels(
     """
     if isinstance(given, Mapping):
         values = [given.get(name) for name in names]
-    elif isinstance(given, Iterable):
-        values = list(given)
     else:
-        raise PadscopeError(f"labels cannot come from a {type(given).__name__}; give a sequence")
+        try:
+            values = list(given)
+        except TypeError as error:  # a number, or a tensor of no axes
+            raise PadscopeError(
+                f"labels cannot come from a {type(given).__name__}; give one class for each image"
+            ) from error
     if len(values) != len(names):
         raise PadscopeError(
             f"there are {len(values)} labels for {len(names)} images; give one for each"

@@ -180,9 +180,12 @@ def with_labels(
 
 def _of_sample(labels: Labelled, sample: Sample) -> Labelled:
     """Take the labels of a sample, where they are those of the larger set that it is drawn from."""
-    if isinstance(labels, Mapping) or len(labels) != len(sample.source):
+    try:
+        every = list(labels)
+    except TypeError:  # which is named where labels are read
         return labels
-    every = list(labels)
+    if isinstance(labels, Mapping) or len(every) != len(sample.source):
+        return labels
     return [every[index] for index in sample.chosen]
 
 
