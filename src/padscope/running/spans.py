@@ -60,6 +60,6 @@ class Spans:
         """Give the other units below a number, ascending; of a stream of unknown length, None."""
         start = 0
         for first, stop in self.spans:
-            yield from range(start, first)
+            yield from range(start, first if units is None else min(first, units))
             start = stop
         yield from itertools.count(start) if units is None else range(start, units)

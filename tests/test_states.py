@@ -1,0 +1,186 @@
+"""The law of states: any split of the units, merged in any order, is the whole, bit for bit."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from padscope.images import Batch, Skipped
+from padscope.measurements import Counts, contrast_units, contrasting, plan_contrast, plan_scan
+from padscope.regions import SampleSize
+from padscope.running import (
+    Findings,
+    Packed,
+    PairwiseSums,
+    Recorded,
+    Recording,
+    Spans,
+    State,
+    from_bytes,
+    to_bytes,
+)
+from padscope.running.model import observe_first
+from padscope.sites import observe
+
+UNITS = 9
+Measure = Callable[[Sequence[int]], State]
+
+
+def packed(state: State) -> bytes:
+    return to_bytes(state.pack())
+
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 2, 3, padding=1, stride=2)
+    ).eval()
+
+
+def batch(unit: int, size: int) -> Batch:
+    """Two images; of unit 4 none can be read, of unit 6 one."""
+    chosen = {4: (), 6: (13,)}.get(unit, (2 * unit, 2 * unit + 1))
+    pixels = torch.stack(
+        [torch.rand(1, size, size, generator=torch.Generator().manual_seed(i)) for i in chosen]
+    ) if chosen else torch.empty(0)  # fmt: skip
+    missing = sorted({2 * unit, 2 * unit + 1} - set(chosen))
+    return Batch(unit, chosen, pixels, tuple(Skipped(i, str(i), "torn") for i in missing))
+
+
+@cache
+def scanning() -> Measure:
+    model = net()
+    plan = plan_scan(observe_first(model, torch.rand(1, 1, 12, 12)), (12, 12), SampleSize(0, 18))
+    return counting(model, plan, 12)
+
+
+@cache
+def explaining() -> Measure:
+    model, image = net(), torch.rand(1, 1, 28, 28)
+    crop = observe_first(model, image[..., 8:20, 8:20])
+    canvas = observe(model, image.repeat(2, 1, 1, 1))
+    plan = plan_contrast(crop, canvas, (12, 12), (8, 8), SampleSize(0, 18), {})
+    return counting(model, plan, 28)
+
+
+def counting(model: nn.Module, plan: object, size: int) -> Measure:
+    head = contrast_units(model, [batch(0, size)], plan, 1)  # type: ignore[arg-type]
+
+    def measure(units: Sequence[int]) -> State:
+        if list(units) == [0]:
+            return head
+        with contrasting(model, plan, 1) as contrast:  # type: ignore[arg-type]
+            contrast.load(head.blank())
+            for unit in units:
+                contrast.update(batch(unit, size))
+            return contrast.state()
+
+    return measure
+
+
+@cache
+def recording() -> Measure:
+    def look(seen: Batch) -> Findings:
+        rows = seen.pixels.flatten(1)
+        # Sums whose rounding tells in which order they were added.
+        scale = torch.tensor(10.0).pow(torch.arange(-8.0, 8.0))
+        return Findings({"rows": rows}, {"sums": rows.sum(dim=0)[:16] * scale, "n": torch.ones(2)})
+
+    def measure(units: Sequence[int]) -> State:
+        recorded = Recording(look)
+        for unit in units:
+            recorded.update(batch(unit, 6))
+        return recorded.state()
+
+    return measure
+
+
+KINDS: dict[str, tuple[Callable[[], Measure], State]] = {
+    "scan": (scanning, Counts()),
+    "explain": (explaining, Counts()),
+    "rows and sums": (recording, Recorded()),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=25, deadline=None)
+@given(
+    shards=st.lists(st.integers(0, 3), min_size=UNITS - 1, max_size=UNITS - 1),
+    seed=st.integers(0, 10**6),
+)
+def test_any_split_in_any_order_with_empty_parts_is_the_whole(
+    kind: str, shards: list[int], seed: int
+) -> None:
+    make, empty = KINDS[kind]
+    measure = make()
+    whole = measure([0]).merge(measure(range(1, UNITS)))
+    # What calibrates is one part; the others are any.
+    parts = [[0], *([u + 1 for u, s in enumerate(shards) if s == shard] for shard in range(4))]
+    states = [measure(part) if part else empty for part in parts]
+    random.Random(seed).shuffle(states)
+    while len(states) > 1:  # in any order, and in any tree
+        first, second = states.pop(), states.pop()
+        states.insert(random.Random(seed).randrange(len(states) + 1), first.merge(second))
+    assert packed(states[0]) == packed(whole)
+    assert states[0].images == 15 and [skip.index for skip in states[0].skipped] == [8, 9, 12]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_state_survives_being_packed_and_nothing_is_counted_twice(kind: str) -> None:
+    make, empty = KINDS[kind]
+    state = make()([0]).merge(make()([1, 2]))
+    content = packed(state)
+    read = from_bytes(content)
+    again = type(empty).unpack(read.tensors, read.facts)
+    assert packed(again) == content
+    assert packed(empty.merge(again)) == packed(again.merge(empty)) == content
+    with pytest.raises(ValueError, match="unit 2 is done twice"):
+        again.merge(make()([2]))
+    assert not len(state.blank().done) and not state.blank().images
+
+
+def test_counts_in_other_bins_are_not_added_up() -> None:
+    one, other = scanning()([1]), explaining()([2])
+    with pytest.raises(ValueError, match="in other bins"):
+        one.merge(other)
+
+
+def test_rows_of_another_measurement_are_not_joined() -> None:
+    def other(_: Batch) -> Findings:
+        return Findings({"others": torch.zeros(2, 1)})
+
+    recorded = Recording(other)
+    recorded.update(batch(2, 6))
+    with pytest.raises(ValueError, match="in different ways"):
+        recorded.state().merge(recording()([1]))  # type: ignore[arg-type]
+
+
+@given(st.lists(st.integers(0, 200), unique=True), st.integers(0, 210))
+def test_spans_are_sets(units: list[int], total: int) -> None:
+    spans = Spans.of(units)
+    assert len(spans) == len(units)
+    assert list(spans.missing(total)) == sorted(set(range(total)) - set(units))
+    assert Spans.of(reversed(units)) == spans
+
+
+def test_pairwise_sums_keep_few_sums_and_round_little() -> None:
+    values = torch.rand(1000, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    sums = PairwiseSums()
+    for unit, value in enumerate(values):
+        sums = sums.merge(PairwiseSums.of(unit, {"x": value}))
+        assert len(sums.nodes) <= 10
+    torch.testing.assert_close(sums.total()["x"], values.sum(dim=0), rtol=1e-14, atol=0)
+
+
+def test_packed_bytes_hold_any_name_and_no_code() -> None:
+    tensors = {"a/ü\n": torch.arange(3), "facts": torch.zeros(0), "x": torch.ones(2, 2).t()}
+    read = from_bytes(to_bytes(Packed(tensors, {"facts": [1, "ü"]})))
+    assert read.facts == {"facts": [1, "ü"]}
+    assert all(torch.equal(read.tensors[name], tensor) for name, tensor in tensors.items())
