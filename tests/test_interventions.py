@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from padscope.effects.dense import change_by_distance
 from padscope.errors import PadscopeError
 from padscope.interventions import Intervention, Selection, disturb_core, hold, repad, silence
 from padscope.interventions.fills import CoreValues
+from padscope.interventions.pointwise import gathered
 from padscope.models import load_model
 from padscope.sites import Call, Interception, contact_boxes, observe, refilled, strips
 from padscope.sites.fills import Constant, Folded
@@ -215,6 +217,33 @@ def test_a_chain_equals_the_chain_of_that_padding(mode: str) -> None:
     model, zeros = chain(mode), chain()
     with torch.inference_mode(), repad(model, fill="zeros"):
         close(model(x), zeros(x))
+
+
+@pytest.mark.parametrize("fill", ["reflect", "zeros", "core"])
+def test_gradients_are_taken_after_the_same_was_done_under_inference_mode(fill: str) -> None:
+    model, x = chain("reflect" if fill == "zeros" else "zeros"), pixels(2, 3, 11, 17)
+    with torch.inference_mode(), repad(model, fill=fill):
+        model(x)
+    with repad(model, fill=fill):
+        model(x.requires_grad_()).sum().backward()
+    assert x.grad is not None
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda x: gathered(x, (((0, 1), (0, 37)), ((1, 41), (0, 1)))),
+        lambda x: change_by_distance(x, 2 * x),
+    ],
+)
+def test_what_is_kept_from_inference_mode_takes_gradients_too(
+    run: Callable[[Tensor], Tensor],
+) -> None:
+    x = pixels(1, 2, 41, 37)
+    with torch.inference_mode():
+        run(x)
+    run(x.requires_grad_()).sum().backward()
+    assert x.grad is not None
 
 
 def test_chosen_sites() -> None:

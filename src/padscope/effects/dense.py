@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 LONGEST = 64  # distances that are told apart
@@ -25,7 +27,7 @@ def change_by_distance(base: Tensor, changed: Tensor) -> Tensor:
         `LONGEST`. NaN where the base answer is the same everywhere and the changed one is not.
     """
     size = tuple(base.shape[2:])
-    distance, counts = _distances(size)
+    distance, counts = (torch.from_numpy(found) for found in _distances(size))
     change = (changed.double() - base.double()).abs().mean(dim=1).flatten(1)  # (N, P)
     sums = torch.zeros(len(base), len(counts), dtype=torch.float64, device=base.device)
     sums.index_add_(1, distance.to(base.device), change)
@@ -75,12 +77,9 @@ def _relative(change: Tensor, base: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _distances(size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _distances(size: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Distance of every position, row-major, from the nearest end, and how many have each."""
-    nearest = torch.full(size, max(size))
-    for axis, length in enumerate(size):
-        along = torch.arange(length)
-        ends = torch.minimum(along, length - 1 - along)
-        shape = [-1 if other == axis else 1 for other in range(len(size))]
-        nearest = torch.minimum(nearest, ends.reshape(shape))
-    return nearest.flatten(), torch.bincount(nearest.flatten())
+    places = np.indices(size).reshape(len(size), -1)
+    last = np.array(size)[:, None] - 1
+    nearest = np.minimum(places, last - places).min(axis=0)
+    return nearest, np.bincount(nearest)

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -81,7 +82,7 @@ def gathered(tensor: Tensor, boxes: tuple[Box, ...]) -> Tensor:
     (N, C, P, 1, …) Tensor
         With as many axes as the tensor, and in its memory format.
     """
-    places = _flat_places(boxes, tensor.shape[2:])
+    places = torch.from_numpy(_flat_places(boxes, tensor.shape[2:]))
     return take(tensor, places.to(tensor.device), _row(len(places), len(tensor.shape) - 2))
 
 
@@ -100,10 +101,10 @@ def _row(count: int, dims: int) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _flat_places(boxes: tuple[Box, ...], size: tuple[int, ...]) -> Tensor:
+def _flat_places(boxes: tuple[Box, ...], size: tuple[int, ...]) -> NDArray[np.int64]:
     along = ([np.arange(*span) for span in box] for box in boxes)
     places = [np.ravel_multi_index(np.ix_(*axes), size).ravel() for axes in along]
-    return torch.from_numpy(np.concatenate(places))
+    return np.concatenate(places)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -67,7 +68,7 @@ class Folded:
         def cut(box: Box) -> Tensor:
             places = _places(self.mode, operation.window.size, operation.offset, shape, box)
             sizes = [stop - first for first, stop in box]
-            return take(source, places.to(source.device), sizes)
+            return take(source, torch.from_numpy(places).to(source.device), sizes)
 
         return cut
 
@@ -79,12 +80,15 @@ def _places(
     offset: tuple[int, ...],
     shape: tuple[int, ...],
     box: Box,
-) -> Tensor:
-    """Flat places in an input of some shape that fill a box."""
+) -> NDArray[np.int64]:
+    """Flat places in an input of some shape that fill a box.
+
+    No tensor: one made under inference mode and kept would break later gradients.
+    """
     found = filled(mode, size, offset)
     assert found is not None
     along = [found[0](np.arange(*span), axis)[0] for axis, span in enumerate(box)]
-    return torch.from_numpy(np.ravel_multi_index(np.ix_(*along), shape).ravel())
+    return np.ravel_multi_index(np.ix_(*along), shape).ravel()
 
 
 def take(source: Tensor, places: Tensor, sizes: Sequence[int]) -> Tensor:
