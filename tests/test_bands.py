@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -136,10 +137,17 @@ def test_bands_are_in_step_with_the_network() -> None:
         (nn.Conv2d(3, 4, 3, padding=1), 0.0),
         (nn.Sequential(nn.ConstantPad2d(1, 0.25), nn.Conv2d(3, 4, 3)), 0.25),
         (nn.Sequential(nn.MaxPool2d(3, padding=1), nn.Conv2d(3, 4, 3, padding=1)), 0.0),
+        (nn.Sequential(nn.ConstantPad2d(1, 1.23456789), nn.Conv2d(3, 4, 3)), 1.23456789),
         (nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), "reflect"),
+        (nn.Sequential(nn.ConstantPad2d(1, 0.5), nn.Conv2d(3, 4, 3, padding=1)),
+         "padded with constant 0.5 + zeros, which"),
+        (nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(3, 4, 3, padding=1)), "reflect + zeros"),
+        (nn.Sequential(nn.ConstantPad2d(1, math.inf), nn.Conv2d(3, 4, 3)), "constant inf"),
+        (nn.Sequential(nn.ConstantPad2d(1, -math.inf), nn.Conv2d(3, 4, 3)), "-inf"),
+        (nn.Sequential(nn.ConstantPad2d(1, math.nan), nn.Conv2d(3, 4, 3)), "constant nan"),
         (nn.Conv2d(3, 4, 3), "no padded convolution"),
     ],
-)
+)  # fmt: skip
 def test_the_value_is_that_of_the_first_padded_convolution(
     first: nn.Module, value: float | str
 ) -> None:

@@ -11,6 +11,7 @@ border a band can call up is what `firing` measures.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from padscope.regions import Side, sides_of
 from padscope.sites import Observation
-from padscope.sites.padding import ZEROS
+from padscope.sites.padding import constant_value
 
 BandContent: TypeAlias = Literal["fill", "mean colour", "mean colour elsewhere", "other pixels"]
 
@@ -181,10 +182,7 @@ def padding_value(observed: Observation) -> float | str:
     fills = [site.fill for site in observed.sites if site.scored]
     if not fills:
         return "the network has no padded convolution"
-    first = fills[0]
-    if first == ZEROS:
-        return 0.0
-    kind, _, value = first.partition(" ")
-    if kind == "constant":
-        return float(value)
-    return f"the first padded convolution is padded with {first}, which no band can imitate"
+    value = constant_value(fills[0])
+    if value is not None and math.isfinite(value):
+        return value
+    return f"the first padded convolution is padded with {fills[0]}, which no band can imitate"

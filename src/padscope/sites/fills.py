@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from padscope.sites.interception import Call
 from padscope.sites.locating import filled
-from padscope.sites.padding import ZEROS
+from padscope.sites.padding import constant_value
 
 Box = tuple[tuple[int, int], ...]  # per axis, first and one-past-last position
 Cut = Callable[[Box], Tensor]
@@ -120,8 +120,8 @@ class Constant:
     value: float
 
     def unchanged(self, call: Call) -> bool:
-        """Whether zeros are to replace zeros."""
-        return self.value == 0 and call.operation.fill == ZEROS
+        """Whether the padding holds this very value."""
+        return constant_value(call.operation.fill) == self.value
 
     def around(self, call: Call) -> Cut:
         """Cut boxes from the input, with the value beyond it; see `Fill`."""

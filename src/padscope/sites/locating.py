@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from padscope.sites.padding import ZEROS
+from padscope.sites.padding import ZEROS, constant_value
 
 IntArray = NDArray[np.int64]
 # Where taps are read: tap positions along an axis → positions there, and whether there is any.
@@ -39,10 +40,10 @@ def filled(fill: str, size: Sequence[int], offset: Sequence[int]) -> tuple[Locat
     Returns
     -------
     (locate, value) or None
-        None for fills that this cannot follow: nested pads of different kinds.
+        None for fills that this cannot follow: nested pads of different kinds, infinite values.
     """
-    if fill in ("", ZEROS) or (fill.startswith("constant ") and "+" not in fill):
-        constant = float(fill.removeprefix("constant ")) if fill.startswith("constant") else 0.0
+    constant = constant_value(fill or ZEROS)
+    if constant is not None and math.isfinite(constant):
         return _within(size, offset), constant
     if fill not in _FOLDS:
         return None

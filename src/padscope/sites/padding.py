@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,8 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 ZEROS = "zeros"
+_CONSTANT = "constant "
+_FLOAT32 = 2**-24  # up to which float32 tells numbers apart, relative to them
 
 
 def describe_fill(mode: str, value: float | None) -> str:
@@ -17,7 +20,29 @@ def describe_fill(mode: str, value: float | None) -> str:
         return mode
     if not value:
         return ZEROS
-    return "-inf" if value == float("-inf") else f"constant {value:g}"
+    if value == -math.inf:
+        return "-inf"
+    short = f"{value:g}"
+    told = math.isclose(float(short), value, rel_tol=_FLOAT32) or math.isnan(value)
+    return f"{_CONSTANT}{short if told else f'{value:.9g}'}"
+
+
+def constant_value(fill: str) -> float | None:
+    """Value that a fill holds everywhere; None if it holds several, or what depends on the input.
+
+    Examples
+    --------
+    >>> [constant_value(fill) for fill in ("zeros", "constant 0.5", "-inf", "reflect")]
+    [0.0, 0.5, -inf, None]
+    >>> constant_value("constant 0.5 + zeros") is None
+    True
+    """
+    if fill == ZEROS:
+        return 0.0
+    try:
+        return float(fill.removeprefix(_CONSTANT))
+    except ValueError:
+        return None
 
 
 def join_fills(fills: Iterable[str]) -> str:
