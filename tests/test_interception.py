@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.modules.module as torch_modules
 from timm.layers.std_conv import StdConv2d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from padscope.errors import PadscopeError
+from padscope.interventions import repad
 from padscope.sites import Call, Interception, observe, run_partly
 
 pytestmark = [
@@ -394,6 +396,21 @@ def test_leaving_the_inner_interception_leaves_the_outer_one_in_place() -> None:
     model(images())
     assert outer == ["0", "2", "4"] * 2
     assert inner == ["0", "2", "4"]
+
+
+@pytest.mark.parametrize("make", [lambda model: Interception(model, look_only), repad])
+def test_one_that_is_entered_already_is_refused_and_leaves_nothing_behind(
+    make: Callable[[nn.Module], AbstractContextManager[object]],
+) -> None:
+    model = make_net()
+    once = make(model)
+    with once, pytest.raises(PadscopeError, match="is entered already; make another one"), once:
+        pass
+    assert not model._forward_pre_hooks
+    assert not torch_modules._global_forward_pre_hooks
+    with once:  # one after another is fine
+        model(images())
+    assert not torch_modules._global_forward_hooks
 
 
 def test_compiled_modules_compile_again_afterwards() -> None:

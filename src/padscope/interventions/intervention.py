@@ -55,8 +55,9 @@ class Intervention:
     Raises
     ------
     PadscopeError
-        On entering, for a site that the model cannot have; in a forward pass, for a filter that
-        does not exist or a site that cannot be changed; on leaving, for a site that did not run.
+        On entering one that is entered already, or for a site that the model cannot have; in a
+        forward pass, for a filter that does not exist or a site that cannot be changed; on
+        leaving, for a site that did not run.
     """
 
     def __init__(
@@ -75,10 +76,12 @@ class Intervention:
         self._completed = 0
         self._seen: dict[str, None] = {}
         self._own = {id(tensor) for tensor in chain(model.parameters(), model.buffers())}
-        self._exit = ExitStack()
+        self._exit: ExitStack | None = None
 
     def __enter__(self) -> Intervention:
         """Check the selection, and install hooks and modes."""
+        if self._exit is not None:
+            raise PadscopeError("an intervention is entered already; make another one to nest it")
         self._check()
         observed = self._observed
         with ExitStack() as stack:
@@ -102,7 +105,9 @@ class Intervention:
         traceback: TracebackType | None,
     ) -> None:
         """Remove hooks and modes; refuse chosen sites that never ran."""
-        self._exit.__exit__(kind, error, traceback)
+        assert self._exit is not None
+        stack, self._exit = self._exit, None
+        stack.__exit__(kind, error, traceback)
         if kind is None and self._completed:
             self._selection.check_names(self._seen, "ran inside the block")
 

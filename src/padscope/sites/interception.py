@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from padscope.errors import PadscopeError
 from padscope.sites.focus import active_within
 from padscope.sites.memory import ran_out_of_memory
 from padscope.sites.module_paths import ModulePaths
@@ -99,6 +100,11 @@ class Interception:
     failure : Exception or None
         What the visitor raised in the last forward pass.
 
+    Raises
+    ------
+    PadscopeError
+        On entering one that is entered already.
+
     Examples
     --------
     >>> names = []
@@ -128,10 +134,12 @@ class Interception:
         self._calls: Counter[str] = Counter()
         self._announced = False
         self.failure: Exception | None = None
-        self._exit = ExitStack()
+        self._exit: ExitStack | None = None
 
     def __enter__(self) -> Interception:
         """Install hooks and modes."""
+        if self._exit is not None:
+            raise PadscopeError("an interception is entered already; make another one to nest it")
         with ExitStack() as stack:
             # Compiled modules run as they were written: a graph would take hooks and modes into it.
             stack.enter_context(torch.compiler.set_stance("force_eager"))
@@ -154,7 +162,9 @@ class Interception:
 
         Scripted code makes an error of its own of it, and whoever runs the model one of the model.
         """
+        assert self._exit is not None
         self._exit.close()
+        self._exit = None
         self.padded.clear()
         if isinstance(error, Exception) and self.failure not in (None, error):
             raise self.failure
