@@ -336,9 +336,9 @@ def test_zeros_are_followed_through_what_keeps_them(between: nn.Module) -> None:
     ("model", "name", "reason"),
     [
         (nn.Sequential(nn.ZeroPad2d(1), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3)), "0", "batch_norm"),
-        (nn.Sequential(nn.ZeroPad2d(1), nn.Sigmoid(), nn.Conv2d(4, 6, 3)), "0", "sigmoid"),
-        (nn.Sequential(nn.ConstantPad2d(1, 0.5), nn.ReLU(), nn.Conv2d(4, 6, 3)), "0", "relu"),
-        (Forward(lambda m, x: F.pad(x, (1, 1)) + 1), "pad", "add"),
+        (nn.Sequential(nn.ZeroPad2d(1), nn.Softmax(1), nn.Conv2d(4, 6, 3)), "0", "softmax"),
+        (Forward(lambda m, x: F.pad(x, (1, 1)) + x[..., :1]), "pad", "add"),
+        (Forward(lambda m, x: F.dropout(F.pad(x, (1, 1), value=1), 0.5, True)), "pad", "dropout"),
         (Forward(lambda m, x: F.pad(x, (1, 1))[..., 1:]), "pad", "getitem"),
         (Forward(lambda m, x: torch.cat([x, F.pad(x, (0, 0, 2, 0))[:, :, :8]])), "pad", "getitem"),
         (Forward(lambda m, x: torch.cat([F.pad(x, (1, 1)), F.pad(x, (2, 0))])), "pad", "cat"),
@@ -352,6 +352,113 @@ def test_a_pad_that_cannot_be_followed_is_listed_with_the_reason(
     site = sites_of(model.eval())[0]
     assert (site.name, site.op, site.filters) == (name, "pad", 0)
     assert site.unscored == f"taken by {reason}, not by a convolution"
+
+
+def before_convolution(use: Callable[[Tensor], object], *, fill: Any = "zeros") -> nn.Module:
+    """Pad, do something with the padded tensor, and convolve what it returns or wrote to."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        mode = {"mode": fill} if fill == "reflect" else {"value": 0 if fill == "zeros" else fill}
+        padded = F.pad(x, (1, 1, 1, 1), **mode)
+        used = use(padded)
+        return torch.as_tensor(m.conv(used if isinstance(used, Tensor) else padded))
+
+    return Forward(forward, conv=nn.Conv2d(4, 6, 3))
+
+
+@pytest.mark.parametrize(
+    ("use", "before", "behind"),
+    [
+        (lambda p: F.hardtanh(p, 0.5, 1.0), "zeros", "constant 0.5"),
+        (lambda p: F.hardtanh(p, -1.0, 1.0), "zeros", "zeros"),
+        (lambda p: F.threshold(p, 0.1, 0.75), "zeros", "constant 0.75"),
+        (lambda p: F.threshold(p, -0.1, 0.75), "zeros", "zeros"),
+        (lambda p: p.clamp(min=0.25), "zeros", "constant 0.25"),
+        (lambda p: p.clamp(max=0.25), "zeros", "zeros"),
+        (F.hardsigmoid, "zeros", "constant 0.5"),
+        (torch.sigmoid, "zeros", "constant 0.5"),
+        (lambda p: F.leaky_relu(p, -1.0), -0.5, "constant 0.5"),
+        (F.relu, 0.5, "constant 0.5"),
+        (F.relu, -0.5, "zeros"),
+        (lambda p: p * 2 - 1, "zeros", "constant -1"),
+        (lambda p: 1 - p, "zeros", "constant 1"),
+        (lambda p: p.int().float(), 0.5, "zeros"),
+        (lambda p: F.dropout(p, 0.5, training=True), "zeros", "zeros"),
+        (lambda p: (p - 1).relu(), "reflect", "reflect"),
+        (lambda p: p.add_(2.0), "zeros", "constant 2"),
+        (lambda p: p.__iadd__(torch.tensor(0.1)), "zeros", "constant 0.1"),
+        (lambda p: p.mul_(3.0), "zeros", "zeros"),
+        (lambda p: p.mul_(3.0), 0.5, "constant 1.5"),
+        (lambda p: p.add_(2.0), "reflect", "reflect"),
+        (lambda p: F.hardtanh(p, 0.5, 1.0, inplace=True), "zeros", "constant 0.5"),
+        (lambda p: F.relu(p, inplace=True), "zeros", "zeros"),
+        (lambda p: p.clamp_(min=0.5).sub_(1), "zeros", "constant -0.5"),
+        (torch.relu_, -0.5, "zeros"),
+        (lambda p: nn.init.constant_(p, 7.0), "zeros", "constant 7"),
+    ],
+)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_fill_is_what_pointwise_operations_make_of_it(
+    use: Callable[[Tensor], object], before: Any, behind: str, mode: Any
+) -> None:
+    with mode():
+        site = only_site(before_convolution(use, fill=before))
+    assert (site.name, site.fill, padding(site)) == ("conv", behind, ((1, 1), (1, 1)))
+    assert site.scored
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"),
+    [
+        (lambda p: p.__setitem__((..., 0), 5.0), "setitem"),
+        (lambda p: p.__setitem__(..., torch.randn(11)), "setitem"),
+        (lambda p: p.add_(torch.randn(4, 1, 1)), "add_"),
+        (lambda p: p[:, :, 0].add_(2.0), "add_"),
+        (lambda p: p.view(-1)[:3].fill_(2.0), "fill_"),
+        (lambda p: p.detach().mul_(0.0), "mul_"),
+        (lambda p: p.data.add_(2.0), "add_"),
+        (lambda p: setattr(p, "data", p.data + 2), "set"),
+        (lambda p: torch.mul(p, 2.0, out=p), "mul"),
+        (lambda p: p.copy_(torch.randn_like(p)), "copy_"),
+        (lambda p: p.masked_fill_(p == 0, 1.0), "masked_fill_"),
+        (lambda p: torch._foreach_add_([p], 1.0), "foreach_add_"),
+    ],
+)
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_write_to_a_padded_tensor_that_cannot_be_followed_is_listed(
+    write: Callable[[Tensor], object], reason: str, mode: Any
+) -> None:
+    with mode():
+        site = only_site(before_convolution(lambda p: [write(p)]))
+    assert (site.name, site.op) == ("pad", "pad")
+    assert site.unscored == f"taken by {reason}, not by a convolution"
+
+
+def test_a_write_after_one_convolution_is_listed_for_the_next() -> None:
+    def both(model: Any, x: Tensor) -> Tensor:
+        padded = F.pad(x, (1, 1, 1, 1))
+        first = model.a(padded)
+        padded[..., 0] = 3.0
+        return torch.as_tensor(first + model.b(padded))
+
+    sites = sites_of(Forward(both, a=nn.Conv2d(4, 6, 3), b=nn.Conv2d(4, 6, 3)))
+    assert [(site.name, site.scored) for site in sites] == [("a", True), ("pad", False)]
+
+
+def test_a_write_that_torch_does_not_see_is_found_in_the_values() -> None:
+    site = only_site(before_convolution(lambda p: p.numpy().__iadd__(1)))
+    assert (site.name, site.fill) == ("conv", "zeros")
+    assert site.unscored == "its padding no longer holds zeros: it was written to out of sight"
+
+
+def test_random_numbers_of_the_model_are_drawn_as_without_looking() -> None:
+    model = before_convolution(lambda p: F.dropout(F.celu(p), 0.5, training=True)).eval()
+    x = images(8, 9)
+    torch.manual_seed(0)
+    plain = model(x)
+    torch.manual_seed(0)
+    with Interception(model, lambda call: None):
+        assert torch.equal(model(x), plain)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from padscope.sites.alignment import Alignment, align, choose_margin
 from padscope.sites.discovery import Observation, find_sites, observe
 from padscope.sites.ending import StopAfter, StopForward
 from padscope.sites.fills import Box, Constant, Cut, Fill, Folded, of_channels, take_each
+from padscope.sites.focus import unobserved
 from padscope.sites.geometry import Window
 from padscope.sites.interception import Call, Interception, Visitor
 from padscope.sites.locating import at_offset, filled
@@ -31,7 +32,6 @@ from padscope.sites.strips import (
     refilled,
     refilled_boxes,
     seen_by,
-    unobserved,
 )
 from padscope.sites.taps import JoinedTaps, select_taps
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from padscope.sites.fills import padding_is_told
 from padscope.sites.geometry import SMALLEST_AXIS, Window
 from padscope.sites.interception import Call, Interception, Visitor
 from padscope.sites.padding import Untaken
@@ -155,6 +156,8 @@ def _unscored(call: Call, images: int) -> str:
         return "pooling has no filters"
     if "conv" not in operation.op or operation.op == "deform_conv2d":
         return f"{operation.op} is listed, not followed"
+    if not padding_is_told(call):
+        return f"its padding no longer holds {operation.fill}: it was written to out of sight"
     axes = range(len(operation.window.out))
     touched = any(lines for axis in axes for lines in operation.window.contact(axis))
     if operation.window.padded and not touched:

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from padscope.sites.interception import Call
-from padscope.sites.locating import filled
-from padscope.sites.padding import constant_value
+from padscope.sites.locating import FOLDS, filled
+from padscope.sites.padding import constant_value, has_storage
 
 Box = tuple[tuple[int, int], ...]  # per axis, first and one-past-last position
 Cut = Callable[[Box], Tensor]
@@ -139,6 +139,25 @@ class Constant:
             return F.pad(slab, pads, value=self.value) if any(pads) else slab
 
         return cut
+
+
+def padding_is_told(call: Call) -> bool:
+    """Whether the explicit padding inside a call's input holds what its fill says.
+
+    What pads of several kinds hold together is not compared.
+    """
+    operation, source = call.operation, call.input
+    shape, fill = source.shape[-len(operation.offset) :], operation.fill
+    explicit = tuple(shape) != operation.window.size and has_storage(source)
+    value = constant_value(fill)
+    if not explicit or (value is None and (fill not in FOLDS or len(call.padded_in) > 1)):
+        return True
+    box = tuple((-start, n - start) for start, n in zip(operation.offset, shape, strict=True))
+    told = Folded(fill) if value is None else Constant(value)
+    expected = told.around(call)(box)
+    exact = not source.is_floating_point()
+    rounding = 0.0 if exact else max(4 * torch.finfo(source.dtype).eps, 1e-7)
+    return bool(torch.isclose(source, expected, rtol=rounding, atol=0, equal_nan=True).all())
 
 
 def of_channels(tensor: Tensor, channels: Tensor, dims: int) -> Tensor:

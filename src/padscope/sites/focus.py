@@ -1,13 +1,15 @@
-"""Having a mode of torch active while certain modules run, and not otherwise."""
+"""Having modes of torch active while certain modules run, or not at all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import _disable_current_modes
 
 
 @contextmanager
@@ -51,3 +53,16 @@ def active_within(modules: Collection[nn.Module], mode: TorchFunctionMode) -> It
                 del vars(module)["forward"]
             else:
                 vars(module)["forward"] = forward
+
+
+@contextmanager
+def unobserved() -> Iterator[None]:
+    """Hide what is computed from every interception that is under way.
+
+    An outer interception would take a visitor's own convolutions for the model's.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(torch._C.DisableTorchFunction())
+        if torch._C._len_torch_dispatch_stack():
+            stack.enter_context(_disable_current_modes())
+        yield

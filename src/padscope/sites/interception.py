@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from padscope.errors import PadscopeError
 from padscope.sites.focus import active_within
+from padscope.sites.following import carried_fills, tensors_among, written_to
 from padscope.sites.memory import ran_out_of_memory
 from padscope.sites.module_paths import ModulePaths
 from padscope.sites.operations import (
@@ -27,7 +28,6 @@ from padscope.sites.operations import (
     Operation,
     bind,
     operation_name,
-    preserves_padding,
     read_operation,
     read_pad,
 )
@@ -191,10 +191,7 @@ class Interception:
         """Run a torch call for one of the modes, and show it to the visitor if it is windowed."""
         name = operation_name(function)
         if name not in ARGUMENTS:
-            result = function(*args, **kwargs)
-            if self.padded:
-                self._follow(name, [*args, *kwargs.values()], result)
-            return result
+            return self._run_between(function, name, args, kwargs)
         arguments = bind(name, args, kwargs)
         outer, self._announced = self._announced, True
         try:
@@ -228,15 +225,37 @@ class Interception:
             return result
         return (replacement, *result[1:]) if isinstance(result, tuple) else replacement
 
-    def _follow(self, name: str, values: Sequence[Any], result: Any) -> None:
-        if not _tensors([result]):  # reads such as x.shape
-            return
-        for order, source in enumerate(_tensors(values)):
-            fills = self.padded.padding_of(source).fills
-            if order == 0 and isinstance(result, Tensor) and preserves_padding(name, fills):
-                self.padded.follow(source, result)
-            else:
-                self.padded.lose(source, name.strip("_"))
+    def _run_between(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+    ) -> Any:
+        """Run a call that is not windowed, and follow padding through it."""
+        if not self.padded:
+            return function(*args, **kwargs)
+        written = written_to(name, args, kwargs)
+        # Seen again below, a write in place would count twice.
+        outer, self._announced = self._announced, self._announced or bool(written)
+        try:
+            result = function(*args, **kwargs)
+        finally:
+            self._announced = outer
+        given = tensors_among([*args, *kwargs.values()])
+        operation = name.strip("_") if name.startswith("__") else name.lstrip("_")
+        carried = None
+        if given and isinstance(result, Tensor) and (padding := self.padded.padding_of(given[0])):
+            fills = carried_fills(function, name, args, kwargs, given[0], result, padding.fills)
+            carried = None if fills is None else replace(padding, fills=fills)
+        for tensor in written:
+            self.padded.overwrite(tensor, operation, known=None if carried is None else result)
+        if carried is not None:
+            self.padded.follow(result, carried)
+        if tensors_among([result]):  # not of reads such as x.shape
+            for source in given[carried is not None :]:
+                self.padded.lose(source, operation)
+        return result
 
     def named_by_weight(self, call: Call) -> bool:
         """Whether the name of a call needs no knowledge of which module is running."""
@@ -253,12 +272,6 @@ def _full_precision(device: str) -> AbstractContextManager[object]:
     if available and torch.is_autocast_enabled(device):
         return torch.autocast(device, enabled=False)
     return nullcontext()
-
-
-def _tensors(values: Sequence[Any]) -> list[Tensor]:
-    """Tensors among the arguments or results of a call, and in lists among them."""
-    lists = (value if isinstance(value, (list, tuple)) else (value,) for value in values)
-    return [value for values in lists for value in values if isinstance(value, Tensor)]
 
 
 class _Function(TorchFunctionMode):

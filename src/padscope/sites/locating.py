@@ -45,9 +45,9 @@ def filled(fill: str, size: Sequence[int], offset: Sequence[int]) -> tuple[Locat
     constant = constant_value(fill or ZEROS)
     if constant is not None and math.isfinite(constant):
         return _within(size, offset), constant
-    if fill not in _FOLDS:
+    if fill not in FOLDS:
         return None
-    fold = _FOLDS[fill]
+    fold = FOLDS[fill]
 
     def locate(taps: IntArray, axis: int) -> tuple[IntArray, NDArray[np.bool_]]:
         folded = fold(taps, size[axis])
@@ -69,7 +69,7 @@ def _reflect(taps: IntArray, size: int) -> IntArray:
     return np.minimum(place, period - place) if size > 1 else np.zeros_like(taps)
 
 
-_FOLDS: dict[str, Callable[[IntArray, int], IntArray]] = {
+FOLDS: dict[str, Callable[[IntArray, int], IntArray]] = {
     "reflect": _reflect,
     "replicate": lambda taps, size: np.clip(taps, 0, size - 1),
     "circular": lambda taps, size: taps % size,

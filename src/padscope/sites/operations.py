@@ -44,25 +44,6 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
                       "pad_h", "pad_w", "dilation_h", "dilation_w", "groups"),
 }  # fmt: skip
 
-# Operations that leave every value, and so all padding, in place.
-VALUE_PRESERVING = frozenset(
-    {"contiguous", "to", "clone", "detach", "float", "half", "bfloat16", "double", "type", "cuda",
-     "cpu", "dropout", "dropout2d", "feature_dropout", "alias", "_to_copy", "type_as", "identity"}
-)  # fmt: skip
-
-# Operations that leave zeros zero: padding with zeros can be followed through them.
-ZERO_PRESERVING = frozenset(
-    {"relu", "relu_", "relu6", "leaky_relu", "leaky_relu_", "prelu", "elu", "elu_", "selu", "silu",
-     "silu_", "gelu", "hardswish", "hardswish_", "hardtanh", "hardtanh_", "tanh", "tanh_", "mish",
-     "mish_"}
-)  # fmt: skip
-
-
-def preserves_padding(name: str, fills: Sequence[str]) -> bool:
-    """Whether an operation of one tensor hands its padding on unchanged."""
-    zeros = all(fill == ZEROS for fill in fills)
-    return name in VALUE_PRESERVING or (zeros and name in ZERO_PRESERVING)
-
 
 @lru_cache(maxsize=4096)
 def operation_name(function: Callable[..., Any]) -> str:

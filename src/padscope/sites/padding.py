@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 ZEROS = "zeros"
@@ -110,6 +111,18 @@ class ExplicitPadding:
         return any(self.before[2:]) or any(self.after[2:])
 
 
+def has_storage(tensor: Tensor) -> bool:
+    """Whether a tensor's values stand in memory as they are: no sparse, opaque or quantised one."""
+    return tensor.layout == torch.strided and not tensor.is_quantized
+
+
+def share_memory(one: Tensor, other: Tensor) -> bool:
+    """Whether what is written to one tensor may stand in the other."""
+    if not (has_storage(one) and has_storage(other)):
+        return one is other
+    return bool(one.untyped_storage()._cdata == other.untyped_storage()._cdata)
+
+
 @dataclass
 class Untaken:
     """An explicit pad that no convolution or pooling has taken so far.
@@ -124,12 +137,16 @@ class Untaken:
         Real positions per axis.
     taken_by : str
         The operation behind which the padding could not be followed; "" if there was none.
+    overwritten : bool
+        Whether that operation wrote to the padded tensor itself: what takes it afterwards takes
+        no padding that is known.
     """
 
     name: str
     padding: ExplicitPadding
     size: tuple[int, ...]
     taken_by: str = ""
+    overwritten: bool = False
 
 
 class PaddedTensors:
@@ -142,7 +159,7 @@ class PaddedTensors:
     def __init__(self) -> None:
         self._known: dict[int, tuple[weakref.ref[Tensor], ExplicitPadding]] = {}
         self.untaken: dict[int, Untaken] = {}
-        self._pads = 0
+        self._made: list[Untaken] = []
 
     def __bool__(self) -> bool:
         """Whether any padded tensor is being followed."""
@@ -152,7 +169,7 @@ class PaddedTensors:
         """Forget everything: a new forward pass begins."""
         self._known.clear()
         self.untaken.clear()
-        self._pads = 0
+        self._made.clear()
 
     def padding_of(self, tensor: Tensor) -> ExplicitPadding:
         """Tell the padding known to be inside a tensor."""
@@ -171,9 +188,11 @@ class PaddedTensors:
         module: str = "",
     ) -> None:
         """Note that `result` is `source` padded by torch's list `pads`, in some module."""
-        old = self.padding_of(source)
-        new = old.padded(pads, fill, self._pads, module)
+        old, order = self.padding_of(source), len(self._made)
+        new = old.padded(pads, fill, order, module)
         if new is old:
+            if not any(pads):
+                self.follow(result, old)
             return
         if not new:  # a crop that leaves no padding
             self.take(source)
@@ -181,20 +200,21 @@ class PaddedTensors:
         spatial = new.last(result.ndim - 2)
         ends = zip(result.shape[2:], spatial.before, spatial.after, strict=True)
         size = tuple(n - before - after for n, before, after in ends)
-        self.untaken[self._pads] = Untaken(name, spatial, size)
-        self._pads += 1
+        self._made.append(Untaken(name, spatial, size))
+        self.untaken[order] = self._made[order]
         self._remember(result, new)
 
     def take(self, tensor: Tensor) -> ExplicitPadding:
         """Tell the padding inside an operation's input, which settles the pads behind it."""
         padding = self.padding_of(tensor)
         for order in padding.made_by:
-            self.untaken.pop(order, None)
+            if not self._made[order].overwritten:
+                self.untaken.pop(order, None)
         return padding
 
-    def follow(self, source: Tensor, result: Tensor) -> None:
-        """Carry padding through an operation that changes no value."""
-        if padding := self.padding_of(source):
+    def follow(self, result: Tensor, padding: ExplicitPadding) -> None:
+        """Note the padding inside the result of an operation."""
+        if padding:
             self._remember(result, padding)
 
     def _remember(self, tensor: Tensor, padding: ExplicitPadding) -> None:
@@ -206,3 +226,23 @@ class PaddedTensors:
         for order in self.padding_of(tensor).made_by:
             if order in self.untaken:
                 self.untaken[order].taken_by = operation
+
+    def overwrite(self, written: Tensor, operation: str, *, known: Tensor | None) -> None:
+        """Forget the padding of all tensors in which an operation has written.
+
+        Parameters
+        ----------
+        written : Tensor
+            What it was given to write to, maybe a view.
+        operation : str
+        known : Tensor or None
+            One of which it is known what the padding holds now.
+        """
+        for key, (reference, padding) in list(self._known.items()):
+            tensor = reference()
+            if tensor is None or tensor is known or not share_memory(tensor, written):
+                continue
+            del self._known[key]
+            for order in padding.made_by:
+                pad = self.untaken[order] = self._made[order]
+                pad.taken_by, pad.overwritten = operation, True

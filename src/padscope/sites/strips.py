@@ -11,8 +11,7 @@ has no such padding mode; it equals padding the input and cropping that much mor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,9 +21,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils._python_dispatch import _disable_current_modes
 
 from padscope.sites.fills import Box, Fill, of_channels
+from padscope.sites.focus import unobserved
 from padscope.sites.geometry import Window
 from padscope.sites.interception import Call
 
@@ -82,19 +81,6 @@ def seen_by(window: Window, outputs: Box) -> Box:
         else:
             seen.append((first * stride - before, (stop - 1) * stride - before + reach + 1))
     return tuple(seen)
-
-
-@contextmanager
-def unobserved() -> Iterator[None]:
-    """Hide what is computed from every interception that is under way.
-
-    An outer interception would take a visitor's own convolutions for the model's.
-    """
-    with ExitStack() as stack:
-        stack.enter_context(torch._C.DisableTorchFunction())
-        if torch._C._len_torch_dispatch_stack():
-            stack.enter_context(_disable_current_modes())
-        yield
 
 
 def refilled_boxes(
