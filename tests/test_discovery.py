@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 import torch
@@ -12,9 +12,13 @@ from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.pool2d_same import MaxPool2dSame
 from timm.layers.std_conv import StdConv2d
 from torch import Tensor, nn
+from torch.ao import quantization as untyped_quantization
 from torch.nn import functional as F
 from torchvision.ops import DeformConv2d
 
+from padscope import scan
+from padscope.errors import PadscopeError
+from padscope.interventions import repad
 from padscope.sites import Call, Interception, Site, find_sites, observe
 
 pytestmark = [
@@ -22,6 +26,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning"),
     pytest.mark.filterwarnings("ignore:Using .torch.compile:UserWarning"),
 ]
+
+quantization: Any = untyped_quantization
 
 Ends = tuple[tuple[int, ...], tuple[int, ...]]  # per axis
 Contact = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]  # per axis, from both ends
@@ -553,6 +559,114 @@ def test_padded_convolutions_without_a_score_say_why(model: nn.Module, reason: s
     site = only_site(model)
     assert (site.op, site.unscored) == ("conv2d", reason)
     assert padding(site) == ((1, 1), (1, 1))
+
+
+def stack() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(4, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 1, 1),
+        nn.Conv2d(6, 6, (3, 5), padding=(1, 2), stride=(2, 1)),
+    ).eval()  # fmt: skip
+
+
+def quantised(*layers: nn.Module) -> nn.Module:
+    model = nn.Sequential(quantization.QuantStub(), *layers, quantization.DeQuantStub()).eval()
+    model.qconfig = quantization.get_default_qconfig("fbgemm")
+    quantization.prepare(model, inplace=True)
+    model(images(8, 9) if "2d" in str(model) else images(9))
+    return cast("nn.Module", quantization.convert(model, inplace=True))
+
+
+by_quantising = [
+    pytest.mark.filterwarnings("ignore:.*quant:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*:FutureWarning"),
+]
+
+
+class TestQuantised:
+    pytestmark = by_quantising
+
+    @pytest.mark.parametrize("form", ["eager", "scripted"])
+    def test_static_convolutions_are_listed_with_their_geometry(self, form: str) -> None:
+        model = quantised(*stack())
+        sites = sites_of(model if form == "eager" else torch.jit.script(model))
+        first, pool, last = sites
+        assert (first.op, first.fill, first.filters) == ("quantized::conv2d", "zeros", 6)
+        assert first.unscored == "quantized::conv2d computes with quantised values"
+        assert (padding(first), first.map_size) == (((1, 1), (1, 1)), (8, 9))
+        assert pool.unscored == "pooling has no filters"
+        assert (last.window.kernel, padding(last), last.map_size) == (
+            (3, 5), ((1, 2), (1, 2)), (4, 9)
+        )  # fmt: skip
+        if form == "eager":
+            assert [site.name for site in sites] == ["1", "3", "4"]
+
+    @pytest.mark.parametrize(
+        ("layers", "op", "pads"),
+        [
+            ((nn.Conv1d(4, 6, 3, padding=1),), "quantized::conv1d", ((1,), (1,))),
+            ((nn.Conv2d(4, 4, 3, groups=2, padding=1),), "quantized::conv2d", ((1, 1), (1, 1))),
+            ((nn.ZeroPad2d(1), nn.Conv2d(4, 6, 3)), "quantized::conv2d", ((1, 1), (1, 1))),
+        ],
+    )
+    def test_other_quantised_convolutions(
+        self, layers: tuple[nn.Module, ...], op: str, pads: Ends
+    ) -> None:
+        site = only_site(quantised(*layers), *((8, 9) if "2d" in op else (9,)))
+        assert (site.op, padding(site), site.fill) == (op, pads, "zeros")
+
+    def test_beside_dynamically_quantised_layers_convolutions_are_scored(self) -> None:
+        class Net(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.conv, self.head = nn.Conv2d(4, 6, 3, padding=1), nn.Linear(6, 2)
+
+            def forward(self, x: Tensor) -> Tensor:
+                return torch.as_tensor(self.head(self.conv(x).mean((2, 3))))
+
+        model = quantization.quantize_dynamic(Net().eval(), {nn.Linear})
+        assert [(site.name, site.scored) for site in sites_of(model)] == [("conv", True)]
+
+
+def weights_to_mkldnn(model: nn.Module) -> nn.Module:
+    from torch.utils import mkldnn  # warns of what it uses itself
+
+    return cast("nn.Module", mkldnn.to_mkldnn(model))  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("convert", [weights_to_mkldnn, lambda model: model])
+def test_convolutions_of_mkldnn_tensors_are_listed_with_the_reason(
+    convert: Callable[[nn.Module], nn.Module],
+) -> None:
+    inner = convert(nn.Sequential(nn.Conv2d(4, 6, 3, padding=1), nn.Conv2d(6, 6, 3, groups=3)))
+    model = Forward(lambda m, x: m.inner(x.to_mkldnn()).to_dense(), inner=inner)
+    observed = observe(model.eval(), images(8, 9))
+    site, inside = *observed.sites, *observed.unpadded
+    assert (site.name, padding(site), site.fill) == ("inner.0", ((1, 1), (1, 1)), "zeros")
+    assert "computes with MKLDNN tensors" in site.unscored
+    assert "computes with MKLDNN tensors" in inside.unscored
+    with pytest.raises(PadscopeError, match=r"inner\.0: .* computes with MKLDNN tensors"):
+        scan(model, images(8, 9))
+    with torch.no_grad(), repad(model) as running:
+        model(images(8, 9))
+    assert list(running.skipped) == ["inner.0"]
+
+
+def test_what_an_optimised_graph_runs_out_of_sight_is_listed() -> None:
+    model = torch.jit.optimize_for_inference(torch.jit.script(stack()))
+    reasons = [site.unscored for site in sites_of(model)]
+    assert sum("prim::mkldnn_convolution is not known" in reason for reason in reasons) == 2
+
+
+def test_a_convolution_of_unknown_arguments_is_listed() -> None:
+    weight = torch.randn(3, 4, 5)
+    model = Forward(
+        lambda m, x: torch.conv_tbc(x.permute(2, 0, 1).contiguous(), weight, torch.zeros(5), pad=1)
+    )
+    site = only_site(model, 9)
+    assert (site.op, site.filters) == ("conv_tbc", 0)
+    assert site.unscored == "conv_tbc is not known: whether it pads cannot be told"
 
 
 def test_a_narrow_map_is_scored_along_its_long_axis() -> None:

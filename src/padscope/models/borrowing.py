@@ -85,6 +85,8 @@ class _FoundBuffer:
         scripted = isinstance(self.owner, torch.jit.ScriptModule)
         if not scripted and self.owner._buffers.get(self.name) is not self.tensor:
             self.owner._buffers[self.name] = self.tensor
+        if self.tensor.layout is not torch.strided:  # it cannot be compared; nothing writes to it
+            return
         if not self.tensor.data.is_set_to(self.data):
             self.tensor.data = self.data
         # Written only when it differs: a write would invalidate graphs the owner still holds.

@@ -99,6 +99,8 @@ def hash_weights(module: nn.Module) -> str:
                 "run the model once on a batch first"
             )
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        if tensor.layout is not torch.strided:  # sparse, or as MKLDNN lays it out
+            tensor = tensor.to_dense()
         # Read as bytes: numpy knows no bfloat16.
         flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         digest.update(flat.numpy().data)

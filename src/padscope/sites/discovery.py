@@ -13,7 +13,8 @@ from torch.nn.modules.conv import _ConvNd
 from padscope.sites.fills import padding_is_told
 from padscope.sites.geometry import SMALLEST_AXIS, Window
 from padscope.sites.interception import Call, Interception, Visitor
-from padscope.sites.padding import Untaken
+from padscope.sites.operations import is_unread, why_listed
+from padscope.sites.padding import Untaken, has_storage
 from padscope.sites.partly import run_partly
 from padscope.sites.placement import placed
 from padscope.sites.site import Site
@@ -106,7 +107,8 @@ def observe(model: nn.Module, example: Tensor, *, partial: bool = False) -> Obse
         names.add(call.name)
         at_home = not call.hidden and set(call.padded_in) <= {call.home}
         homes[call.home] = homes.get(call.home, True) and at_home
-        listed = sites if call.operation.window.padded else unpadded
+        seen_padded = call.operation.window.padded or is_unread(call.operation.op)
+        listed = sites if seen_padded else unpadded
         listed.append(_site(call, len(example)))
         if call.weight is not None:
             weights[call.name] = call.weight
@@ -121,7 +123,8 @@ def observe(model: nn.Module, example: Tensor, *, partial: bool = False) -> Obse
             model(example)
         untaken = [_untaken_site(pad, names) for pad in seen.padded.untaken.values()]
     return Observation(
-        (*sites, *untaken), weights, all(by_weight), tuple(unpadded), failure,
+        (*sites, *untaken, *_out_of_sight(model, example.ndim - 2)),
+        weights, all(by_weight), tuple(unpadded), failure,
         _homes(model, homes) if all(by_weight) else None,
     )  # fmt: skip
 
@@ -152,10 +155,10 @@ def _site(call: Call, images: int) -> Site:
 def _unscored(call: Call, images: int) -> str:
     """Why the filters of a padded operation cannot be scored, or ""."""
     operation, output = call.operation, call.output
-    if "pool" in operation.op:
-        return "pooling has no filters"
-    if "conv" not in operation.op or operation.op == "deform_conv2d":
-        return f"{operation.op} is listed, not followed"
+    if reason := why_listed(operation.op):
+        return reason
+    if not has_storage(output):
+        return f"{operation.op} computes with MKLDNN tensors or others that cannot be looked into"
     if not padding_is_told(call):
         return f"its padding no longer holds {operation.fill}: it was written to out of sight"
     axes = range(len(operation.window.out))
@@ -171,6 +174,24 @@ def _unscored(call: Call, images: int) -> str:
     if all(size < SMALLEST_AXIS for size in operation.window.out):
         return f"a map of {'×'.join(map(str, operation.window.out))} has no core"
     return ""
+
+
+def _out_of_sight(model: nn.Module, dims: int) -> list[Site]:
+    """List convolutions that an optimised graph runs by itself: no mode of torch sees them."""
+    kind = "prim::mkldnn_convolution"
+    window = Window(*((1,) * dims,) * 3, *((0,) * dims,) * 4)
+    found: list[Site] = []
+    done: list[str] = []
+    for path, module in model.named_modules():
+        inside = any(not outer or path.startswith(f"{outer}.") for outer in done)
+        if inside or not isinstance(module, torch.jit.ScriptModule):
+            continue
+        done.append(path)
+        graph = getattr(module, "inlined_graph", None)
+        calls = graph.findAllNodes(kind) if graph is not None else ()
+        names = (f"{path or kind}#{order}" for order in range(len(calls)))
+        found += [Site(name, kind, window, 1, 0, "", why_listed(kind)) for name in names]
+    return found
 
 
 def _untaken_site(pad: Untaken, names: set[str]) -> Site:

@@ -27,6 +27,8 @@ from padscope.sites.operations import (
     ARGUMENTS,
     Operation,
     bind,
+    is_unread,
+    may_be_windowed,
     operation_name,
     read_operation,
     read_pad,
@@ -191,7 +193,12 @@ class Interception:
         """Run a torch call for one of the modes, and show it to the visitor if it is windowed."""
         name = operation_name(function)
         if name not in ARGUMENTS:
-            return self._run_between(function, name, args, kwargs)
+            seen = self._calls.total()
+            result = self._run_between(function, name, args, kwargs)
+            if is_unread(name) and self._calls.total() == seen:  # nor was anything inside it
+                source = args[0] if args else None
+                return self._visit(name, {"input": source}, result, hidden=hidden)
+            return result
         arguments = bind(name, args, kwargs)
         outer, self._announced = self._announced, True
         try:
@@ -207,11 +214,14 @@ class Interception:
 
     def _visit(self, name: str, arguments: dict[str, Any], result: Any, *, hidden: bool) -> Any:
         output = result[0] if isinstance(result, tuple) else result
-        explicit = self.padded.take(arguments["input"])
+        source = arguments["input"]
+        if not (isinstance(source, Tensor) and isinstance(output, Tensor) and output.ndim > 2):
+            return result  # weights that are packed, reordered, …
+        explicit = self.padded.take(source)
         weight = arguments.get("weight")
         operation = read_operation(name, arguments, output, explicit)
         call = Call(
-            self._name(weight, operation.op), operation, arguments["input"], output, weight,
+            self._name(weight, operation.op), operation, source, output, weight,
             arguments.get("bias"), hidden, self._paths.running, explicit.made_in,
         )  # fmt: skip
         try:
@@ -286,7 +296,7 @@ class _Function(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if operation_name(func) not in ARGUMENTS and not self._owner.padded:  # nearly every call
+        if not (self._owner.padded or may_be_windowed(func)):  # nearly every call
             return func(*args, **(kwargs or {}))
         return self._owner.run(func, args, kwargs or {}, hidden=False)
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from torch import Tensor
-from torch._ops import OpOverload
+from torch._ops import OpOverload, OpOverloadPacket
 from torch.nn import functional as F
 
 from padscope.sites.geometry import Window
@@ -24,6 +24,7 @@ from padscope.sites.padding import ZEROS, ExplicitPadding, describe_fill, join_f
 _CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 _CONV_T = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
 _CONVOLUTION = (*_CONV[:6], "transposed", "output_padding", "groups")
+_QUANTIZED = ("input", "packed")
 _MAX_POOL = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
 _AVG_POOL = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
 
@@ -33,6 +34,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "convolution": _CONVOLUTION,
     "_convolution": _CONVOLUTION,
     **{f"max_pool{d}d{tail}": _MAX_POOL for d in (1, 2, 3) for tail in ("", "_with_indices")},
+    **{f"{kind}_max_pool{d}d": _MAX_POOL for kind in ("mkldnn", "quantized") for d in (1, 2, 3)},
     **{f"avg_pool{d}d": _AVG_POOL for d in (1, 2, 3)},
     "pad": ("input", "pad", "mode", "value"),
     "constant_pad_nd": ("input", "pad", "value"),
@@ -42,17 +44,64 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "im2col": ("input", "kernel_size", "dilation", "padding", "stride"),
     "deform_conv2d": ("input", "weight", "offset", "mask", "bias", "stride_h", "stride_w",
                       "pad_h", "pad_w", "dilation_h", "dilation_w", "groups"),
+    "mkldnn_convolution": (*_CONV[:3], "padding", "stride", "dilation", "groups"),
+    **{f"quantized::conv{d}d{tail}": _QUANTIZED
+       for d in (1, 2, 3) for tail in ("", "_relu", "_dynamic")},
+    **{f"quantized::conv_transpose{d}d{tail}": _QUANTIZED
+       for d in (1, 2, 3) for tail in ("", "_dynamic")},
+    **{f"quantized::conv2d_add{tail}": ("input", "addend", "packed") for tail in ("", "_relu")},
 }  # fmt: skip
+_SCORED = {f"conv{kind}{d}d" for kind in ("", "_transpose") for d in (1, 2, 3)}
+
+
+_PLAIN_SPACES = ("aten", "torchvision")
 
 
 @lru_cache(maxsize=4096)
 def operation_name(function: Callable[..., Any]) -> str:
-    """Name of a torch function or operator, without name space and overload."""
-    if isinstance(function, OpOverload):
-        return str(function._schema.name).rpartition("::")[2]
+    """Name of a torch function or operator, without overload.
+
+    Of operators that are neither torch's nor torchvision's, with their name space.
+    """
+    if isinstance(function, OpOverload | OpOverloadPacket):
+        qualified = (
+            function._schema.name
+            if isinstance(function, OpOverload)
+            else str(function._qualified_op_name)
+        )
+        space, _, name = str(qualified).rpartition("::")
+        return name if space in _PLAIN_SPACES else f"{space}::{name}"
     if function is F.unfold:  # as its operator; `Tensor.unfold` is a view along one axis
         return "im2col"
     return str(getattr(function, "__name__", function))
+
+
+@lru_cache(maxsize=4096)
+def is_unread(name: str) -> bool:
+    """Whether an operation is a convolution by name whose arguments are not known."""
+    return name not in ARGUMENTS and bool(re.search(r"conv(?!ert)", name)) and "back" not in name
+
+
+@lru_cache(maxsize=4096)
+def may_be_windowed(function: Callable[..., Any]) -> bool:
+    """Whether a torch function or operator is windowed or a pad, as far as its name tells."""
+    name = operation_name(function)
+    return name in ARGUMENTS or is_unread(name)
+
+
+def why_listed(op: str) -> str:
+    """Why filters of an operation of this name get no scores; "" if they may."""
+    if "pool" in op:
+        return "pooling has no filters"
+    if op in _SCORED:
+        return ""
+    if is_unread(op):
+        return f"{op} is not known: whether it pads cannot be told"
+    if op.startswith("quantized::"):
+        return f"{op} computes with quantised values"
+    if op.startswith("mkldnn_"):
+        return f"{op} computes with MKLDNN tensors"
+    return f"{op} is listed, not followed"
 
 
 def bind(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +169,8 @@ def read_operation(
     Parameters
     ----------
     name : str
-        A name of `ARGUMENTS` that is not a pad.
+        Of an operation that is no pad. Of one that is not in `ARGUMENTS`, only what it took and
+        gave is told.
     arguments : mapping
         From `bind`.
     output : Tensor
@@ -128,6 +178,8 @@ def read_operation(
     explicit : ExplicitPadding
         Padding that the input brought along.
     """
+    if name not in ARGUMENTS:
+        return _unread(name, arguments["input"], output, explicit)
     if name == "deform_conv2d":
         pairs = {"stride": "stride", "padding": "pad", "dilation": "dilation"}
         arguments = {
@@ -135,10 +187,18 @@ def read_operation(
             **{k: (arguments[f"{v}_h"], arguments[f"{v}_w"]) for k, v in pairs.items()},
         }
     weight = arguments.get("weight")
+    shape = None if weight is None else tuple(weight.shape)
+    if "packed" in arguments:
+        dims = output.ndim - 2
+        shape = tuple(arguments["packed"].unpack()[0].shape)
+        shape = (*shape[:2], *shape[-dims:])  # of one axis, two are kept
+        kept = ("stride", "padding", "dilation", "groups")
+        arguments = {**arguments, **{key: getattr(arguments["packed"], key)() for key in kept}}
+        arguments |= {key: arguments[key][-dims:] for key in kept[:3]}
     # Forward passes repeat: what depends on shapes and numbers alone is worked out once.
     return _describe(
         name,
-        None if weight is None else tuple(weight.shape),
+        shape,
         tuple(arguments["input"].shape),
         tuple(output.shape),
         explicit,
@@ -178,7 +238,7 @@ def _describe(
     steps = _per_axis(stride or (kernel if "pool" in name else 1), dims)
     spread = _per_axis(dilation or 1, dims)
     before, after = _own_padding(padding or 0, kernel, spread)
-    own_fill = "-inf" if name.startswith("max_pool") else ZEROS
+    own_fill = "-inf" if "max_pool" in name else ZEROS
     explicit = explicit.last(dims)
     ends = zip(source[-dims:], explicit.before, explicit.after, strict=True)
     size, out = tuple(n - b - a for n, b, a in ends), output[-dims:]
@@ -200,6 +260,14 @@ def _describe(
     filters = 0 if weight is None else output[-dims - 1]
     fill = join_fills((*explicit.fills, *own))
     return Operation(label, window, fill, groups, filters, explicit.before)
+
+
+def _unread(name: str, source: Tensor, output: Tensor, explicit: ExplicitPadding) -> Operation:
+    dims = min(source.ndim, output.ndim) - 2
+    ones, inside = (1,) * dims, explicit.last(dims)
+    size, out = tuple(source.shape[-dims:]), tuple(output.shape[-dims:])
+    window = Window(ones, ones, ones, inside.before, inside.after, size, out)
+    return Operation(name, window, join_fills(explicit.fills), 1, 0, inside.before)
 
 
 def _transposed_padding(

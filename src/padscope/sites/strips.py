@@ -26,6 +26,7 @@ from padscope.sites.fills import Box, Fill, of_channels
 from padscope.sites.focus import unobserved
 from padscope.sites.geometry import Window
 from padscope.sites.interception import Call
+from padscope.sites.padding import has_storage
 
 _CONVOLUTIONS: dict[str, Callable[..., Any]] = {
     "conv1d": F.conv1d, "conv2d": F.conv2d, "conv3d": F.conv3d,
@@ -37,7 +38,8 @@ _CONVOLUTIONS: dict[str, Callable[..., Any]] = {
 def can_refill(call: Call) -> bool:
     """Whether a call is a convolution, plain or transposed, whose padding can be filled anew."""
     operation = call.operation
-    return operation.op in _CONVOLUTIONS and operation.window.padded and call.weight is not None
+    known = operation.op in _CONVOLUTIONS and call.weight is not None
+    return known and operation.window.padded and has_storage(call.input)
 
 
 @lru_cache(maxsize=4096)
