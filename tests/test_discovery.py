@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, cast
 
+import polars as pl
 import pytest
 import torch
 import torch.nn.modules.module as torch_modules
@@ -16,10 +17,11 @@ from torch.ao import quantization as untyped_quantization
 from torch.nn import functional as F
 from torchvision.ops import DeformConv2d
 
-from padscope import scan
+from padscope import Settings, scan
 from padscope.errors import PadscopeError
 from padscope.interventions import repad
-from padscope.sites import Call, Interception, Site, find_sites, observe
+from padscope.sites import Call, Interception, Site, discovery, find_sites, observe
+from padscope.sites.passes import watching_passes
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
@@ -303,6 +305,125 @@ def test_a_parametrized_weight_is_named_after_its_convolution() -> None:
     convolution = nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 6, 3, padding=1))
     model = nn.Sequential(nn.Identity(), convolution)
     assert [site.name for site in sites_of(model)] == ["1"]
+
+
+class Calling(nn.Module):
+    """A network that is called in unusual ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(nn.Conv2d(4, 6, 3, padding=1), nn.AdaptiveAvgPool2d(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.net(x))
+
+
+class ForwardAlone(Calling):
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.forward(x)
+
+
+class NoForward(Calling):
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.net(x))
+
+
+class Twice(Calling):
+    def __call__(self, x: Tensor) -> Any:
+        return super().__call__(x) + super().__call__(x.flip(-1))
+
+
+class Augmenting(Calling):
+    def forward(self, x: Tensor, augment: bool = True) -> Tensor:
+        if augment:
+            return torch.as_tensor(self(x, augment=False) + self(x.flip(-1), augment=False))
+        return torch.as_tensor(self.net(x))
+
+
+class Splitting(Calling):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.net(part) for part in x.split(8)])  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (ForwardAlone, ["net.0"]),
+        (NoForward, ["net.0"]),
+        (Twice, ["net.0", "net.0#1"]),
+        (Augmenting, ["net.0", "net.0#1"]),
+    ],
+)
+def test_a_pass_is_one_however_the_model_is_called(kind: type[Calling], names: list[str]) -> None:
+    model, own = kind().eval(), vars(kind).get("__call__")
+    x = torch.rand(48, 4, 12, 12, generator=torch.Generator().manual_seed(0))
+    assert [site.name for site in find_sites(model, x[:2])] == names
+    study = scan(model, x)  # several batches
+    assert study.sites["site"].to_list() == names
+    first = study.filters.filter(pl.col("site") == "net.0")["ks"]
+    assert first.equals(scan(Calling().eval(), x).filters["ks"])
+    with torch.no_grad(), repad(model, sites=names) as running:
+        model(x[:2])
+        model(x[:2])
+    assert running.changed == set(names)
+    assert vars(kind).get("__call__") is own
+
+
+def test_a_pass_that_was_ended_from_within_leaves_the_next_one_whole() -> None:
+    names: list[str] = []
+
+    def end(call: Call) -> None:
+        names.append(call.name)
+        raise KeyboardInterrupt
+
+    model = Augmenting().eval()
+    with Interception(model, end):
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                model(images(8, 9))
+    assert names == ["net.0", "net.0"]
+
+
+def test_two_who_watch_objects_of_one_class_may_leave_in_any_order() -> None:
+    one, other, own = Augmenting().eval(), Augmenting().eval(), nn.Module.__call__
+    begun: list[int | None] = []
+    first, second = watching_passes(one, begun.append), watching_passes(other, begun.append)
+    for watching in (first, second):
+        watching.__enter__()
+    first.__exit__(None, None, None)
+    other(images(8, 9))
+    one(images(8, 9))
+    second.__exit__(None, None, None)
+    assert begun == [2]
+    assert Augmenting.__call__ is own
+
+
+def test_a_model_that_splits_its_batch_is_scanned_in_batches_of_that_size() -> None:
+    model = Splitting().eval()
+    x = torch.rand(48, 4, 12, 12, generator=torch.Generator().manual_seed(0))
+    reason = "site net.0 runs on 8 of 16 images at once: the model splits its batch"
+    with pytest.raises(PadscopeError, match=f"^{reason}; give a batch size of 8 or less$"):
+        scan(model, x)
+    found = scan(model, x, Settings(batch_size=8))
+    assert found.filters.equals(scan(Calling().eval(), x, Settings(batch_size=8)).filters)
+    with (
+        torch.no_grad(),
+        pytest.raises(PadscopeError, match=reason),
+        repad(model, sites=["net.0"]),
+    ):
+        model(x[:16])
+
+
+def test_an_error_of_the_library_is_not_blamed_on_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(call: Call, images: int) -> str:
+        raise IndexError("of the library")
+
+    monkeypatch.setattr(discovery, "_unscored", fail)
+    with pytest.raises(IndexError, match="of the library"):
+        scan(Calling().eval(), torch.rand(24, 4, 12, 12))
 
 
 def test_a_failure_that_the_model_catches_does_not_shift_names() -> None:

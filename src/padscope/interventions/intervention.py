@@ -9,16 +9,12 @@ from types import TracebackType
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
-from torch.utils.hooks import RemovableHandle
 
 from padscope.errors import PadscopeError
 from padscope.interventions.selection import Selection
 from padscope.sites import Call, Interception, Observation, can_refill, unobserved
 from padscope.sites.operations import ARGUMENTS
+from padscope.sites.passes import watching_passes
 
 # (call, chosen filters or None for all, index of every image) → another output, or None.
 Change = Callable[[Call, tuple[int, ...] | None, Sequence[int]], Tensor | None]
@@ -85,14 +81,14 @@ class Intervention:
         self._check()
         observed = self._observed
         with ExitStack() as stack:
-            for handle in self._watch():
-                stack.callback(handle.remove)
+            stack.enter_context(watching_passes(self._model, self._begin, self._end))
             stack.enter_context(
                 Interception(
                     self._model,
                     self._visit,
                     hidden=observed is None or any(site.hidden for site in observed.sites),
                     every_module=observed is None or not observed.named_by_weight,
+                    whole=self._selection.chosen or (),
                 )
             )
             self._exit = stack.pop_all()
@@ -120,25 +116,12 @@ class Intervention:
         later = [n for n in self._selection.chosen or () if n.partition("#")[0] in known]
         self._selection.check_names([*known, *later])
 
-    def _watch(self) -> list[RemovableHandle]:
-        """Learn when the model runs; scripted modules refuse hooks of their own."""
+    def _begin(self, images: int | None) -> None:  # noqa: ARG002 - of `watching_passes`
+        self._running = True
 
-        # No methods: a copy of the model made inside the block would copy what they belong to.
-        def begin(module: nn.Module, inputs: object) -> None:  # noqa: ARG001 - torch's hook
-            if module is self._model:
-                self._running = True
-
-        def end(module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG001 - torch's hook
-            if module is self._model:
-                self._running = False
-                self._completed += output is not None  # None after a pass that raised
-
-        model = self._model
-        if isinstance(model, torch.jit.ScriptModule):
-            before, after = register_module_forward_pre_hook, register_module_forward_hook
-        else:
-            before, after = model.register_forward_pre_hook, model.register_forward_hook
-        return [before(begin), after(end, always_call=True)]
+    def _end(self, completed: bool) -> None:
+        self._running = False
+        self._completed += completed
 
     def _visit(self, call: Call) -> Tensor | None:
         if not self._running:

@@ -86,8 +86,9 @@ class Observation:
     ) -> Interception:
         """Have a visitor see the sites again, as cheaply as they can be told."""
         return Interception(
-            model, visitor, hidden=hidden, every_module=not self.named_by_weight, within=within
-        )
+            model, visitor, hidden=hidden, every_module=not self.named_by_weight, within=within,
+            whole={site.name for site in (*self.sites, *self.unpadded) if site.scored},
+        )  # fmt: skip
 
 
 def observe(model: nn.Module, example: Tensor, *, partial: bool = False) -> Observation:
@@ -168,7 +169,8 @@ def _unscored(call: Call, images: int) -> str:
     if output.ndim != len(operation.window.out) + 2:
         return "its output has no batch axis"
     if len(output) != images:
-        return f"its batch holds {len(output)} maps for {images} images"
+        maps = "1 map" if len(output) == 1 else f"{len(output)} maps"
+        return f"its batch holds {maps} for {images} images"
     if not output.is_floating_point():
         return f"its output is {str(output.dtype).removeprefix('torch.')}"
     if all(size < SMALLEST_AXIS for size in operation.window.out):

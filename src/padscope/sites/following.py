@@ -8,13 +8,14 @@ values stay copies of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from padscope.sites.focus import unobserved
-from padscope.sites.padding import ZEROS, constant_value, describe_fill, has_storage
+from padscope.sites.padding import ZEROS, PaddedTensors, constant_value, describe_fill, has_storage
 
 # Operations that leave every value, but for its type, and so all padding, in place.
 VALUE_PRESERVING = frozenset(
@@ -36,6 +37,41 @@ POINTWISE = frozenset(
      "ceil", "trunc", "nan_to_num", "fill", "zero"}
 )  # fmt: skip
 _DROPOUTS = frozenset({"dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout"})
+
+
+def follow_call(
+    padded: PaddedTensors,
+    function: Callable[..., Any],
+    name: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    result: Any,
+    written: Sequence[Tensor],
+) -> None:
+    """Follow padding through a call that has run.
+
+    Parameters
+    ----------
+    padded : PaddedTensors
+        Takes note of what the call made of them.
+    function, name, args, kwargs, result
+        As of `carried_fills`; the result is anything.
+    written : sequence of Tensor
+        From `written_to`.
+    """
+    given = tensors_among([*args, *kwargs.values()])
+    operation = name.strip("_") if name.startswith("__") else name.lstrip("_")
+    carried = None
+    if given and isinstance(result, Tensor) and (padding := padded.padding_of(given[0])):
+        fills = carried_fills(function, name, args, kwargs, given[0], result, padding.fills)
+        carried = None if fills is None else replace(padding, fills=fills)
+    for tensor in written:
+        padded.overwrite(tensor, operation, known=None if carried is None else result)
+    if carried is not None:
+        padded.follow(result, carried)
+    if tensors_among([result]):  # not of reads such as x.shape
+        for source in given[carried is not None :]:
+            padded.lose(source, operation)
 
 
 def carried_fills(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -20,12 +20,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from padscope.errors import PadscopeError
 from padscope.sites.focus import active_within
-from padscope.sites.following import carried_fills, tensors_among, written_to
+from padscope.sites.following import follow_call, written_to
 from padscope.sites.memory import ran_out_of_memory
 from padscope.sites.module_paths import ModulePaths
 from padscope.sites.operations import (
     ARGUMENTS,
     Operation,
+    are_maps,
     bind,
     is_unread,
     may_be_windowed,
@@ -94,6 +95,8 @@ class Interception:
     within : collection of str, optional
         Paths of modules; nothing is seen but what runs within one of them. Every torch call that
         is not looked at is saved a detour through Python; see `Observation.homes`.
+    whole : collection of str
+        Calls that must see all images of a pass at once.
 
     Attributes
     ----------
@@ -105,7 +108,7 @@ class Interception:
     Raises
     ------
     PadscopeError
-        On entering one that is entered already.
+        On entering one that is entered already; for a call of `whole` that sees fewer images.
 
     Examples
     --------
@@ -125,6 +128,7 @@ class Interception:
         hidden: bool = True,
         every_module: bool = True,
         within: Collection[str] | None = None,
+        whole: Collection[str] = (),
     ) -> None:
         self.model = model
         self.padded = PaddedTensors()
@@ -132,10 +136,12 @@ class Interception:
         self._hidden = hidden
         self._every_module = every_module
         self._within = within
+        self._whole = whole
         self._paths = ModulePaths(model)
         self._calls: Counter[str] = Counter()
         self._announced = False
         self.failure: Exception | None = None
+        self._images: int | None = None
         self._exit: ExitStack | None = None
 
     def __enter__(self) -> Interception:
@@ -171,7 +177,8 @@ class Interception:
         if isinstance(error, Exception) and self.failure not in (None, error):
             raise self.failure
 
-    def _begin(self) -> None:
+    def _begin(self, images: int | None) -> None:
+        self._images = images
         self._calls.clear()
         self.padded.clear()
         self.failure = None
@@ -195,10 +202,10 @@ class Interception:
         if name not in ARGUMENTS:
             seen = self._calls.total()
             result = self._run_between(function, name, args, kwargs)
-            if is_unread(name) and self._calls.total() == seen:  # nor was anything inside it
-                source = args[0] if args else None
-                return self._visit(name, {"input": source}, result, hidden=hidden)
-            return result
+            # Weights are packed and reordered by operations named after convolutions, too.
+            if not is_unread(name) or not are_maps(args[:1], result) or self._calls.total() > seen:
+                return result
+            return self._visit(name, {"input": args[0]}, result, hidden=hidden)
         arguments = bind(name, args, kwargs)
         outer, self._announced = self._announced, True
         try:
@@ -214,17 +221,15 @@ class Interception:
 
     def _visit(self, name: str, arguments: dict[str, Any], result: Any, *, hidden: bool) -> Any:
         output = result[0] if isinstance(result, tuple) else result
-        source = arguments["input"]
-        if not (isinstance(source, Tensor) and isinstance(output, Tensor) and output.ndim > 2):
-            return result  # weights that are packed, reordered, …
-        explicit = self.padded.take(source)
+        explicit = self.padded.take(arguments["input"])
         weight = arguments.get("weight")
         operation = read_operation(name, arguments, output, explicit)
         call = Call(
-            self._name(weight, operation.op), operation, source, output, weight,
+            self._name(weight, operation.op), operation, arguments["input"], output, weight,
             arguments.get("bias"), hidden, self._paths.running, explicit.made_in,
         )  # fmt: skip
         try:
+            self._refuse_part(call)
             with _full_precision(output.device.type):
                 replacement = self._visitor(call)
         except Exception as failure:
@@ -234,6 +239,14 @@ class Interception:
         if replacement is None:
             return result
         return (replacement, *result[1:]) if isinstance(result, tuple) else replacement
+
+    def _refuse_part(self, call: Call) -> None:
+        count, images = len(call.output), self._images or 0
+        if count < images and call.name in self._whole:
+            raise PadscopeError(
+                f"site {call.name} runs on {count} of {images} images at once: the model splits "
+                f"its batch; give a batch size of {count} or less"
+            )
 
     def _run_between(
         self,
@@ -252,19 +265,7 @@ class Interception:
             result = function(*args, **kwargs)
         finally:
             self._announced = outer
-        given = tensors_among([*args, *kwargs.values()])
-        operation = name.strip("_") if name.startswith("__") else name.lstrip("_")
-        carried = None
-        if given and isinstance(result, Tensor) and (padding := self.padded.padding_of(given[0])):
-            fills = carried_fills(function, name, args, kwargs, given[0], result, padding.fills)
-            carried = None if fills is None else replace(padding, fills=fills)
-        for tensor in written:
-            self.padded.overwrite(tensor, operation, known=None if carried is None else result)
-        if carried is not None:
-            self.padded.follow(result, carried)
-        if tensors_among([result]):  # not of reads such as x.shape
-            for source in given[carried is not None :]:
-                self.padded.lose(source, operation)
+        follow_call(self.padded, function, name, args, kwargs, result, written)
         return result
 
     def named_by_weight(self, call: Call) -> bool:

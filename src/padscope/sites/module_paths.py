@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
+
+from padscope.sites.passes import watching_passes
 
 
 class ModulePaths:
@@ -33,13 +34,16 @@ class ModulePaths:
                 self._owners.setdefault(id(tensor), []).append(path)
 
     @contextmanager
-    def watching(self, begin: Callable[[], None], *, every_module: bool) -> Iterator[None]:
-        """Call `begin` whenever the model starts; keep the stack of running modules if asked to."""
+    def watching(
+        self, begin: Callable[[int | None], None], *, every_module: bool
+    ) -> Iterator[None]:
+        """Call `begin` as of `watching_passes`; keep the stack of running modules if asked to."""
+
+        def start(images: int | None) -> None:
+            self._running.clear()  # a pass that raised may have left its modules on the stack
+            begin(images)
 
         def enter(module: nn.Module, inputs: object) -> None:  # noqa: ARG001 - torch's hook
-            if module is self._model:  # a pass that raised may have left its modules on the stack
-                self._running.clear()
-                begin()
             if id(module) in self._paths:
                 self._running.append(self._paths[id(module)])
 
@@ -48,12 +52,10 @@ class ModulePaths:
                 self._running.pop()
 
         with ExitStack() as hooks:
-            if every_module or isinstance(self._model, torch.jit.ScriptModule):
+            hooks.enter_context(watching_passes(self._model, start))
+            if every_module:
                 hooks.callback(register_module_forward_pre_hook(enter).remove)
                 hooks.callback(register_module_forward_hook(leave, always_call=True).remove)
-            else:
-                handle = self._model.register_forward_pre_hook(lambda module, inputs: begin())  # noqa: ARG005
-                hooks.callback(handle.remove)
             yield
 
     def sole_owner(self, weight: Tensor | None) -> bool:

@@ -82,6 +82,12 @@ def is_unread(name: str) -> bool:
     return name not in ARGUMENTS and bool(re.search(r"conv(?!ert)", name)) and "back" not in name
 
 
+def are_maps(given: Sequence[Any], result: Any) -> bool:
+    """Whether a call made a map of a map: tensors of three axes or more."""
+    both = (*given, result)
+    return len(both) > 1 and all(isinstance(v, Tensor) and v.ndim > 2 for v in both)
+
+
 @lru_cache(maxsize=4096)
 def may_be_windowed(function: Callable[..., Any]) -> bool:
     """Whether a torch function or operator is windowed or a pad, as far as its name tells."""
