@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections.abc import Callable, Iterable
+from importlib import metadata
 from itertools import product
 from typing import Any
 
@@ -20,17 +22,18 @@ from torch.nn import functional as F
 from padscope.effects.dense import change_by_distance
 from padscope.errors import PadscopeError
 from padscope.interventions import Intervention, Selection, disturb_core, hold, repad, silence
-from padscope.interventions.fills import CoreValues
+from padscope.interventions.fills import CoreValues, tell_fill
 from padscope.interventions.pointwise import gathered
 from padscope.models import load_model
 from padscope.sites import Call, Interception, contact_boxes, observe, refilled, strips
-from padscope.sites.fills import Constant, Folded
+from padscope.sites.fills import Constant, Folded, NamedFill
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning"),
     pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning"),
 ]
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
+MINE = NamedFill(lambda seed, images: Constant(0.5), "with a half")
 MODES = ("reflect", "replicate", "circular", "zeros", 0.75)
 NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 CONVS: dict[int, type[Any]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -655,6 +658,33 @@ def test_sites_that_cannot_be_changed() -> None:
 def test_unknown_fills(fill: Any) -> None:
     with pytest.raises(PadscopeError, match=r"fill .* is not known; give reflect"):
         repad(chain(), fill=fill)
+
+
+def point(value: str) -> metadata.EntryPoint:
+    return metadata.EntryPoint("mine", value, "padscope.fills")
+
+
+def test_a_fill_of_an_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [point("test_interventions:MINE")]
+    monkeypatch.setitem(sys.modules, "test_interventions", sys.modules[__name__])
+    monkeypatch.setattr(metadata, "entry_points", lambda **asked: found)
+    model, x = chain(), pixels(2, 3, 11, 17)
+    with torch.no_grad():
+        with repad(model, fill=0.5):
+            expected = model(x)
+        with repad(model, fill="mine"):
+            assert torch.equal(model(x), expected)
+    assert tell_fill("mine") == "with a half"
+    with pytest.raises(PadscopeError, match=r"give reflect, .*core, mine or a finite number"):
+        repad(model, fill=math.nan)
+
+
+def test_a_fill_of_a_broken_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [point("no_such_module_at_all:FILL")]
+    monkeypatch.setattr(metadata, "entry_points", lambda **asked: found)
+    with pytest.raises(PadscopeError, match=r"adds 'mine' to padscope\.fills, and it cannot be"):
+        repad(chain(), fill="mine")
+    assert tell_fill("mine") == "by mine"
 
 
 def test_fills_by_other_names() -> None:

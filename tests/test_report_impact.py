@@ -23,8 +23,7 @@ from padscope.report.impact.effects import make_effects
 from padscope.report.impact.estimates import BOTTOM, LEFT, SIDE, draw_checks
 from padscope.report.impact.lines import Series, line_chart
 from padscope.report.impact.scales import MOST_DECADES, TINY, Scale, fitting, linear, logarithmic
-from padscope.report.impact.words import FILLS, MEASURES
-from padscope.settings import FILLS as KNOWN_FILLS
+from padscope.report.impact.words import MEASURES
 from padscope.study import Impact, Study
 from padscope.study.impacted import ANSWER_MEASURE
 from padscope.study.opening import used_sentence
@@ -428,10 +427,6 @@ def test_limits_are_stated(html: str) -> None:
     for words in ("may be training images", "95 % over images", "to first order", "not corrected",
                   f"{IMAGES} images"):  # fmt: skip
         assert words in text
-
-
-def test_every_fill_has_words() -> None:
-    assert set(FILLS) == set(KNOWN_FILLS)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20))

@@ -11,7 +11,6 @@ from padscope.errors import PadscopeError
 ENOUGH = 1000
 MOST = 4
 FEWEST_IMAGES = 20  # below it, effects and their intervals mean little
-FILLS = ("reflect", "replicate", "circular", "core")  # what undoes padding
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,7 @@ class ImpactSettings:
     batch_size : int
         Images per forward pass.
     fill : str
-        What padding is filled with when it is undone: ``reflect``, ``replicate``, ``circular`` or
-        ``core``, see `padscope.interventions.repad`.
+        What padding is filled with when it is undone, by name: see `padscope.repad`.
     draws : int
         Control sets drawn for every set of filters.
     disturbances : int
@@ -170,8 +168,6 @@ class ImpactSettings:
             raise PadscopeError(
                 f"limit is {self.limit}; effects need {FEWEST_IMAGES} images or more"
             )
-        if self.fill not in FILLS:
-            raise PadscopeError(f"fill {self.fill!r} is not known; give {', '.join(FILLS)}")
 
 
 def _refuse(settings: object, from_one: tuple[str, ...], from_zero: tuple[str, ...]) -> None:

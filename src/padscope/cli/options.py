@@ -67,7 +67,9 @@ Output = Annotated[
 ]
 Fill = Annotated[
     str,
-    typer.Option(help="What undoes padding: reflect, replicate, circular, core."),
+    typer.Option(
+        help="What undoes padding: reflect, replicate, circular, core, …; docs/extending/fill.md."
+    ),
 ]
 Draws = Annotated[int, typer.Option(help="Control sets drawn for every set of filters.")]
 UntilStable = Annotated[

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from padscope.console.responses import skipped_lines
+from padscope.interventions.fills import tell_fill
 from padscope.report.impact.classes import MAIN, read_classes
-from padscope.report.impact.words import FILLS, NONE, PRIMARY, Measure, chance, measure_of
+from padscope.report.impact.words import NONE, PRIMARY, Measure, chance, measure_of
 from padscope.report.words import visible
 from padscope.study import Impact, Study
 
@@ -87,7 +88,7 @@ def impact_lines(study: Study) -> list[str]:
     lines = [
         f"The answers to {impact.counted} images were compared ({impact.images}"
         f"{', ' + impact.labels if impact.labels else ', without labels'}); padding was refilled "
-        f"{FILLS[impact.fill]}.",
+        f"{tell_fill(impact.fill)}.",
         *_control_lines(impact),
         *_class_lines(impact),
         *_estimate_lines(study, impact),

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from padscope.interventions.fills import FillName, check_fill, make_fill
+from padscope.interventions.fills import FillName, find_fill
 from padscope.interventions.pointwise import Change, Following, gathered, joined
 from padscope.sites import (
     Call,
@@ -73,9 +73,8 @@ class Estimator:
         seed: int = 0,
         observed: Observation | None = None,
     ) -> None:
-        check_fill(fill)
         self._model, self._observed = model, observed
-        self._fill, self._seed = fill, seed
+        self._make, self._seed = find_fill(fill), seed
         self.effects: dict[str, Tensor] = {}
 
     @contextmanager
@@ -102,7 +101,7 @@ class Estimator:
             precise = torch.promote_types(call.output.dtype, torch.float32)
             effects = call.output.new_zeros(call.output.shape[:2], dtype=precise)
             self.effects[call.name] = effects
-            new = refilled_boxes(call, make_fill(self._fill, self._seed, images))
+            new = refilled_boxes(call, self._make(self._seed, images))
             if not new:
                 return
             boxes = tuple(box for box, _ in new)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from padscope.errors import PadscopeError
+from padscope.plugins import look_up, names
 from padscope.regions import Layout
 from padscope.sites import (
     Box,
@@ -22,42 +23,43 @@ from padscope.sites import (
     Constant,
     Cut,
     Fill,
-    Folded,
     Window,
     contact_boxes,
     seen_by,
     take_each,
 )
+from padscope.sites.fills import FILLS, FILLS_GROUP, NamedFill
 
-MODES = ("reflect", "replicate", "circular")
 FillName: TypeAlias = str | float | tuple[Literal["constant"], float]
 
 
-def check_fill(fill: FillName) -> None:
-    """Refuse a fill that there is not.
+def find_fill(fill: FillName) -> Callable[[int, Sequence[int]], Fill]:
+    """Find what makes a fill, from a seed and an index for every row of the batch.
 
     Raises
     ------
     PadscopeError
+        There is no such fill, or the package that adds it cannot be imported.
     """
     if isinstance(fill, str):
-        known = fill in ("zeros", "core", *MODES)
+        if (named := look_up(FILLS, FILLS_GROUP, fill)) is not None:
+            return named.make
     else:
-        named, value = fill if isinstance(fill, tuple) and len(fill) == 2 else ("constant", fill)
-        known = named == "constant" and isinstance(value, int | float) and math.isfinite(value)
-    if not known:
-        raise PadscopeError(
-            f"fill {fill!r} is not known; give {', '.join(MODES)}, zeros, core or a finite number"
-        )
+        kind, value = fill if isinstance(fill, tuple) and len(fill) == 2 else ("constant", fill)
+        if kind == "constant" and isinstance(value, int | float) and math.isfinite(value):
+            constant = Constant(float(value))
+            return lambda seed, images: constant  # noqa: ARG005
+    known = ", ".join([*FILLS, *(name for name in names({}, FILLS_GROUP) if name not in FILLS)])
+    raise PadscopeError(f"fill {fill!r} is not known; give {known} or a finite number")
 
 
-def make_fill(fill: FillName, seed: int, images: Sequence[int]) -> Fill:
-    """Make a fill that `check_fill` has let pass; `seed` and `images` as of `CoreValues`."""
-    if isinstance(fill, str):
-        if fill == "core":
-            return CoreValues(seed, tuple(images))
-        return Constant(0.0) if fill == "zeros" else Folded(fill)
-    return Constant(float(fill[1] if isinstance(fill, tuple) else fill))
+def tell_fill(name: str) -> str:
+    """Tell how padding is refilled; of a fill whose package is gone, by its name alone."""
+    try:
+        named = look_up(FILLS, FILLS_GROUP, name)
+    except PadscopeError:
+        named = None
+    return f"by {name}" if named is None else named.told
 
 
 def generator(seed: int, name: str, image: int) -> np.random.Generator:
@@ -134,3 +136,8 @@ def _frame(
     layout = Layout(window.size, ((0, 0),) * len(shape))
     spans = [np.arange(*layout.core_range(a)) + offset[a] for a in axes]
     return frame, places.ravel(), np.ravel_multi_index(np.ix_(*spans), shape).ravel()
+
+
+FILLS["core"] = NamedFill(
+    lambda seed, images: CoreValues(seed, tuple(images)), "with pixels of the core"
+)

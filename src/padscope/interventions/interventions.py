@@ -16,7 +16,7 @@ from padscope.interventions.disturbance import (
     of_filters,
     whole_map,
 )
-from padscope.interventions.fills import FillName, check_fill, make_fill
+from padscope.interventions.fills import FillName, find_fill
 from padscope.interventions.intervention import Intervention
 from padscope.interventions.selection import Filters, Selection
 from padscope.sites import (
@@ -52,8 +52,9 @@ def repad(
         In eval mode.
     sites, filters : optional
         See `Selection.of`; all by default.
-    fill : {"reflect", "replicate", "circular", "zeros", "core"}, float or ("constant", float)
-        What comes in place of the padding, whatever that is. ``core`` takes values from random
+    fill : {"reflect", "replicate", "circular", "zeros", "core", …}, float or ("constant", float)
+        What comes in place of the padding, whatever that is: a name of `padscope.sites.FILLS` or
+        of one that an installed package adds, or a value. ``core`` takes values from random
         positions of the central half of the same input map, see `CoreValues`. Reflection goes on
         back and forth where padding is as large as the input. Zeros in place of zeros leave the
         very output.
@@ -75,10 +76,10 @@ def repad(
     ...     convolution(torch.ones(1, 1, 3, 3))[0, 0, 0].tolist()
     [9.0, 9.0, 9.0]
     """
-    check_fill(fill)
+    make = find_fill(fill)
 
     def change(call: Call, chosen: Chosen, images: Sequence[int]) -> Tensor | None:
-        return refilled(call, make_fill(fill, seed, images), chosen, in_place=True)
+        return refilled(call, make(seed, images), chosen, in_place=True)
 
     return Intervention(model, Selection.of(filters, sites), change, observed)
 
@@ -191,10 +192,10 @@ def disturb_core(
         To be entered by `with`. A chosen site at which every output touches padding is refused
         when it runs.
     """
-    check_fill(fill)
+    make = find_fill(fill)
 
     def change(call: Call, chosen: Chosen, images: Sequence[int]) -> Tensor | None:
-        boxes = refilled_boxes(call, make_fill(fill, seed, images), chosen)
+        boxes = refilled_boxes(call, make(seed, images), chosen)
         if not boxes:
             return None
         moved = moved_to_core(call, boxes, chosen, seed, images)

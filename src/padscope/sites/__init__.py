@@ -14,7 +14,17 @@ may stand in the padding's place, and `strips` computes the outputs in contact w
 from padscope.sites.alignment import Alignment, align, choose_margin
 from padscope.sites.discovery import Observation, find_sites, observe
 from padscope.sites.ending import StopAfter, StopForward
-from padscope.sites.fills import Box, Constant, Cut, Fill, Folded, of_channels, take_each
+from padscope.sites.fills import (
+    FILLS,
+    Box,
+    Constant,
+    Cut,
+    Fill,
+    Folded,
+    NamedFill,
+    of_channels,
+    take_each,
+)
 from padscope.sites.focus import unobserved
 from padscope.sites.geometry import Window
 from padscope.sites.interception import Call, Interception, Visitor
@@ -36,6 +46,7 @@ from padscope.sites.strips import (
 from padscope.sites.taps import JoinedTaps, select_taps
 
 __all__ = [
+    "FILLS",
     "Alignment",
     "Box",
     "Call",
@@ -45,6 +56,7 @@ __all__ = [
     "Folded",
     "Interception",
     "JoinedTaps",
+    "NamedFill",
     "Observation",
     "Operation",
     "Site",

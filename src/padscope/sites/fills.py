@@ -192,3 +192,30 @@ def take_each(source: Tensor, places: Tensor, sizes: Sequence[int]) -> Tensor:
         return taken.view(count, *sizes, channels).movedim(-1, 1)
     index = places[:, None].expand(-1, channels, -1)
     return source.flatten(2).gather(2, index).view(count, channels, *sizes)
+
+
+@dataclass(frozen=True)
+class NamedFill:
+    """A fill that can be asked for by name.
+
+    Attributes
+    ----------
+    make : callable
+        From a seed and an index for every row of the batch, which random draws depend on alone,
+        to the `Fill`.
+    told : str
+        How padding is refilled, in words that go on from “padding was refilled”.
+    """
+
+    make: Callable[[int, Sequence[int]], Fill]
+    told: str
+
+
+# By name; what installed packages add to it are entry points of the group `FILLS_GROUP`.
+FILLS: dict[str, NamedFill] = {
+    "reflect": NamedFill(lambda seed, images: Folded("reflect"), "by reflection"),  # noqa: ARG005
+    "replicate": NamedFill(lambda seed, images: Folded("replicate"), "with its last pixels"),  # noqa: ARG005
+    "circular": NamedFill(lambda seed, images: Folded("circular"), "from the opposite side"),  # noqa: ARG005
+    "zeros": NamedFill(lambda seed, images: Constant(0.0), "with zeros"),  # noqa: ARG005
+}
+FILLS_GROUP = "padscope.fills"

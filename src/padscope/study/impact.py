@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from padscope.errors import Interrupted, PadscopeError
+from padscope.interventions.fills import find_fill
 from padscope.interventions.sets import CONFIRMED_SET
 from padscope.models import LoadedModel, as_found
 from padscope.running import Runner, find_runner
@@ -76,6 +77,7 @@ def impact(
     if workers < 1:
         raise PadscopeError(f"workers is {workers}; give 1 or more")
     settings = settings or ImpactSettings()
+    find_fill(settings.fill)
     if study.explanation is None:
         raise PadscopeError(
             "the study is not explained yet; run padscope explain, or "

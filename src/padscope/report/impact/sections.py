@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from padscope.interventions.fills import tell_fill
 from padscope.report.impact.bands import make_bands
 from padscope.report.impact.classes import make_classes
 from padscope.report.impact.distances import make_distances
@@ -11,7 +12,6 @@ from padscope.report.impact.doses import make_doses
 from padscope.report.impact.effects import make_effects
 from padscope.report.impact.estimates import make_estimates
 from padscope.report.impact.views import make_position
-from padscope.report.impact.words import FILLS
 from padscope.study import Impact, Study
 from padscope.study.verdict import verdict
 
@@ -35,7 +35,7 @@ def show_impact(study: Study, impact: Impact, skipped: int) -> dict[str, Any]:
     """
     return {
         "headings": verdict(study),
-        "filled": FILLS[impact.fill],
+        "filled": tell_fill(impact.fill),
         "effects": make_effects(impact),
         "doses": make_doses(impact),
         "classes": make_classes(impact),

@@ -83,11 +83,6 @@ MEASURES = {
                 told="the change of the metric that was given"),
     )
 }  # fmt: skip
-FILLS = {
-    "reflect": "by reflection", "replicate": "with its last pixels",
-    "circular": "from the opposite side", "core": "with pixels of the core",
-}  # fmt: skip
-"""With what padding is refilled, in words."""
 
 PRIMARY = {
     "classes": MEASURES["kl"],
