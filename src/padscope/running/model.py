@@ -80,10 +80,10 @@ def observe_first(model: nn.Module, image: Tensor, static_batch: int | None = No
     """
     # Two images tell the batch axis apart; an exported program may insist on its own number.
     example = as_input(model, image.repeat_interleave(static_batch or 2, dim=0))
-    try:
-        return observe(model, example)
-    except Exception as error:  # somebody's own code raises what it likes
-        raise PadscopeError(rejection(example, error)) from error
+    observed = observe(model, example, partial=True)  # an error of padscope's own is raised
+    if observed.failure is not None:
+        raise PadscopeError(rejection(example, observed.failure)) from observed.failure
+    return observed
 
 
 def rejection(example: Tensor, error: Exception) -> str:

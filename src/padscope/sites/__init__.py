@@ -12,6 +12,7 @@ may stand in the padding's place, and `strips` computes the outputs in contact w
 """
 
 from padscope.sites.alignment import Alignment, align, choose_margin
+from padscope.sites.call import Call, Visitor
 from padscope.sites.discovery import Observation, find_sites, observe
 from padscope.sites.ending import StopAfter, StopForward
 from padscope.sites.fills import (
@@ -27,7 +28,7 @@ from padscope.sites.fills import (
 )
 from padscope.sites.focus import unobserved
 from padscope.sites.geometry import Window
-from padscope.sites.interception import Call, Interception, Visitor
+from padscope.sites.interception import Interception
 from padscope.sites.locating import at_offset, filled
 from padscope.sites.operations import Operation
 from padscope.sites.partly import run_partly

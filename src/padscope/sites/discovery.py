@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from padscope.sites.call import Call, Visitor
 from padscope.sites.fills import padding_is_told
 from padscope.sites.geometry import SMALLEST_AXIS, Window
-from padscope.sites.interception import Call, Interception, Visitor
+from padscope.sites.interception import Interception
 from padscope.sites.operations import is_unread, why_listed
 from padscope.sites.padding import Untaken, has_storage
 from padscope.sites.partly import run_partly

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from padscope.sites.interception import Call
+from padscope.sites.call import Call
 
 
 class StopForward(BaseException):

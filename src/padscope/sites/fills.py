@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from padscope.sites.interception import Call
+from padscope.sites.call import Call
 from padscope.sites.locating import FOLDS, filled
 from padscope.sites.padding import constant_value, has_storage
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +18,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from padscope.errors import PadscopeError
+from padscope.sites.call import Call, Visitor
 from padscope.sites.focus import active_within
 from padscope.sites.following import follow_call, written_to
 from padscope.sites.memory import ran_out_of_memory
 from padscope.sites.module_paths import ModulePaths
 from padscope.sites.operations import (
     ARGUMENTS,
-    Operation,
     are_maps,
     bind,
     is_unread,
@@ -35,47 +34,6 @@ from padscope.sites.operations import (
     read_pad,
 )
 from padscope.sites.padding import PaddedTensors
-
-
-@dataclass(frozen=True)
-class Call:
-    """One windowed operation of one forward pass, as it ran.
-
-    Attributes
-    ----------
-    name : str
-        Module path and, from the second call on, call order: ``blocks.2.1.conv_dw``, ``head#1``.
-    operation : Operation
-        What was called, with its geometry.
-    input, output : Tensor
-        What it was given (explicit padding inside) and returned.
-    weight, bias : Tensor or None
-        None for poolings.
-    hidden : bool
-        Seen below autograd only (inside scripted code): gradients cannot be taken here.
-    home : str
-        Path of the module that ran it; "" for the model itself, and if modules are not followed.
-    padded_in : tuple of str
-        Paths of the modules that made the explicit padding inside the input.
-    """
-
-    name: str
-    operation: Operation
-    input: Tensor
-    output: Tensor
-    weight: Tensor | None
-    bias: Tensor | None
-    hidden: bool
-    home: str = ""
-    padded_in: tuple[str, ...] = ()
-
-
-class Visitor(Protocol):
-    """What looks at the calls; returns an output to put in place of the call's own, or None."""
-
-    def __call__(self, call: Call, /) -> Tensor | None:
-        """Look at one call."""
-        ...
 
 
 class Interception:

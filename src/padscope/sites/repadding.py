@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from padscope.sites.call import Call
 from padscope.sites.fills import Folded
-from padscope.sites.interception import Call
 from padscope.sites.strips import can_refill, refilled
 
 

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from padscope.sites.call import Call
 from padscope.sites.fills import Box, Fill, of_channels
 from padscope.sites.focus import unobserved
 from padscope.sites.geometry import Window
-from padscope.sites.interception import Call
 from padscope.sites.padding import has_storage
 
 _CONVOLUTIONS: dict[str, Callable[..., Any]] = {
