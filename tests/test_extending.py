@@ -15,13 +15,14 @@ import pytest
 
 from padscope import images, models
 from padscope.scores import STATISTICS
+from padscope.sites import FILLS
 
 PAGES = sorted((Path(__file__).parents[1] / "docs" / "extending").glob("*.md"))
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 # What the pages add to, and must be as it was for other tests.
-TABLES: tuple[dict[str, Any], ...] = (STATISTICS, models.SOURCES, images.SOURCES)
+TABLES: tuple[dict[str, Any], ...] = (STATISTICS, FILLS, models.SOURCES, images.SOURCES)
 
 
 @pytest.fixture
