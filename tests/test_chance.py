@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from padscope.scores import q_values, tail_probability
+from padscope.scores import q_values, simes, tail_probability
+from padscope.tables.causes import with_causes
 
 NAN = float("nan")
 scores = st.one_of(st.just(NAN), st.integers(0, 10).map(lambda tenth: tenth / 10))
@@ -95,3 +97,40 @@ def test_the_share_of_false_discoveries_is_kept() -> None:
         assert found[180:].all()
         shares.append(found[:180].sum() / found.sum())
     assert 0.06 <= np.mean(shares) <= 0.1  # the rule promises .1 · 180/200
+
+
+def slow_simes(p: list[float]) -> float:
+    """Simes' test, written out: the smallest level at which a filter's sides are rejected."""
+    tested = sorted(value for value in p if value == value)
+    levels = [len(tested) * value / rank for rank, value in enumerate(tested, start=1)]
+    return min(levels, default=NAN)
+
+
+@given(st.lists(st.lists(probabilities, min_size=4, max_size=4), min_size=1, max_size=5))
+def test_combined_probabilities_equal_the_definition(p: list[list[float]]) -> None:
+    np.testing.assert_allclose(simes(p), [slow_simes(row) for row in p], rtol=1e-12)
+
+
+def test_a_filter_without_sides_has_no_probability() -> None:
+    np.testing.assert_array_equal(simes(np.empty((2, 0))), [NAN, NAN])
+
+
+def test_the_share_of_false_discoveries_is_kept_by_side_and_by_filter() -> None:
+    rng = np.random.default_rng(0)
+    sides, null, real, trials = 4, 1000, 25, 100
+    number = np.arange(null + real)
+    keys = {"site": ["a"] * len(number), "filter": number}
+    filters = pl.DataFrame(keys)
+    by_side = pl.DataFrame({name: np.repeat(column, sides) for name, column in keys.items()})
+    by_side = by_side.with_columns(side=pl.Series(list("tblr") * len(number)))
+    false = {"sides": 0.0, "filters": 0.0}
+    for _ in range(trials):
+        p = rng.random((len(number), sides))
+        p[null:] = rng.random((real, sides)) / 1000
+        causes = [(by_side.with_columns(p=p.ravel()), filters)]
+        for name, table in zip(false, with_causes(by_side, filters, causes), strict=True):
+            found = table.filter(pl.col("q") <= 0.05)
+            assert found["filter"].filter(found["filter"] >= null).n_unique() == real
+            false[name] += (found["filter"] < null).mean() / trials  # type: ignore[operator]
+    assert 0.03 <= false["sides"] <= 0.055
+    assert 0.03 <= false["filters"] <= 0.055

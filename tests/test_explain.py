@@ -29,7 +29,7 @@ SIDE_COLUMNS = {
 FILTER_COLUMNS = {
     "label", "causal_ks", "causal_low", "causal_high", "causal_side", "causal_ks_bound",
     "causal_polarity", "origin", "kind", "active", "sign", "stability", "reach", "causal_corner",
-    "causal_corner_ks", "core_causal_ks", "q", "real_context",
+    "causal_corner_ks", "core_causal_ks", "p", "q", "real_context",
 }  # fmt: skip
 SITE_COLUMNS = {
     "total_stride", "no_context", "out_of_reach", "difference", "window_error", "margin_change",

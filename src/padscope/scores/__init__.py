@@ -8,7 +8,7 @@ from padscope.scores.causal import (
     score_borders,
     score_contrast,
 )
-from padscope.scores.chance import q_values, tail_probability
+from padscope.scores.chance import q_values, simes, tail_probability
 from padscope.scores.distance import Counts
 from padscope.scores.interval import Interval, jackknife
 from padscope.scores.sides import Scores, score_site
@@ -38,5 +38,6 @@ __all__ = [
     "score_borders",
     "score_contrast",
     "score_site",
+    "simes",
     "tail_probability",
 ]

@@ -47,6 +47,36 @@ def tail_probability(ks: ArrayLike, null: ArrayLike) -> FloatArray:
     return np.where(np.isnan(ks), np.nan, (1 + reaching) / (1 + len(pool)))
 
 
+def simes(p: ArrayLike) -> FloatArray:
+    """Combine the probabilities of several tests into one: that none of them has anything to it.
+
+    Parameters
+    ----------
+    p : (..., S) array
+        Probabilities of S tests, such as the sides of a filter, in [0, 1]; NaN where unmeasured.
+
+    Returns
+    -------
+    (...) float64 array
+        In [0, 1]: the least of (number of tests) × p ÷ (rank of p). NaN where nothing is measured.
+        It holds if the tests are independent or positively dependent.
+
+    References
+    ----------
+    Simes, Biometrika 73 (1986) 751-754.
+
+    Examples
+    --------
+    >>> simes([[0.01, 0.5, 0.9, 0.7], [0.02, float("nan"), float("nan"), 0.03]])
+    array([0.04, 0.03])
+    """
+    p = np.sort(np.asarray(p, dtype=np.float64))  # NaN last
+    tests = (~np.isnan(p)).sum(axis=-1, keepdims=True)
+    levels = p * tests / np.arange(1, p.shape[-1] + 1)
+    least: FloatArray = np.fmin.reduce(levels, axis=-1, initial=np.nan)
+    return least
+
+
 def q_values(p: ArrayLike) -> FloatArray:
     """Smallest false discovery rate at which each score counts as a discovery.
 

@@ -19,7 +19,7 @@ from padscope.kinds import (
     strongest_label,
 )
 from padscope.regions import Layout
-from padscope.scores import CausalScores, coarse_counts, q_values, tail_probability
+from padscope.scores import CausalScores, coarse_counts, q_values, simes, tail_probability
 from padscope.sites import Site
 from padscope.tables.responses import with_statistics
 from padscope.tallies import CORNERS, NEAR, Tally
@@ -207,21 +207,16 @@ def with_causes(
     Columns of filters: ``label``, those of the statistics, ``causal_low``, ``causal_high`` and
     ``origin`` at ``causal_side`` (the strongest); ``kind``, ``active``
     (its sides), ``sign``, ``stability`` (share of resamples that agree), ``reach`` (deepest of the
-    active sides), ``causal_corner`` and ``causal_corner_ks``, ``core_causal_ks`` (a control), ``q``
-    (least over the sides), ``real_context``.
+    active sides), ``causal_corner`` and ``causal_corner_ks``, ``core_causal_ks`` (a control), ``p``
+    (of its sides together, see `scores.simes`) and ``q`` (over all filters), ``real_context``.
 
     Returns
     -------
     sides, filters
         In the order they had; filters of sites that were not explained have nulls.
     """
-    by_side = pl.concat(table for table, _ in causes)
-    q = q_values(by_side["p"].fill_null(float("nan")).to_numpy())
-    by_side = by_side.with_columns(pl.Series("q", q, nan_to_null=True))
-    least = by_side.group_by("site", "filter").agg(pl.col("q").min())
-    by_filter = pl.concat(table for _, table in causes).join(
-        least, on=["site", "filter"], how="left", maintain_order="left"
-    )
+    by_side = _with_q(pl.concat(table for table, _ in causes))
+    by_filter = _with_q(pl.concat(_with_p(filters, sides) for sides, filters in causes))
 
     def join(table: pl.DataFrame, new: pl.DataFrame, on: list[str]) -> pl.DataFrame:
         kept = table.select(name for name in table.columns if name in on or name not in new.columns)
@@ -230,6 +225,16 @@ def with_causes(
     return join(sides, by_side, ["site", "filter", "side"]), join(
         filters, by_filter, ["site", "filter"]
     )
+
+
+def _with_p(filters: pl.DataFrame, sides: pl.DataFrame) -> pl.DataFrame:
+    """Combine the probabilities of the sides of one site's filters, each filter's together."""
+    p = sides["p"].fill_null(float("nan")).to_numpy().reshape(filters.height, -1)
+    return filters.with_columns(p=numbers(simes(p)))
+
+
+def _with_q(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(q=numbers(q_values(table["p"].fill_null(float("nan")).to_numpy())))
 
 
 def with_context(sites: pl.DataFrame, found: Mapping[str, Mapping[str, object]]) -> pl.DataFrame:
