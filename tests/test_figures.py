@@ -106,9 +106,25 @@ def test_numbers_are_the_studys(study: Study) -> None:
     assert rows_of(study, "origins")["filters"].sum() == confirmed["origin"].count()
     shares = rows_of(study, "depth").filter(pl.col("cut") == "candidate")["share"]
     assert shares.to_list() == side_shares(study)["candidate"].to_list()
-    points = rows_of(study, "scatter").sort("ks", "causal_ks")
-    known = study.filters.drop_nulls(["ks", "causal_ks"]).sort("ks", "causal_ks")
-    assert points["ks"].to_list() == known["ks"].to_list()
+
+
+def test_a_point_of_the_scatter_plot_is_one_side(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lower = pl.when(pl.col("side") == "right").then(pl.col("ks") / 2).otherwise("ks")
+    study = replace(study, sides=study.sides.with_columns(ks=lower))
+    sides = set(study.sides.select("ks", "causal_ks", "label").rows())
+    points = rows_of(study, "scatter")
+    known = study.filters.drop_nulls(["ks", "causal_ks"])
+    assert sorted(points["causal_ks"]) == sorted(known["causal_ks"])
+    assert set(points.select("ks", "causal_ks", "label").rows()) <= sides
+    assert (known["side"] != known["causal_side"]).any()  # or any side would do
+    title = figure_spec(study, "scatter")["title"]
+    assert title == "18 measured filters, each at the side of its greatest causal KS"
+    monkeypatch.setattr("padscope.report.figures.causes.MOST", 5)
+    assert rows_of(study, "scatter").height == 5
+    title = figure_spec(study, "scatter")["title"]
+    assert title.startswith("5 of 18 measured filters, drawn at random, each")
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ from padscope.report.figures.marks import (
     share_axis,
 )
 from padscope.report.kinds import TITLES
+from padscope.report.words import plural
 from padscope.study import TRAINED, Study
 
 MOST = 3000  # points of a scatter plot
@@ -164,10 +165,14 @@ def origins(study: Study) -> Chart:
 
 
 def scatter(study: Study) -> Chart:
-    """Causal against observational KS, one point a filter."""
+    """Causal against observational KS, one point a filter: its side of greatest causal KS."""
     explanation_of(study)
-    table = study.filters.select("ks", "causal_ks", "label").drop_nulls(["ks", "causal_ks"])
-    table = table.sample(min(MOST, table.height), seed=0)
+    strongest = study.filters.drop_nulls("causal_side").select("site", "filter", side="causal_side")
+    measured = study.sides.join(strongest, on=["site", "filter", "side"], how="semi").select(
+        "ks", "causal_ks", "label"
+    )
+    measured = measured.drop_nulls(["ks", "causal_ks"])
+    table = measured.sample(min(MOST, measured.height), seed=0)
     points = data(table).mark_point(filled=True, size=14, opacity=0.5).encode(
         x=alt.X("ks:Q", title="KS: border against core", scale=alt.Scale(domain=[0, 1])),
         y=alt.Y(
@@ -176,5 +181,9 @@ def scatter(study: Study) -> Chart:
         ),
         color=coloured("label", LABEL_COLOURS, "label"),
     )  # fmt: skip
-    drawn: Chart = points.properties(width=WIDTH, height=WIDTH)
-    return drawn
+    drawn = plural(measured.height, "measured filter")
+    if table.height < measured.height:
+        drawn = f"{table.height:,} of {drawn}, drawn at random"
+    words = f"{drawn}, each at the side of its greatest causal KS"
+    titled: Chart = points.properties(width=WIDTH, height=WIDTH, title=words)
+    return titled
