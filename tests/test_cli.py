@@ -188,7 +188,7 @@ def test_explain_without_real_context_says_so(padscope: Command) -> None:
     answer = padscope("explain", "run", "--baselines", 0)
     assert "Explained without real context: the images have too few pixels" in answer.words
     assert "‡ 14 filters are labelled without real context" in answer.words
-    assert "Without baselines, nothing here can be called learned." in answer.words
+    assert "No baseline was run, so nothing here can be called learned" in answer.words
     assert not load_study("run").filters["real_context"].any()
 
 

@@ -224,13 +224,17 @@ def test_what_differs_beside_the_model_is_said(
         (0.3, 0.1, "in 1 of 1 run, and also larger than with its own weights shuffled in 0."),
         (0.1, 0.1, "in 1 of 1 run, and also larger than with its own weights shuffled in 1."),
         (None, 0.1, "in 1 of 1 run, and also larger than with its own weights shuffled in 0."),
-        (0.1, 0.2, "with fresh weights in 0 of 1 run."),
+        (0.1, 0.2, "by more than these differ among themselves, in 0 of 1 run."),
+        (0.1, 0.17, "in 0 of 1 run."),
     ],
 )
 def test_a_share_is_read_beside_its_baselines(
     shuffled: float | None, fresh: float, told: str
 ) -> None:
-    row = {"name": "net", "caused_share": 0.2, "fresh_high": fresh, "shuffled": shuffled}
+    row = {
+        "name": "net", "caused_share": 0.2, "fresh": 2, "fresh_low": fresh - 0.05,
+        "fresh_high": fresh, "shuffled": shuffled,
+    }  # fmt: skip
     (sentence,) = read_comparison(comparison_table([row]))
     assert sentence.startswith("20.0\xa0% of the measured filters respond because of padding.")
     assert sentence.endswith(told)

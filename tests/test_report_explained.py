@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from padscope.kinds import CONFIRMED
 from padscope.report import render_report
 from padscope.report.cards import distributions
-from padscope.report.caused import read_baselines
+from padscope.report.caused import count_caused
 from padscope.report.curves import Curves, curve_plot
 from padscope.report.kinds import make_kinds
 from padscope.report.ladder import make_ladder
@@ -114,7 +114,7 @@ def test_the_answer_says_what_padding_causes(study: Study, page: Page) -> None:
     measured = int((labels != "unmeasured").sum())
     assert 0 < confirmed <= measured == 18
     count = f"{confirmed} ({100 * confirmed / measured:.1f} %)"
-    reading = read_baselines(explanation_of(study).baselines)
+    reading = count_caused(study, explanation_of(study)).reading
     said = " ".join(reading.split())
     assert f" {count} respond because of padding (causal KS ≥ 0.5). {said}" in page.text
 

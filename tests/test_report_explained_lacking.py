@@ -22,12 +22,12 @@ from torch import nn
 
 from padscope.images import Skipped
 from padscope.report import render_report
-from padscope.report.caused import NO_BASELINE, read_baselines
 from padscope.report.checks import describe_doubling
 from padscope.report.kinds import make_kinds
 from padscope.report.scatter import make_panels
 from padscope.settings import ExplainSettings
 from padscope.study import Study, explain, scan
+from padscope.study.opening import NO_BASELINE, read_baselines
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +53,27 @@ def table(trained: int, *fresh: int, shuffled: int | None = None) -> pl.DataFram
 
 def test_wording_follows_the_baselines() -> None:
     assert read_baselines(table(100)) == NO_BASELINE and "nothing here can be" in NO_BASELINE
+    alike, none = "about as large as with fresh weights", "alone is no evidence of learning."
     many = read_baselines(table(100, 90, 100, shuffled=5))
-    assert many.startswith("An untrained network of this architecture has as many (9.0–10.0")
-    assert many.endswith("the share alone is no evidence of learning.")
-    mixed = read_baselines(table(100, 20, shuffled=200))
-    assert "Fresh weights have fewer" in mixed and "no evidence of learning" in mixed
-    assert "no untrained one was run" in read_baselines(table(100, shuffled=20))
-    assert "One fresh network does not show" in read_baselines(table(100, 20, shuffled=20))
-    assert "no greater than that among" in read_baselines(table(100, 50, 80, shuffled=20))
+    assert "with fresh weights 9.0% to 10.0% (2 networks)" in many
+    assert alike in many and "larger than with its own weights shuffled" in many
+    assert many.endswith(none)
+    mixed = read_baselines(table(100, 10, 20, shuffled=200))
+    assert "larger than with fresh weights, by more than these differ" in mixed
+    assert "smaller than with its own weights shuffled" in mixed and mixed.endswith(none)
+    fewer = read_baselines(table(100, 190, 200))
+    assert "is smaller than with fresh weights, by more" in fewer and fewer.endswith(none)
+    assert "No network with fresh weights was run" in read_baselines(table(100, shuffled=20))
+    one = read_baselines(table(100, 20, shuffled=20))
+    assert "fresh weights 2.0% (1 network)" in one and "does not show how much" in one
+    within = read_baselines(table(100, 50, 80, shuffled=20))
+    assert alike in within and within.endswith(none)
     beyond = read_baselines(table(100, 50, 52, shuffled=20))
-    assert beyond.startswith("Every baseline has fewer") and "goes beyond" in beyond
-    for text in (many, mixed, beyond, read_baselines(table(100, 50, 80))):
+    assert "goes beyond what this architecture has untrained" in beyond
+    for text in (many, mixed, fewer, within, beyond):
         assert "learned" not in text
     assert read_baselines(pl.DataFrame(schema=table(1).schema)) == NO_BASELINE
+    assert read_baselines(table(0, 0).with_columns(filters=pl.lit(0))) == NO_BASELINE
 
 
 def test_what_doubling_the_margin_says() -> None:

@@ -10,14 +10,18 @@ from tests.synthetic_impact import with_impact
 from tests.test_report import Page, scan_2d
 from tests.test_report_explained import explain_2d
 
+from padscope.console import cause_lines
 from padscope.report import render_report
 from padscope.report.answer import answer
 from padscope.report.caused import count_caused
+from padscope.report.compare.cells import read_comparison
+from padscope.report.compare.comparison import take
 from padscope.report.story import Sentence, make_funnel, tell
 from padscope.report.words import percent, percent_range
 from padscope.study import Study
 from padscope.study.impacted import ANSWER_MEASURE, Impact
-from padscope.study.opening import used_sentence
+from padscope.study.opening import opening, read_baselines, used_sentence
+from padscope.tables.comparison import comparison_table
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +130,29 @@ def test_without_effects_the_funnel_says_so(explained: Study) -> None:
     ids = {attrs["id"] for _, attrs in page.tags if attrs.get("id")}
     assert rung.link in ids
     assert "What undoing the confirmed filters changes was not measured." in page.text
+
+
+def test_baselines_are_read_alike_everywhere(explained: Study) -> None:
+    """Of lite0: more confirmed filters in one fresh network, of more measured ones."""
+    networks = pl.DataFrame(
+        {
+            "network": ["trained", "fresh 1", "fresh 2", "fresh 3", "shuffled"],
+            "site": "a", "filters": 8992, "unmeasured": [69, 14, 5, 0, 40],
+            "candidates": 0, "strong": 0, "confirmed": [1362, 1185, 1250, 1369, 2560],
+            "causal_deciles": [[0.0] * 11] * 5,
+        }
+    )  # fmt: skip
+    assert explained.explanation is not None
+    explanation = replace(explained.explanation, networks=networks)
+    study = replace(explained, explanation=explanation)
+    reading = read_baselines(explanation.baselines)
+    assert reading == (
+        "Beside it: with fresh weights 13.2% to 15.2% (3 networks), with its own weights shuffled "
+        "28.6%. The share is about as large as with fresh weights, and smaller than with its own "
+        "weights shuffled. The share alone is no evidence of learning."
+    )
+    assert reading in cause_lines(study) and reading in opening(study.filters, explanation, None)
+    caused = count_caused(study, explanation).reading
+    assert caused.replace("\N{NO-BREAK SPACE}", "") == reading
+    row = take("net", study).row | {"caused_share": 1362 / 8923}
+    assert "in 0 of 1 run" in read_comparison(comparison_table([row]))[0]

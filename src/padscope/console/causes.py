@@ -8,7 +8,8 @@ from rich.text import Text
 
 from padscope.console.responses import skipped_lines
 from padscope.kinds import CANDIDATE, CONFIRMED, GREY, KINDS, SMALL_MAP
-from padscope.study import TRAINED, Explanation, Study
+from padscope.study import Explanation, Study
+from padscope.study.opening import read_baselines
 
 DECIDED = 0.05  # false discovery rate
 FEW = 48  # images below which counts are visibly inflated
@@ -89,7 +90,7 @@ def cause_lines(study: Study) -> list[str]:
         *_candidate_lines(study),
         _kind_line(confirmed),
         _chance_line(study),
-        _baseline_line(explanation),
+        read_baselines(explanation.baselines),
     ]
     if explanation.counts.images < FEW:
         lines.append(
@@ -144,21 +145,6 @@ def _chance_line(study: Study) -> str:
     return (
         f"{found:,} of {sides.height:,} filter-sides respond more than lines where no border is "
         f"(false discovery rate {DECIDED:g})."
-    )
-
-
-def _baseline_line(explanation: Explanation) -> str:
-    if not explanation.has_baselines:
-        return "Without baselines, nothing here can be called learned."
-    shares = dict(explanation.baselines.select("network", "confirmed_share").iter_rows())
-    trained = shares.pop(TRAINED)
-    most = max(shares, key=lambda network: shares[network])
-    others = ", ".join(f"{network} {share:.1%}" for network, share in shares.items())
-    beside = f"Confirmed filters: {trained:.1%}, beside {others}."
-    if shares[most] >= trained:
-        return f"{beside} As {most!r} has as many, the share alone is no evidence of learning."
-    return (
-        f"{beside} More than in any baseline; which of them are due to training, it does not say."
     )
 
 

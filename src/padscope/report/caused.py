@@ -7,14 +7,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from padscope.kinds import CANDIDATE, STRONG
-from padscope.report.words import percent, percent_range
-from padscope.study import TRAINED, Explanation, Study
-
-FRESH, SHUFFLED = "fresh", "shuffled"
-NO_BASELINE = (
-    "No baseline was run, so nothing here can be called learned: untrained networks of the same "
-    "architecture have filters like these too."
-)
+from padscope.report.words import percent
+from padscope.study import Explanation, Study
+from padscope.study.opening import read_baselines
 
 
 @dataclass(frozen=True)
@@ -80,69 +75,5 @@ def count_caused(study: Study, explanation: Explanation) -> Caused:
         apart=count(~pl.col("real_context")),
         images=explanation.counts.images,
         skipped=len(explanation.counts.skipped),
-        reading=read_baselines(explanation.baselines),
+        reading=read_baselines(explanation.baselines, lambda share: percent(share, 1)),
     )
-
-
-def read_baselines(networks: pl.DataFrame) -> str:
-    """Say what the baselines make of the trained network's share of confirmed filters.
-
-    Parameters
-    ----------
-    networks : polars.DataFrame
-        Of `Explanation.baselines`.
-
-    Examples
-    --------
-    >>> table = {"network": ["trained", "fresh 1"], "filters": [50, 50], "confirmed": [5, 6]}
-    >>> read_baselines(pl.DataFrame(table)).replace(chr(160), " ")[:63]
-    'An untrained network of this architecture has as many (12.0 %):'
-    """
-    counts = {
-        name: (confirmed, filters)
-        for name, confirmed, filters in networks.select(
-            "network", "confirmed", "filters"
-        ).iter_rows()
-    }
-    trained = _share(counts.get(TRAINED, (0, 0)))
-    fresh = sorted((c for name, c in counts.items() if name.startswith(FRESH)), key=_share)
-    shuffled = counts.get(SHUFFLED)
-    if not fresh and shuffled is None:
-        return NO_BASELINE
-    beside = f"; its own weights shuffled, {percent(*shuffled)}" if shuffled else ""
-    among = f" ({percent_range(fresh)}" if fresh else ""
-    if fresh and _share(fresh[-1]) >= trained:
-        return (
-            f"An untrained network of this architecture has as many{among}{beside}): the share "
-            "alone is no evidence of learning."
-        )
-    if shuffled and _share(shuffled) >= trained:
-        before = f"Fresh weights have fewer{among}), but with" if fresh else "With"
-        return (
-            f"{before} its own weights shuffled within each layer the network has as many "
-            f"({percent(*shuffled)}): the share alone is no evidence of learning."
-        )
-    if not fresh:
-        return (
-            f"With its own weights shuffled within each layer the network has fewer "
-            f"({percent(*shuffled or (0, 0))}); no untrained one was run, so nothing here can be "
-            "called learned."
-        )
-    return f"Every baseline has fewer: fresh weights{among}){beside}. {_beyond(trained, fresh)}"
-
-
-def _beyond(trained: float, fresh: list[tuple[int, int]]) -> str:
-    shares = [_share(count) for count in fresh]
-    if len(fresh) == 1:
-        return "One fresh network does not show how much such networks differ among themselves."
-    if trained - shares[-1] <= shares[-1] - shares[0]:
-        return "The difference is no greater than that among the fresh networks."
-    return (
-        "The share goes beyond what this architecture has untrained; which filters make the "
-        "difference, it does not say."
-    )
-
-
-def _share(count: tuple[int, int]) -> float:
-    confirmed, filters = count
-    return confirmed / filters if filters else 0.0

@@ -9,10 +9,10 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.kinds import CONFIRMED, SMALL_MAP
-from padscope.report.caused import FRESH, SHUFFLED
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
 from padscope.report.words import percent, percent_range, plural, size
 from padscope.study import TRAINED, Explanation, Study
+from padscope.study.explanation import FRESH, SHUFFLED
 
 RUNGS = (("candidates", "respond"), ("strong", "strongly"), ("confirmed", "because of padding"))
 

@@ -9,10 +9,11 @@ from markupsafe import Markup
 
 from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
 from padscope.report.answer import Answer
-from padscope.report.caused import FRESH, SHUFFLED, Caused
+from padscope.report.caused import Caused
 from padscope.report.strips import Bar, strip
 from padscope.report.words import number, percent, percent_range, plural
 from padscope.study import TRAINED, Study
+from padscope.study.explanation import FRESH, SHUFFLED
 from padscope.study.impacted import UNITS, Impact
 from padscope.study.opening import used_sentence
 

@@ -39,7 +39,7 @@ def size(values: Iterable[int]) -> str:
     return "×".join(map(str, values))
 
 
-def percent(part: int, whole: int) -> str:
+def percent(part: float, whole: float) -> str:
     r"""Write a share of a count; a share that is not 0 or 1 never reads so.
 
     Examples

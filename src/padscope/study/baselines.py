@@ -25,7 +25,7 @@ from padscope.running.model import as_input
 from padscope.scores import score_borders
 from padscope.settings import ExplainSettings
 from padscope.study.context import Canvas
-from padscope.study.explanation import SHUFFLED
+from padscope.study.explanation import FRESH, SHUFFLED
 from padscope.study.stage import Stage
 from padscope.tables import network_table
 
@@ -39,7 +39,7 @@ def baseline_networks(loaded: LoadedModel, settings: ExplainSettings) -> dict[st
     # From 1 on: a model that is itself untrained was built with seed 0.
     seeds = [settings.seed + number for number in range(1, settings.baselines + 1)]
     fresh: dict[str, Build] = {
-        f"fresh {seed}": partial(fresh_weights, loaded, seed) for seed in seeds
+        f"{FRESH} {seed}": partial(fresh_weights, loaded, seed) for seed in seeds
     }
     return fresh | {SHUFFLED: partial(shuffled_weights, loaded, settings.seed)}
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from padscope.measurements import Counts
 
-TRAINED, SHUFFLED = "trained", "shuffled"
+TRAINED, FRESH, SHUFFLED = "trained", "fresh", "shuffled"  # "fresh 1", "fresh 2" …
 
 
 @dataclass(frozen=True)

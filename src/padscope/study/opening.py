@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import polars as pl
 
 from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
-from padscope.study.explanation import TRAINED, Explanation
+from padscope.study.explanation import FRESH, SHUFFLED, TRAINED, Explanation
 from padscope.study.impacted import UNITS, Impact, beyond_controls
-from padscope.tables.comparison import cause_columns, response_columns
+from padscope.tables.comparison import (
+    Standing,
+    baseline_columns,
+    cause_columns,
+    response_columns,
+    standing,
+)
+
+NO_BASELINE = (
+    "No baseline was run, so nothing here can be called learned: untrained networks of the same "
+    "architecture have filters like these too."
+)
+_AMONG = ", by more than these differ among themselves"
 
 
 def opening(
@@ -61,15 +73,69 @@ def _caused(filters: pl.DataFrame, explanation: Explanation) -> Iterator[str]:
         f"{found['caused']:,} of {found['measured']:,} ({_share(found['caused_share'])}) respond "
         f"because of padding (causal KS ≥ {CONFIRMED:g})."
     )
-    others = [
-        f"{network} {_share(share)}"
-        for network, share in explanation.baselines.select("network", "confirmed_share").iter_rows()
-        if network != TRAINED
-    ]
-    if others:
-        yield f"Beside it, the same architecture untrained: {', '.join(others)}."
-    else:
-        yield "No untrained network stands beside it, so nothing here can be called learned."
+    yield read_baselines(explanation.baselines)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def read_baselines(networks: pl.DataFrame, write: Callable[[float], str] = _share) -> str:
+    """Say what the baselines make of the trained network's share of confirmed filters.
+
+    Parameters
+    ----------
+    networks : polars.DataFrame
+        Of `Explanation.baselines`.
+    write : callable
+        Writes a share.
+
+    Examples
+    --------
+    >>> table = {"network": ["trained", "fresh 1"], "filters": [50, 50], "confirmed": [5, 6]}
+    >>> read_baselines(pl.DataFrame(table)).split(". ")[1]
+    'The share is smaller than with fresh weights'
+    """
+    measured = networks.filter(pl.col("filters") > 0).select(
+        "network", confirmed_share=pl.col("confirmed") / pl.col("filters")
+    )
+    beside = baseline_columns(measured, FRESH, SHUFFLED)
+    own = measured.filter(pl.col("network") == TRAINED)["confirmed_share"]
+    if not len(own) or not (beside["fresh"] or beside["shuffled"] is not None):
+        return NO_BASELINE
+    found, count = standing(own[0], beside), beside["fresh"]
+    told, compared = [], []
+    if found.fresh:
+        low, high = write(beside["fresh_low"]), write(beside["fresh_high"])
+        networks_run = "1 network" if count == 1 else f"{count} networks"
+        between = low if low == high else f"{low} to {high}"
+        told.append(f"with fresh weights {between} ({networks_run})")
+        among = _AMONG if count > 1 and found.fresh != "alike" else ""
+        compared.append(f"{_than(found.fresh)} with fresh weights{among}")
+    if found.shuffled:
+        told.append(f"with its own weights shuffled {write(beside['shuffled'])}")
+        compared.append(f"{_than(found.shuffled)} with its own weights shuffled")
+    return (
+        f"Beside it: {', '.join(told)}. The share is {', and '.join(compared)}. "
+        f"{_conclude(found, count)}"
+    )
+
+
+def _than(found: str) -> str:
+    return "about as large as" if found == "alike" else f"{found} than"
+
+
+def _conclude(found: Standing, fresh: int) -> str:
+    if found.beyond:
+        return (
+            "It goes beyond what this architecture has untrained; which filters make the "
+            "difference, it does not say."
+        )
+    if {found.fresh, found.shuffled} & {"alike", "smaller"}:
+        return "The share alone is no evidence of learning."
+    if not fresh:
+        return "No network with fresh weights was run, so nothing here can be called learned."
+    return "One network with fresh weights does not show how much such networks differ."
 
 
 def used_sentence(impact: Impact) -> tuple[str, str]:
@@ -92,7 +158,3 @@ def used_sentence(impact: Impact) -> tuple[str, str]:
         f"{told}, the same done to matched filters by {row['control']:.3g} "
         f"({row['draws']} draws, p = {row['p']:.2g})."
     )
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"

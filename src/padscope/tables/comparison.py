@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import polars as pl
 
@@ -16,6 +17,8 @@ _USED = {
     "control": "control", "control_low": "control_low", "control_high": "control_high",
     "draws": "draws", "p": "p", "images": "tested",
 }  # fmt: skip
+LEAST_DIFFERENCE = 0.0005  # between shares: less does not show in the digits they are written with
+Against = Literal["larger", "alike", "smaller"]
 COMPARISON: dict[str, type[pl.DataType]] = {
     "name": pl.String, "run": pl.String, "model": pl.String, "sites": pl.Int64,
     "filters": pl.Int64, "scored": pl.Int64, "responds": pl.Int64, "responds_share": pl.Float64,
@@ -114,6 +117,52 @@ def baseline_columns(baselines: pl.DataFrame, fresh: str, shuffled: str) -> dict
         "fresh": len(untrained), "fresh_low": untrained.min(), "fresh_high": untrained.max(),
         "shuffled": mixed[0] if len(mixed) else None,
     }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a network's share of confirmed filters compares with those of its baselines.
+
+    Attributes
+    ----------
+    fresh, shuffled : {"larger", "alike", "smaller"} or None
+        Whether the share lies above, within or below the range of the networks with fresh weights,
+        and of the shuffled one, widened by as much as those with fresh weights differ among
+        themselves. None where there is no such network.
+    beyond : bool
+        Whether it is larger than in every baseline, and more than one has fresh weights: of one
+        alone nobody knows how far another would lie.
+    """
+
+    fresh: Against | None
+    shuffled: Against | None
+    beyond: bool
+
+
+def standing(share: float, beside: Mapping[str, Any]) -> Standing:
+    """Compare a share of confirmed filters with what `baseline_columns` found.
+
+    Examples
+    --------
+    >>> fresh = {"fresh": 3, "fresh_low": 0.132, "fresh_high": 0.152}
+    >>> standing(0.153, fresh | {"shuffled": 0.286})
+    Standing(fresh='alike', shuffled='smaller', beyond=False)
+    >>> standing(0.2, fresh | {"shuffled": None})
+    Standing(fresh='larger', shuffled=None, beyond=True)
+    """
+    low, high, shuffled = beside["fresh_low"], beside["fresh_high"], beside["shuffled"]
+    scatter = LEAST_DIFFERENCE if low is None else max(high - low, LEAST_DIFFERENCE)
+
+    def against(low: float | None, high: float | None) -> Against | None:
+        if low is None or high is None:
+            return None
+        if share - high > scatter:
+            return "larger"
+        return "smaller" if low - share > scatter else "alike"
+
+    found = against(low, high), against(shuffled, shuffled)
+    beyond = beside["fresh"] > 1 and set(found) <= {"larger", None}
+    return Standing(*found, beyond)
 
 
 def used_columns(effect: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import polars as pl
 from padscope.kinds import CANDIDATE, CONFIRMED, KINDS
 from padscope.report.impact.words import NONE, Measure, chance, measure_of
 from padscope.report.words import percent, plural
+from padscope.tables.comparison import standing
 
 DECIDED = 0.05
 HEADINGS = (
@@ -138,15 +139,18 @@ def _read_caused(rows: Sequence[Mapping[str, Any]]) -> str:
     beside = [row for row in rows if row["fresh_high"] is not None]
     if not beside:
         return f"{shares} respond because of padding. No untrained network stands beside them."
-    more = [row for row in beside if row["caused_share"] > row["fresh_high"]]
-    beyond = sum(
-        row["shuffled"] is not None and row["caused_share"] > row["shuffled"] for row in more
-    )
+    found = [standing(row["caused_share"], row) for row in beside]
+    # Of one fresh network alone nobody knows how far another would lie.
+    more = [
+        one for one, row in zip(found, beside, strict=True)
+        if one.fresh == "larger" and row["fresh"] > 1
+    ]  # fmt: skip
+    beyond = sum(one.shuffled == "larger" for one in more)
     also = f", and also larger than with its own weights shuffled in {beyond}" if more else ""
     return (
-        f"{shares} respond because of padding. The share is larger than in every network of the "
-        f"same architecture with fresh weights in {len(more)} of {plural(len(beside), 'run')}"
-        f"{also}."
+        f"{shares} respond because of padding. The share is larger than in networks of the same "
+        f"architecture with fresh weights, by more than these differ among themselves, in "
+        f"{len(more)} of {plural(len(beside), 'run')}{also}."
     )
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.report.caused import FRESH, SHUFFLED
 from padscope.report.words import plural
 from padscope.study import Study
+from padscope.study.explanation import FRESH, SHUFFLED
 from padscope.tables.comparison import (
     baseline_columns,
     cause_columns,

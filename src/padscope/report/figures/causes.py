@@ -7,7 +7,6 @@ import polars as pl
 
 from padscope.errors import PadscopeError
 from padscope.kinds import CANDIDATE, CONFIRMED, KINDS, STRONG
-from padscope.report.caused import FRESH, SHUFFLED
 from padscope.report.figures.marks import (
     BLUE,
     GREEN,
@@ -27,6 +26,7 @@ from padscope.report.figures.marks import (
 from padscope.report.kinds import TITLES
 from padscope.report.words import plural
 from padscope.study import TRAINED, Study
+from padscope.study.explanation import FRESH, SHUFFLED
 
 MOST = 3000  # points of a scatter plot
 ORIGIN_COLOURS = {"nascent": BLUE, "both": GREEN, "inherited": ORANGE, "neither": GREY}
