@@ -285,7 +285,7 @@ def test_report_writes_the_same_page_again(padscope: Command) -> None:
 def test_progress_is_plain_lines_where_there_is_no_terminal(padscope: Command) -> None:
     answer = padscope(*SCAN)
     (line,) = answer.err.splitlines()
-    assert re.fullmatch(r"scan 40/40 images, \d+\.\d images/s, 0 s left", line)
+    assert re.fullmatch(r"scan 40/40 images, \d+\.\d/s, 0 s left", line)
 
 
 def test_progress_lines_come_now_and_then(
@@ -298,9 +298,9 @@ def test_progress_lines_come_now_and_then(
             progress(done, 400)
         progress(400, 400)
     assert capsys.readouterr().err.splitlines() == [
-        "scan 190/400 images, 20.0 images/s, 10 s left",
-        "scan 300/400 images, 20.0 images/s, 5 s left",
-        "scan 400/400 images, 27.3 images/s, 0 s left",
+        "scan 190/400 images, 20.0/s, 10 s left",
+        "scan 300/400 images, 20.0/s, 5 s left",
+        "scan 400/400 images, 27.3/s, 0 s left",
     ]
 
 
@@ -312,7 +312,14 @@ def test_progress_without_a_known_end(
     with console.show_progress("scan") as progress:
         progress(0, None)
         progress(50, None)
-    assert capsys.readouterr().err == "scan 50/? images, 10.0 images/s\n"
+    assert capsys.readouterr().err == "scan 50/? images, 10.0/s\n"
+
+
+def test_progress_is_in_the_unit_that_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    for stage, unit in (("explain", "images × networks"), ("impact", "forward passes")):
+        with console.show_progress(stage) as progress:
+            progress(90, 90)
+        assert capsys.readouterr().err.startswith(f"{stage} 90/90 {unit}, ")
 
 
 @pytest.mark.usefixtures("no_page")

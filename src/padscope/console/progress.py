@@ -12,25 +12,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from padscope.study import Progress
+from padscope.study.stage import COUNTED
 
 PLAIN_SECONDS = 5.0  # between two lines of progress where there is no terminal
 
 
 @contextmanager
 def show_progress(task: str) -> Iterator[Progress]:
-    """Show how far a task is: a bar on a terminal, a line now and then elsewhere."""
+    """Show how far a stage is: a bar on a terminal, a line now and then elsewhere."""
+    unit = COUNTED[task]
     if sys.stderr.isatty():
-        with _bar(task) as progress:
+        with _bar(task, unit) as progress:
             yield progress
     else:
-        yield _Lines(task)
+        yield _Lines(task, unit)
 
 
 @contextmanager
-def _bar(task: str) -> Iterator[Progress]:
+def _bar(task: str, unit: str) -> Iterator[Progress]:
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"), TimeRemainingColumn(),
+        TextColumn(f"{unit}, {{task.fields[speed]}}"), TimeRemainingColumn(),
     )  # fmt: skip
     with Bar(*columns, console=Console(stderr=True)) as bar:
         number = bar.add_task(task, total=None, speed="")
@@ -41,7 +43,7 @@ def _bar(task: str) -> Iterator[Progress]:
             if first is None:  # what was done before, by a run that is resumed, has no speed
                 start, first = time.monotonic(), done
             speed = (done - first) / max(time.monotonic() - start, 1e-9)
-            bar.update(number, completed=done, total=total, speed=f"{speed:.1f} images/s")
+            bar.update(number, completed=done, total=total, speed=f"{speed:.1f}/s")
 
         yield progress
 
@@ -49,8 +51,8 @@ def _bar(task: str) -> Iterator[Progress]:
 class _Lines:
     """Progress in plain lines."""
 
-    def __init__(self, task: str) -> None:
-        self._task = task
+    def __init__(self, task: str, unit: str) -> None:
+        self._task, self._unit = task, unit
         self._start = self._last = time.monotonic()
         self._first: int | None = None
 
@@ -62,7 +64,7 @@ class _Lines:
             return
         self._last = now
         speed = (done - self._first) / max(now - self._start, 1e-9)
-        line = f"{self._task} {done}/{total or '?'} images, {speed:.1f} images/s"
+        line = f"{self._task} {done}/{total or '?'} {self._unit}, {speed:.1f}/s"
         if total and speed:
             line += f", {(total - done) / speed:.0f} s left"
         print(line, file=sys.stderr, flush=True)

@@ -58,7 +58,8 @@ def scan(
     journal : Journal, optional
         A `RunDirectory` to keep checkpoints in and to resume from.
     progress : callable, optional
-        Called with the number of images done, and of all (None if not known).
+        Called with how much is done, and of how much (None if not known): images here; see
+        `padscope.study.stage.COUNTED` for the other stages.
     stop : callable, optional
         Asked after every batch whether to stop there.
     workers : int

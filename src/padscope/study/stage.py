@@ -27,13 +27,15 @@ from padscope.running import (
 )
 from padscope.running.recorded import Look
 
-# Called with the number of images, or of forward passes of single images, that are done, and with
-# that of all (None if not known).
+# Called with how much is done, in the unit of `COUNTED`, and of how much (None if not known).
 Progress = Callable[[int, int | None], None]
 Scores = pl.DataFrame | str
 S = TypeVar("S", bound=State)
 
 SCAN, EXPLAIN, IMPACT = "scan", "explain", "impact"
+# What each stage counts while it runs. An explanation runs every image through every network; a
+# forward pass is one of a single image.
+COUNTED = {SCAN: "images", EXPLAIN: "images × networks", IMPACT: "forward passes"}
 STATES: dict[str, type[Counts] | type[Recorded]] = {
     SCAN: Counts, EXPLAIN: Counts, IMPACT: Recorded,
 }  # fmt: skip
