@@ -11,7 +11,9 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
+from inspect import signature
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -20,15 +22,16 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from padscope.cli.commands import explain_command, impact_command, scan_command
 from padscope.images import Skipped
 from padscope.report import render_report
-from padscope.report.again import commands
+from padscope.report.again import OPTIONS, commands
 from padscope.report.answer import answer
 from padscope.report.cards import distributions, draw_kernel, draw_map
 from padscope.report.charts import side_shares
 from padscope.report.curves import BOTTOM, LEFT, RIGHT, TOP, curve_plot
 from padscope.report.drawings import DIVERGING, colour_cells
-from padscope.settings import Settings
+from padscope.settings import ExplainSettings, ImpactSettings, Settings
 from padscope.study import Kernels, Study, scan
 from padscope.tallies import BINS
 
@@ -337,8 +340,8 @@ def test_built_in_photographs_are_called_a_demonstration(study: Study, page: Pag
 
 
 def test_commands_repeat_the_study(study: Study) -> None:
-    command, python = commands(study)
-    assert command is None  # a module from Python has no spec
+    typed, python = commands(study)
+    assert typed == []  # a module from Python has no spec
     assert (
         python[-1]
         == "study = padscope.scan(model, images, padscope.Settings(batch_size=8, calibrate=8))"
@@ -350,18 +353,77 @@ def test_commands_repeat_the_study(study: Study) -> None:
     )
     given = "padscope scan 'my nets:unet' --images IMAGES --limit"
 
-    def command_of(**settings: object) -> str | None:
+    def command_of(**settings: object) -> list[str]:
         changed = asdict(Settings()) | settings
         return commands(replace(named, identity=named.identity | {"settings": changed}))[0]
 
-    assert command_of() == f"{given} 1000 --seed 0"
-    assert command_of(limit=None, seed=3) == f"{given} 0 --seed 3"
-    assert command_of(per_line=2, until_stable=True) == (
+    assert command_of() == [f"{given} 1000 --seed 0"]
+    assert command_of(limit=None, seed=3) == [f"{given} 0 --seed 3"]
+    assert command_of(per_line=2, until_stable=True) == [
         f"{given} 1000 --seed 0 --per-line 2 --until-stable"
+    ]
+    assert command_of(cut=0.4) == command_of(calibrate=8) == []  # have no option
+    named = replace(named, invocation={"weights": "my unet.pt", "size": "128", "mean": "0,.5"})
+    assert command_of() == [f"{given} 1000 --seed 0 --weights 'my unet.pt' --size 128 --mean 0,.5"]
+    assert commands(named)[1][1] == (
+        "model = padscope.load_model('my nets:unet', weights='my unet.pt', size=(64, 48), "
+        "mean=(0,.5,))"
     )
-    assert command_of(cut=0.4) is None  # has no option
-    named = replace(named, invocation={"weights": "my unet.pt", "size": "128", "mean": None})
-    assert command_of() == f"{given} 1000 --seed 0 --weights 'my unet.pt' --size 128"
+
+
+def test_commands_repeat_every_stage() -> None:
+    defaults = asdict(Settings()), asdict(ExplainSettings()), asdict(ImpactSettings())
+
+    def commands_of(
+        images: tuple[str, str, str], *changes: dict[str, object]
+    ) -> tuple[list[str], list[str]]:
+        settings = [known | changed for known, changed in zip(defaults, changes, strict=True)]
+        return commands(
+            SimpleNamespace(  # type: ignore[arg-type]
+                identity={"model": "lite0", "settings": settings[0]}, images=images[0],
+                size=(224, 224), invocation={},
+                explanation=SimpleNamespace(identity={"settings": settings[1]}, images=images[1]),
+                impact=SimpleNamespace(
+                    identity={"settings": settings[2]}, images=images[2], labels="9 classes"
+                ),
+            )
+        )  # fmt: skip
+
+    builtin = "256 random crops of 8 built-in photographs"
+    context = f"96 of {builtin} (seed 0) with 64 pixels of real surroundings"
+    photos = "30 photographs in tiles/"
+    assert commands_of((builtin, context, builtin), {}, {"margin": 8}, {"limit": 20}) == (
+        [
+            "padscope scan lite0 -o RUN --limit 1000 --seed 0",
+            "padscope explain RUN --margin 8",
+            "padscope impact RUN --labels LABELS --limit 20",
+        ],
+        [
+            "import padscope",
+            "model = padscope.load_model('lite0')",
+            "study = padscope.scan(model, None, padscope.Settings())",
+            "study = padscope.explain(study, model, None, "
+            "padscope.settings.ExplainSettings(margin=8))",
+            "study = padscope.impact(study, model, None, labels, "
+            "padscope.settings.ImpactSettings(limit=20))",
+        ],
+    )
+    named = commands_of((builtin, photos, photos), {}, {}, {})[0]
+    assert named[1] == "padscope explain RUN --images IMAGES"
+    assert named[2].startswith("padscope impact RUN --images IMAGES --labels LABELS")
+    for stages, *changes in (
+        ((builtin, context, builtin), {}, {"check": 0}, {}),  # no option for it
+        ((builtin, context, builtin), {}, {}, {"resamples": 500}),
+        ((photos, context, photos), {}, {}, {}),  # no option for other images than photographs
+        ((builtin, "24 images from a Tensor", builtin), {}, {}, {}),
+    ):
+        assert commands_of(stages, *changes)[0] == []  # type: ignore[arg-type]
+
+
+def test_settings_that_are_called_options_are_options() -> None:
+    for stage, command in (("scan", scan_command), ("explain", explain_command),
+                           ("impact", impact_command)):  # fmt: skip
+        assert set(OPTIONS[stage]) <= set(signature(command).parameters)
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import polars as pl
 import pytest
@@ -18,6 +18,7 @@ from padscope.report.compare.cells import read_comparison
 from padscope.report.compare.comparison import take
 from padscope.report.story import Sentence, make_funnel, tell
 from padscope.report.words import percent, percent_range
+from padscope.settings import ExplainSettings, Settings
 from padscope.study import Study
 from padscope.study.impacted import ANSWER_MEASURE, Impact
 from padscope.study.opening import opening, read_baselines, used_sentence
@@ -156,3 +157,21 @@ def test_baselines_are_read_alike_everywhere(explained: Study) -> None:
     assert caused.replace("\N{NO-BREAK SPACE}", "") == reading
     row = take("net", study).row | {"caused_share": 1362 / 8923}
     assert "in 0 of 1 run" in read_comparison(comparison_table([row]))[0]
+
+
+def test_commands_stand_on_lines_of_their_own(explained: Study) -> None:
+    assert explained.explanation is not None
+    images = "256 random crops of 8 built-in photographs"
+    identity = {"model": "lite0", "settings": asdict(Settings())}
+    explanation = replace(
+        explained.explanation, images=images,
+        identity=explained.explanation.identity | {"settings": asdict(ExplainSettings())},
+    )  # fmt: skip
+    page = render_report(
+        replace(
+            explained, identity=explained.identity | identity, images=images,
+            explanation=explanation,
+        )
+    )  # fmt: skip
+    assert "padscope scan lite0 -o RUN --limit 1000 --seed 0\npadscope explain RUN\n" in page
+    assert "\\u000a" not in page

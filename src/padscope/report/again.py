@@ -2,102 +2,122 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from padscope.report.answer import BUILTIN
 from padscope.settings import ExplainSettings, ImpactSettings, Settings
-from padscope.study import Explanation, Impact, Study
+from padscope.study import Study
 
-# Settings that the command line has an option for.
-_OPTIONS = ("limit", "seed", "batch_size", "per_line", "per_core", "until_stable")
+# What the commands have options for; a stage of other settings can be had from Python alone.
+OPTIONS = {
+    "scan": ("limit", "seed", "batch_size", "per_line", "per_core", "until_stable"),
+    "explain": ("limit", "margin", "baselines", "seed", "batch_size"),
+    "impact": ("limit", "seed", "batch_size", "fill", "draws", "output", "metric"),
+}
+_WRITTEN = {"scan": ("limit", "seed"), "explain": (), "impact": ("limit",)}  # even if default
+_PHOTOGRAPHS = re.compile(r"\d+ (?:of \d+ )?photographs?\b")
+_LOADING = ("weights", "size", "mean", "std")  # options that say how the model is loaded
 
 
-def commands(study: Study) -> tuple[str | None, list[str]]:
-    """How to get the same study: a command, if the model has a spec, and lines of Python."""
+@dataclass(frozen=True)
+class _Stage:
+    """One stage of a study: its settings, its images in words, and whether it has labels."""
+
+    name: str
+    settings: Mapping[str, Any]
+    made: Settings | ExplainSettings | ImpactSettings
+    images: str
+    labels: bool = False
+
+    @property
+    def builtin(self) -> bool:
+        return bool(BUILTIN.match(self.images))
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        defaults = asdict(self.made)
+        return {n: value for n, value in self.settings.items() if value != defaults.get(n)}
+
+    def has_options(self, *, builtin: bool) -> bool:
+        """Whether the command has an option for all that is not its default."""
+        # Photographs are named, or else those of the scan are taken: `builtin`, or others.
+        images = builtin if self.builtin else _PHOTOGRAPHS.match(self.images)
+        return bool(images) and self.changed.keys() <= set(OPTIONS[self.name])
+
+
+def commands(study: Study) -> tuple[list[str], list[str]]:
+    """How to get the same study: commands, if they can give it, and lines of Python."""
+    stages = list(_stages(study))
     spec = study.identity["model"]
-    settings = study.identity["settings"]
-    builtin = bool(BUILTIN.fullmatch(study.images))
     named = spec == "lite0" or ":" in spec or spec.endswith(".pt2")
-    defaults = asdict(Settings())
-    changed = {name: value for name, value in settings.items() if value != defaults.get(name)}
-    command = None
-    if named and (builtin or "photograph" in study.images) and changed.keys() <= set(_OPTIONS):
-        options = {name: settings[name] for name in ("limit", "seed")} | changed
-        typed = {name: study.invocation.get(name) for name in ("weights", "size", "mean", "std")}
-        options |= {name: value for name, value in typed.items() if value is not None}
-        images = [] if builtin else ["--images", "IMAGES"]
-        command = _command(
-            ["padscope", "scan", spec, *images, *(["-o", "RUN"] if study.explanation else [])],
-            options,
-        )
-        if study.explanation:
-            command += "\n" + _explain_command(study.explanation)
-        if study.impact:
-            command += "\n" + _impact_command(study.impact)
-    listed = _changed(settings, defaults)
-    given = "None" if builtin else "images"
-    lines = [
-        "import padscope",
-        f"study = padscope.scan({repr(spec) if named else 'model'}, {given}, "
-        f"padscope.Settings({listed}))",
-    ]
+    scanned = stages[0].builtin
+    typed = named and all(stage.has_options(builtin=scanned) for stage in stages)
+    return (
+        [_command(study, stage, several=len(stages) > 1) for stage in stages] if typed else [],
+        [*_begin(study, named=named), *(_call(stage) for stage in stages)],
+    )
+
+
+def _stages(study: Study) -> Iterator[_Stage]:
+    yield _Stage("scan", study.identity["settings"], Settings(), study.images)
     if study.explanation:
-        lines.append(explain_call(study.explanation, repr(spec) if named else "model", given))
+        settings = study.explanation.identity["settings"]
+        yield _Stage("explain", settings, ExplainSettings(), study.explanation.images)
     if study.impact:
-        lines.append(_impact_call(study.impact, repr(spec) if named else "model", given))
-    return command, lines
+        impact = study.impact
+        settings = impact.identity["settings"]
+        yield _Stage("impact", settings, ImpactSettings(), impact.images, bool(impact.labels))
 
 
-def _explain_command(explanation: Explanation) -> str:
-    settings = explanation.identity["settings"]
-    defaults = asdict(ExplainSettings())
-    options = {
-        name: settings[name]
-        for name in ("limit", "margin", "baselines", "seed", "batch_size")
-        if settings[name] != defaults[name]
-    }
-    return _command(["padscope", "explain", "RUN"], options)
-
-
-def _impact_command(impact: Impact) -> str:
-    settings, defaults = impact.identity["settings"], asdict(ImpactSettings())
-    options = {
-        name: settings[name]
-        for name in ("limit", "seed", "batch_size", "fill", "draws", "output", "metric")
-        if name == "limit" or settings[name] != defaults[name]
-    }
-    labels = ["--labels", "LABELS"] if impact.labels else []
-    return _command(["padscope", "impact", "RUN", *labels], options)
-
-
-def _command(words: list[str], options: Mapping[str, object]) -> str:
+def _command(study: Study, stage: _Stage, *, several: bool) -> str:
+    options = {name: stage.settings[name] for name in _WRITTEN[stage.name]} | stage.changed
+    words = ["padscope", stage.name]
+    words.append(study.identity["model"] if stage.name == "scan" else "RUN")
+    if not stage.builtin:
+        words += ["--images", "IMAGES"]
+    if stage.labels:
+        words += ["--labels", "LABELS"]
+    if stage.name == "scan":
+        words += ["-o", "RUN"] if several else []
+        options |= _loading(study)
     return shlex.join(words + [word for option in options.items() for word in _option(*option)])
 
 
-def explain_call(explanation: Explanation, model: str, images: str) -> str:
-    """Write the line of Python that explains a study again."""
-    settings = _changed(explanation.identity["settings"], asdict(ExplainSettings()))
-    return (
-        f"study = padscope.explain(study, {model}, {images}, "
-        f"padscope.settings.ExplainSettings({settings}))"
-    )
+def _loading(study: Study) -> dict[str, str]:
+    """Say how the command line was told to load the model."""
+    found = {name: study.invocation.get(name) for name in _LOADING}
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def _impact_call(impact: Impact, model: str, images: str) -> str:
-    labels = "labels" if impact.labels else "None"
-    settings = _changed(impact.identity["settings"], asdict(ImpactSettings()))
-    return (
-        f"study = padscope.impact(study, {model}, {images}, {labels}, "
-        f"padscope.settings.ImpactSettings({settings}))"
-    )
+def _begin(study: Study, *, named: bool) -> Iterator[str]:
+    """Import, and load a model that has a spec as the command line was told to."""
+    yield "import padscope"
+    if named:
+        given = _loading(study)
+        words = [repr(study.identity["model"])]
+        if "weights" in given:
+            words.append(f"weights={given['weights']!r}")
+        if "size" in given:
+            words.append(f"size={tuple(study.size)!r}")
+        words += [f"{name}=({given[name]},)" for name in ("mean", "std") if name in given]
+        yield f"model = padscope.load_model({', '.join(words)})"
 
 
-def _changed(settings: Mapping[str, object], defaults: Mapping[str, object]) -> str:
-    return ", ".join(
-        f"{name}={value!r}" for name, value in settings.items() if value != defaults.get(name)
-    )
+def _call(stage: _Stage) -> str:
+    """Write the line of Python that runs a stage again."""
+    settings = ", ".join(f"{name}={value!r}" for name, value in stage.changed.items())
+    words = ["model", "None" if stage.builtin else "images"]
+    if stage.name != "scan":
+        words.insert(0, "study")
+    if stage.name == "impact":
+        words.append("labels" if stage.labels else "None")
+    where = "padscope" if stage.name == "scan" else "padscope.settings"
+    words.append(f"{where}.{type(stage.made).__name__}({settings})")
+    return f"study = padscope.{stage.name}({', '.join(words)})"
 
 
 def _option(name: str, value: object) -> list[str]:
