@@ -27,9 +27,11 @@ from padscope.cli import main
 from padscope.errors import PadscopeError
 from padscope.report.cards import distributions
 from padscope.report.charts import side_shares
+from padscope.report.curves import Curves
 from padscope.report.drawings import DIVERGING, SEQUENTIAL, colour_cells
 from padscope.report.figures import SCALE, figure_spec, render_figure, render_figures
 from padscope.report.figures.rendering import file_stem
+from padscope.report.gallery.choice import choose_filters
 from padscope.report.kinds import TITLES
 from padscope.store import RunDirectory
 from padscope.study import Impact, Study
@@ -245,6 +247,23 @@ def test_a_neuron_is_its_weights_maps_and_counts(study: Study) -> None:
         np.testing.assert_allclose(line["share"].to_numpy(), expected)
     files = render_figure(study, f"{site}/{index}")
     assert list(files) == [f"{site}_{index}.svg", f"{site}_{index}.png"]
+
+
+def test_a_neuron_that_cannot_be_drawn_is_named_and_the_next_one_drawn(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = figure_spec(study, "neurons")
+    first, second = choose_filters(study).select("site", "filter").rows()[:2]
+
+    def without(study: Study, site: str, index: int, side: str) -> Curves | None:
+        return None if (site, index) == first else distributions(study, site, index, side)
+
+    monkeypatch.setattr("padscope.report.figures.neurons.distributions", without)
+    spec = figure_spec(study, "neurons")
+    assert len(spec["vconcat"]) == len(whole["vconcat"]) == 6
+    assert spec["vconcat"][0]["title"]["text"] == "{}/{}".format(*second)
+    assert spec["title"] == "Left out: {}/{} has no distribution to draw".format(*first)
+    assert "title" not in whole
 
 
 @pytest.mark.parametrize("make", [nn.Conv1d, nn.Conv3d])

@@ -28,12 +28,20 @@ FloatArray = NDArray[np.float64]
 
 
 def neurons(study: Study) -> Chart:
-    """Draw the strongest filters, one a row."""
-    chosen = choose_filters(study).head(SHOWN)
-    if chosen.is_empty():
-        raise PadscopeError("no filter could be measured")
-    rows = [neuron(study, row["site"], row["filter"]) for row in chosen.iter_rows(named=True)]
-    drawn: Chart = alt.vconcat(*rows, spacing=18)
+    """Draw the strongest filters, one a row; those that cannot be drawn are named."""
+    rows: list[Chart] = []
+    refused: list[str] = []
+    for site, index in choose_filters(study).select("site", "filter").iter_rows():
+        if len(rows) == SHOWN:
+            break
+        try:
+            rows.append(neuron(study, site, index))
+        except PadscopeError as error:
+            refused.append(visible(str(error)))
+    if not rows:
+        raise PadscopeError(next(iter(refused), "no filter could be measured"))
+    words = {"title": f"Left out: {'; '.join(refused[:SHOWN])}"} if refused else {}
+    drawn: Chart = alt.vconcat(*rows, spacing=18, **words)
     return drawn
 
 
