@@ -142,8 +142,16 @@ def impact_of(study: Study) -> Impact:
 def test_effects_stand_beside_their_controls(tested: Study) -> None:
     row = impact_of(tested).effect("confirmed", "kl", f"refill {impact_of(tested).fill}")
     assert row is not None
-    drawn = rows_of(tested, "effects").filter(pl.col("set") == "confirmed").row(0, named=True)
-    assert drawn == {name: row[name] for name in drawn}
+    rows = rows_of(tested, "effects")
+    drawn = rows.filter(pl.col("set") == "confirmed").row(0, named=True)
+    assert drawn == {name: row[name] for name in drawn} and row["matched"] < row["filters"]
+    title = figure_spec(tested, "effects")["title"]
+    assert title[1:] == ["Ring: those filters of a set that have controls, where not all have."]
+    partly = rows.drop_nulls("matched_effect")
+    assert 0 < partly.height < rows.height  # small sets are matched as a whole
+    (rings,) = [table for table in tables_of(figure_spec(tested, "effects"))
+                if table["matched_effect"].null_count() == 0]  # fmt: skip
+    assert rings["matched_effect"].to_list() == partly["matched_effect"].to_list()
     assert set(render_figure(tested, "effects")) == {"effects.svg", "effects.png"}
     empty = replace(tested, impact=replace(impact_of(tested), effects=pl.DataFrame()))
     with pytest.raises(PadscopeError, match="no effect was measured"):

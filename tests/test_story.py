@@ -175,3 +175,15 @@ def test_commands_stand_on_lines_of_their_own(explained: Study) -> None:
     )  # fmt: skip
     assert "padscope scan lite0 -o RUN --limit 1000 --seed 0\npadscope explain RUN\n" in page
     assert "\\u000a" not in page
+
+
+def test_what_stands_beside_controls_is_the_effect_of_those_that_have_them(
+    explained: Study,
+) -> None:
+    study = with_effect(with_impact(explained), filters=20, matched=19, matched_effect=0.0123)
+    told = used_sentence(impact_of(study))[1]
+    assert "; undoing the 19 of them that have controls, by 0.0123, the same done to" in told
+    used = make_funnel(answer(study), None, study.impact)[-1]
+    assert ", 19 of them: 0.0123, matched" in used.words
+    whole = with_effect(with_impact(explained), filters=20, matched=20)
+    assert "that have controls" not in used_sentence(impact_of(whole))[1]

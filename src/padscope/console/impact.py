@@ -15,6 +15,7 @@ from padscope.report.impact.classes import MAIN, read_classes
 from padscope.report.impact.words import NONE, PRIMARY, Measure, chance, measure_of
 from padscope.report.words import visible
 from padscope.study import Impact, Study
+from padscope.study.impacted import effect_of_matched
 
 ESTIMATES_SHOWN = 3
 DECIDED = 0.05
@@ -72,7 +73,9 @@ def _short(row: dict[str, Any], measure: Measure) -> str:
 def _cells(row: dict[str, Any], measure: Measure) -> Iterable[str]:
     yield f"{row['filters']:,}"
     yield f"{row['matched']:,}" if row["draws"] else NONE
-    yield f"{measure.figure(row['effect'])} {measure.between(row, 'low', 'high')}".rstrip()
+    part = effect_of_matched(row)
+    own = f"{measure.figure(row['effect'])} {measure.between(row, 'low', 'high')}".rstrip()
+    yield own if part is None else f"{own}, matched {measure.figure(part)}"
     if not row["draws"]:
         yield from (NONE, NONE, NONE)
         return

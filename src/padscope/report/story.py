@@ -14,7 +14,7 @@ from padscope.report.strips import Bar, strip
 from padscope.report.words import number, percent, percent_range, plural
 from padscope.study import TRAINED, Study
 from padscope.study.explanation import FRESH, SHUFFLED
-from padscope.study.impacted import UNITS, Impact
+from padscope.study.impacted import UNITS, Impact, effect_of_matched
 from padscope.study.opening import used_sentence
 
 
@@ -173,7 +173,9 @@ def _used_rung(impact: Impact | None) -> Rung:
     row = impact.use
     if row is None:
         return Rung("used", "", None, words="not measured; see the notes", link="impact-checks")
-    words = f"undoing them: {number(row['effect'])}"
+    words, part = f"undoing them: {number(row['effect'])}", effect_of_matched(row)
+    if part is not None:
+        words += f", {row['matched']:,} of them: {number(part)}"
     if row["draws"]:
         words += f", matched filters: {number(row['control'])}"
     return Rung("used", UNITS[impact.answer], None, words=words, link="effects")

@@ -100,6 +100,23 @@ class Impact:
 IMPACT_TABLES = tuple(spec.name for spec in fields(Impact) if spec.default_factory is pl.DataFrame)
 
 
+def effect_of_matched(row: Mapping[str, Any]) -> float | None:
+    """Effect of the filters that have controls, which alone compares with these.
+
+    Parameters
+    ----------
+    row : mapping
+        Of `Impact.effects`.
+
+    Returns
+    -------
+    float or None
+        None if all filters of the set have controls, or none: there is no second effect then.
+    """
+    partly = bool(row["draws"]) and row["matched"] < row["filters"]
+    return row["matched_effect"] if partly else None
+
+
 def beyond_controls(row: Mapping[str, Any]) -> bool:
     """Whether an effect goes beyond that of matched controls: by p, and by its interval.
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
 from padscope.study.explanation import FRESH, SHUFFLED, TRAINED, Explanation
-from padscope.study.impacted import UNITS, Impact, beyond_controls
+from padscope.study.impacted import UNITS, Impact, beyond_controls, effect_of_matched
 from padscope.tables.comparison import (
     Standing,
     baseline_columns,
@@ -154,6 +154,9 @@ def used_sentence(impact: Impact) -> tuple[str, str]:
     if not row["draws"]:
         return "Whether the model uses them is open, for want of controls:", f"{told}."
     used = "The model uses them:" if beyond_controls(row) else "No sign that the model uses them:"
+    part = effect_of_matched(row)
+    if part is not None:
+        told += f"; undoing the {row['matched']:,} of them that have controls, by {part:.3g}"
     return used, (
         f"{told}, the same done to matched filters by {row['control']:.3g} "
         f"({row['draws']} draws, p = {row['p']:.2g})."

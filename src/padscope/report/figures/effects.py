@@ -18,6 +18,7 @@ from padscope.report.figures.marks import (
     impact_of,
     intervals,
     measured,
+    of_axis,
     order,
     ribbons,
 )
@@ -27,7 +28,7 @@ from padscope.report.impact.scales import fitting
 from padscope.report.impact.words import PRIMARY
 from padscope.report.words import shorten, visible
 from padscope.study import Study
-from padscope.study.impacted import ANSWER_MEASURE, UNITS
+from padscope.study.impacted import ANSWER_MEASURE, UNITS, effect_of_matched
 
 UNDONE, CONTROLS = "undone", "matched controls"
 COLOURS = {UNDONE: BLUE, CONTROLS: GREY}
@@ -41,9 +42,15 @@ def effects(study: Study) -> Chart:
     rows = measured(impact.effects, "effect", measure=measure, change=change)
     title = f"change of the answer, {UNITS[impact.answer]}"
     y = alt.Y("set:N", title=None, sort=order(rows, "set"))
-    table = rows.select("set", "effect", "low", "high", "control")
-    drawn = intervals(table, alt.X("effect:Q", title=title), "effect", "control", y)
-    words = f"Blue: refilled ({impact.fill}), 95 % over images. Orange: matched control draws."
+    part = pl.Series("matched_effect", [effect_of_matched(row) for row in rows.to_dicts()])
+    table = rows.select("set", "effect", "low", "high", "control", part.cast(pl.Float64))
+    x = alt.X("effect:Q", title=title)
+    drawn: Chart = intervals(table, x, "effect", "control", y)
+    words = [f"Blue: refilled ({impact.fill}), 95 % over images. Orange: matched control draws."]
+    if part.count():
+        words.append("Ring: those filters of a set that have controls, where not all have.")
+        rings = data(table.drop_nulls("matched_effect")).mark_point(size=60, color=BLUE)
+        drawn = alt.layer(drawn, rings.encode(x=of_axis(x, "matched_effect"), y=y))
     return drawn.properties(width=WIDTH, title=words)
 
 

@@ -151,13 +151,13 @@ def intervals(
     """
     painted = {"color": colour or alt.value(BLUE)}
     base = data(table).encode(y=y)
-    spans = base.mark_rule(strokeWidth=2).encode(x=_of(x, "low"), x2="high:Q", **painted)
-    points = base.mark_point(filled=True, size=60, opacity=1).encode(x=_of(x, value), **painted)
-    ticks = base.mark_tick(color=ORANGE, thickness=3, height=13).encode(x=_of(x, beside))
+    spans = base.mark_rule(strokeWidth=2).encode(x=of_axis(x, "low"), x2="high:Q", **painted)
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(x=of_axis(x, value), **painted)
+    ticks = base.mark_tick(color=ORANGE, thickness=3, height=13).encode(x=of_axis(x, beside))
     return cast("alt.LayerChart", alt.layer(spans, ticks, points))
 
 
-def _of(x: alt.X, column: str) -> alt.X:
+def of_axis(x: alt.X, column: str) -> alt.X:
     """Give another column the same axis."""
     same: alt.X = x.copy()
     same.shorthand = f"{column}:Q"

@@ -13,6 +13,7 @@ from padscope.report.impact.dots import Dot, dot_strip
 from padscope.report.impact.scales import Scale, fitting
 from padscope.report.impact.words import NONE, PRIMARY, Measure, chance, measure_of
 from padscope.study import Impact
+from padscope.study.impacted import effect_of_matched
 
 DRAWN = (
     "effect", "low", "high", "control", "control_low", "control_high", "disturbance",
@@ -129,14 +130,14 @@ def make_effects(impact: Impact) -> Effects | None:
         draws,
         chance(1 / (1 + draws)) if draws else "",
         any(row["disturbance"] is not None for row in rows),
-        any(_part(row) is not None for row in rows),
+        any(effect_of_matched(row) is not None for row in rows),
     )
 
 
 def _effect(row: dict[str, Any], measure: Measure, scale: Scale | None = None) -> Effect:
     # Without controls there is nothing to exceed.
     beside = bool(row["draws"])
-    part = _part(row)
+    part = effect_of_matched(row)
     dot = Dot(
         row["effect"], row["low"], row["high"], row["control"], row["control_low"],
         row["control_high"], row["disturbance"], part,
@@ -158,12 +159,6 @@ def _effect(row: dict[str, Any], measure: Measure, scale: Scale | None = None) -
         disturbance=measure.figure(row["disturbance"]),
         drawn=dot_strip(dot, scale) if scale else Markup(""),
     )
-
-
-def _part(row: dict[str, Any]) -> float | None:
-    """Return the effect of the filters that have controls, if those are not all."""
-    partly = bool(row["draws"]) and row["matched"] < row["filters"]
-    return row["matched_effect"] if partly else None
 
 
 def _by_other_measures(
