@@ -107,11 +107,11 @@ def test_a_row_is_what_the_tables_say(comparison: Comparison, studies: dict[str,
     assert comparison.table.schema == pl.Schema(COMPARISON)
     for name, study in studies.items():
         row, filters = row_of(comparison, name), study.filters.to_dicts()
-        scored = [one for one in filters if one["ks"] is not None]
-        assert row["filters"] == len(filters) and row["scored"] == len(scored)
-        assert row["responds"] == sum(one["ks"] >= 0.5 for one in scored)
-        assert row["strong"] == sum(one["ks"] >= 0.8 for one in scored)
-        assert row["responds_share"] == row["responds"] / len(scored)
+        measured = [one for one in filters if one["label"] != "unmeasured"]
+        assert row["filters"] == len(filters) and row["measured"] == len(measured)
+        assert row["responds"] == sum(one["ks"] >= 0.5 for one in measured)
+        assert row["strong"] == sum(one["ks"] >= 0.8 for one in measured)
+        assert row["responds_share"] == row["responds"] / len(measured)
         assert row["scanned"] == study.counted.images == 24
         assert row["sites"] == 2
         if study.explanation is None:
@@ -177,7 +177,8 @@ def test_counts_and_profiles_of_any_filters(rows: list[tuple[str, float | None, 
     schema = {"site": pl.String, "ks": pl.Float64, "label": pl.String, "kind": pl.String}
     filters = pl.DataFrame(rows, schema, orient="row")
     found = response_columns(filters) | cause_columns(filters)
-    assert found["responds"] == sum(ks is not None and ks >= 0.5 for _, ks, _, _ in rows)
+    known = [ks for _, ks, label, _ in rows if label not in ("unmeasured", None)]
+    assert found["responds"] == sum(ks is not None and ks >= 0.5 for ks in known)
     labels = [label for _, _, label, _ in rows if label]
     assert found["caused"] == labels.count("confirmed")
     assert found["measured"] == len(labels) - labels.count("unmeasured")

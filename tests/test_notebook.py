@@ -220,7 +220,8 @@ def test_the_summary_says_what_the_tables_say(study: Study) -> None:
     filters = study.filters
     confirmed = filters.filter(pl.col("label") == "confirmed")
     assert (
-        f"{int((filters['ks'] >= 0.5).sum())} of {filters.height} filters at 2 padded sites" in text
+        f"{int((filters['ks'] >= 0.5).sum())} of {filters.height} measured filters at 2 padded "
+        "sites" in text
     )
     assert f"{confirmed.height} of {filters.height} (" in text
     assert study.explanation is not None

@@ -10,10 +10,11 @@ from tests.synthetic_impact import with_impact
 from tests.test_report import Page, scan_2d
 from tests.test_report_explained import explain_2d
 
-from padscope.console import cause_lines
+from padscope.console import cause_lines, summary_lines
 from padscope.report import render_report
 from padscope.report.answer import answer
 from padscope.report.caused import count_caused
+from padscope.report.charts import side_shares
 from padscope.report.compare.cells import read_comparison
 from padscope.report.compare.comparison import take
 from padscope.report.story import Sentence, make_funnel, tell
@@ -187,3 +188,39 @@ def test_what_stands_beside_controls_is_the_effect_of_those_that_have_them(
     assert ", 19 of them: 0.0123, matched" in used.words
     whole = with_effect(with_impact(explained), filters=20, matched=20)
     assert "that have controls" not in used_sentence(impact_of(whole))[1]
+
+
+def test_every_share_is_of_the_measured_filters(explained: Study) -> None:
+    """Two filters respond in the scan and are dead on the images explained."""
+    lost = explained.filters.sort("ks", "filter", descending=[True, False]).head(2)
+    marked = lost.select("site", "filter", lost=True)
+    marked = explained.filters.join(marked, on=["site", "filter"], how="left")
+    filters = marked.with_columns(
+        label=pl.when("lost").then(pl.lit("unmeasured")).otherwise("label"),
+        causal_ks=pl.when(pl.col("lost").is_null()).then("causal_ks"),
+    ).drop("lost")
+    study = replace(explained, filters=filters)
+    measured = filters.filter(pl.col("label") != "unmeasured")
+    responding = measured.filter(pl.col("ks") >= 0.5).height
+    share = responding / 16
+    assert measured.height == 16 and responding == (explained.filters["ks"] >= 0.5).sum() - 2
+    told = f"{responding} of 16 measured filters at 2 padded sites ({share:.1%}) respond"
+    assert told in summary_lines(study)[1] and "2 more are unmeasured" in summary_lines(study)[1]
+    assert told in opening(filters, study.explanation, None)[0]
+    assert any("of 16 measured filters" in line for line in cause_lines(study))
+    lead = f"{responding} of 16 measured filters ({percent(responding, 16)}) respond"
+    assert story(study)[0].lead.startswith(lead)
+    assert [rung.count for rung in make_funnel(answer(study), None, None)[:3]] == [
+        18,
+        16,
+        responding,
+    ]
+    row = take("net", study).row
+    assert (row["measured"], row["responds_share"]) == (16, share)
+    summary = study.summary()
+    assert (summary["unmeasured"].sum(), summary["candidates"].sum()) == (2, responding)
+    by_side = side_shares(study).filter(pl.col("site") == lost["site"][0])
+    site = filters.filter(pl.col("site") == lost["site"][0])
+    dead = site.filter(pl.col("label") == "unmeasured").height
+    counts = by_side["candidate"] * (site.height - dead)
+    assert counts.round(9).to_list() == counts.round(0).to_list()

@@ -10,6 +10,7 @@ from padscope.console.responses import skipped_lines
 from padscope.kinds import CANDIDATE, CONFIRMED, GREY, KINDS, SMALL_MAP
 from padscope.study import Explanation, Study
 from padscope.study.opening import read_baselines
+from padscope.tables import MEASURED
 
 DECIDED = 0.05  # false discovery rate
 FEW = 48  # images below which counts are visibly inflated
@@ -81,7 +82,7 @@ def cause_lines(study: Study) -> list[str]:
     """Put the second rung, and what limits it, into sentences."""
     explanation = study.explanation
     assert explanation is not None
-    measured = study.filters.filter(pl.col("causal_ks").is_not_null())
+    measured = study.filters.filter(MEASURED)
     confirmed = study.filters.filter(pl.col("label") == "confirmed")
     lines = [
         f"{confirmed.height:,} of {measured.height:,} measured filters "

@@ -15,6 +15,7 @@ from padscope.kinds import CANDIDATE, SMALL_MAP, STRONG
 from padscope.regions import sides_of
 from padscope.sites import Site
 from padscope.study import Study
+from padscope.study.opening import responding_sentence
 from padscope.tables import RESOLUTION
 
 NAMED = 5  # skipped images named in a sentence
@@ -61,7 +62,7 @@ def summary_listing(study: Study) -> Table:
     sides = [name for name in summary.columns if name in study.sides["side"].unique()]
     table = Table(box=None, pad_edge=False)
     table.add_column("site", overflow="fold")
-    for name in ("map", "filters", "dead", f"KS ≥ {CANDIDATE:g}", f"≥ {STRONG:g}", *sides):
+    for name in ("map", "filters", "unmeasured", f"KS ≥ {CANDIDATE:g}", f"≥ {STRONG:g}", *sides):
         table.add_column(name, justify="right")
     table.add_column("strongest filter")
     for row in summary.iter_rows(named=True):
@@ -78,18 +79,14 @@ def summary_listing(study: Study) -> Table:
 
 def summary_lines(study: Study) -> list[str]:
     """Put the result, and what limits it, into sentences."""
-    ks = study.filters["ks"]
     filters, sites = study.filters.height, study.sites["scored"].sum()
-    dead, nonfinite = ks.null_count(), int((study.filters["nonfinite"] > 0).sum())
+    nonfinite = int((study.filters["nonfinite"] > 0).sum())
     far, open_ = study.undecided()
     small = study.filters["needs_counterfactual"].sum()
-    responding, strong = int((ks >= CANDIDATE).sum()), int((ks >= STRONG).sum())
     flagged = int(study.sides["flagged"].sum())
     lines = [
         f"{sites} scored sites, {filters:,} filters, {study.counted.images} images.",
-        f"{responding:,} filters ({responding / filters:.1%}) respond to the border (KS ≥ "
-        f"{CANDIDATE:g}), {strong:,} ({strong / filters:.1%}) strongly (≥ {STRONG:g}); "
-        f"{dead} are dead and unmeasured.",
+        responding_sentence(study.filters),
         f"At this number of images {open_:,} filters may lie on either side of {CANDIDATE:g} "
         f"(95 %), {far:,} of them farther than .05 from it.",
         f"{flagged:,} of {study.sides.height:,} filter-sides are resolved worse than "

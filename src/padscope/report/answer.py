@@ -8,10 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from padscope.kinds import CANDIDATE, SMALL_MAP, STRONG
+from padscope.kinds import CANDIDATE, SMALL_MAP
 from padscope.regions import sides_of
 from padscope.report.words import size
 from padscope.study import Study
+from padscope.tables import MEASURED
+from padscope.tables.comparison import response_columns
 
 BUILTIN = re.compile(
     r"(?:\d+ of )?\d+ random crops of (\d+) built-in photographs(?: \(seed \d+\))?"
@@ -27,7 +29,8 @@ class Answer:
     filters, sites : int
         Scored ones.
     respond, strong, unmeasured, undecided, far : int
-        Filters: strong ones respond too; `far` of the undecided are beyond the margin.
+        Filters: of the measured ones respond, and strong ones respond too; `far` of the undecided
+        are beyond the margin.
     small : int
         Responding filters on maps that need a counterfactual.
     apart : int
@@ -56,17 +59,17 @@ class Answer:
 
 def answer(study: Study) -> Answer:
     """Count what a study found."""
-    filters = study.filters
-    responding = filters.filter(pl.col("ks") >= CANDIDATE)
+    filters, counts = study.filters, response_columns(study.filters)
+    responding = filters.filter(MEASURED & (pl.col("ks") >= CANDIDATE))
     apart = study.sides.filter(pl.col("contact") == 0).select("site", "filter", "side")
     far, undecided = study.undecided()
     builtin = BUILTIN.fullmatch(study.images)
     return Answer(
         filters=filters.height,
         sites=int(study.sites["scored"].sum()),
-        respond=responding.height,
-        strong=filters.filter(pl.col("ks") >= STRONG).height,
-        unmeasured=filters["ks"].null_count(),
+        respond=counts["responds"],
+        strong=counts["strong"],
+        unmeasured=counts["filters"] - counts["measured"],
         undecided=undecided,
         far=far,
         small=int(responding["needs_counterfactual"].sum()),

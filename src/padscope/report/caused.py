@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from padscope.kinds import CANDIDATE, STRONG
+from padscope.kinds import CANDIDATE
 from padscope.report.words import percent
 from padscope.study import Explanation, Study
 from padscope.study.opening import read_baselines
+from padscope.tables import MEASURED
+from padscope.tables.comparison import response_columns
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Caused:
 
 def count_caused(study: Study, explanation: Explanation) -> Caused:
     """Count what an explained study found."""
-    measured = study.filters.filter(pl.col("label") != "unmeasured")
+    measured, found = study.filters.filter(MEASURED), response_columns(study.filters)
     responding = pl.col("ks") >= CANDIDATE
 
     def count(condition: pl.Expr) -> int:
@@ -64,9 +66,9 @@ def count_caused(study: Study, explanation: Explanation) -> Caused:
 
     return Caused(
         filters=study.filters.height,
-        measured=measured.height,
-        respond=count(responding),
-        strong=count(pl.col("ks") >= STRONG),
+        measured=found["measured"],
+        respond=found["responds"],
+        strong=found["strong"],
         caused=count(pl.col("label") == "confirmed"),
         grey=count(pl.col("label") == "grey"),
         rejected=count(pl.col("label") == "rejected"),

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from padscope.kinds import CANDIDATE, SMALL_MAP, STRONG
 from padscope.report.words import shorten, size, visible
 from padscope.study import Study
+from padscope.tables import MEASURED
 
 ENDS_OF_SCALE = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 TIGHT = 60  # a panel narrower than this has room for one label
@@ -24,17 +25,20 @@ def side_shares(study: Study) -> pl.DataFrame:
     """Share of filters that respond, by site and side, in the order of the forward pass.
 
     Columns: ``row`` (of the site), ``site``, ``map_size``, ``side``, ``filters``, ``contact``
-    (lines that touch padding there), ``candidate``, ``strong`` (shares of the site's filters; a
-    strong one is a candidate too).
+    (lines that touch padding there), ``candidate``, ``strong`` (shares of the site's measured
+    filters; a strong one is a candidate too).
     """
-    counts = study.sides.group_by("site", "side", maintain_order=True).agg(
+    measured = study.filters.select("site", "filter", measured=MEASURED.fill_null(value=False))
+    sides = study.sides.join(measured, on=["site", "filter"], how="left", maintain_order="left")
+    counts = sides.group_by("site", "side", maintain_order=True).agg(
         pl.col("contact").first(),
-        candidate=(pl.col("ks") >= CANDIDATE).sum(),
-        strong=(pl.col("ks") >= STRONG).sum(),
+        pl.col("measured").sum(),
+        candidate=(pl.col("measured") & (pl.col("ks") >= CANDIDATE)).sum(),
+        strong=(pl.col("measured") & (pl.col("ks") >= STRONG)).sum(),
     )
     rows = study.sites.filter("scored").select("site", "map_size", "filters").with_row_index("row")
     return rows.join(counts, on="site", how="inner", maintain_order="left_right").with_columns(
-        pl.col("candidate", "strong") / pl.col("filters")
+        pl.col("candidate", "strong") / pl.col("measured").clip(1)
     )
 
 

@@ -75,26 +75,19 @@ def tell(study: Study, answer: Answer, caused: Caused | None) -> tuple[Sentence,
     caused : Caused or None
         Of an explained study.
     """
-    return _respond(study, answer, caused), _cause(caused), _use(study.impact)
+    return _respond(study, answer), _cause(caused), _use(study.impact)
 
 
-def _respond(study: Study, answer: Answer, caused: Caused | None) -> Sentence:
-    measured, respond, strong = _responding(answer, caused)
+def _respond(study: Study, answer: Answer) -> Sentence:
+    measured, respond = answer.filters - answer.unmeasured, answer.respond
     lead = (
         f"{respond:,} of {plural(measured, 'measured filter')} ({percent(respond, measured)}) "
         f"{'responds' if respond == 1 else 'respond'} to the border"
     )
-    rest = f" (KS ≥ {CANDIDATE:g}), {strong:,} of them strongly (KS ≥ {STRONG:g})"
+    rest = f" (KS ≥ {CANDIDATE:g}), {answer.strong:,} of them strongly (KS ≥ {STRONG:g})"
     networks = study.explanation.baselines if study.explanation else None
     beside = "" if networks is None else _responding_beside(networks)
     return Sentence(lead, f"{rest}; {beside}." if beside else f"{rest}.")
-
-
-def _responding(answer: Answer, caused: Caused | None) -> tuple[int, int, int]:
-    """Count the measured filters, those that respond, and those that do so strongly."""
-    if caused:
-        return caused.measured, caused.respond, caused.strong
-    return answer.filters - answer.unmeasured, answer.respond, answer.strong
 
 
 def _responding_beside(networks: pl.DataFrame) -> str:
@@ -144,14 +137,14 @@ def _use(impact: Impact | None) -> Sentence:
 def make_funnel(answer: Answer, caused: Caused | None, impact: Impact | None) -> list[Rung]:
     """Draw how many filters climb each rung; what a study has not tested says so."""
     filters = answer.filters
-    measured, respond, strong = _responding(answer, caused)
+    measured, respond = filters - answer.unmeasured, answer.respond
     end = max(1, filters)
     rungs = [
         Rung("filters", "", filters, bar=strip([Bar("faint", 0, filters)], end=end)),
         Rung("measured", "not dead", measured, bar=strip([Bar("faint", 0, measured)], end=end)),
         Rung(
             "respond", f"KS ≥ {CANDIDATE}", respond, percent(respond, measured),
-            strip([Bar("wash", 0, respond), Bar("full", 0, strong)], end=end),
+            strip([Bar("wash", 0, respond), Bar("full", 0, answer.strong)], end=end),
         ),
     ]  # fmt: skip
     if caused is None:

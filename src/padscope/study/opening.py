@@ -9,6 +9,7 @@ import polars as pl
 from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
 from padscope.study.explanation import FRESH, SHUFFLED, TRAINED, Explanation
 from padscope.study.impacted import UNITS, Impact, beyond_controls, effect_of_matched
+from padscope.tables import MEASURED
 from padscope.tables.comparison import (
     Standing,
     baseline_columns,
@@ -28,20 +29,24 @@ def opening(
     filters: pl.DataFrame, explanation: Explanation | None, impact: Impact | None
 ) -> list[str]:
     """Tell how many filters respond, how many of padding, and whether they are used."""
-    found = response_columns(filters)
-    sites = filters["site"].n_unique()
-    unmeasured = found["filters"] - found["scored"]
-    told = [
-        f"{found['responds']:,} of {found['filters']:,} filters at {sites:,} padded sites "
-        f"({_share(found['responds_share'])} of those measured) respond to the border (KS ≥ "
-        f"{CANDIDATE:g}), {found['strong']:,} strongly (≥ {STRONG:g}); {unmeasured:,} "
-        "are unmeasured."
-    ]
+    told = [responding_sentence(filters)]
     if explanation:
         told += _caused(filters, explanation)
     if impact:
         told.append(" ".join(used_sentence(impact)).rstrip())
     return told
+
+
+def responding_sentence(filters: pl.DataFrame) -> str:
+    """Tell how many of the measured filters respond, and how many are not measured."""
+    found = response_columns(filters)
+    sites, unmeasured = filters["site"].n_unique(), found["filters"] - found["measured"]
+    return (
+        f"{found['responds']:,} of {found['measured']:,} measured filters at {sites:,} padded "
+        f"{'site' if sites == 1 else 'sites'} ({_share(found['responds_share'])}) respond to the "
+        f"border (KS ≥ {CANDIDATE:g}), {found['strong']:,} strongly (≥ {STRONG:g}); {unmeasured:,} "
+        f"more {'is' if unmeasured == 1 else 'are'} unmeasured: one value everywhere."
+    )
 
 
 def counted_in_summaries(*, explained: bool) -> pl.Expr:
@@ -61,14 +66,14 @@ def site_bars(filters: pl.DataFrame, *, explained: bool) -> tuple[list[tuple[str
     """
     bars = filters.group_by("site", maintain_order=True).agg(
         counted=counted_in_summaries(explained=explained).sum(),
-        measured=(pl.col("label") != "unmeasured").sum(),
+        measured=MEASURED.sum(),
     )
     title = "respond because of padding" if explained else "respond to the border"
     return list(bars.iter_rows()), f"Filters that {title}"
 
 
 def _caused(filters: pl.DataFrame, explanation: Explanation) -> Iterator[str]:
-    found = cause_columns(filters)
+    found = response_columns(filters) | cause_columns(filters)
     yield (
         f"{found['caused']:,} of {found['measured']:,} ({_share(found['caused_share'])}) respond "
         f"because of padding (causal KS ≥ {CONFIRMED:g})."

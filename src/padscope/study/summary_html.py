@@ -37,7 +37,7 @@ def draw_summary(
 def _draw(bars: Sequence[Bar], title: str) -> str:
     shares = [part / whole if whole else 0.0 for _, part, whole in bars]
     most = max(shares, default=0.0)
-    words = f"{title}, along the depth: at most {most:.1%} of a site's filters"
+    words = f"{title}, along the depth: at most {most:.1%} of a site's measured filters"
     return (
         f'<figure style="margin:8px 0"><figcaption style="opacity:.7">{text(words)}</figcaption>'
         f'<svg width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '

@@ -21,9 +21,10 @@ from padscope.tables.responses import (
     side_table,
     site_table,
 )
-from padscope.tables.summaries import summarize, undecided
+from padscope.tables.summaries import MEASURED, summarize, undecided
 
 __all__ = [
+    "MEASURED",
     "RESOLUTION",
     "agreement",
     "cause_tables",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import polars as pl
 
 from padscope.kinds import CANDIDATE, KINDS, STRONG
+from padscope.tables.summaries import MEASURED
 
 # What `used_columns` takes from a row of effects, and what it is called beside other models.
 _USED = {
@@ -21,8 +22,8 @@ LEAST_DIFFERENCE = 0.0005  # between shares: less does not show in the digits th
 Against = Literal["larger", "alike", "smaller"]
 COMPARISON: dict[str, type[pl.DataType]] = {
     "name": pl.String, "run": pl.String, "model": pl.String, "sites": pl.Int64,
-    "filters": pl.Int64, "scored": pl.Int64, "responds": pl.Int64, "responds_share": pl.Float64,
-    "strong": pl.Int64, "measured": pl.Int64, "caused": pl.Int64, "caused_share": pl.Float64,
+    "filters": pl.Int64, "measured": pl.Int64, "responds": pl.Int64, "responds_share": pl.Float64,
+    "strong": pl.Int64, "caused": pl.Int64, "caused_share": pl.Float64,
     **dict.fromkeys(KINDS, pl.Int64),
     "fresh": pl.Int64, "fresh_low": pl.Float64, "fresh_high": pl.Float64,
     "shuffled": pl.Float64, "measure": pl.String, "change": pl.String, "used": pl.Float64,
@@ -57,20 +58,21 @@ def response_columns(filters: pl.DataFrame) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``filters`` (all), ``scored`` (those with a KS), ``responds`` and ``strong`` (KS ≥
-        `CANDIDATE`, ≥ `STRONG`), ``responds_share`` (of the scored ones).
+        ``filters`` (all), ``measured`` (see `MEASURED`), of these ``responds`` and ``strong``
+        (KS ≥ `CANDIDATE`, ≥ `STRONG`), and ``responds_share``.
 
     Examples
     --------
-    >>> response_columns(pl.DataFrame({"ks": [0.9, 0.6, 0.1, None]}))["responds_share"]
+    >>> filters = {"ks": [0.9, 0.6, 0.1, None], "label": ["strong", "quiet", "quiet", "unmeasured"]}
+    >>> response_columns(pl.DataFrame(filters))["responds_share"]
     0.6666666666666666
     """
-    scored = filters.height - filters["ks"].null_count()
-    responds = filters.filter(pl.col("ks") >= CANDIDATE).height
+    measured = filters.filter(MEASURED)
+    responds = measured.filter(pl.col("ks") >= CANDIDATE).height
     return {
-        "filters": filters.height, "scored": scored, "responds": responds,
-        "strong": filters.filter(pl.col("ks") >= STRONG).height,
-        "responds_share": responds / scored if scored else None,
+        "filters": filters.height, "measured": measured.height, "responds": responds,
+        "strong": measured.filter(pl.col("ks") >= STRONG).height,
+        "responds_share": responds / measured.height if measured.height else None,
     }  # fmt: skip
 
 
@@ -80,16 +82,16 @@ def cause_columns(filters: pl.DataFrame) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``measured`` (with a KS and a causal KS), ``caused`` (label confirmed), ``caused_share`` (of
-        the measured ones); one count of confirmed filters per kind. Filters of the provisional kind
-        ``corner`` are not confirmed at any side, and are counted all the same.
+        ``caused`` (label confirmed), ``caused_share`` (of the measured ones); one count of
+        confirmed filters per kind. Filters of the provisional kind ``corner`` are not confirmed at
+        any side, and are counted all the same.
     """
-    measured = filters.filter(pl.col("label") != "unmeasured")
+    measured = filters.filter(MEASURED)
     confirmed = measured.filter(pl.col("label") == "confirmed")
     of_kind = measured.filter((pl.col("label") == "confirmed") | (pl.col("kind") == "corner"))
     counts = dict(of_kind["kind"].value_counts().iter_rows())
     return {
-        "measured": measured.height, "caused": confirmed.height,
+        "caused": confirmed.height,
         "caused_share": confirmed.height / measured.height if measured.height else None,
         **{kind: counts.get(kind, 0) for kind in KINDS},
     }  # fmt: skip
@@ -198,7 +200,7 @@ def depth_profile(filters: pl.DataFrame) -> pl.DataFrame:
         .group_by("site", maintain_order=True)
         .agg(
             confirmed=(pl.col("label") == "confirmed").sum().cast(pl.Int64),
-            measured=(pl.col("label") != "unmeasured").sum().cast(pl.Int64),
+            measured=MEASURED.sum().cast(pl.Int64),
         )
     )
     depth = pl.int_range(pl.len()) / max(counts.height - 1, 1)

@@ -6,6 +6,9 @@ import polars as pl
 
 from padscope.kinds import CANDIDATE, STRONG
 
+# What every count and share of filters is of: those with a KS and, once explained, a causal KS.
+MEASURED = pl.col("label") != "unmeasured"
+
 
 def undecided(sides: pl.DataFrame, cut: float, margin: float) -> tuple[int, int]:
     """Count the filters for which the images do not settle whether they reach a cut.
@@ -48,11 +51,12 @@ def summarize(sites: pl.DataFrame, filters: pl.DataFrame, sides: pl.DataFrame) -
     """One row per scored site: how many filters respond, where, and which does most.
 
     Columns: ``site``, ``map_size``, ``filters``, ``unmeasured``, ``candidates``, ``strong``
-    (counts of filters), one count of candidates per side, ``strongest`` (its filter),
-    ``strongest_side``, ``strongest_ks``.
+    (counts of filters; measured ones but for the first two), one count of candidates per side,
+    ``strongest`` (its filter), ``strongest_side``, ``strongest_ks``.
     """
+    unmeasured = filters.group_by("site").agg(unmeasured=pl.len() - MEASURED.sum())
+    filters = filters.filter(MEASURED)
     counts = filters.group_by("site").agg(
-        unmeasured=pl.col("ks").null_count(),
         candidates=(pl.col("ks") >= CANDIDATE).sum(),
         strong=(pl.col("ks") >= STRONG).sum(),
     )
@@ -63,12 +67,16 @@ def summarize(sites: pl.DataFrame, filters: pl.DataFrame, sides: pl.DataFrame) -
         .select("site", strongest="filter", strongest_side="side", strongest_ks="ks")
     )
     names = sides["side"].unique(maintain_order=True).to_list()
-    by_side = sides.group_by("site").agg(
+    measured = sides.join(filters, on=["site", "filter"], how="semi")
+    by_side = measured.group_by("site").agg(
         ((pl.col("ks") >= CANDIDATE) & (pl.col("side") == name)).sum().alias(name) for name in names
     )
     scored = sites.filter("scored").select("site", "map_size", "filters")
+    counted = ["unmeasured", "candidates", "strong", *names]
     return (
-        scored.join(counts, on="site", how="left", maintain_order="left")
+        scored.join(unmeasured, on="site", how="left", maintain_order="left")
+        .join(counts, on="site", how="left", maintain_order="left")
         .join(by_side, on="site", how="left", maintain_order="left")
+        .with_columns(pl.col(counted).fill_null(0))
         .join(best, on="site", how="left", maintain_order="left")
     )

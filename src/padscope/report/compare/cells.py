@@ -28,7 +28,7 @@ class Cells:
     ----------
     name, filters : str
     responds, caused : str
-        Counts, and shares of the filters scored and measured.
+        Counts, and shares of the measured filters.
     fresh, shuffled : str
         Shares of confirmed filters in the baselines.
     used, used_span, control, control_span, p : str
@@ -67,7 +67,7 @@ def write_cells(row: Mapping[str, Any]) -> Cells:
     return Cells(
         name=row["name"],
         filters=f"{row['filters']:,}",
-        responds=_count(row["responds"], row["scored"]),
+        responds=_count(row["responds"], row["measured"]),
         caused=_count(row["caused"], row["measured"]),
         fresh=_range(row["fresh_low"], row["fresh_high"]),
         shuffled=share(row["shuffled"]),

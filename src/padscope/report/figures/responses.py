@@ -28,6 +28,7 @@ from padscope.report.kinds import TITLES
 from padscope.report.origins import ORIGINS
 from padscope.study import Study
 from padscope.study.opening import counted_in_summaries
+from padscope.tables import MEASURED
 
 
 def depth(study: Study) -> Chart:
@@ -39,7 +40,7 @@ def depth(study: Study) -> Chart:
         ["candidate", "strong"], index=["site", "side"], variable_name="cut", value_name="share"
     )
     base = data(long).mark_bar().encode(
-        x=alt.X("share:Q", title="share of filters", axis=alt.Axis(format="%"), stack=None),
+        x=share_axis("share", "share of measured filters").stack(None),
         y=alt.Y("site:N", title=None, sort=order(shares)),
         color=alt.Color(
             "cut:N", title=None, scale=alt.Scale(domain=["candidate", "strong"], range=[SKY, BLUE]),
@@ -61,9 +62,7 @@ def overview(study: Study) -> Chart:
     chosen = study.filters.filter(counted_in_summaries(explained=explained))
     if chosen.is_empty():
         raise PadscopeError("no filter is confirmed" if explained else "no filter responds")
-    measured = study.filters.group_by("site", maintain_order=True).agg(
-        measured=pl.col("ks").is_not_null().sum()
-    )
+    measured = study.filters.group_by("site", maintain_order=True).agg(measured=MEASURED.sum())
     sides = [side.name for side in sides_of(3)]
     parts = [_shares(chosen, measured, "side", strongest_side(study), sides)]
     if explained:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import polars as pl
 from markupsafe import Markup
 
 from padscope.kinds import KINDS
@@ -17,6 +16,7 @@ from padscope.report.strips import end_of_scale
 from padscope.report.words import percent, visible
 from padscope.study import Study
 from padscope.study.opening import counted_in_summaries
+from padscope.tables import MEASURED
 
 STEP, BAR, HEIGHT = 10, 8, 60  # of the drawing's own units: from site to site, a bar, all of it
 TITLES = {"side": "By strongest side", "kind": "By kind", "origin": "By origin"}
@@ -66,9 +66,7 @@ def make_overview(study: Study) -> Overview | None:
     if chosen.is_empty():
         return None
     totals = dict(
-        study.filters.group_by("site", maintain_order=True)
-        .agg(pl.col("ks").is_not_null().sum())
-        .iter_rows()
+        study.filters.group_by("site", maintain_order=True).agg(MEASURED.sum()).iter_rows()
     )
     known = chosen["site"].value_counts()
     shares = [count / totals[site] for site, count in known.iter_rows()]
