@@ -32,6 +32,7 @@ from padscope.console.show import (
     show_filter,
     show_study,
 )
+from padscope.console.terminal import UNBOUNDED
 from padscope.report.words import visible
 from padscope.study.card import FilterCard
 
@@ -213,9 +214,9 @@ def test_the_command(run: Path, padscope: Command) -> None:
     study = load_study(run)
     answer = padscope("show", run)
     assert answer.status == 0 and "\x1b" not in answer.out
-    assert answer.out == printed(show_study(study), width=160)
+    assert answer.out == printed(show_study(study), width=UNBOUNDED)
     answer = padscope("show", run, "3", 2)
-    assert answer.out == printed(show_filter(study.card("3", 2)), width=160)
+    assert answer.out == printed(show_filter(study.card("3", 2)), width=UNBOUNDED)
     assert padscope("show", run, "3", 2).out == answer.out
 
 

@@ -9,7 +9,9 @@ import warnings
 from padscope.cli import figures, looking
 from padscope.cli.commands import app
 from padscope.cli.interrupts import StoppedAtOnce, on_interrupt, stop_at_once
+from padscope.console import write_anything
 from padscope.errors import PadscopeError
+from padscope.report.words import visible
 from padscope.running.memory import keep_freed_memory
 
 looking.register(app)
@@ -20,6 +22,7 @@ def main() -> None:
     """Run the command line; what a user can mend is one sentence and status 2."""
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    write_anything()
     keep_freed_memory()
     if not debug:  # what matters to the user is said in the summary
         warnings.simplefilter("ignore")
@@ -29,5 +32,5 @@ def main() -> None:
     except (PadscopeError, StoppedAtOnce) as error:
         if debug:
             traceback.print_exc()
-        print(f"padscope: {error}", file=sys.stderr)
+        print(f"padscope: {visible(str(error))}", file=sys.stderr)
         sys.exit(2)

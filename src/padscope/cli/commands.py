@@ -212,8 +212,7 @@ def verdict_command(run: RunArgument) -> None:
     """Are padding-aware neurons desirable in this model? Four headings, measured."""
     study = load_study(run, partial=True)
     name_missing(study)
-    for line in verdict_lines(study):
-        make_console().print(line, markup=False)
+    make_console().say(verdict_lines(study))
 
 
 @app.command("report")

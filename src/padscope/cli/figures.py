@@ -39,7 +39,7 @@ def figure_command(run: RunArgument, name: Name = None, out: Out = None) -> None
     _write(directory, files)
     console = make_console()
     for file in files:
-        console.print(printable(directory / file), markup=False, soft_wrap=True)
+        console.print(printable(directory / file), soft_wrap=True)
 
 
 def replace_figures(run: Path, study: Study) -> None:

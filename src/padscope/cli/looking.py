@@ -18,6 +18,7 @@ from padscope.report.compare.cells import kinds_found
 from padscope.report.compare.comparison import Comparison, compare, take
 from padscope.report.compare.page import render_comparison
 from padscope.report.compare.text import comparison_markdown
+from padscope.report.words import visible
 from padscope.store import load_study, write_atomically
 from padscope.study import Study
 
@@ -46,10 +47,9 @@ def compare_command(runs: Runs, out: Beside = Path("comparison")) -> None:
         console.print()
         console.print(kind_listing(comparison))
     console.print()
-    for line in comparison_lines(comparison):
-        console.print(line, markup=False)
+    console.say(comparison_lines(comparison))
     console.print()
-    console.print(f"Page: {printable(out / 'compare.html')}", markup=False, soft_wrap=True)
+    console.print(f"Page: {printable(out / 'compare.html')}", soft_wrap=True)
 
 
 def _write(comparison: Comparison, out: Path) -> None:
@@ -88,7 +88,7 @@ def show_command(run: RunArgument, site: Site = None, index: Filter = None) -> N
 def name_missing(study: Study) -> None:
     """Say on the error stream what a damaged run lacks."""
     for sentence in study.missing:
-        typer.echo(f"padscope: {sentence}", err=True)
+        typer.echo(f"padscope: {visible(sentence)}", err=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from rich.console import Console
 from rich.table import Table
 
 from padscope.cli.figures import replace_figures
@@ -23,6 +22,7 @@ from padscope.console import (
     summary_listing,
     verdict_lines,
 )
+from padscope.console.terminal import Terminal
 from padscope.models import LoadedModel
 from padscope.paths import printable
 from padscope.report import render_report
@@ -95,7 +95,7 @@ def show(study: Study, run: RunDirectory) -> None:
     )
     replace_figures(run.path, study)
     console = make_console()
-    console.print(study.model, study.images, sep="\n", markup=False)
+    console.say([study.model, study.images])
     _print(console, [summary_listing(study)], summary_lines(study))
     if study.explanation:
         listings = [cause_listing(study), network_listing(study.explanation)]
@@ -105,16 +105,15 @@ def show(study: Study, run: RunDirectory) -> None:
         _print(console, listings, [*impact_lines(study), "", *verdict_lines(study, notes=False)])
     console.print()
     path = printable(run.path)
-    console.print(f"Tables: {path}/*.parquet", markup=False, soft_wrap=True)
-    console.print(f"Figures: {path}/figures/", markup=False, soft_wrap=True)
-    console.print(f"Report: {path}/report.html", markup=False, soft_wrap=True)
+    console.print(f"Tables: {path}/*.parquet", soft_wrap=True)
+    console.print(f"Figures: {path}/figures/", soft_wrap=True)
+    console.print(f"Report: {path}/report.html", soft_wrap=True)
 
 
-def _print(console: Console, listings: Sequence[Table], lines: Sequence[str]) -> None:
+def _print(console: Terminal, listings: Sequence[Table], lines: Sequence[str]) -> None:
     """Print what one stage found: tables, then sentences."""
     for listing in listings:
         console.print()
         console.print(listing)
     console.print()
-    for line in lines:
-        console.print(line, markup=False)
+    console.say(lines)

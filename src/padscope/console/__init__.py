@@ -5,11 +5,11 @@ from padscope.console.impact import effect_listing, impact_lines, measure_listin
 from padscope.console.progress import show_progress
 from padscope.console.responses import (
     describe_sites,
-    make_console,
     site_listing,
     summary_lines,
     summary_listing,
 )
+from padscope.console.terminal import make_console, write_anything
 from padscope.console.verdicts import verdict_lines
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "summary_lines",
     "summary_listing",
     "verdict_lines",
+    "write_anything",
 ]

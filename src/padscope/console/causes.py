@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 from rich.table import Table
-from rich.text import Text
 
 from padscope.console.responses import skipped_lines
+from padscope.console.terminal import shown
 from padscope.kinds import CANDIDATE, CONFIRMED, GREY, KINDS, SMALL_MAP
 from padscope.study import Explanation, Study
 from padscope.study.opening import read_baselines
@@ -33,7 +33,7 @@ def cause_listing(study: Study) -> Table:
             strongest = f"{row['filter']} {row['causal_side']} {row['causal_ks']:.3f}"
         counts = ("confirmed", "grey", "rejected", "nascent", "inherited", "both")
         table.add_row(
-            Text(row["site"]), "×".join(map(str, row["map_size"])) + marks,
+            shown(row["site"]), "×".join(map(str, row["map_size"])) + marks,
             *(str(row[name]) for name in counts), "–" if reach is None else f"{reach + 1:.1f}",
             "–" if change is None else f"±{change:.3f}", strongest,
         )  # fmt: skip
@@ -74,7 +74,7 @@ def network_listing(explanation: Explanation) -> Table:
             f"{row[name]:,} ({row[f'{name}_share']:.1%})"
             for name in ("candidates", "strong", "confirmed")
         )
-        table.add_row(row["network"], f"{row['filters']:,}", *shares)
+        table.add_row(shown(row["network"]), f"{row['filters']:,}", *shares)
     return table
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rich.table import Table
-from rich.text import Text
 
+from padscope.console.terminal import shown
 from padscope.report.compare.cells import HEADINGS, kinds_found, read_comparison, write_cells
 from padscope.report.compare.comparison import Comparison
 from padscope.report.compare.text import told
@@ -18,7 +18,7 @@ def comparison_listing(comparison: Comparison) -> Table:
     for place, heading in enumerate(HEADINGS):
         table.add_column(heading, justify="right" if place else "left", overflow="fold")
     for row in comparison.table.iter_rows(named=True):
-        table.add_row(*(Text(visible(text)) for text in write_cells(row).texts))
+        table.add_row(*(shown(text) for text in write_cells(row).texts))
     return table
 
 
@@ -31,7 +31,7 @@ def kind_listing(comparison: Comparison) -> Table:
         table.add_column(kind, justify="right")
     for row in comparison.table.iter_rows(named=True):
         counts = (NONE if row[kind] is None else f"{row[kind]:,}" for kind in kinds)
-        table.add_row(Text(visible(row["name"])), *counts)
+        table.add_row(shown(row["name"]), *counts)
     return table
 
 

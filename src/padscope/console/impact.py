@@ -7,15 +7,14 @@ from typing import Any
 
 import polars as pl
 from rich.table import Table
-from rich.text import Text
 
 from padscope.console.responses import skipped_lines
+from padscope.console.terminal import shown
 from padscope.interventions.fills import tell_fill
 from padscope.report.impact.classes import MAIN, read_classes
 from padscope.report.impact.words import NONE, PRIMARY, Measure, chance, measure_of
 from padscope.report.words import visible
 from padscope.study import Impact, Study
-from padscope.study.impacted import effect_of_matched
 
 ESTIMATES_SHOWN = 3
 DECIDED = 0.05
@@ -27,16 +26,16 @@ def effect_listing(impact: Impact) -> Table:
     unit = f", {measure.unit}" if measure.unit else ""
     table = Table(box=None, pad_edge=False)
     table.add_column("set", overflow="fold")
-    for name in ("filters", "matched", f"effect ({measure.name}{unit})", "controls", "p",
+    for name in ("filters", f"effect ({measure.name}{unit})", "matched", "their", "controls", "p",
                  "beyond the controls"):  # fmt: skip
         table.add_column(name, justify="right")
     if impact.effects.is_empty():
         return table
     own = impact.effects.filter(pl.col("measure") == measure.name)
     for change in own["change"].unique(maintain_order=True):
-        table.add_row(Text(f"{change}:"))
+        table.add_row(shown(f"{change}:"))
         for row in own.filter(pl.col("change") == change).iter_rows(named=True):
-            table.add_row(Text(f"  {row['set']}"), *_cells(row, measure))
+            table.add_row(shown(f"  {row['set']}"), *_cells(row, measure))
     return table
 
 
@@ -61,7 +60,7 @@ def measure_listing(impact: Impact) -> Table:
             else NONE
             for measure in measures
         )
-        table.add_row(Text(chosen), *cells)
+        table.add_row(shown(chosen), *cells)
     return table
 
 
@@ -72,13 +71,12 @@ def _short(row: dict[str, Any], measure: Measure) -> str:
 
 def _cells(row: dict[str, Any], measure: Measure) -> Iterable[str]:
     yield f"{row['filters']:,}"
-    yield f"{row['matched']:,}" if row["draws"] else NONE
-    part = effect_of_matched(row)
-    own = f"{measure.figure(row['effect'])} {measure.between(row, 'low', 'high')}".rstrip()
-    yield own if part is None else f"{own}, matched {measure.figure(part)}"
+    yield f"{measure.figure(row['effect'])} {measure.between(row, 'low', 'high')}".rstrip()
     if not row["draws"]:
-        yield from (NONE, NONE, NONE)
+        yield from (NONE, NONE, NONE, NONE, NONE)
         return
+    yield f"{row['matched']:,}"
+    yield measure.figure(row["matched_effect"])
     yield f"{measure.figure(row['control'])} {measure.between(row, 'control_low', 'control_high')}"
     yield chance(row["p"])
     yield f"{measure.figure(row['excess'])} {measure.between(row, 'excess_low', 'excess_high')}"
@@ -110,7 +108,7 @@ def _control_lines(impact: Impact) -> list[str]:
         f"Brackets: 95 % over images; of controls, the least and the greatest of {draws} draws. p "
         f"cannot be less than {chance(1 / (1 + draws))}, and is not corrected for the number of "
         "sets. Where not all filters of a set are matched, p and what is beyond the controls are "
-        "of those that are."
+        'of those that are; "their" effect stands beside the controls.'
     ]
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import polars as pl
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from padscope.console.terminal import shown
 from padscope.images import Skipped
 from padscope.kinds import CANDIDATE, SMALL_MAP, STRONG
 from padscope.regions import sides_of
@@ -19,11 +17,6 @@ from padscope.study.opening import responding_sentence
 from padscope.tables import RESOLUTION
 
 NAMED = 5  # skipped images named in a sentence
-
-
-def make_console() -> Console:
-    """Return the console for results: as wide as its tables where it is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else 160, highlight=False, emoji=False)
 
 
 def _times(lengths: Sequence[int]) -> str:
@@ -49,9 +42,9 @@ def site_listing(sites: pl.DataFrame) -> Table:
         padding = _per_side(row["pad_before"], row["pad_after"])
         contact = _per_side(row["contact_before"], row["contact_after"])
         table.add_row(
-            Text(row["site"]), row["op"], _times(row["kernel"]), _times(row["stride"]),
-            _times(row["dilation"]), str(row["groups"]), padding, row["fill"],
-            _times(row["map_size"]), contact, str(row["filters"] or "–"), Text(note),
+            shown(row["site"]), shown(row["op"]), _times(row["kernel"]), _times(row["stride"]),
+            _times(row["dilation"]), str(row["groups"]), padding, shown(row["fill"]),
+            _times(row["map_size"]), contact, str(row["filters"] or "–"), shown(note),
         )  # fmt: skip
     return table
 
@@ -72,7 +65,7 @@ def summary_listing(study: Study) -> Table:
         small = "*" if min(row["map_size"]) < SMALL_MAP else ""
         counts = [row[name] for name in ("filters", "unmeasured", "candidates", "strong", *sides)]
         table.add_row(
-            Text(row["site"]), _times(row["map_size"]) + small, *map(str, counts), strongest
+            shown(row["site"]), _times(row["map_size"]) + small, *map(str, counts), strongest
         )
     return table
 
