@@ -58,6 +58,7 @@ MAY_IMPORT = {
     "console": {*EVERYTHING_TO_STUDY, "store", "report"},
     "cli": {*EVERYTHING_TO_STUDY, "store", "report", "console", "padscope"},
     "padscope": {*EVERYTHING_TO_STUDY, "store", "report", "console"},  # its `__init__`
+    "__main__": {"cli"},
 }
 
 

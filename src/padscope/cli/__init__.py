@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 import warnings
+from itertools import takewhile
 
 from padscope.cli import figures, looking
 from padscope.cli.commands import app
@@ -20,8 +21,8 @@ figures.register(app)
 
 def main() -> None:
     """Run the command line; what a user can mend is one sentence and status 2."""
-    debug = "--debug" in sys.argv
-    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    # Before the command's name every word with a dash is an option; behind it, it may be a value.
+    debug = "--debug" in takewhile(lambda word: word.startswith("-"), sys.argv[1:])
     write_anything()
     keep_freed_memory()
     if not debug:  # what matters to the user is said in the summary

@@ -94,4 +94,4 @@ Version = Annotated[
         "--version", callback=print_version, is_eager=True, help="Print the version and end."
     ),
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]  # taken by `main`
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]  # `main` looks

@@ -1,4 +1,4 @@
-"""``python -m padscope.cli``."""
+"""``python -m padscope``."""
 
 from padscope.cli import main
 
