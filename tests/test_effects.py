@@ -35,7 +35,6 @@ from padscope.effects.resampling import (
     mean_interval,
     means,
     resample,
-    statistic_interval,
 )
 from padscope.errors import PadscopeError
 
@@ -317,12 +316,14 @@ def test_any_statistic_over_images(monkeypatch: pytest.MonkeyPatch) -> None:
     def error(weights: FloatArray) -> FloatArray:
         return calibration_error(confidence, correct, weights=weights)
 
-    value, low, high = statistic_interval(error, 30, resamples=300)
+    found = resample(error, 30, resamples=300)
+    value, (low, high) = found.value, found.interval()
     assert value == pytest.approx(slow_calibration_error(confidence, correct, 15))
     assert low < high
     # However many samples are made at once, they are the same.
     monkeypatch.setattr("padscope.effects.resampling.WEIGHTS_AT_ONCE", 200)
-    np.testing.assert_array_equal(statistic_interval(error, 30, resamples=300), (value, low, high))
+    again = resample(error, 30, resamples=300)
+    np.testing.assert_array_equal((again.value, *again.interval()), (value, low, high))
 
 
 def test_some_of_the_images() -> None:

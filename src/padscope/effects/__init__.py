@@ -4,7 +4,7 @@ from padscope.effects.answers import AnswerKind, kind_of_answer, read_answer
 from padscope.effects.comparison import LabelsOf, Unchanged
 from padscope.effects.metric import Metric, load_metric
 from padscope.effects.objective import Objective
-from padscope.effects.resampling import Bootstrap, empirical_p, mean_interval, statistic_interval
+from padscope.effects.resampling import Bootstrap, empirical_p, mean_interval
 
 __all__ = [
     "AnswerKind",
@@ -18,5 +18,4 @@ __all__ = [
     "load_metric",
     "mean_interval",
     "read_answer",
-    "statistic_interval",
 ]

@@ -170,17 +170,6 @@ def mean_interval(
     )
 
 
-def statistic_interval(
-    statistic: Statistic,
-    images: int,
-    groups: Groups | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Any statistic over images, with the ends of its 95 % interval; see `resample`."""
-    return _with_interval(resample(statistic, images, groups, resamples=resamples, seed=seed))
-
-
 def empirical_p(observed: float, draws: ArrayLike, shared: float = 0.0) -> float:
     """How often controls reach an effect.
 

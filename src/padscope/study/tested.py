@@ -102,10 +102,6 @@ class Tested:
             return list(indices)
         return [source.group(index) for index in indices]
 
-    def labels_of(self, indices: Sequence[int]) -> Tensor | None:
-        """Return the classes of some images, -1 where unknown; None without labels."""
-        return None if self.labels is None else self.labels.of(indices)
-
     def fingerprint(self) -> str:
         """Return a digest of the images and of their labels."""
         images = fingerprint(self.source, self.work.settings.limit)
