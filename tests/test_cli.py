@@ -226,7 +226,7 @@ def test_each_command_says_which_one_comes_first(padscope: Command) -> None:
     assert "is not explained yet; run padscope explain" in answer.err
     answer = padscope("verdict", "run")
     assert (answer.status, answer.err.count("\n")) == (2, 1)
-    assert "run padscope impact first" in answer.err
+    assert "run padscope explain first" in answer.err
 
 
 def test_what_impact_prints_is_in_the_tables(padscope: Command) -> None:

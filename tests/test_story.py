@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ from tests.synthetic_impact import with_impact
 from tests.test_report import Page, scan_2d
 from tests.test_report_explained import explain_2d
 
+from padscope import PadscopeError, RunDirectory, load_study
 from padscope.console import cause_lines, summary_lines
 from padscope.report import render_report
 from padscope.report.answer import answer
@@ -20,7 +22,7 @@ from padscope.report.compare.comparison import take
 from padscope.report.story import Sentence, make_funnel, tell
 from padscope.report.words import percent, percent_range
 from padscope.settings import ExplainSettings, Settings
-from padscope.study import Study
+from padscope.study import Study, verdict
 from padscope.study.impacted import ANSWER_MEASURE, Impact
 from padscope.study.opening import opening, read_baselines, used_sentence
 from padscope.tables.comparison import comparison_table
@@ -224,3 +226,32 @@ def test_every_share_is_of_the_measured_filters(explained: Study) -> None:
     dead = site.filter(pl.col("label") == "unmeasured").height
     counts = by_side["candidate"] * (site.height - dead)
     assert counts.round(9).to_list() == counts.round(0).to_list()
+
+
+def test_printed_it_is_a_few_lines(explained: Study) -> None:
+    study = with_impact(explained)
+    lines = repr(study).splitlines()
+    assert lines[0] == f"Study of {study.model!r} on {study.images!r}"
+    assert lines[1:] == opening(study.filters, study.explanation, study.impact)
+    assert "tensor(" not in f"{study}{study.explanation}{study.impact}"
+    assert len(repr(study.explanation)) + len(repr(study.impact)) < 1000
+
+
+def test_a_new_directory_is_made_for_a_study(explained: Study, tmp_path: Path) -> None:
+    RunDirectory(tmp_path / "runs" / "new").save(explained)
+    found = load_study(tmp_path / "runs" / "new")
+    assert found.filters.equals(explained.filters) and found.missing == ()
+    assert found.explanation is not None and explained.explanation is not None
+    assert found.explanation.networks.equals(explained.explanation.networks)
+    assert render_report(found) == render_report(explained)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    with pytest.raises(PadscopeError, match="holds files that are no padscope run"):
+        RunDirectory(tmp_path / "mine").save(explained)
+
+
+def test_what_comes_first_is_said_first(explained: Study) -> None:
+    with pytest.raises(PadscopeError, match="run padscope explain first"):
+        verdict(replace(explained, explanation=None))
+    with pytest.raises(PadscopeError, match="run padscope impact first"):
+        verdict(explained)

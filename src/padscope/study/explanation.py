@@ -43,6 +43,14 @@ class Explanation:
     networks: pl.DataFrame
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Say what it rests on."""
+        networks = self.networks["network"].unique(maintain_order=True).to_list()
+        return (
+            f"Explanation({self.images!r}, {self.counts.images} images, "
+            f"networks: {', '.join(networks)})"
+        )
+
     @property
     def baselines(self) -> pl.DataFrame:
         """Shares of filters per network, the trained one first.

@@ -75,6 +75,13 @@ class Impact:
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Say what it rests on."""
+        return (
+            f"Impact({self.images!r}, {self.counted} images, answer {self.answer!r}, "
+            f"fill {self.fill!r}, {self.effects.height} effects)"
+        )
+
     @property
     def tables(self) -> dict[str, pl.DataFrame]:
         """All tables, by name."""

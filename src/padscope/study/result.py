@@ -181,6 +181,18 @@ class Study:
             explained=self.explanation is not None, impact=self.impact,
         )  # fmt: skip
 
+    @property
+    def next(self) -> str:
+        """What to run to learn more; "" if all stages are done."""
+        if self.explanation is None:
+            return "run padscope explain first"
+        return "" if self.impact else "run padscope impact first"
+
+    def __repr__(self) -> str:
+        """Summarise the study in a few lines."""
+        told = opening(self.filters, self.explanation, self.impact)
+        return "\n".join([f"Study of {self.model!r} on {self.images!r}", *told])
+
     def _repr_html_(self) -> str:
         """Summarise the study for a notebook."""
         return draw_summary(

@@ -55,9 +55,7 @@ def verdict(study: Study) -> tuple[Heading, ...]:
     """
     impact = study.impact
     if impact is None:
-        raise PadscopeError(
-            "there is no verdict before the impact is measured; run padscope impact first"
-        )
+        raise PadscopeError(f"there is no verdict before the impact is measured; {study.next}")
     found = (
         ("performance", _performance(impact)),
         ("generalisation", _generalisation(impact)),

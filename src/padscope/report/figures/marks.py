@@ -18,8 +18,6 @@ BLUE, SKY, ORANGE, GREEN, GREY = "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#9
 YELLOW, AMBER, PINK = "#F0E442", "#E69F00", "#CC79A7"
 PALETTE = (BLUE, ORANGE, GREEN, SKY, AMBER, PINK, YELLOW, GREY)
 WIDTH = 560  # pixels of a plot; print sizes follow from it
-EXPLAIN = "it takes an explanation; run padscope explain first"
-IMPACT = "it takes an impact; run padscope impact first"
 LONGEST_NAME = 40
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart | alt.HConcatChart
 
@@ -27,14 +25,14 @@ Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart | alt.HCo
 def explanation_of(study: Study) -> Explanation:
     """Give the second rung, or say that it takes one."""
     if study.explanation is None:
-        raise PadscopeError(EXPLAIN)
+        raise PadscopeError(f"it takes an explanation; {study.next}")
     return study.explanation
 
 
 def impact_of(study: Study) -> Impact:
     """Give the third rung, or say that it takes one."""
     if study.impact is None:
-        raise PadscopeError(IMPACT)
+        raise PadscopeError(f"it takes an impact; {study.next}")
     return study.impact
 
 
