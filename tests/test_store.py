@@ -14,7 +14,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tests.conftest import contents, write_photo
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from padscope import PadscopeError, RunDirectory, Settings, Study, load_study, scan
 from padscope.images import PhotoFiles, Probe
@@ -127,6 +128,97 @@ def test_no_file_is_a_pickle(made: tuple[Study, Path]) -> None:
                 json.loads(content[8 : 8 + header])
             case other:
                 pytest.fail(f"{name}: what is {other}?")
+
+
+class Recurrent(nn.Module):
+    """One convolution that runs three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(3):
+            x = self.cell(x).relu()
+        return x
+
+
+class SameWeight(nn.Module):
+    """A parametrisation that takes another layer's weight."""
+
+    def __init__(self, owner: nn.Module) -> None:
+        super().__init__()
+        self.owner = [owner]
+
+    def forward(self, _: Tensor) -> Tensor:
+        weight = self.owner[0].weight
+        assert isinstance(weight, Tensor)
+        return weight
+
+
+def twice() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1))
+
+
+def tied() -> nn.Module:
+    module = twice()
+    module[2].weight = module[0].weight
+    return module
+
+
+def parametrised() -> nn.Module:
+    module = twice()
+    parametrize.register_parametrization(module[2], "weight", SameWeight(module[0]))
+    return module
+
+
+def with_weights(one: Tensor, other: Tensor) -> nn.Module:
+    module = twice()
+    module[0].weight, module[2].weight = nn.Parameter(one), nn.Parameter(other)
+    return module
+
+
+def overlapping() -> nn.Module:
+    memory = torch.randn(3, 3, 3, 6)
+    return with_weights(memory[..., :3], memory[..., 2:5])
+
+
+def interleaved() -> nn.Module:
+    memory = torch.randn(3, 3, 3, 6)
+    return with_weights(memory[..., ::2], memory[..., 1::2])
+
+
+def expanded() -> nn.Module:
+    return with_weights(
+        torch.randn(1, 3, 3, 3).expand(3, 3, 3, 3), torch.randn(3, 3, 3, 1).expand(3, 3, 3, 3)
+    )
+
+
+@pytest.mark.parametrize(
+    "build", [Recurrent, tied, parametrised, overlapping, interleaved, expanded]
+)
+def test_kernels_that_share_memory_are_saved(
+    build: Callable[[], nn.Module], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    module = build()
+    journal = RunDirectory(tmp_path / "run")
+    study = scan(module, torch.rand(16, 3, 12, 12), SETTINGS, journal=journal)
+    journal.save(study)
+    found = load_study(tmp_path / "run")
+    assert len(found.portraits) == study.filters.height
+    for one, other in zip(study.portraits, found.portraits, strict=True):
+        assert torch.equal(one.kernel, other.kernel)
+
+
+def test_a_portrait_outlives_the_training_of_its_model() -> None:
+    module = net()
+    portrait = scan(module, torch.rand(16, 3, 12, 12), SETTINGS).portraits[0]
+    before = portrait.kernel.clone()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+    assert torch.equal(portrait.kernel, before)
 
 
 # --------------------------------------------------------------------------------- damage

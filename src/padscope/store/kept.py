@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from padscope.running import Packed
+from padscope.running.packing import with_own_memory
 from padscope.store.files import read_tensors, readable
 from padscope.study import EXPLAIN, IMPACT, SCAN, Kept
 
@@ -22,8 +23,10 @@ FILES = {
 def pack_kept(kept: Kept, identity: dict[str, Any]) -> bytes:
     """Pack what a stage has done, and whose it is."""
     packed = kept.pack()
-    tensors = {name: smallest(tensor).contiguous() for name, tensor in packed.tensors.items()}
-    return save(tensors, {"progress": json.dumps({"identity": identity} | packed.facts)})
+    tensors = {name: smallest(tensor) for name, tensor in packed.tensors.items()}
+    return save(
+        with_own_memory(tensors), {"progress": json.dumps({"identity": identity} | packed.facts)}
+    )
 
 
 def read_kept(path: Path, stage: str, identity: dict[str, Any]) -> Kept | None:

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from padscope.running.packing import with_own_memory
 from padscope.store.files import read_tensors, readable
 from padscope.study import Kernels, Portrait, Study
 
@@ -26,7 +27,7 @@ def pack_pictures(study: Study) -> bytes:
             f"{site}/slices": kernels.slices,
             f"{site}/inputs": torch.tensor(kernels.inputs),
         }
-    return save({key: tensor.contiguous() for key, tensor in tensors.items()})
+    return save(with_own_memory(tensors))
 
 
 def read_pictures(

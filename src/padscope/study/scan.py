@@ -198,5 +198,7 @@ def _portraits(filters: pl.DataFrame, plan: ContrastPlan, counts: Counts) -> tup
     for name, index in ranked.head(PORTRAITS).select("site", "filter").iter_rows():
         kernel = sites[name].kernel(plan.observation.weights[name].detach(), index)
         mean_map = counts.mean_map(name)[index]
-        portraits.append(Portrait(name, index, kernel.float().contiguous(), mean_map.contiguous()))
+        # A copy: the model's owner may train it further.
+        own = kernel.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
+        portraits.append(Portrait(name, index, own, mean_map.contiguous()))
     return tuple(portraits)
