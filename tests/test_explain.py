@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import polars as pl
 import pytest
@@ -17,6 +18,7 @@ from torch.utils.data import Dataset
 from padscope import PadscopeError, Settings, Study, explain, scan
 from padscope.errors import Interrupted
 from padscope.images import central
+from padscope.models import LoadedModel, load_model
 from padscope.settings import ExplainSettings
 
 COUNT, SIZE, MARGIN = 20, 18, 8
@@ -416,3 +418,33 @@ def test_a_margin_out_of_step_is_refused() -> None:
     with pytest.raises(PadscopeError, match=r"a margin of 6 pixels is out of step.*such as 64"):
         explain(study, strided, pixels, replace(QUICK, margin=6))
     assert explain(study, strided, pixels, QUICK).filters["real_context"].all()
+
+
+class Growing(nn.Module):
+    """Makes a buffer and a layer in its first pass."""
+
+    pretrained_cfg: ClassVar = {"input_size": (3, SIZE, SIZE)}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not hasattr(self, "extra"):
+            self.register_buffer("shift", torch.ones(4, 1, 1))
+            self.extra = nn.Conv2d(4, 4, 3, padding=1)
+        out: Tensor = self.extra(self.conv(x).relu() + self.shift)
+        return out
+
+
+@pytest.mark.parametrize("by_spec", [True, False])
+def test_what_the_first_pass_makes_is_scanned_explained_and_gone(by_spec: bool) -> None:
+    model = load_model(f"{__name__}:Growing") if by_spec else Growing()
+    module = model.module if isinstance(model, LoadedModel) else model
+    names = list(module.state_dict())
+    study = scan(model, crops(), Settings(batch_size=8))
+    assert study.sites["site"].to_list() == ["conv", "extra"]
+    study = explain(study, model, canvases(), replace(QUICK, baselines=1))
+    assert study.explanation
+    assert set(study.explanation.networks["network"]) == {"trained", "fresh 1", "shuffled"}
+    assert list(module.state_dict()) == names

@@ -139,6 +139,56 @@ def test_gradients_flow_inside_even_under_inference_mode() -> None:
         assert module.conv.weight.grad is not None
 
 
+class Growing(nn.Module):
+    """Makes, drops and replaces things in its passes."""
+
+    absent: Tensor
+    sized: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.register_buffer("once", torch.ones(4, 1, 1))
+        self.register_buffer("absent", None)
+        self.register_buffer("sized", torch.zeros(0))
+        self.built = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.built:
+            self.register_buffer("grid", torch.linspace(0, 1, x.shape[-1]), persistent=False)
+            self.extra = nn.Conv2d(4, 4, 3, padding=1)
+            self.scale = nn.Parameter(torch.rand(4, 1, 1))
+            self.built = True
+            del self.once
+        self.absent = torch.zeros(3)
+        self.sized.resize_(2).fill_(1)
+        self.conv.weight = nn.Parameter(self.conv.weight.detach().clone())
+        out: Tensor = self.scale * self.extra(self.conv(x) + self.grid)
+        return out
+
+
+def test_what_a_pass_makes_is_gone_afterwards_and_the_same_every_time() -> None:
+    module, x = Growing(), torch.randn(2, 3, 8, 8)
+    before = state(module)
+    names, attributes = list(module.state_dict()), set(vars(module))
+    generator = torch.get_rng_state()
+    outs = []
+    for _ in range(2):
+        with as_found(module), torch.no_grad():
+            outs.append(module(x))
+        assert state(module) == before
+        assert list(module.state_dict()) == names
+        assert set(vars(module)) == attributes
+        assert not module.built
+        assert not module._non_persistent_buffers_set
+        torch.rand(1)
+    assert torch.equal(*outs)
+    torch.set_rng_state(generator)
+    with as_found(module):
+        module(x)
+    assert torch.equal(torch.get_rng_state(), generator)
+
+
 def test_nested_borrowing() -> None:
     module = make()
     before = state(module)

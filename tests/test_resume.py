@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,16 @@ class Net(nn.Sequential):
 
     def __init__(self) -> None:
         super().__init__(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 3, padding=1))
-        self.passes = 0
+        self.counter: Counter[str] = Counter()  # an attribute as such is put back after a run
 
     def forward(self, x: Tensor) -> Tensor:
-        self.passes += 1
+        self.counter["passes"] += 1
         out: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return out
+
+    @property
+    def passes(self) -> int:
+        return self.counter["passes"]
 
 
 def net(seed: int = 0) -> Net:

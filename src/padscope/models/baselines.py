@@ -116,7 +116,12 @@ def _check_usable(loaded: LoadedModel) -> None:
 
 def _check_same_shapes(module: nn.Module, loaded: LoadedModel) -> None:
     fresh, trained = _shapes(module), _shapes(loaded.module)
-    names = [name for name in {**trained, **fresh} if trained.get(name) != fresh.get(name)]
+    later = loaded.made_later - fresh.keys()  # by a pass, as the new one will
+    names = [
+        name
+        for name in {**trained, **fresh}
+        if trained.get(name) != fresh.get(name) and name not in later
+    ]
     if names:
         raise PadscopeError(
             f"{loaded.spec} built anew differs from the loaded model in {len(names)} weights, "

@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 M = TypeVar("M", bound=nn.Module)
 
+SEED = 0
+REGISTERS = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
+
 
 @contextmanager
 def as_found(module: M, *, channels_last: bool = True) -> Iterator[M]:
     """Put a module in eval mode for the length of a block, then restore all of it.
 
-    Restored, however the block ends: every submodule's ``training`` flag; every parameter's
-    storage, strides, ``requires_grad`` and ``grad``; every buffer and its values. Hooks are not
-    touched. Inside the block ``grad`` is None, so gradients never add to the owner's.
+    Restored, however the block ends: which submodules, parameters, buffers and other attributes
+    there are, so that what a first pass makes is gone; every submodule's ``training`` flag; every
+    parameter's storage, strides, ``requires_grad`` and ``grad``; every buffer's values. Hooks are
+    not touched. Inside the block ``grad`` is None, so gradients never add to the owner's, and
+    torch's CPU generator starts from one seed, so that layers made in a first pass are the same in
+    every block; its state is put back too.
 
     Parameters
     ----------
@@ -36,11 +42,10 @@ def as_found(module: M, *, channels_last: bool = True) -> Iterator[M]:
         The same module.
     """
     found = _Found.of(module)
+    generator = torch.get_rng_state()
     try:
-        # Flags are set one by one: `eval()` is refused by exported programs, and where someone
-        # overrides it (to merge adapters, to fold branches) there is no undoing what it did.
-        for child, _ in found.training:
-            child.training = False
+        torch.default_generator.manual_seed(SEED)
+        set_eval(module)
         for parameter in found.parameters:
             parameter.tensor.grad = None
         if channels_last:
@@ -48,6 +53,38 @@ def as_found(module: M, *, channels_last: bool = True) -> Iterator[M]:
         yield module
     finally:
         found.restore()
+        torch.set_rng_state(generator)
+
+
+def set_eval(module: nn.Module) -> None:
+    """Put a module and all within it in eval mode, without calling any of its code.
+
+    `eval()` is refused by exported programs; it calls `train()`, which some classes override to
+    merge adapters, to fold branches or even to train, and there is no undoing what that does.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Changed in place, in its ``training`` flags only.
+    """
+    for child in modes_of(module):
+        child.training = False
+
+
+def modes_of(module: nn.Module) -> dict[nn.Module, bool]:
+    """Look up the mode of a module and of all within it.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any module.
+
+    Returns
+    -------
+    dict of torch.nn.Module to bool
+        Whether each is in training mode. Freezing a scripted module removes its mode altogether.
+    """
+    return {child: child.training for child in module.modules() if hasattr(child, "training")}
 
 
 @dataclass(frozen=True)
@@ -70,23 +107,15 @@ class _FoundParameter:
 
 @dataclass(frozen=True)
 class _FoundBuffer:
-    owner: nn.Module
-    name: str
     tensor: torch.Tensor
     data: torch.Tensor
     values: torch.Tensor
 
     @classmethod
-    def of(cls, owner: nn.Module, name: str, tensor: torch.Tensor) -> _FoundBuffer:
-        return cls(owner, name, tensor, tensor.data, tensor.detach().clone())
+    def of(cls, tensor: torch.Tensor) -> _FoundBuffer:
+        return cls(tensor, tensor.data, tensor.detach().clone())
 
     def restore(self) -> None:
-        # A scripted module hands out a new handle at every look: there is no object to put back.
-        scripted = isinstance(self.owner, torch.jit.ScriptModule)
-        if not scripted and self.owner._buffers.get(self.name) is not self.tensor:
-            self.owner._buffers[self.name] = self.tensor
-        if self.tensor.layout is not torch.strided:  # it cannot be compared; nothing writes to it
-            return
         if not self.tensor.data.is_set_to(self.data):
             self.tensor.data = self.data
         # Written only when it differs: a write would invalidate graphs the owner still holds.
@@ -96,34 +125,65 @@ class _FoundBuffer:
 
 
 @dataclass(frozen=True)
+class _FoundAttributes:
+    module: nn.Module
+    attributes: dict[str, Any]
+    contents: dict[str, Any]  # of those that a module registers things in
+
+    @classmethod
+    def of(cls, module: nn.Module) -> _FoundAttributes:
+        attributes = dict(vars(module))
+        return cls(module, attributes, {name: attributes[name].copy() for name in REGISTERS})
+
+    def restore(self) -> None:
+        # Past `__setattr__`, which registers and which classes override.
+        _restore(vars(self.module), self.attributes)
+        for name, content in self.contents.items():
+            register = self.attributes[name]
+            if isinstance(register, dict):
+                _restore(register, content)
+            elif register != content:
+                register.clear()
+                register.update(content)
+
+
+def _restore(changed: dict[str, Any], found: dict[str, Any]) -> None:
+    # The order counts, for it is that of the state dict.
+    same = list(changed) == list(found)
+    if not same or any(changed[name] is not value for name, value in found.items()):
+        changed.clear()
+        changed.update(found)
+
+
+@dataclass(frozen=True)
 class _Found:
     """The state of a module at one moment. Tied parameters appear once."""
 
-    training: list[tuple[nn.Module, bool]]
+    modes: dict[nn.Module, bool]
+    attributes: list[_FoundAttributes]
     parameters: list[_FoundParameter]
     buffers: list[_FoundBuffer]
 
     @classmethod
     def of(cls, module: nn.Module) -> _Found:
-        buffers = [
-            _FoundBuffer.of(owner, name, tensor)
-            for owner in module.modules()
-            for name, tensor in owner._buffers.items()
-            if tensor is not None
-        ]
         return cls(
-            # Freezing a scripted module removes its mode altogether.
-            training=[(m, m.training) for m in module.modules() if hasattr(m, "training")],
+            modes=modes_of(module),
+            attributes=[
+                _FoundAttributes.of(child)
+                for child in module.modules()
+                # What runs in a scripted module can register nothing.
+                if not isinstance(child, torch.jit.ScriptModule)
+            ],
             parameters=[_FoundParameter.of(tensor) for tensor in module.parameters()],
-            buffers=buffers,
+            buffers=[_FoundBuffer.of(tensor) for tensor in module.buffers()],
         )
 
     def restore(self) -> None:
-        for parameter in self.parameters:
-            parameter.restore()
-        for buffer in self.buffers:
-            buffer.restore()
-        for child, training in self.training:
+        found: list[_FoundAttributes | _FoundParameter | _FoundBuffer]
+        found = [*self.attributes, *self.parameters, *self.buffers]
+        for each in found:
+            each.restore()
+        for child, training in self.modes.items():
             child.training = training
 
 

@@ -47,6 +47,16 @@ class LoadedModel:
     input_channels: int | None
     static_batch: int | None = None
     architecture: Architecture | None = field(default=None, repr=False, compare=False)
+    _names: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Note what the module has before it runs."""
+        object.__setattr__(self, "_names", frozenset(self.module.state_dict()))
+
+    @property
+    def made_later(self) -> frozenset[str]:
+        """Names in the state dict that the module did not have when it was loaded."""
+        return frozenset(self.module.state_dict()) - self._names
 
     def describe(self) -> str:
         """Sum the model up in one line for people."""
@@ -99,10 +109,9 @@ def hash_weights(module: nn.Module) -> str:
                 "run the model once on a batch first"
             )
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        if tensor.layout is not torch.strided:  # sparse, or as MKLDNN lays it out
-            tensor = tensor.to_dense()
-        # Read as bytes: numpy knows no bfloat16.
-        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        # Read as bytes, for numpy knows no bfloat16, and of a copy, for what numpy has looked at
+        # can no longer be resized.
+        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).clone()
         digest.update(flat.numpy().data)
     return digest.hexdigest()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 
 import torch
 from torch import Tensor, nn
@@ -98,6 +98,21 @@ def observe(model: nn.Module, example: Tensor, *, partial: bool = False) -> Obse
     With `partial`, a pass that fails gives what it has shown until then: a head that is fixed to
     one input size fails behind the last convolution. See `run_partly` for what it raises still.
     """
+    known = set(_names(model))
+    observation = _observe(model, example, partial=partial)
+    # A layer that the pass has made had no name while it ran.
+    return (
+        observation
+        if known.issuperset(_names(model))
+        else _observe(model, example, partial=partial)
+    )
+
+
+def _names(model: nn.Module) -> Iterator[str]:
+    return (name for name, _ in chain(model.named_modules(), model.named_parameters()))
+
+
+def _observe(model: nn.Module, example: Tensor, *, partial: bool) -> Observation:
     sites: list[Site] = []
     unpadded: list[Site] = []
     weights: dict[str, Tensor] = {}

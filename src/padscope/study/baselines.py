@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -71,6 +72,10 @@ def run_baseline(
                 if batch.indices:
                     yield as_input(module, central(batch.pixels, plan.size, "a batch of images"))
 
+        # A layer that the first pass makes has no name while it runs.
+        with torch.no_grad():
+            for crop in itertools.islice(crops(), 1):
+                module(crop[:2])
         with shortened(module, light) as run:
             reestimate_batchnorm(module, crops(), run)
         job = canvas.job(name, canvas.kept, lambda _: contrasting(module, light, calibrate))
