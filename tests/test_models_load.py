@@ -17,8 +17,17 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from padscope import Settings, scan
 from padscope.errors import PadscopeError
-from padscope.models import InputDefaults, Preprocessing, load_model, wrap_module
+from padscope.models import (
+    InputDefaults,
+    Preprocessing,
+    fresh_weights,
+    load_model,
+    reestimate_batchnorm,
+    shuffled_weights,
+    wrap_module,
+)
 from padscope.models.loaded import hash_weights
 
 NETS = """
@@ -59,6 +68,16 @@ def wrong():
 
 def lazy():
     return nn.LazyConv2d(4, 3)
+
+class Training(nn.Conv2d):
+    # Its train() trains, as some people write it, and needs data for it.
+
+    def __init__(self):
+        super().__init__(3, 4, 3, padding=1)
+        self.inner = nn.Dropout()
+
+    def train(self, data):
+        raise RuntimeError("training")
 
 number = 5
 """
@@ -114,6 +133,17 @@ def test_building_is_repeatable_and_leaves_the_generator_alone(nets: str) -> Non
     torch.set_rng_state(state)
     load_model(f"{nets}:fresh", size=20)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_train_method_of_ones_own_is_not_called(nets: str) -> None:
+    loaded = load_model(f"{nets}:Training", size=12)
+    assert not any(child.training for child in loaded.module.modules())
+    study = scan(loaded, torch.rand(16, 3, 12, 12), Settings(batch_size=8))
+    assert study.filters.height == 4
+    for build in (fresh_weights, shuffled_weights):
+        baseline = build(loaded, 1)
+        assert not any(child.training for child in baseline.modules())
+        reestimate_batchnorm(baseline, [torch.rand(2, 3, 12, 12)])
 
 
 def test_configuration_on_the_module_or_on_the_factory(nets: str) -> None:

@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 from padscope.errors import PadscopeError
 from padscope.models.architecture import seeded
 from padscope.models.batchnorm import is_frozen_norm
+from padscope.models.borrowing import set_eval
 from padscope.models.load import build_initial
 from padscope.models.loaded import LoadedModel, same_weights
 from padscope.models.structure import check_keeps_layers
@@ -63,7 +64,8 @@ def fresh_weights(loaded: LoadedModel, seed: int) -> nn.Module:
         raise PadscopeError(
             f"the weights of {loaded.spec} are those that seed {seed} gives: take another seed"
         )
-    return module.eval()
+    set_eval(module)
+    return module
 
 
 def shuffled_weights(loaded: LoadedModel, seed: int) -> nn.Module:
@@ -103,7 +105,8 @@ def shuffled_weights(loaded: LoadedModel, seed: int) -> nn.Module:
         for weight in _weights(module):
             order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
             weight.copy_(weight.flatten()[order].view(weight.shape))
-    return module.eval()
+    set_eval(module)
+    return module
 
 
 def _check_usable(loaded: LoadedModel) -> None:

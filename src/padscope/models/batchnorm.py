@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from padscope.errors import PadscopeError
+from padscope.models.borrowing import modes_of, set_eval
 from padscope.models.structure import check_keeps_layers
 
 ONE_VALUE = "Expected more than 1 value per channel"  # torch's error starts so
@@ -102,7 +103,7 @@ def _averaging(
     module: nn.Module, moving: list[_BatchNorm], frozen: list[nn.Module]
 ) -> Iterator[None]:
     """Let batch norms, and nothing else, run as in training; then put modes and momenta back."""
-    modes = [(child, child.training) for child in module.modules()]
+    modes = modes_of(module)
     momenta = [(norm, norm.momentum) for norm in moving]
     averages = [_FrozenAverage(norm) for norm in frozen]
     try:
@@ -110,9 +111,7 @@ def _averaging(
             for average in averages:
                 hook = average.norm.register_forward_pre_hook(average.add)
                 hooks.callback(hook.remove)
-            # Flags are set one by one: someone's `train()` may leave batch norms out.
-            for child, _ in modes:
-                child.training = False
+            set_eval(module)
             for norm in moving:
                 norm.reset_running_stats()
                 norm.momentum, norm.training = None, True
@@ -122,7 +121,7 @@ def _averaging(
     finally:
         for norm, momentum in momenta:
             norm.momentum = momentum
-        for child, training in modes:
+        for child, training in modes.items():
             child.training = training
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from padscope.errors import PadscopeError, brief
 from padscope.models.architecture import Architecture, seeded
+from padscope.models.borrowing import set_eval
 from padscope.models.checkpoints import load_weights
 from padscope.models.exported import Exported
 from padscope.models.factories import Factory, own_defaults
@@ -78,8 +79,7 @@ def load_model(
     architecture = _find_architecture(spec)
     module, origin = _build(architecture, spec, weights)
     weights_hash = hash_weights(module)
-    if not isinstance(architecture, Exported):  # whose mode was fixed at export
-        module.eval()
+    set_eval(module)
     _check_fixed_size(module, spec, size)
     defaults = architecture.defaults(module)
     rank = spatial_dims(module)
