@@ -6,7 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from padscope import Settings, scan
 from padscope.errors import PadscopeError
@@ -251,6 +252,66 @@ def test_a_configuration_for_other_channels_lends_its_size_only() -> None:
     module = nn.Sequential(nn.Conv2d(1, 2, 3))
     module.pretrained_cfg = {"input_size": (3, 9, 9), "mean": (0.5,) * 3, "std": (0.5,) * 3}  # type: ignore[assignment]
     assert wrap_module(module).preprocessing == Preprocessing((9, 9), (0.0,), (1.0,))
+
+
+class SpaceToDepth(nn.Module):
+    """A stem that folds 4 x 4 pixels into channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(48, 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        folded = x.reshape(n, c, h // 4, 4, w // 4, 4).permute(0, 1, 3, 5, 2, 4)
+        out: Tensor = self.conv(folded.flatten(1, 3))
+        return out
+
+
+class HeadFirst(nn.Module):
+    """Its layers are not registered in the order in which they run, nor of one rank."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv1d(8, 4, 3, padding=1)
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.stem(x).mean(2))
+        return out
+
+
+def unshuffled() -> nn.Module:
+    return nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, 4, 3, padding=1))
+
+
+CONFIG: dict[str, Any] = {
+    "input_size": (3, 16, 16),
+    "mean": (0.1, 0.2, 0.3),
+    "std": (1.0, 1.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("build", [unshuffled, SpaceToDepth, HeadFirst])
+def test_what_is_given_wins_over_the_first_convolution(build: Callable[[], nn.Module]) -> None:
+    alone = wrap_module(build(), size=16)
+    assert alone.preprocessing == Preprocessing((16, 16), (0.0,) * 3, (1.0,) * 3)
+    given = wrap_module(build(), size=(16, 16), mean=CONFIG["mean"])
+    assert given.preprocessing == Preprocessing((16, 16), (0.1, 0.2, 0.3), (1.0,) * 3)
+    module = build()
+    module.pretrained_cfg = CONFIG  # type: ignore[assignment]
+    assert wrap_module(module).preprocessing == given.preprocessing
+    photos = scan(given, None, Settings(batch_size=8, crops=16))
+    assert photos.counted.images == 16
+    tensors = torch.rand(16, 3, 16, 16)
+    for images in (tensors, list(tensors), list(torch.split(tensors, 4)), TensorDataset(tensors)):
+        assert scan(build(), images, Settings(batch_size=8)).counted.images == 16
+
+
+def test_a_guess_stands_where_the_model_does_not_run_on_what_is_given() -> None:
+    loaded = wrap_module(nn.Conv2d(3, 4, 3), size=8, mean=(0.5, 0.5))
+    with pytest.raises(PadscopeError, match=r"mean and std have 2 values and .* takes 3 channels"):
+        scan(loaded)
 
 
 def test_lite0_is_fast_to_hash_and_repeatable() -> None:

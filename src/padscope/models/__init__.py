@@ -16,6 +16,7 @@ from padscope.models.load import SOURCES, load_model, wrap_module
 from padscope.models.loaded import LoadedModel
 from padscope.models.preprocessing import InputDefaults, Preprocessing
 from padscope.models.structure import spatial_dims
+from padscope.models.trial import takes
 
 __all__ = [
     "SOURCES",
@@ -31,5 +32,6 @@ __all__ = [
     "reestimate_batchnorm",
     "shuffled_weights",
     "spatial_dims",
+    "takes",
     "wrap_module",
 ]

@@ -16,6 +16,7 @@ from padscope.errors import PadscopeError, brief
 from padscope.models.architecture import did_you_mean
 from padscope.models.preprocessing import InputDefaults
 from padscope.models.structure import input_channels, traced_input_shape
+from padscope.models.trial import takes
 
 
 class Factory:
@@ -80,8 +81,8 @@ def own_defaults(module: nn.Module, config: object) -> InputDefaults:
     module : torch.nn.Module
         The module; of an exported program, the traced input decides.
     config : mapping or None
-        In timm's convention. A module built for other channels than its configuration says (timm's
-        ``in_chans``) keeps the size; the mean and std are then nobody's.
+        In timm's convention. A module that does not run on the channels its configuration says
+        (timm's ``in_chans``) keeps the size; the mean and std are then nobody's.
 
     Returns
     -------
@@ -97,6 +98,9 @@ def own_defaults(module: nn.Module, config: object) -> InputDefaults:
     configured = InputDefaults.from_config(config)
     if channels is None or configured.channels in (None, channels):
         return replace(configured, channels=channels or configured.channels)
+    # The first convolution may not be the first layer to see the input.
+    if shape is None and takes(module, configured.channels, configured.size or ()):
+        return configured
     return replace(defaults, size=configured.size)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,8 +17,9 @@ from padscope.models.exported import Exported
 from padscope.models.factories import Factory, own_defaults
 from padscope.models.libraries import Timm, Torchvision, lite0
 from padscope.models.loaded import LoadedModel, hash_weights, same_weights
-from padscope.models.preprocessing import resolve_preprocessing
+from padscope.models.preprocessing import InputDefaults, Preprocessing, resolve_preprocessing
 from padscope.models.structure import spatial_dims, traced_input_shape
+from padscope.models.trial import takes
 from padscope.paths import printable
 from padscope.plugins import look_up, names
 
@@ -33,6 +35,8 @@ SOURCES: dict[str, Source] = {
 }
 SOURCES_GROUP = "padscope.models"
 RANDOM = "random"
+PHOTO_CHANNELS = (3, 1)
+PHOTO_AXES = 2
 WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
 
 
@@ -82,10 +86,9 @@ def load_model(
     set_eval(module)
     _check_fixed_size(module, spec, size)
     defaults = architecture.defaults(module)
-    rank = spatial_dims(module)
-    preprocessing = resolve_preprocessing(defaults, rank, size=size, mean=mean, std=std)
+    preprocessing, channels = _settle(module, defaults, size=size, mean=mean, std=std)
     if preprocessing is None:
-        example = "x".join(["224"] * rank)
+        example = "x".join(["224"] * spatial_dims(module))
         raise PadscopeError(
             f"the input size of {spec} is not known: pass --size, for example --size {example}"
         )
@@ -95,7 +98,7 @@ def load_model(
         weights=origin,
         weights_hash=weights_hash,
         preprocessing=preprocessing,
-        input_channels=defaults.channels,
+        input_channels=channels,
         static_batch=_static_batch(module),
         architecture=architecture,
     )
@@ -135,9 +138,7 @@ def wrap_module(
     weights_hash = hash_weights(module)
     _check_fixed_size(module, spec, size)
     defaults = own_defaults(module, getattr(module, "pretrained_cfg", None))
-    preprocessing = resolve_preprocessing(
-        defaults, spatial_dims(module), size=size, mean=mean, std=std
-    )
+    preprocessing, channels = _settle(module, defaults, size=size, mean=mean, std=std)
     if preprocessing is None and not (mean is None and std is None):
         raise PadscopeError(f"the input size of {spec} is not known: pass size beside mean and std")
     return LoadedModel(
@@ -146,7 +147,7 @@ def wrap_module(
         weights="weights as given",
         weights_hash=weights_hash,
         preprocessing=preprocessing,
-        input_channels=defaults.channels,
+        input_channels=channels,
         static_batch=_static_batch(module),
     )
 
@@ -259,6 +260,48 @@ def _build(
     module = _built(architecture.fresh, spec)
     load_weights(module, Path(weights), spec)
     return module, f"weights from {printable(Path(weights).name)}"
+
+
+def _settle(
+    module: nn.Module,
+    defaults: InputDefaults,
+    *,
+    size: int | Sequence[int] | None,
+    mean: float | Sequence[float] | None,
+    std: float | Sequence[float] | None,
+) -> tuple[Preprocessing | None, int | None]:
+    """Find what to feed a module, and the channels that it takes.
+
+    What its structure lets one guess stands behind what is given, if the module runs on that.
+    """
+    rank, traced = spatial_dims(module), traced_input_shape(module) is not None
+    given = max(len(value) if isinstance(value, Sequence) else 1 for value in (mean, std))
+    guesses = (given,) if given > 1 else (defaults.channels, *PHOTO_CHANNELS)
+    candidates = [channels for channels in dict.fromkeys(guesses) if channels]
+    if isinstance(size, int):
+        shapes = [(size,) * rank, (size,) * PHOTO_AXES]
+    else:
+        shapes = [tuple(size or defaults.size or (0,) * rank)]
+    if not traced and any(len(shape) != rank for shape in shapes):
+        fitting = (
+            len(shape)
+            for shape in shapes
+            if any(takes(module, channels, shape) for channels in candidates)
+        )
+        rank = next(fitting, rank)
+    wishes: dict[str, Any] = {"size": size, "mean": mean, "std": std}
+    found = resolve_preprocessing(defaults, rank, **wishes)
+    if found is None or traced:
+        return found, defaults.channels
+    if found.channels == defaults.channels and found.channels in PHOTO_CHANNELS:
+        return found, defaults.channels
+    for channels in candidates:
+        if takes(module, channels, found.size):
+            if channels != found.channels:
+                known = InputDefaults(channels=channels, size=defaults.size)
+                found = resolve_preprocessing(known, rank, **wishes)
+            return found, channels
+    return found, defaults.channels
 
 
 def _check_fixed_size(module: nn.Module, spec: str, size: int | Sequence[int] | None) -> None:

@@ -13,6 +13,8 @@ from padscope.errors import PadscopeError
 from padscope.models.architecture import Architecture
 from padscope.models.preprocessing import Preprocessing
 
+COPIED = 2**18  # bytes at a time, which a cache holds
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -109,10 +111,11 @@ def hash_weights(module: nn.Module) -> str:
                 "run the model once on a batch first"
             )
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        # Read as bytes, for numpy knows no bfloat16, and of a copy, for what numpy has looked at
+        # Read as bytes, for numpy knows no bfloat16, and from copies, for what numpy has looked at
         # can no longer be resized.
-        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).clone()
-        digest.update(flat.numpy().data)
+        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        for part in torch.split(flat, COPIED):
+            digest.update(part.clone().numpy().data)
     return digest.hexdigest()
 
 

@@ -13,7 +13,7 @@ from padscope.errors import PadscopeError
 def spatial_dims(module: nn.Module) -> int:
     """Count the spatial axes of a module's input.
 
-    Read from the first convolution. A program exported or scripted has lost its convolution
+    Guessed from the first convolution. A program exported or scripted has lost its convolution
     modules: there the traced input decides, or else the parameter of the highest rank up to 5
     (a position embedding has a lower one).
 
@@ -37,7 +37,7 @@ def spatial_dims(module: nn.Module) -> int:
 
 
 def input_channels(module: nn.Module) -> int | None:
-    """Count the channels that the first convolution takes.
+    """Count the channels that the first convolution takes: a guess, where no input was traced.
 
     Parameters
     ----------

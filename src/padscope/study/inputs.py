@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import Dataset, IterableDataset
 
 from padscope.errors import PadscopeError
 from padscope.images import (
@@ -29,7 +30,7 @@ from padscope.images import (
     stream,
     unit_count,
 )
-from padscope.models import LoadedModel, load_model, spatial_dims, wrap_module
+from padscope.models import LoadedModel, load_model, spatial_dims, takes, wrap_module
 from padscope.running import Job, Measurement, Pulse
 from padscope.running.loop import S
 from padscope.settings import Settings
@@ -51,10 +52,41 @@ def as_images(images: object, loaded: LoadedModel, settings: Settings) -> Images
     if images is None or isinstance(images, str | Path):
         probe = make_probe(loaded, settings.seed)
         return open_images(images, probe, settings.limit, settings.seed, settings.crops)
-    source = from_python(images, spatial_dims(loaded.module))
+    source = from_python(images, _spatial_dims(images, loaded))
     if isinstance(source, TensorImages) and settings.limit and settings.limit < len(source):
         return Sample.of(source, settings.limit, settings.seed)
     return source
+
+
+def _spatial_dims(images: object, loaded: LoadedModel) -> int:
+    """Count the spatial axes: those of the images if the model runs on them, else of its own."""
+    want = loaded.preprocessing
+    dims = len(want.size) if want else spatial_dims(loaded.module)
+    readings = [shape for shape in _image_shapes(images) if 2 <= len(shape) <= 4]
+    if any(len(shape) != dims + 1 for shape in readings):
+        for channels, *size in sorted(readings, key=lambda shape: len(shape) != dims + 1):
+            if takes(loaded.module, channels, size):
+                return len(size)
+    return dims
+
+
+def _image_shapes(images: object) -> list[tuple[int, ...]]:
+    """Shapes (C, *spatial) that the first of some images may have; none if nothing tells yet."""
+    if isinstance(images, Tensor):
+        return [tuple(images.shape[1:])]
+    listed = isinstance(images, list | tuple)
+    if isinstance(images, IterableDataset) or not isinstance(images, list | tuple | Dataset):
+        return []  # to look at the first might use it up
+    try:
+        item: Any = images[0]
+    except Exception:  # it is told when all of them are read
+        return []
+    while isinstance(item, list | tuple) and item:
+        item = item[0]
+    if not isinstance(item, Tensor):
+        return []
+    shape = tuple(item.shape)
+    return [shape, shape[1:]] if listed else [shape]  # a list holds images or batches
 
 
 @dataclass(frozen=True)
