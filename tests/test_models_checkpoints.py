@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,25 @@ from torch import Tensor, nn
 
 from padscope.errors import PadscopeError
 from padscope.models.checkpoints import load_weights
+from padscope.models.loaded import hash_weights
+
+
+class Scaled(nn.Conv2d):
+    """Has state that is no tensor."""
+
+    seen: object = None
+
+    def get_extra_state(self) -> dict[str, float]:
+        return {"scale": 2.0}
+
+    def set_extra_state(self, state: Any) -> None:
+        if not isinstance(state, dict):
+            raise TypeError("no dictionary")
+        self.seen = state
+
+
+def below(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in state.items()}
 
 
 def make(seed: int = 0, channels: int = 4) -> nn.Sequential:
@@ -30,6 +50,23 @@ WRAPS: dict[str, Wrap] = {
     "compiled": lambda state: {
         "state_dict": {f"module._orig_mod.{name}": tensor for name, tensor in state.items()}
     },
+    "BasicSR": lambda state: {
+        "params": {name: torch.zeros_like(t) for name, t in state.items()},
+        "params_ema": state,
+    },
+    "timm": lambda state: {
+        "model": {name: torch.zeros_like(t) for name, t in state.items()},
+        "model_ema": below("module.", state),
+    },
+    "an average in a state dict": lambda state: {"ema": {"state_dict": state}},
+    "another name": lambda state: {"generator": state, "step": 5},
+    "Lightning": lambda state: {
+        "state_dict": {"loss.weight": torch.ones(3), **below("net.", state)},
+        "hyper_parameters": {"width": 3},
+        "callbacks": {},
+    },
+    "compiled inside": lambda state: {"state_dict": below("model._orig_mod.", state)},
+    "two wrappers": lambda state: below("model.module.", state),
     "counters left out": lambda state: {
         name: tensor for name, tensor in state.items() if "num_batches" not in name
     },
@@ -42,6 +79,103 @@ def test_state_dicts_in_every_wrapping(tmp_path: Path, wrap: Wrap) -> None:
     torch.save(wrap(source.state_dict()), path)
     load_weights(target, path, "net")
     assert all(map(torch.equal, source.parameters(), target.parameters()))
+
+
+def test_where_the_weights_were_found_is_said(tmp_path: Path) -> None:
+    path, state = tmp_path / "weights.pt", make(1).state_dict()
+    torch.save(state, path)
+    assert load_weights(make(), path, "net") == ""
+    content = {"loss.weight": torch.ones(3), **below("net._orig_mod.", state)}
+    torch.save({"state_dict": content}, path)
+    said = load_weights(make(), path, "net")
+    assert (
+        said == "entry state_dict, without _orig_mod., below net., 1 others left out (loss.weight)"
+    )
+    wrapped = nn.ModuleDict({"net": make(2)})
+    torch.save({"params": state, "params_ema": state}, path)
+    assert load_weights(wrapped, path, "net") == "entry params_ema, put below net."
+    assert torch.equal(wrapped.state_dict()["net.2.bias"], state["2.bias"])
+
+
+def test_what_is_lacking_below_a_prefix_is_named_without_it(tmp_path: Path) -> None:
+    path, state = tmp_path / "weights.pt", below("net.", make(1).state_dict())
+    del state["net.2.bias"]
+    torch.save({"state_dict": state}, path)
+    with pytest.raises(PadscopeError) as caught:
+        load_weights(make(), path, "net")
+    assert "(entry state_dict, below net.) do not fit net: 1 missing (2.bias 2);" in str(
+        caught.value
+    )
+
+
+def test_weights_that_are_there_twice_are_not_chosen_from(tmp_path: Path) -> None:
+    path, state = tmp_path / "weights.pt", make(1).state_dict()
+    torch.save(below("model.", state) | below("average.", state), path)
+    with pytest.raises(PadscopeError, match=r"below model\. and below average\.: save those"):
+        load_weights(make(), path, "net")
+    torch.save({"one": state, "other": state}, path)
+    with pytest.raises(PadscopeError, match=r"several state dicts \(one, other\): save the one"):
+        load_weights(make(), path, "net")
+
+
+def test_extra_state_is_given_to_its_module(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    source, target = nn.Sequential(Scaled(3, 4, 3)), nn.Sequential(Scaled(3, 4, 3))
+    torch.save(below("module.", source.state_dict()), path)
+    load_weights(target, path, "net")
+    assert target[0].seen == {"scale": 2.0}
+    assert all(map(torch.equal, source.parameters(), target.parameters()))
+    weights = {n: t for n, t in source.state_dict().items() if isinstance(t, Tensor)}
+    save_file(weights, path.with_suffix(".safetensors"))
+    load_weights(target, path.with_suffix(".safetensors"), "net")
+    torch.save(source.state_dict() | {"0._extra_state": torch.zeros(1)}, path)
+    with pytest.raises(PadscopeError, match=r"does not take the weights in .*TypeError: no dict"):
+        load_weights(target, path, "net")
+    assert hash_weights(source) == hash_weights(nn.Sequential(source[0]))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_sparse_weights_are_loaded(tmp_path: Path) -> None:
+    path, source, target = tmp_path / "weights.pt", make(1), make(2)
+    state = source.state_dict()
+    torch.save(state | {"2.weight": state["2.weight"].to_sparse()}, path)
+    load_weights(target, path, "net")
+    assert all(map(torch.equal, source.parameters(), target.parameters()))
+
+
+ODD: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "quantised": (
+        lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8),
+        r"quantised weights \(0\.weight qint8\): give those from before",
+    ),
+    "8 bits": (lambda t: (t * 50).to(torch.int8), r"0\.weight int8 in the file, float32 in the"),
+    "complex": (lambda t: t.to(torch.complex64), r"0\.weight complex64 in the file, float32"),
+    "float8": (lambda t: t.to(torch.float8_e4m3fn), r"0\.weight float8_e4m3fn in the file"),
+    "bool": (lambda t: t > 0, r"1 of another type \(0\.weight bool in the file, float32"),
+    "meta": (lambda t: t.to("meta"), r"no values of 0\.weight, which was saved from the meta"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), ODD.values(), ids=ODD)
+@pytest.mark.filterwarnings("ignore")
+def test_weights_of_another_type_are_named(
+    tmp_path: Path, change: Callable[[Tensor], Tensor], message: str
+) -> None:
+    path, module = tmp_path / "weights.pt", make()
+    state = make(1).state_dict()
+    torch.save(state | {"0.weight": change(state["0.weight"])}, path)
+    before = hash_weights(module)
+    with pytest.raises(PadscopeError, match=message) as caught:
+        load_weights(module, path, "net")
+    assert "\n" not in str(caught.value)
+    assert hash_weights(module) == before
+
+
+def test_floats_of_another_precision_are_the_same_weights(tmp_path: Path) -> None:
+    path, source, target = tmp_path / "weights.pt", make(1), make(2)
+    torch.save({name: t.half() for name, t in source.state_dict().items()}, path)
+    load_weights(target, path, "net")
+    torch.testing.assert_close(source[0].weight, target[0].weight, atol=1e-3, rtol=1e-3)
 
 
 def test_safetensors(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from padscope.models.loaded import as_dense
+
 M = TypeVar("M", bound=nn.Module)
 
 SEED = 0
@@ -116,10 +118,11 @@ class _FoundBuffer:
         return cls(tensor, tensor.data, tensor.detach().clone())
 
     def restore(self) -> None:
-        if not self.tensor.data.is_set_to(self.data):
+        dense = as_dense(self.data) is self.data
+        if dense and not self.tensor.data.is_set_to(self.data):
             self.tensor.data = self.data
         # Written only when it differs: a write would invalidate graphs the owner still holds.
-        if not torch.equal(self.tensor, self.values):
+        if not torch.equal(as_dense(self.tensor), as_dense(self.values)):
             with torch.no_grad():
                 self.tensor.copy_(self.values)
 

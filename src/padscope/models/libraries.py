@@ -84,7 +84,7 @@ class Lite0(Timm):
         names = [name for name in target if not name.endswith("num_batches_tracked")]
         source = [
             tensor
-            for name, tensor in read_weights(_lite0_file()).items()
+            for name, tensor in read_weights(_lite0_file())[0].items()
             if not name.endswith("num_batches_tracked")
         ]
         # The two implementations name their tensors differently and list them in the same order.

@@ -258,8 +258,9 @@ def _build(
     if str(weights) == RANDOM:
         return build_initial(architecture, spec), "random weights"
     module = _built(architecture.fresh, spec)
-    load_weights(module, Path(weights), spec)
-    return module, f"weights from {printable(Path(weights).name)}"
+    found = load_weights(module, Path(weights), spec)
+    name = printable(Path(weights).name)
+    return module, f"weights from {name}" + (f" ({found})" if found else "")
 
 
 def _settle(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 from dataclasses import dataclass, field
 
@@ -12,8 +13,6 @@ from torch.nn.parameter import is_lazy
 from padscope.errors import PadscopeError
 from padscope.models.architecture import Architecture
 from padscope.models.preprocessing import Preprocessing
-
-COPIED = 2**18  # bytes at a time, which a cache holds
 
 
 @dataclass(frozen=True)
@@ -110,12 +109,15 @@ def hash_weights(module: nn.Module) -> str:
                 f"the weight {name} of {type(module).__name__} is not initialised: "
                 "run the model once on a batch first"
             )
+        if tensor.is_meta:
+            raise PadscopeError(
+                f"the weight {name} of {type(module).__name__} is on the meta device and has no "
+                "values: build the model on another one"
+            )
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        # Read as bytes, for numpy knows no bfloat16, and from copies, for what numpy has looked at
-        # can no longer be resized.
-        flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        for part in torch.split(flat, COPIED):
-            digest.update(part.clone().numpy().data)
+        # Not by way of numpy: what it has looked at can no longer be resized.
+        flat = as_dense(tensor).detach().cpu().contiguous()
+        digest.update((ctypes.c_char * flat.nbytes).from_address(flat.data_ptr()))
     return digest.hexdigest()
 
 
@@ -136,6 +138,19 @@ def same_weights(module: nn.Module, other: nn.Module) -> bool:
         for each in (module, other)
     )
     return list(ours) == list(theirs) and all(
-        mine.dtype == theirs[name].dtype and torch.equal(mine, theirs[name])
+        mine.dtype == theirs[name].dtype and torch.equal(as_dense(mine), as_dense(theirs[name]))
         for name, mine in ours.items()
     )
+
+
+def as_dense(tensor: torch.Tensor) -> torch.Tensor:
+    """Give the values of a tensor of whatever layout, quantised or not, as a dense one.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        Returned itself where it is dense.
+    """
+    if tensor.is_quantized:
+        return tensor.dequantize()
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()
