@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.ao import quantization
 
-from padscope.models import as_found
+from padscope.errors import PadscopeError
+from padscope.models import as_found, wrap_module
 
 
 class Tied(nn.Module):
@@ -187,6 +189,43 @@ def test_what_a_pass_makes_is_gone_afterwards_and_the_same_every_time() -> None:
     with as_found(module):
         module(x)
     assert torch.equal(torch.get_rng_state(), generator)
+
+
+def prepared() -> nn.Module:
+    """A network that is trained for quantisation; its observers have seen nothing yet."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()).train()
+    fused = quantization.fuse_modules_qat(module, [["0", "1", "2"]])  # type: ignore[no-untyped-call]
+    fused.qconfig = quantization.get_default_qat_qconfig("qnnpack")  # type: ignore[no-untyped-call]
+    out: nn.Module = quantization.prepare_qat(fused)  # type: ignore[no-untyped-call]
+    return out
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_fake_quantisation_keeps_its_ranges() -> None:
+    module = prepared()
+    module(torch.rand(2, 3, 8, 8))
+    values = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    x = torch.rand(2, 3, 8, 8)
+    with as_found(wrap_module(module).module):
+        before = module(x)
+        module(100 * x)
+        assert torch.equal(module(x), before)
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, values[name]), name
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_fake_quantisation_without_a_range_is_named() -> None:
+    with pytest.raises(PadscopeError, match=r"0\.weight_fake_quant of .* has seen no values"):
+        wrap_module(prepared())
+    module = prepared()
+    module.apply(quantization.disable_fake_quant)
+    wrap_module(module)
+    module.apply(quantization.disable_observer)
+    module.apply(quantization.enable_fake_quant)
+    with pytest.raises(PadscopeError, match="run the model on some batches with its observers"):
+        wrap_module(module)
 
 
 def test_nested_borrowing() -> None:

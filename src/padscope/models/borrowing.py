@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from padscope.models.loaded import as_dense
+from padscope.models.quantisation import freeze_observers
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -27,7 +28,8 @@ def as_found(module: M, *, channels_last: bool = True) -> Iterator[M]:
     parameter's storage, strides, ``requires_grad`` and ``grad``; every buffer's values. Hooks are
     not touched. Inside the block ``grad`` is None, so gradients never add to the owner's, and
     torch's CPU generator starts from one seed, so that layers made in a first pass are the same in
-    every block; its state is put back too.
+    every block; its state is put back too. Observers of fake quantisation, which follow every
+    batch, rest.
 
     Parameters
     ----------
@@ -48,6 +50,7 @@ def as_found(module: M, *, channels_last: bool = True) -> Iterator[M]:
     try:
         torch.default_generator.manual_seed(SEED)
         set_eval(module)
+        freeze_observers(module)
         for parameter in found.parameters:
             parameter.tensor.grad = None
         if channels_last:

@@ -18,6 +18,7 @@ from padscope.models.factories import Factory, own_defaults
 from padscope.models.libraries import Timm, Torchvision, lite0
 from padscope.models.loaded import LoadedModel, hash_weights, same_weights
 from padscope.models.preprocessing import InputDefaults, Preprocessing, resolve_preprocessing
+from padscope.models.quantisation import check_observed
 from padscope.models.structure import spatial_dims, traced_input_shape
 from padscope.models.trial import takes
 from padscope.paths import printable
@@ -84,6 +85,7 @@ def load_model(
     module, origin = _build(architecture, spec, weights)
     weights_hash = hash_weights(module)
     set_eval(module)
+    check_observed(module, spec)
     _check_fixed_size(module, spec, size)
     defaults = architecture.defaults(module)
     preprocessing, channels = _settle(module, defaults, size=size, mean=mean, std=std)
@@ -136,6 +138,7 @@ def wrap_module(
     if not isinstance(module, nn.Module):
         raise PadscopeError(f"{spec} is not a torch.nn.Module: pass the network itself")
     weights_hash = hash_weights(module)
+    check_observed(module, spec)
     _check_fixed_size(module, spec, size)
     defaults = own_defaults(module, getattr(module, "pretrained_cfg", None))
     preprocessing, channels = _settle(module, defaults, size=size, mean=mean, std=std)
