@@ -70,7 +70,7 @@ def in_workdir(workdir: Path, no_page: None) -> None:
         ("mynets:no_module", "mynets:no_module returned int: it must return a torch.nn.Module"),
         ("mynets:unsized", "the input size of mynets:unsized is not known: pass --size"),
         ("absent.pt2", "the exported program absent.pt2 does not exist"),
-        ("mynets.py", "'mynets.py' names no model"),
+        ("mynets.py", "mynets.py is a file of Python code: give what"),
         ("weights.safetensors", "weights.safetensors holds weights, not a model"),
     ],
 )

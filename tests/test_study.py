@@ -618,3 +618,29 @@ def test_the_public_names() -> None:
     assert len(padscope.__all__) <= 15
     for name in padscope.__all__:
         assert inspect.getdoc(getattr(padscope, name)), name
+
+
+class TwoInputs(nn.Conv2d):
+    """Needs more than images."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
+        out: Tensor = super().forward(x) + y
+        return out
+
+
+class FromDictionary(nn.Conv2d):
+    """Takes its images as an entry."""
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
+        out: Tensor = super().forward(batch["image"])
+        return out
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", [TwoInputs, FromDictionary])
+def test_models_of_other_inputs_are_not_told_to_change_the_size(kind: type[nn.Conv2d]) -> None:
+    with pytest.raises(PadscopeError, match="whose forward takes one tensor") as caught:
+        scan(kind(3, 4, 3, padding=1), pixels())
+    assert "--size" not in str(caught.value)
+    with pytest.raises(PadscopeError, match="pass --size"):
+        scan(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(), nn.Linear(7, 2)), pixels())

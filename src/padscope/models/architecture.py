@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import torch
@@ -81,8 +81,23 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("resnt18", ["resnet18", "vgg11"])
     '; did you mean resnet18?'
     """
-    close = difflib.get_close_matches(name, known, n=3)
-    if not close:
+    return one_of(difflib.get_close_matches(name, known, n=3))
+
+
+def one_of(names: Sequence[str]) -> str:
+    """Propose some names.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What could have been meant.
+
+    Returns
+    -------
+    str
+        As `did_you_mean` gives it.
+    """
+    if not names:
         return ""
-    *others, last = close
+    *others, last = names
     return f"; did you mean {', '.join(others)}{' or ' if others else ''}{last}?"

@@ -18,6 +18,8 @@ from padscope.models.preprocessing import InputDefaults
 from padscope.models.structure import input_channels, traced_input_shape
 from padscope.models.trial import takes
 
+LIBRARIES = ("timm", "torchvision")  # which stand before a colon, as packages do
+
 
 class Factory:
     """A callable that returns a module when called without arguments; a class will do.
@@ -112,7 +114,7 @@ def _import(target: str) -> Callable[[], object]:
     except (Exception, SystemExit) as error:
         raise PadscopeError(
             f"importing {path} for the model {target} failed with {brief(error)}: "
-            "run where it can be imported from, or install it"
+            f"run where it can be imported from, or install it{did_you_mean(path, LIBRARIES)}"
         ) from error
     factory = getattr(module, name, None)
     if factory is None:

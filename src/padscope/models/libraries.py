@@ -6,14 +6,16 @@ imported where it is used.
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
 from padscope.errors import PadscopeError
-from padscope.models.architecture import did_you_mean
+from padscope.models.architecture import did_you_mean, one_of
 from padscope.models.checkpoints import read_weights
 from padscope.models.preprocessing import InputDefaults
 
@@ -175,6 +177,32 @@ def lite0(name: str) -> Lite0:
     if name:
         raise PadscopeError(f"lite0 is one model and has none named {name!r}: give lite0 alone")
     return Lite0()
+
+
+def similar_specs(name: str) -> str:
+    """Propose specs of the libraries' models for a name that stands alone.
+
+    Parameters
+    ----------
+    name : str
+        What was typed.
+
+    Returns
+    -------
+    str
+        As `did_you_mean` gives it.
+    """
+    import timm
+    from torchvision import models
+
+    specs: dict[str, list[str]] = {"lite0": ["lite0"]}
+    for library, known in (("torchvision", models.list_models()), ("timm", timm.list_models())):
+        for each in known:
+            specs.setdefault(each, []).append(f"{library}:{each}")
+    # timm:resnet18, timm/resnet18 and timm.resnet18 are one wish.
+    bare = re.split("[:/.]", name.lower())[-1]
+    close = [bare] if bare in specs else difflib.get_close_matches(bare, specs, n=2)
+    return one_of([spec for each in close for spec in specs[each]])
 
 
 def _lite0_file() -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,12 +14,11 @@ from padscope.models.borrowing import set_eval
 from padscope.models.checkpoints import load_weights
 from padscope.models.exported import Exported
 from padscope.models.factories import Factory, own_defaults
-from padscope.models.libraries import Timm, Torchvision, lite0
+from padscope.models.libraries import Timm, Torchvision, lite0, similar_specs
 from padscope.models.loaded import LoadedModel, hash_weights, same_weights
-from padscope.models.preprocessing import InputDefaults, Preprocessing, resolve_preprocessing
 from padscope.models.quantisation import check_observed
 from padscope.models.structure import spatial_dims, traced_input_shape
-from padscope.models.trial import takes
+from padscope.models.trial import settle_input
 from padscope.paths import printable
 from padscope.plugins import look_up, names
 
@@ -36,9 +34,8 @@ SOURCES: dict[str, Source] = {
 }
 SOURCES_GROUP = "padscope.models"
 RANDOM = "random"
-PHOTO_CHANNELS = (3, 1)
-PHOTO_AXES = 2
-WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors")
+WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
+FOREIGN_SUFFIXES = (".onnx", ".tflite", ".engine", ".mlmodel", ".mlpackage", ".h5", ".keras", ".pb")
 
 
 def load_model(
@@ -88,7 +85,7 @@ def load_model(
     check_observed(module, spec)
     _check_fixed_size(module, spec, size)
     defaults = architecture.defaults(module)
-    preprocessing, channels = _settle(module, defaults, size=size, mean=mean, std=std)
+    preprocessing, channels = settle_input(module, defaults, size=size, mean=mean, std=std)
     if preprocessing is None:
         example = "x".join(["224"] * spatial_dims(module))
         raise PadscopeError(
@@ -141,7 +138,7 @@ def wrap_module(
     check_observed(module, spec)
     _check_fixed_size(module, spec, size)
     defaults = own_defaults(module, getattr(module, "pretrained_cfg", None))
-    preprocessing, channels = _settle(module, defaults, size=size, mean=mean, std=std)
+    preprocessing, channels = settle_input(module, defaults, size=size, mean=mean, std=std)
     if preprocessing is None and not (mean is None and std is None):
         raise PadscopeError(f"the input size of {spec} is not known: pass size beside mean and std")
     return LoadedModel(
@@ -188,8 +185,8 @@ def build_initial(architecture: Architecture, spec: str, seed: int = 0) -> nn.Mo
     if set_all or set_one:
         where = "" if set_all else f" in {set_one}"
         raise PadscopeError(
-            f"{spec} has the same weights whatever the seed{where}, so they are not random: "
-            "give an architecture that initialises itself"
+            f"{spec} has the same weights whatever the seed{where}, so they are not random: remove "
+            "the seed in your factory (torch.manual_seed), or the weights that it loads"
         )
     return module
 
@@ -220,12 +217,23 @@ def _find_architecture(spec: str) -> Architecture:
             f"{spec} holds weights, not a model: give the architecture as package.module:factory "
             f"and the file with --weights {spec}"
         )
+    if suffix in FOREIGN_SUFFIXES:
+        raise PadscopeError(
+            f"{spec} is a program of another framework, whose layers cannot be looked into: give "
+            "the PyTorch model that it was made from, as package.module:factory or a .pt2 file"
+        )
+    if suffix == ".py":
+        raise PadscopeError(
+            f"{spec} is a file of Python code: give what returns the model in it, as "
+            f"{'.'.join(Path(spec).with_suffix('').parts)}:factory"
+        )
     if name.isidentifier() and all(part.isidentifier() for part in scheme.split(".")):
         return Factory(spec)
     known = [name for name in names(SOURCES, SOURCES_GROUP) if name not in ("lite0", ".pt2")]
     schemes = ", ".join(f"a {name} file" if name[0] == "." else f"{name}:NAME" for name in known)
     raise PadscopeError(
         f"{spec!r} names no model: give lite0, {schemes}, package.module:factory or a .pt2 file"
+        f"{similar_specs(spec)}"
     )
 
 
@@ -264,48 +272,6 @@ def _build(
     found = load_weights(module, Path(weights), spec)
     name = printable(Path(weights).name)
     return module, f"weights from {name}" + (f" ({found})" if found else "")
-
-
-def _settle(
-    module: nn.Module,
-    defaults: InputDefaults,
-    *,
-    size: int | Sequence[int] | None,
-    mean: float | Sequence[float] | None,
-    std: float | Sequence[float] | None,
-) -> tuple[Preprocessing | None, int | None]:
-    """Find what to feed a module, and the channels that it takes.
-
-    What its structure lets one guess stands behind what is given, if the module runs on that.
-    """
-    rank, traced = spatial_dims(module), traced_input_shape(module) is not None
-    given = max(len(value) if isinstance(value, Sequence) else 1 for value in (mean, std))
-    guesses = (given,) if given > 1 else (defaults.channels, *PHOTO_CHANNELS)
-    candidates = [channels for channels in dict.fromkeys(guesses) if channels]
-    if isinstance(size, int):
-        shapes = [(size,) * rank, (size,) * PHOTO_AXES]
-    else:
-        shapes = [tuple(size or defaults.size or (0,) * rank)]
-    if not traced and any(len(shape) != rank for shape in shapes):
-        fitting = (
-            len(shape)
-            for shape in shapes
-            if any(takes(module, channels, shape) for channels in candidates)
-        )
-        rank = next(fitting, rank)
-    wishes: dict[str, Any] = {"size": size, "mean": mean, "std": std}
-    found = resolve_preprocessing(defaults, rank, **wishes)
-    if found is None or traced:
-        return found, defaults.channels
-    if found.channels == defaults.channels and found.channels in PHOTO_CHANNELS:
-        return found, defaults.channels
-    for channels in candidates:
-        if takes(module, channels, found.size):
-            if channels != found.channels:
-                known = InputDefaults(channels=channels, size=defaults.size)
-                found = resolve_preprocessing(known, rank, **wishes)
-            return found, channels
-    return found, defaults.channels
 
 
 def _check_fixed_size(module: nn.Module, spec: str, size: int | Sequence[int] | None) -> None:

@@ -87,11 +87,18 @@ def observe_first(model: nn.Module, image: Tensor, static_batch: int | None = No
 
 
 def rejection(example: Tensor, error: Exception) -> str:
-    """Say that a model does not take images of some shape."""
+    """Say that a model does not take images of some shape, or not a batch of images alone."""
     shape = "×".join(map(str, example.shape))
+    advice = "pass --size, or images of the shape it was built for"
+    of_shape = not isinstance(error, TypeError | LookupError | AttributeError)
+    if not of_shape and "out of" not in str(error):  # as in "index 7 is out of bounds"
+        advice = (
+            "give a model whose forward takes one tensor, a batch of images; where it needs more, "
+            "wrap it in a module that fills in the rest"
+        )
     return (
         f"the model does not take images of shape {shape} (batch, channels, size): "
-        f"{brief(error)}; pass --size, or images of the shape it was built for"
+        f"{brief(error)}; {advice}"
     )
 
 
