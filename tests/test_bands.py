@@ -415,3 +415,16 @@ def test_the_table_averages_axes_and_pairs_images() -> None:
         else:
             assert row["excess"] is row["excess_low"] is row["excess_high"] is None
     assert band_rows({}, bands).columns == table.columns
+
+
+def test_an_image_whose_change_is_not_defined_is_left_out_of_its_width_alone() -> None:
+    rng = np.random.default_rng(0)
+    bands = [(width, content) for width in (1, 8) for content in CONTENTS]
+    values = rng.random((10, len(bands)))
+    values[3, 4:] = np.nan
+    table = band_rows({"change": values}, bands)
+    assert not table.filter(pl.col("band") == "fill").null_count().sum_horizontal().item()
+    images = dict(table.select("width", "images").unique().iter_rows())
+    assert images == {1: 10, 8: 9}
+    values[:, 4:] = np.nan
+    assert band_rows({"change": values}, bands)["width"].unique().to_list() == [1]

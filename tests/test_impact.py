@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from padscope import PadscopeError, RunDirectory, Settings, Study, explain, impact, load_study, scan
 from padscope.images import central
+from padscope.report import render_report
 from padscope.settings import ExplainSettings, ImpactSettings
 from padscope.study import IMPACT_TABLES, Impact, verdict
 
@@ -154,6 +155,17 @@ def test_a_dense_answer_is_measured_by_distance(made: tuple[Net, Study]) -> None
     assert change["change"][1:].to_list() == [0.0] * (
         SIZE // 2 - 1
     )  # one convolution reaches no deeper
+
+
+def test_an_image_with_a_flat_answer_is_left_out_of_views_and_nothing_else() -> None:
+    net, images = Net(dense=True), canvases()
+    images[5, :, MARGIN:-MARGIN, MARGIN:-MARGIN] = 0  # black, unless the frame is moved
+    study = impact(explained(net), net, images, settings=SETTINGS)
+    views = found(study).views
+    assert not views["value"].null_count()
+    assert views["images"].unique().to_list() == [7, SETTINGS.canvas_images]
+    assert len(verdict(study)) == 4
+    assert render_report(study)
 
 
 def test_the_study_can_be_read_back(made: tuple[Net, Study], tmp_path: Path) -> None:

@@ -542,7 +542,24 @@ def test_a_table_of_no_views_is_empty() -> None:
     assert "control_difference" in table.columns
 
 
-def test_changes_that_are_not_defined_are_null() -> None:
-    rows = {"change": np.array([[[np.nan]], [[1.0]]])}
+def test_an_image_whose_change_is_not_defined_is_left_out_of_its_row_alone() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random((32, 2, 3))
+    values[5, 1, 0] = np.nan  # a flat answer, seen in one view under one treatment
+    names, views = ("as is", "undone", "controls"), [("shift", 1.0), ("shift", 2.0)]
+    table = view_table(views, names, {"change": values}, {"undone": "controls"}, resamples=50)
+    assert not table.drop("amount", "control_difference").filter(
+        pl.col("treatment") != "as is"
+    ).null_count().sum_horizontal().item()  # fmt: skip
+    of = {(row["amount"], row["treatment"]): row for row in table.to_dicts()}
+    assert {key: row["images"] for key, row in of.items() if key[1] == "undone"} == {
+        (None, "undone"): 31, (1.0, "undone"): 32, (2.0, "undone"): 31,
+    }  # fmt: skip
+    kept = np.delete(values, 5, axis=0)
+    assert of[2.0, "undone"]["difference"] == pytest.approx((kept[:, 1, 1] - kept[:, 1, 0]).mean())
+
+
+def test_a_change_that_no_image_defines_has_no_row() -> None:
+    rows = {"change": np.full((4, 1, 1), np.nan), "kl": np.ones((4, 1, 1))}
     table = view_table([("shift", 1.0)], ("as is",), rows, resamples=10)
-    assert table["value"].to_list() == [None, None]
+    assert table["measure"].unique().to_list() == ["kl"]

@@ -126,6 +126,22 @@ class Bootstrap:
         groups = None if self.groups is None else [self.groups[place] for place in used]
         return resample(statistic, len(used), groups, resamples=self.resamples, seed=self.seed)
 
+    def mean(self, values: FloatArray) -> tuple[tuple[FloatArray, FloatArray, FloatArray], int]:
+        """Average (n, …) values over the images for which all of them are defined.
+
+        Returns
+        -------
+        (mean, low, high) : (…) float64 arrays
+            With the ends of its 95 % interval; NaN if there is no such image.
+        images : int
+            How many there are.
+        """
+        used = np.flatnonzero(np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+        if not len(used):
+            nothing = np.full(values.shape[1:], np.nan)
+            return (nothing, nothing, nothing), 0
+        return _with_interval(self.of(means(values[used]), used)), len(used)
+
 
 def means(values: ArrayLike) -> Statistic:
     """Return the statistic that averages values over images.

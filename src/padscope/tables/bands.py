@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from padscope.effects.resampling import mean_interval
+from padscope.effects.resampling import Bootstrap
 
 FloatArray = NDArray[np.float64]
 
@@ -27,10 +27,11 @@ def band_table(
 ) -> pl.DataFrame:
     """One row per width, content and measure.
 
-    Columns: ``width`` (pixels), ``band`` (what it is filled with), ``measure``, ``images``,
-    ``value`` (mean change of the answer from that to the image without a band) with ``low`` and
-    ``high`` (95 % over images); for a band of fill ``excess`` (over a band of the mean colour at
-    the same place, paired by image) with ``excess_low`` and ``excess_high``, else null.
+    Columns: ``width`` (pixels), ``band`` (what it is filled with), ``measure``, ``images`` (those
+    whose change is defined with every band of the width), ``value`` (mean change of the answer from
+    that to the image without a band) with ``low`` and ``high`` (95 % over images); for
+    a band of fill ``excess`` (over a band of the mean colour at the same place, paired by image)
+    with ``excess_low`` and ``excess_high``, else null. What is defined for no image has no row.
 
     Parameters
     ----------
@@ -41,24 +42,27 @@ def band_table(
     groups, resamples, seed
         See `padscope.effects.resampling.resample`.
     """
-    kinds = list(dict.fromkeys(bands))
-    members = [[at for at, band in enumerate(bands) if band == kind] for kind in kinds]
+    bootstrap = Bootstrap(groups, resamples, seed)
+    members: dict[tuple[int, str], list[int]] = {}
+    for at, band in enumerate(bands):
+        members.setdefault(band, []).append(at)
     found = []
     for measure, values in rows.items():
         array = np.asarray(values, dtype=np.float64)
-        if not kinds or not len(array):
-            continue
-        mean = np.stack([array[:, which].mean(axis=1) for which in members], axis=1)
-        excess = np.full_like(mean, np.nan)
-        for at, (width, band) in enumerate(kinds):
-            if band == FILL and (width, COUNTERPART) in kinds:
-                excess[:, at] = mean[:, at] - mean[:, kinds.index((width, COUNTERPART))]
-        value = mean_interval(mean, groups, resamples, seed)
-        over = mean_interval(excess, groups, resamples, seed)
-        found += [
-            (*kind, measure, len(array), *(part[k] for part in value), *(part[k] for part in over))
-            for k, kind in enumerate(kinds)
-        ]
+        for width in dict.fromkeys(width for width, _ in members):
+            kinds = [kind for kind in members if kind[0] == width]
+            mean = np.stack([array[:, members[kind]].mean(axis=1) for kind in kinds], axis=1)
+            value, images = bootstrap.mean(mean)
+            if not images:
+                continue
+            over: Sequence[FloatArray] = [np.full(len(kinds), np.nan)] * 3
+            if (width, COUNTERPART) in kinds:
+                over, _ = bootstrap.mean(mean - mean[:, [kinds.index((width, COUNTERPART))]])
+            found += [
+                (*kind, measure, images, *(part[k] for part in value),
+                 *(part[k] if kind[1] == FILL else np.nan for part in over))
+                for k, kind in enumerate(kinds)
+            ]  # fmt: skip
     return _frame(_BANDS, found)
 
 

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from padscope.effects.readout import Readout
-from padscope.effects.resampling import mean_interval
+from padscope.effects.resampling import Bootstrap
 from padscope.regions import sides_of
 
 FloatArray = NDArray[np.float64]
@@ -28,11 +28,12 @@ def view_table(
 
     Columns: ``view`` (``shift``, ``size``, ``crop``), ``amount`` (pixels of a shift, else the ratio
     to the crop's size; null for all views of the kind together), ``treatment``, ``measure``,
-    ``images``, ``value`` (mean change of the answer from that on the centre view under the same
-    treatment) with ``low`` and ``high`` (95 % over images), ``difference`` (from the first
-    treatment, paired by image) with ``difference_low`` and ``difference_high``,
-    ``control_difference`` (that of the controls). Null where there is nothing to compare with, or
-    a change is not defined.
+    ``images`` (those whose change is defined in every view of the set under every treatment),
+    ``value`` (mean change of the answer from that on the centre view under the same treatment) with
+    ``low`` and ``high`` (95 % over images), ``difference`` (from the first treatment, paired by
+    image) with ``difference_low`` and ``difference_high``,
+    ``control_difference`` (that of the controls). Null where there is nothing to compare with. What
+    is defined for no image has no row.
 
     A treatment that leaves a classifier less certain of everything also brings its answers to
     different views nearer to each other: a lower ``kl`` alone does not make it steadier, if
@@ -54,22 +55,21 @@ def view_table(
     control = {
         treatments.index(one): treatments.index(other) for one, other in (controls or {}).items()
     }
-    sets = _sets(views)
+    bootstrap, sets = Bootstrap(groups, resamples, seed), _sets(views)
     found = []
     for measure, values in rows.items():
         array = np.asarray(values, dtype=np.float64)
-        if not sets or not len(array):
-            continue
-        mean = np.stack([array[:, members].mean(axis=1) for members in sets.values()], axis=1)
-        value = mean_interval(mean, groups, resamples, seed)
-        difference = mean_interval(mean - mean[:, :, :1], groups, resamples, seed)
-        for place, (kind, amount) in enumerate(sets):
+        for (kind, amount), members in sets.items():
+            mean = array[:, members].mean(axis=1)  # (n, treatments)
+            value, images = bootstrap.mean(mean)
+            if not images:
+                continue
+            difference, _ = bootstrap.mean(mean - mean[:, :1])
             for t, treatment in enumerate(treatments):
-                at = place, t
-                compared = [part[at] if t else np.nan for part in difference]
-                other = difference[0][place, control[t]] if t in control else np.nan
-                found.append((kind, amount, treatment, measure, len(array),
-                              *(part[at] for part in value), *compared, other))  # fmt: skip
+                compared = [part[t] if t else np.nan for part in difference]
+                other = difference[0][control[t]] if t in control else np.nan
+                found.append((kind, amount, treatment, measure, images,
+                              *(part[t] for part in value), *compared, other))  # fmt: skip
     return _frame(_VIEWS, found)
 
 
