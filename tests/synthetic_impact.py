@@ -74,6 +74,8 @@ def _effect(chosen: str, change: str, measure: str, size: float) -> dict[str, An
     return {
         "set": chosen, "change": change, "filters": filters, "sites": 17,
         "matched": 0 if alone else filters - filters // 20, "measure": measure, "images": IMAGES,
+        "unit": "dB" if measure == "metric" else None,
+        "higher_is_better": {"accuracy": True, "nll": False, "ece": False}.get(measure),
         "effect": value, **around(value), **beside, "draws": 0 if alone else DRAWS,
         "matched_effect": None if alone else 0.9 * value,
         "disturbance": 0.3 * value if disturbed else None,

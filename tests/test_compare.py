@@ -21,6 +21,7 @@ from tests.conftest import Command
 from tests.synthetic_impact import with_impact
 from tests.test_report import HOSTILE, Page, noise
 from tests.test_report_explained import SETTINGS, cut, two_layers
+from tests.test_story import impact_of, with_effect
 
 from padscope import PadscopeError, RunDirectory, Study, explain, load_study, scan
 from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
@@ -40,6 +41,7 @@ from padscope.report.compare.profiles import (
 from padscope.report.compare.text import comparison_markdown, plain
 from padscope.report.words import visible
 from padscope.settings import ExplainSettings
+from padscope.study.opening import used_sentence
 from padscope.tables.comparison import (
     COMPARISON,
     cause_columns,
@@ -160,6 +162,27 @@ def test_used_is_the_effect_of_the_confirmed_set(
     assert (row["control"], row["control_high"]) == (wanted["control"], wanted["control_high"])
     assert (row["p"], row["draws"], row["tested"]) == (wanted["p"], 20, 48)
     assert (row["matched"], row["matched_used"]) == (wanted["matched"], wanted["matched_effect"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "beyond", "told"),
+    [
+        ({"p": 1 / 21, "excess_low": 0.01}, True, "in 1 of 1 run tested."),
+        ({"p": 1 / 21, "excess_low": -0.01}, False, "in 0 of 1 run tested."),
+        ({"p": 0.1, "excess_low": 0.01}, False, "in 0 of 1 run tested."),
+        ({"p": 1 / 11, "draws": 10}, None, "In 1 run controls are lacking or too few to show it."),
+        ({"p": None, "draws": 0}, None, "In 1 run controls are lacking or too few to show it."),
+    ],
+)
+def test_a_comparison_decides_as_the_run_does(
+    studies: dict[str, Study], columns: dict[str, Any], beyond: bool | None, told: str
+) -> None:
+    study = with_effect(with_impact(studies["explained"]), **columns)
+    found = compare([take("run", study)])
+    assert row_of(found, "run")["beyond_controls"] is beyond
+    assert read_comparison(found.table)[-1].endswith(told)
+    assert (used_sentence(impact_of(study))[0] == "The model uses them:") == bool(beyond)
+    assert ('class="n decided"' in render_comparison(found)) == bool(beyond)
 
 
 LABELS = ("confirmed", "grey", "rejected", "quiet", "unmeasured", None)

@@ -221,6 +221,11 @@ def one(answers, labels): return answers.sum()
 def nan(answers, labels): return answers.sum(dim=1) * float("nan")
 def nothing(answers, labels): return None
 number = 3
+
+def unsure(answers, labels):
+    return answers.sum(dim=1)
+
+unsure.higher_is_better = "yes"
 """
 
 
@@ -253,6 +258,7 @@ def test_a_metric_is_loaded_and_called() -> None:
         ("broken_metrics:good", "failed with ZeroDivisionError"),
         ("own_metrics:gone", "'gone' does not exist"),
         ("own_metrics:number", "'number' is int"),
+        ("own_metrics:unsure", "higher_is_better 'yes'; set a text, and True or False"),
     ],
 )
 def test_metrics_that_cannot_be_loaded(target: str, message: str) -> None:

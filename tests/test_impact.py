@@ -280,6 +280,9 @@ def score(answers: Tensor, labels: Tensor | None) -> Tensor:
     return answers[:, 0]
 
 
+vars(score).update(higher_is_better=False, unit="logits")
+
+
 def raising(answers: Tensor, labels: Tensor | None) -> Tensor:
     raise ValueError("no such thing")
 
@@ -290,11 +293,13 @@ def nan(answers: Tensor, labels: Tensor | None) -> Tensor:
 
 def test_a_metric_of_ones_own(made: tuple[Net, Study]) -> None:
     settings = replace(SETTINGS, metric=f"{__name__}:score")
-    row = found(impact(made[1], made[0], canvases(), settings=settings)).effect(
-        "confirmed", "metric", "refill reflect"
-    )
+    study = impact(made[1], made[0], canvases(), settings=settings)
+    row = found(study).effect("confirmed", "metric", "refill reflect")
     assert row is not None
     assert row["effect"] != 0
+    assert (row["unit"], row["higher_is_better"]) == ("logits", False)
+    told = verdict(study)[0].sentences[1]
+    assert f"changes the metric {__name__}:score by" in told and "] logits, " in told
 
 
 @pytest.mark.parametrize(
@@ -348,6 +353,75 @@ def test_the_verdict_has_four_headings_with_numbers(made: tuple[Net, Study]) -> 
     )
     assert f"p = {row['p']:.2g}" in performance.sentences[0]
     assert performance.sentences[0].endswith("the model uses them.")
+
+
+def performance(study: Study, measure: str = "kl", **columns: Any) -> tuple[str, ...]:
+    """What is said of performance where the effects by a measure have other columns."""
+    effects = found(study).effects
+    own = pl.col("measure") == measure
+    effects = effects.with_columns(
+        pl.when(own).then(pl.lit(value, dtype=effects.schema[name])).otherwise(name).alias(name)
+        for name, value in columns.items()
+    )
+    changed = replace(study, impact=replace(found(study), effects=effects))
+    return verdict(changed)[0].sentences
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"draws": 10, "p": 1 / 11}, "with 10 draws of controls p cannot fall below 0.091"),
+        ({"draws": 0, "p": None}, "no controls could be drawn"),
+        ({"shared": 1.0, "p": 1.0}, "all draws of controls are of the same filters"),
+        ({"excess_low": None, "excess_high": None}, "one photograph alone gives no interval"),
+        ({"p": 0.3}, "no more than controls do"),
+    ],
+)
+def test_controls_that_cannot_show_use_are_named(
+    made: tuple[Net, Study], columns: dict[str, Any], why: str
+) -> None:
+    (told, *_) = performance(made[1], **columns)
+    assert told.endswith("so no verdict.") and why in told
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"draws": 0}, "; no controls could be drawn, so no verdict."),
+        ({"excess_low": None, "excess_high": None}, ": one photograph alone gives no interval, so"),
+        ({"excess_low": -1.0, "excess_high": 1.0}, ": the interval spans zero, so no verdict."),
+    ],
+)
+def test_an_interval_that_is_not_there_spans_nothing(
+    made: tuple[Net, Study], columns: dict[str, Any], why: str
+) -> None:
+    (_, told, *_) = performance(made[1], "accuracy", **columns)
+    assert why in told
+    impact_of = found(made[1])
+    unknown = {name: pl.lit(None, pl.Float64) for name in ("difference_low", "difference_high")}
+    beyond = {name: pl.lit(None, pl.Float64) for name in ("excess_low", "excess_high")}
+    bare = replace(
+        impact_of, views=impact_of.views.with_columns(**unknown),
+        bands=impact_of.bands.with_columns(**beyond),
+    )  # fmt: skip
+    _, generalisation, _, safety = verdict(replace(made[1], impact=bare))
+    for sentence in (*generalisation.sentences, safety.sentences[0]):
+        assert "one photograph alone gives no interval" in sentence
+
+
+@pytest.mark.parametrize(
+    ("better", "rises", "said"),
+    [(True, True, "they hurt."), (True, False, "they help."), (False, True, "they help."),
+     (False, False, "they hurt."), (None, True, "whether more of it is better is not known")],
+)  # fmt: skip
+def test_what_a_change_of_a_metric_is_worth(
+    made: tuple[Net, Study], better: bool | None, rises: bool, said: str
+) -> None:
+    ends = {"excess_low": 0.1, "excess_high": 0.2} if rises else {
+        "excess_low": -0.2, "excess_high": -0.1,
+    }  # fmt: skip
+    (_, told, *_) = performance(made[1], "accuracy", higher_is_better=better, **ends)
+    assert said in told
 
 
 def test_an_interval_that_spans_zero_gives_no_verdict(made: tuple[Net, Study]) -> None:

@@ -209,7 +209,7 @@ def test_a_ray_worker_that_is_killed_is_replaced(cluster: RayRunner, tmp_path: P
 
 def test_a_shard_that_kills_every_worker_ends_the_run(cluster: RayRunner, tmp_path: Path) -> None:
     images = Numbers(size=SIZE, kill_at=21, once=tmp_path / "missing" / "killed")
-    with pytest.raises(PadscopeError, match="3 workers died on units .* with fewer workers"):
+    with pytest.raises(PadscopeError, match=r"3 workers died on units .* with fewer workers"):
         scan_all(cluster, images)
 
 

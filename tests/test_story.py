@@ -112,7 +112,12 @@ def test_each_rung_stands_beside_its_baselines(explained: Study) -> None:
         ({"p": 0.04, "excess_low": 0.1, "excess_high": 0.3}, "The model uses them:"),
         ({"p": 0.06, "excess_low": 0.1, "excess_high": 0.3}, "No sign that the model uses them:"),
         ({"p": 0.04, "excess_low": -0.1, "excess_high": 0.3}, "No sign that the model uses them:"),
-        ({"p": 0.04, "excess_low": None, "excess_high": None}, "No sign that"),
+        (
+            {"p": 0.04, "excess_low": None, "excess_high": None},
+            "Whether the model uses them is open",
+        ),
+        ({"p": 1 / 11, "draws": 10, "excess_low": 0.1}, "Whether the model uses them is open"),
+        ({"p": 1.0, "shared": 1.0, "excess_low": 0.1}, "Whether the model uses them is open"),
         ({"draws": 0, "p": None}, "Whether the model uses them is open"),
     ],
 )

@@ -59,7 +59,10 @@ LabelsFile = Annotated[
 ]
 Metric = Annotated[
     str | None,
-    typer.Option(help="package.module:function that scores answers, one number per image."),
+    typer.Option(
+        help="package.module:function that scores answers, one number per image; its attribute "
+        "higher_is_better tells good from bad."
+    ),
 ]
 Output = Annotated[
     str | None,
@@ -71,7 +74,9 @@ Fill = Annotated[
         help="What undoes padding: reflect, replicate, circular, core, …; docs/extending/fill.md."
     ),
 ]
-Draws = Annotated[int, typer.Option(help="Control sets drawn for every set of filters.")]
+Draws = Annotated[
+    int, typer.Option(help="Control sets drawn for every set of filters; 19 or more.")
+]
 UntilStable = Annotated[
     bool,
     typer.Option("--until-stable", help="Stop once every filter .05 from the cut is decided."),

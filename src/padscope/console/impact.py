@@ -12,7 +12,13 @@ from padscope.console.responses import skipped_lines
 from padscope.console.terminal import shown
 from padscope.interventions.fills import tell_fill
 from padscope.report.impact.classes import MAIN, read_classes
-from padscope.report.impact.words import NONE, PRIMARY, Measure, chance, measure_of
+from padscope.report.impact.words import (
+    NONE,
+    PRIMARY,
+    Measure,
+    chance,
+    measures_in,
+)
 from padscope.report.words import visible
 from padscope.study import Impact, Study
 
@@ -48,7 +54,7 @@ def measure_listing(impact: Impact) -> Table:
         (pl.col("change") == f"refill {impact.fill}")
         & (pl.col("measure") != PRIMARY[impact.answer].name)
     )
-    measures = [measure_of(name) for name in effects["measure"].unique(maintain_order=True)]
+    measures = measures_in(effects)
     table.add_column("set", overflow="fold")
     for measure in measures:
         table.add_column(measure.heading.lower(), justify="right")

@@ -25,10 +25,16 @@ class Metric:
     function : callable
         From (N, …) answers and (N,) labels (int64, -1 where unknown; None without labels) to N
         scores, one per image.
+    unit : str
+        Of a score; "" for none.
+    higher_is_better : bool or None
+        False for losses and errors; None if it is not known.
     """
 
     name: str
     function: Callable[[Tensor, Tensor | None], object]
+    unit: str = ""
+    higher_is_better: bool | None = None
 
     def __call__(self, answers: Tensor, labels: Tensor | None) -> Tensor:
         """Score answers.
@@ -68,12 +74,13 @@ def load_metric(target: str) -> Metric:
     Parameters
     ----------
     target : str
-        ``package.module:function``; see `Metric` for what the function takes and returns.
+        ``package.module:function``; see `Metric` for what the function takes and returns. Its
+        attributes ``unit`` and ``higher_is_better``, if it has them, are those of the metric.
 
     Raises
     ------
     PadscopeError
-        The target cannot be imported, or is not callable.
+        The target cannot be imported, is not callable, or has other attributes of these names.
     """
     path, _, name = target.partition(":")
     if not path or not name:
@@ -93,7 +100,13 @@ def load_metric(target: str) -> Metric:
     if not callable(function):
         held = f"is {type(function).__name__}" if hasattr(module, name) else "does not exist"
         raise PadscopeError(f"--metric {target}: {name!r} {held}; give a function of {path}")
-    return Metric(target, function)
+    unit, better = (getattr(function, part, None) for part in ("unit", "higher_is_better"))
+    if not isinstance(unit, str | None) or not isinstance(better, bool | None):
+        raise PadscopeError(
+            f"--metric {target}: its unit is {unit!r} and higher_is_better {better!r}; "
+            "set a text, and True or False"
+        )
+    return Metric(target, function, unit or "", better)
 
 
 def _brief(error: BaseException) -> str:

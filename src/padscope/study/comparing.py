@@ -8,7 +8,7 @@ from functools import cached_property, partial
 
 import polars as pl
 
-from padscope.effects.metric import load_metric
+from padscope.effects.metric import Metric, load_metric
 from padscope.effects.resampling import Bootstrap
 from padscope.interventions import Controls
 from padscope.interventions.sets import ALL_PADDING, CONFIRMED_SET, named_sets
@@ -80,6 +80,11 @@ class Comparing:
             fill=settings.fill, seed=settings.seed,
         )  # fmt: skip
 
+    @cached_property
+    def _metric(self) -> Metric | None:
+        target = self.subject.settings.metric
+        return load_metric(target) if target else None
+
     @property
     def work(self) -> int:
         """Forward passes of single images."""
@@ -95,7 +100,7 @@ class Comparing:
         found = self._measure(stage, "effects", treatments, by_class, None)
         bootstrap = self._bootstrap(found)
         tables = {
-            "effects": effect_table(treatments, self.controls, found.rows, bootstrap),
+            "effects": effect_table(treatments, self.controls, found.rows, bootstrap, self._metric),
             "distances": distance_table(treatments, found.rows, undone, bootstrap),
             "costs": cost_table(
                 filter_costs(subject.observation.sites, subject.observation.weights), self.sets
@@ -122,10 +127,9 @@ class Comparing:
         most: int | None,
     ) -> Recorded:
         subject, tested = self.subject, self.subject.tested
-        metric = subject.settings.metric
         make = partial(
             TreatmentMeasurement, subject.module, treatments, by_class, subject.asking,
-            tested.labels.of if tested.labels else None, load_metric(metric) if metric else None,
+            tested.labels.of if tested.labels else None, self._metric,
         )  # fmt: skip
         found = stage.run(tested.job(name, make, most), Recorded(), passes=1 + len(treatments))
         return require_images(found, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import ceil
 from typing import Any
 
 import polars as pl
@@ -14,6 +15,7 @@ from padscope.interventions.sets import CONFIRMED_SET
 # By the kind of answer: the measure of its change, and that measure's unit.
 ANSWER_MEASURE = {"classes": "kl", "dense": "change", "values": "change"}
 LEVEL = 0.05  # of p, to say that an effect goes beyond that of controls
+FEWEST_DRAWS = ceil(1 / LEVEL) - 1  # of controls, with which p can be so small
 UNITS = {"classes": "nats (KL)", "dense": "standard deviations", "values": "(in its own units)"}
 
 
@@ -132,5 +134,33 @@ def beyond_controls(row: Mapping[str, Any]) -> bool:
     row : mapping
         Of `Impact.effects`.
     """
-    known = row["p"] is not None and row["excess_low"] is not None
-    return known and row["p"] <= LEVEL and row["excess_low"] > 0
+    return not cannot_show(row) and row["p"] <= LEVEL and row["excess_low"] > 0
+
+
+def cannot_show(row: Mapping[str, Any]) -> str:
+    """Say why controls cannot show that an effect goes beyond theirs; "" if they can.
+
+    Parameters
+    ----------
+    row : mapping
+        Of `Impact.effects`.
+
+    Examples
+    --------
+    >>> cannot_show({"draws": 10, "shared": 0.0, "excess_low": 0.1})
+    'with 10 draws of controls p cannot fall below 0.091, and 19 or more are needed'
+    """
+    draws = row["draws"]
+    if not draws:
+        return "no controls could be drawn"
+    if 1 / (1 + draws) > LEVEL:
+        least = f"with {draws} draws of controls p cannot fall below {1 / (1 + draws):.2g}"
+        return f"{least}, and {FEWEST_DRAWS} or more are needed"
+    if row["shared"] is not None and row["shared"] >= 1:
+        return "all draws of controls are of the same filters"
+    return no_interval(row, "excess_low")
+
+
+def no_interval(row: Mapping[str, Any], end: str) -> str:
+    """Say that a value has no interval over images, if it has none; else ""."""
+    return "" if row[end] is not None else "one photograph alone gives no interval"

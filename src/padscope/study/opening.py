@@ -8,7 +8,13 @@ import polars as pl
 
 from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
 from padscope.study.explanation import FRESH, SHUFFLED, TRAINED, Explanation
-from padscope.study.impacted import UNITS, Impact, beyond_controls, effect_of_matched
+from padscope.study.impacted import (
+    UNITS,
+    Impact,
+    beyond_controls,
+    cannot_show,
+    effect_of_matched,
+)
 from padscope.tables import MEASURED
 from padscope.tables.comparison import (
     Standing,
@@ -156,13 +162,15 @@ def used_sentence(impact: Impact) -> tuple[str, str]:
         return "What undoing the confirmed filters changes was not measured.", ""
     between = f" [{row['low']:.3g} to {row['high']:.3g}]" if row["low"] is not None else ""
     told = f"undoing them changes the answer by {row['effect']:.3g} {UNITS[impact.answer]}{between}"
-    if not row["draws"]:
-        return "Whether the model uses them is open, for want of controls:", f"{told}."
-    used = "The model uses them:" if beyond_controls(row) else "No sign that the model uses them:"
     part = effect_of_matched(row)
     if part is not None:
         told += f"; undoing the {row['matched']:,} of them that have controls, by {part:.3g}"
-    return used, (
-        f"{told}, the same done to matched filters by {row['control']:.3g} "
-        f"({row['draws']} draws, p = {row['p']:.2g})."
-    )
+    if row["draws"]:
+        told += (
+            f", the same done to matched filters by {row['control']:.3g} "
+            f"({row['draws']} draws, p = {row['p']:.2g})"
+        )
+    if why := cannot_show(row):
+        return "Whether the model uses them is open:", f"{told}; {why}."
+    used = "The model uses them:" if beyond_controls(row) else "No sign that the model uses them:"
+    return used, f"{told}."

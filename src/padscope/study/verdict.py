@@ -1,7 +1,8 @@
 """Are padding-aware neurons desirable in this model? The measured answer, under four headings.
 
 The headings are those with which Garcia-Gasulla et al. (arXiv:2309.08048) close: performance,
-generalisation, efficiency and safety. An interval that spans zero gives no verdict.
+generalisation, efficiency and safety. An interval that spans zero gives no verdict,
+and neither do controls that could not show anything else.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from typing import Any
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.study.impacted import ANSWER_MEASURE, UNITS, Impact, beyond_controls
+from padscope.study.impacted import (
+    ANSWER_MEASURE,
+    UNITS,
+    Impact,
+    beyond_controls,
+    cannot_show,
+    no_interval,
+)
 from padscope.study.result import Study
 
 ALL_VIEWS = {
@@ -82,10 +90,14 @@ def _performance(impact: Impact) -> Iterator[_Statement]:
     if row is None:
         return
     yield _use(row, UNITS[impact.answer])
-    for name, what, scale in (("accuracy", "accuracy", 100), ("metric", "the metric", 1)):
+    metric = impact.identity["settings"].get("metric") or ""
+    for name, what, scale, unit in (
+        ("accuracy", "accuracy", 100, " points"),
+        ("metric", f"the metric {metric}".rstrip(), 1, ""),
+    ):  # fmt: skip
         changed = impact.effect("confirmed", name, f"refill {impact.fill}")
         if changed is not None:
-            yield _worth(changed, what, scale)
+            yield _worth(changed, what, scale, unit or f" {changed['unit'] or ''}".rstrip())
 
 
 def _use(row: dict[str, Any], unit: str) -> _Statement:
@@ -95,7 +107,7 @@ def _use(row: dict[str, Any], unit: str) -> _Statement:
         f"{_between(row, 'effect', 'low', 'high')} {unit}"
     )
     if not row["draws"]:
-        return _Statement(f"{told}; no controls could be drawn, so no verdict.", decided=False)
+        return _Statement(f"{told}; {cannot_show(row)}, so no verdict.", decided=False)
     unmatched = row["filters"] - row["matched"]
     beside = (
         f"{told}, that of {row['matched']:,} control filters by {row['control']:.3g} "
@@ -103,22 +115,29 @@ def _use(row: dict[str, Any], unit: str) -> _Statement:
     )
     if unmatched:
         beside += f"; {unmatched:,} have no control at their site"
+    if why := cannot_show(row):
+        return _Statement(f"{beside}: {why}, so no verdict.", decided=False)
     if beyond_controls(row):
         return _Statement(f"{beside}: the model uses them.", decided=True)
     return _Statement(f"{beside}: no more than controls do, so no verdict.", decided=False)
 
 
-def _worth(row: dict[str, Any], what: str, scale: float) -> _Statement:
-    """Say whether a score falls or rises, beyond what it does for controls."""
-    unit = " points" if scale != 1 else ""
-    told = (
-        f"It changes {what} by {_between(row, 'effect', 'low', 'high', scale)}{unit}, "
-        f"{_between(row, 'excess', 'excess_low', 'excess_high', scale)} beyond the controls"
-    )
+def _worth(row: dict[str, Any], what: str, scale: float, unit: str) -> _Statement:
+    """Say whether a score gets better or worse, beyond what it does for controls."""
+    told = f"It changes {what} by {_between(row, 'effect', 'low', 'high', scale)}{unit}"
+    if not row["draws"]:
+        return _Statement(f"{told}; {cannot_show(row)}, so no verdict.", decided=False)
+    told += f", {_between(row, 'excess', 'excess_low', 'excess_high', scale)} beyond the controls"
     sign = _sign(row, "excess_low", "excess_high")
     if not sign:
-        return _Statement(f"{told}: the interval spans zero, so no verdict.", decided=False)
-    helps = sign < 0
+        return _Statement(f"{told}: {_open(row, 'excess_low')}, so no verdict.", decided=False)
+    if row["higher_is_better"] is None:
+        return _Statement(
+            f"{told}: whether more of it is better is not known, so no verdict; say so by the "
+            "attribute higher_is_better of its function.",
+            decided=False,
+        )
+    helps = (sign < 0) == row["higher_is_better"]
     return _Statement(f"{told}: on these images they {'help' if helps else 'hurt'}.", decided=True)
 
 
@@ -141,7 +160,10 @@ def _stability(view: str, rows: Mapping[str, dict[str, Any]]) -> _Statement:
     sentence = f"Image {ALL_VIEWS[view]}: with them undone, {', '.join(told)}"
     signs = {_sign(row, "difference_low", "difference_high") for row in rows.values()}
     if len(signs) > 1 or not signs <= {-1, 1}:
-        why = "the measures disagree" if {-1, 1} <= signs else "an interval spans zero"
+        why = "the measures disagree"
+        if not {-1, 1} <= signs:
+            why = next(_open(row, "difference_low") for row in rows.values()
+                       if not _sign(row, "difference_low", "difference_high"))  # fmt: skip
         return _Statement(f"{sentence}: {why}, so no verdict.", decided=False)
     steadier = "steadier" if signs == {1} else "less steady"
     return _Statement(f"{sentence}: with them the model is {steadier}.", decided=True)
@@ -162,6 +184,11 @@ def _sign(row: Mapping[str, Any], low: str, high: str) -> int:
     if row[low] is None or row[high] is None:
         return 0
     return int(row[low] > 0) - int(row[high] < 0)
+
+
+def _open(row: Mapping[str, Any], low: str) -> str:
+    """Say why a value has no sign."""
+    return no_interval(row, low) or "the interval spans zero"
 
 
 def _efficiency(impact: Impact) -> Iterator[_Statement]:
@@ -188,6 +215,8 @@ def _cost_of(row: dict[str, Any], doing: str, unit: str) -> _Statement:
         f"{doing} them changes the answer by {_between(row, 'effect', 'low', 'high')} "
         f"{unit}, controls by {row['control']:.3g} (p = {row['p']:.2g})"
     )
+    if why := cannot_show(row):
+        return _Statement(f"{told}: {why}, so no verdict.", decided=False)
     if beyond_controls(row):
         return _Statement(f"{told}: the model would miss them.", decided=True)
     return _Statement(f"{told}: no more than controls, so no verdict.", decided=False)
@@ -210,7 +239,7 @@ def _safety(impact: Impact) -> Iterator[_Statement]:
     closing = {
         1: "a false border tells more than its colour",
         -1: "a false border tells less than its colour",
-        0: "the interval spans zero, so no verdict",
+        0: f"{_open(row, 'excess_low')}, so no verdict",
     }[sign]
     yield _Statement(f"{told}: {closing}.", decided=sign != 0)
     yield from _spoofed(impact, row["width"])

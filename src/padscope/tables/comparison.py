@@ -16,7 +16,8 @@ _USED = {
     "measure": "measure", "change": "change", "effect": "used", "low": "used_low",
     "high": "used_high", "matched": "matched", "matched_effect": "matched_used",
     "control": "control", "control_low": "control_low", "control_high": "control_high",
-    "draws": "draws", "p": "p", "images": "tested",
+    "draws": "draws", "p": "p", "excess": "excess", "excess_low": "excess_low",
+    "excess_high": "excess_high", "images": "tested",
 }  # fmt: skip
 LEAST_DIFFERENCE = 0.0005  # between shares: less does not show in the digits they are written with
 Against = Literal["larger", "alike", "smaller"]
@@ -29,8 +30,9 @@ COMPARISON: dict[str, type[pl.DataType]] = {
     "shuffled": pl.Float64, "measure": pl.String, "change": pl.String, "used": pl.Float64,
     "used_low": pl.Float64, "used_high": pl.Float64, "matched": pl.Int64,
     "matched_used": pl.Float64, "control": pl.Float64, "control_low": pl.Float64,
-    "control_high": pl.Float64, "draws": pl.Int64, "p": pl.Float64, "scanned": pl.Int64,
-    "explained": pl.Int64, "tested": pl.Int64,
+    "control_high": pl.Float64, "draws": pl.Int64, "p": pl.Float64, "excess": pl.Float64,
+    "excess_low": pl.Float64, "excess_high": pl.Float64, "beyond_controls": pl.Boolean,
+    "scanned": pl.Int64, "explained": pl.Int64, "tested": pl.Int64,
 }  # fmt: skip
 
 
@@ -39,8 +41,9 @@ def comparison_table(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
 
     Columns: ``name`` (tells the rows apart), ``run`` (its directory), ``model`` (a line for
     people), ``sites`` (scored); those of `response_columns`, `cause_columns`, `baseline_columns`
-    and `used_columns`; ``scanned``, ``explained`` and ``tested`` (images of each stage). Null is
-    what a run has not measured.
+    and `used_columns`; ``beyond_controls`` (whether the effect goes beyond that of controls; null
+    where they could not show it); ``scanned``, ``explained`` and ``tested`` (images of
+    each stage). Null is what a run has not measured.
 
     Parameters
     ----------
@@ -176,7 +179,8 @@ def used_columns(effect: Mapping[str, Any] | None) -> dict[str, Any]:
         ``measure`` and ``change`` (what was measured, how they were undone), ``used`` with
         ``used_low`` and ``used_high`` (95 % over images); ``control`` with ``control_low`` and
         ``control_high`` (mean, least and greatest draw), ``draws``, ``p``; ``matched`` (filters
-        that have controls) and ``matched_used`` (their effect, which p compares); ``tested``
+        that have controls) and ``matched_used`` (their effect, which p compares); ``excess`` with
+        ``excess_low`` and ``excess_high`` (beyond the controls, 95 % over images); ``tested``
         (images). Nothing if it was not measured.
     """
     return {name: effect[column] for column, name in _USED.items()} if effect else {}

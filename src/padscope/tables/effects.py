@@ -8,14 +8,16 @@ from typing import Any
 import polars as pl
 from torch import Tensor
 
+from padscope.effects.metric import Metric
 from padscope.effects.resampling import Bootstrap, Resampled, empirical_p
 from padscope.interventions.controls import Controls
 from padscope.interventions.treatments import Columns, Treatment, columns_of
-from padscope.tables.measures import measured
+from padscope.tables.measures import MEASURES, measured
 
 EFFECTS: dict[str, type[pl.DataType]] = {
     "set": pl.String, "change": pl.String, "filters": pl.Int64, "sites": pl.Int64,
-    "matched": pl.Int64, "measure": pl.String, "images": pl.Int64, "effect": pl.Float64,
+    "matched": pl.Int64, "measure": pl.String, "unit": pl.String, "higher_is_better": pl.Boolean,
+    "images": pl.Int64, "effect": pl.Float64,
     "low": pl.Float64, "high": pl.Float64, "control": pl.Float64, "control_low": pl.Float64,
     "control_high": pl.Float64, "draws": pl.Int64, "p": pl.Float64, "matched_effect": pl.Float64,
     "excess": pl.Float64, "excess_low": pl.Float64, "excess_high": pl.Float64,
@@ -32,19 +34,22 @@ def effect_table(
     controls: Mapping[str, Controls],
     rows: Mapping[str, Tensor],
     bootstrap: Bootstrap,
+    metric: Metric | None = None,
 ) -> pl.DataFrame:
     """One row per set, change and measure.
 
     Columns: ``set``, ``change``, ``filters`` and ``sites`` (changed), ``matched`` (filters that
     have controls); ``measure`` (one of `measures.MEASURES`; all are differences from the unchanged
-    answer), ``images``; ``effect`` with ``low`` and ``high`` (95 % over images); ``control`` (mean
-    over the draws of controls), ``control_low`` and ``control_high`` (of the least and the greatest
-    draw), ``draws``, ``p`` (see `empirical_p`); ``matched_effect`` (of the filters that have
-    controls, which is `effect` if all have; it is what p compares), ``excess`` (that less
-    `control`, paired by image) with ``excess_low`` and ``excess_high``; ``disturbance`` (mean over
-    draws of the same change put into the core); ``shared`` (share of a draw's filters that another
-    draw has too, on which p depends), ``scale_error`` (see `Controls`). Null where there are no
-    controls, no disturbances, or too few groups of images for an interval.
+    answer), ``unit`` and ``higher_is_better`` (of the measure; the unit of the metric alone, the
+    latter null where neither is better or it is not known), ``images``; ``effect`` with ``low`` and
+    ``high`` (95 % over images); ``control`` (mean over the draws of controls), ``control_low`` and
+    ``control_high`` (of the least and the greatest draw), ``draws``, ``p`` (see `empirical_p`);
+    ``matched_effect`` (of the filters that have controls, which is `effect` if all have; it is what
+    p compares), ``excess`` (that less `control`, paired by image) with ``excess_low`` and
+    ``excess_high``; ``disturbance`` (mean over draws of the same change put into the core);
+    ``shared`` (share of a draw's filters that another draw has too, on which p depends),
+    ``scale_error`` (see `Controls`). Null where there are no controls, no disturbances, or too few
+    groups of images for an interval.
 
     Parameters
     ----------
@@ -54,6 +59,8 @@ def effect_table(
     rows : mapping
         Of `engines.treatments.TreatmentMeasurement` for these treatments, in their order.
     bootstrap : Bootstrap
+    metric : Metric, optional
+        That of the rows.
 
     Notes
     -----
@@ -61,10 +68,14 @@ def effect_table(
     ``change``.
     """
     found_of = measured(rows, bootstrap)
+    unit, better = {"metric": ""}, dict(MEASURES)
+    if metric:
+        unit["metric"], better["metric"] = metric.unit, metric.higher_is_better
     found = [
         {
             "set": name, "change": change, "filters": columns.whole.filters,
-            "sites": columns.whole.sites, "measure": measure, "images": images,
+            "sites": columns.whole.sites, "measure": measure,
+            "unit": unit.get(measure), "higher_is_better": better[measure], "images": images,
             **_beside(columns, values, controls.get(name)),
         }
         for (name, change), columns in columns_of(treatments).items()

@@ -15,8 +15,12 @@ from padscope.effects.resampling import Bootstrap, Resampled, Statistic, means
 FloatArray = NDArray[np.float64]
 Places = NDArray[np.intp]
 
-# In display order; all are differences from the unchanged answer.
-MEASURES = ("kl", "flip", "confidence", "accuracy", "nll", "ece", "metric", "change")
+# In display order; all are differences from the unchanged answer. Whether more of it is better:
+# None where neither is, or it is not known.
+MEASURES: dict[str, bool | None] = {
+    "kl": None, "flip": None, "confidence": None, "accuracy": True, "nll": False, "ece": False,
+    "metric": None, "change": None,
+}  # fmt: skip
 
 
 def measured(rows: Mapping[str, Tensor], bootstrap: Bootstrap) -> dict[str, tuple[int, Resampled]]:

@@ -11,9 +11,9 @@ import polars as pl
 from padscope.kinds import CANDIDATE, CONFIRMED, KINDS
 from padscope.report.impact.words import NONE, Measure, chance, measure_of
 from padscope.report.words import percent, plural
+from padscope.study.impacted import LEVEL
 from padscope.tables.comparison import standing
 
-DECIDED = 0.05
 HEADINGS = (
     "model", "filters", f"responds (KS ≥ {CANDIDATE:g})", f"caused (causal KS ≥ {CONFIRMED:g})",
     "fresh weights", "weights shuffled", "used: change if undone", "controls", "p", "images",
@@ -155,11 +155,15 @@ def _read_caused(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _read_used(table: pl.DataFrame) -> list[str]:
-    tested = table.filter(pl.col("p").is_not_null())
-    if tested.is_empty():
-        return []
-    used = tested.filter(pl.col("p") < DECIDED).height
-    return [
-        f"Undoing those filters changes the answers more than undoing matched ones (p < "
-        f"{DECIDED:g}) in {used} of {plural(tested.height, 'run')} tested."
-    ]
+    measured = table.filter(pl.col("used").is_not_null())
+    tested = measured["beyond_controls"].drop_nulls()
+    told = []
+    if len(tested):
+        told.append(
+            f"Undoing those filters changes the answers more than undoing matched ones (p ≤ "
+            f"{LEVEL:g}, and the interval of what is beyond them above 0) in {tested.sum()} of "
+            f"{plural(len(tested), 'run')} tested."
+        )
+    if open_ := measured.height - len(tested):
+        told.append(f"In {plural(open_, 'run')} controls are lacking or too few to show it.")
+    return told

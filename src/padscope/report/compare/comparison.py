@@ -14,6 +14,7 @@ from padscope.errors import PadscopeError
 from padscope.report.words import plural
 from padscope.study import Study
 from padscope.study.explanation import FRESH, SHUFFLED
+from padscope.study.impacted import beyond_controls, cannot_show
 from padscope.tables.comparison import (
     baseline_columns,
     cause_columns,
@@ -163,7 +164,10 @@ def _row(directory: str, study: Study) -> dict[str, Any]:
     if study.explanation:
         row |= cause_columns(study.filters) | {"explained": study.explanation.counts.images}
         row |= baseline_columns(study.explanation.baselines, FRESH, SHUFFLED)
-    return row | used_columns(_used(study))
+    used = _used(study)
+    if used and not cannot_show(used):
+        row["beyond_controls"] = beyond_controls(used)
+    return row | used_columns(used)
 
 
 def _used(study: Study) -> dict[str, Any] | None:

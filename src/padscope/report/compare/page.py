@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from padscope.kinds import CANDIDATE, CONFIRMED
 from padscope.report.compare.cells import (
-    DECIDED,
     Cells,
     kinds_found,
     read_comparison,
@@ -25,6 +24,7 @@ from padscope.report.impact.words import NONE, measure_of
 from padscope.report.kinds import TITLES
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
 from padscope.report.templates import content_hash, page_environment, style_sheet
+from padscope.study.impacted import LEVEL
 
 STYLES = ("report", "strips", "explained", "impact", "compare")
 _DRAWN = ("used", "used_low", "used_high", "control", "control_low", "control_high", "matched_used")
@@ -44,7 +44,7 @@ class Row:
     matched : str
         The effect of the filters that have controls; "" if all have.
     decided : bool
-        Whether it exceeds the controls (p).
+        Whether it goes beyond the controls.
     kinds : list of (str, Markup)
         Count of every kind, and its share of the confirmed filters, drawn.
     """
@@ -91,7 +91,7 @@ def render_comparison(comparison: Comparison) -> str:
         refused=comparison.refused,
         cautions=comparison.cautions,
         settings=comparison.settings,
-        cuts={"candidate": CANDIDATE, "confirmed": CONFIRMED, "decided": DECIDED},
+        cuts={"candidate": CANDIDATE, "confirmed": CONFIRMED, "decided": LEVEL},
         fresh=bool(table["fresh"].sum()),
         shuffled=table["shuffled"].count() > 0,
         partly=any(row.matched for row in rows),
@@ -116,7 +116,7 @@ def _row(row: dict[str, Any], end: float, scales: dict[str, Scale], kinds: Seque
         _draw_caused(row, end),
         _draw_used(row, part, scales[measure.name]) if measure else Markup(""),
         measure.figure(part) if measure and part is not None else "",
-        row["p"] is not None and row["p"] < DECIDED,
+        bool(row["beyond_controls"]),
         [_kind(row, kind) for kind in kinds],
     )
 

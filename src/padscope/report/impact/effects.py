@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from padscope.report.impact.dots import Dot, dot_strip
 from padscope.report.impact.scales import Scale, fitting
-from padscope.report.impact.words import NONE, PRIMARY, Measure, chance, measure_of
+from padscope.report.impact.words import NONE, PRIMARY, Measure, chance, measures_in
 from padscope.study import Impact
 from padscope.study.impacted import effect_of_matched
 
@@ -111,11 +111,7 @@ def make_effects(impact: Impact) -> Effects | None:
     scale = fitting([row[name] for row in rows for name in DRAWN if row[name] is not None])
     draws = max(row["draws"] for row in rows)
     change = f"refill {impact.fill}"
-    others = [
-        measure_of(name)
-        for name in impact.effects["measure"].unique(maintain_order=True)
-        if name != measure.name
-    ]
+    others = [other for other in measures_in(impact.effects) if other.name != measure.name]
     return Effects(
         measure,
         scale,

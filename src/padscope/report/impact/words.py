@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import polars as pl
+
 from padscope.report.words import number
 
 NONE = "–"
@@ -94,9 +96,16 @@ PRIMARY = {
 """The measure of each kind of answer that figures are drawn by."""
 
 
-def measure_of(name: str) -> Measure:
-    """Look a measure up; one that is not known goes by its own name."""
-    return MEASURES.get(name) or Measure(name, name, "", signed=True, told=name)
+def measure_of(name: str, unit: str | None = None) -> Measure:
+    """Look a measure up, in a unit of its own if it has one; an unknown one goes by its name."""
+    found = MEASURES.get(name) or Measure(name, name, "", signed=True, told=name)
+    return replace(found, unit=unit) if unit else found
+
+
+def measures_in(effects: pl.DataFrame) -> list[Measure]:
+    """Look up the measures of some rows of `Impact.effects`, in their order."""
+    named = effects.select("measure", "unit").unique("measure", maintain_order=True)
+    return [measure_of(*row) for row in named.iter_rows()]
 
 
 def chance(p: float | None) -> str:
