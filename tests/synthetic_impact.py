@@ -125,8 +125,10 @@ def classes(names: Sequence[str], *, decided: bool = True) -> pl.DataFrame:
                 {"set": chosen, "class": place, "name": name, "change": change,
                  "low": change - (0.3 * abs(change) if clear else 0.004),
                  "high": change + (0.3 * abs(change) if clear else 0.004),
+                 "control": change / 8, "excess": change * 7 / 8,
+                 "excess_low": change * 7 / 8 - 0.003, "excess_high": change * 7 / 8 + 0.003,
                  "p": 1e-5 if clear else 0.3, "q": 0.012 if clear else 0.8,
-                 "control": change / 8, "images": IMAGES, "images_needed": 48 if decided else 1234}
+                 "images": IMAGES, "images_needed": 48 if decided else 1234}
             )  # fmt: skip
     return pl.DataFrame(rows)
 

@@ -120,7 +120,7 @@ def test_no_class_decided_and_no_labels(explained: Study) -> None:
     study = with_impact(explained, labels="", classes=classes(names, decided=False))
     text = "\n".join(impact_lines(study))
     assert "without labels" in text
-    assert "no class of 40 gains or loses probability at q < 0.05" in text
+    assert "no class of 40 gains or loses probability beyond the controls at q < 0.05" in text
     assert "it would take about 1,300 images" in text
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor, nn
 
-from padscope.effects.classes import paired_means
+from padscope.effects.classes import images_needed, sign_flip_p
 from padscope.effects.classification import calibration_error
 from padscope.effects.resampling import Bootstrap, empirical_p, mean_interval
 from padscope.images import Batch
@@ -190,23 +190,33 @@ def test_distances() -> None:
 
 def test_classes() -> None:
     rng = np.random.default_rng(0)
-    change = rng.normal(size=(IMAGES, 2, 6))
+    change = rng.normal(size=(IMAGES, 2, 7))
+    control = np.stack([rng.normal(size=(IMAGES, 7)), np.full((IMAGES, 7), np.nan)], axis=1)
     change[:, 0, 2] += 2
-    control = np.stack([rng.normal(size=(IMAGES, 6)), np.full((IMAGES, 6), np.nan)], axis=1)
+    change[:, 0, 4], control[:, 0, 4] = change[:, 0, 4] + 5, control[:, 0, 4] + 5  # as controls do
     rows = {"class_change": torch.from_numpy(change), "class_control": torch.from_numpy(control)}
-    names = ["ant", "bee", "", "dog", "elk", "fox"]
-    table = class_table(["confirmed", "all padding"], rows, names, GROUPS)
+    names = ["ant", "bee", "", "dog", "elk", "fox", "gnu"]
+    table = class_table(["confirmed", "all padding"], rows, names, BOOTSTRAP, masked=[6])
     assert dict(table.schema) == CLASSES
     found = table.filter(pl.col("set") == "confirmed")
-    expected = paired_means(change[:, 0], GROUPS)
-    np.testing.assert_allclose(found["change"].to_numpy(), change[:, 0].mean(axis=0))
-    np.testing.assert_allclose(found["p"].to_numpy(), expected.p)
-    np.testing.assert_allclose(found["q"].to_numpy(), stats.false_discovery_control(expected.p))
-    np.testing.assert_allclose(found["control"].to_numpy(), control[:, 0].mean(axis=0))
-    assert found["q"].arg_min() == 2
+    excess = (change - control)[:, 0, :6]
+    p = sign_flip_p(excess, GROUPS, flips=120, seed=3)
+    for name, values in (("change", change[:, 0, :6]), ("excess", excess)):
+        mean, low, high = mean_interval(values, GROUPS, 200, 3)
+        np.testing.assert_allclose(found[name].to_numpy(), mean)
+        ends = ("low", "high") if name == "change" else ("excess_low", "excess_high")
+        np.testing.assert_allclose(found[ends[0]].to_numpy(), low)
+        np.testing.assert_allclose(found[ends[1]].to_numpy(), high)
+    np.testing.assert_allclose(found["p"].to_numpy(), p)
+    np.testing.assert_allclose(found["q"].to_numpy(), stats.false_discovery_control(p))
+    np.testing.assert_allclose(found["control"].to_numpy(), control[:, 0, :6].mean(axis=0))
+    assert found.filter(pl.col("q") < 0.05)["class"].to_list() == [2]
     assert found["name"].to_list() == ["ant", "bee", None, "dog", "elk", "fox"]
-    assert found["images_needed"].unique().to_list() == [expected.images_needed()]
-    assert table.filter(pl.col("set") == "all padding")["control"].is_null().all()
+    assert found["images_needed"].unique().to_list() == [images_needed(excess, GROUPS)]
+    bare = table.filter(pl.col("set") == "all padding")
+    assert bare["change"].null_count() == 0
+    for name in ("control", "excess", "excess_low", "p", "q", "images_needed"):
+        assert bare[name].is_null().all(), name
     assert class_table(["confirmed"], {}).is_empty()
 
 

@@ -18,7 +18,7 @@ from scipy import special, stats
 from torch import Tensor
 
 from padscope.effects import Metric, Unchanged, load_metric
-from padscope.effects.classes import paired_means
+from padscope.effects.classes import images_needed, sign_flip_p
 from padscope.effects.classification import (
     ClassAnswer,
     calibration_error,
@@ -375,32 +375,42 @@ def test_draws_that_share_filters_are_spread() -> None:
 # Classes
 
 
-def test_paired_means_are_the_paired_t_test() -> None:
-    before, after = numbers(9, 5), numbers(9, 5, seed=1) + 0.3
-    found = paired_means(after - before)
-    theirs = stats.ttest_rel(after, before)
-    np.testing.assert_allclose(found.p, theirs.pvalue)
-    interval = theirs.confidence_interval(0.95)
-    np.testing.assert_allclose(found.interval(), (interval.low, interval.high))
+@pytest.mark.parametrize("images", [8, 30])
+def test_sign_flips_are_the_permutation_test(images: int) -> None:
+    values = numbers(images, 5) + np.array([0.0, 0.2, 0.5, 1.0, -1.0])
+    theirs = stats.permutation_test(
+        (values,), lambda x, axis: x.mean(axis=axis), permutation_type="samples", axis=0,
+        n_resamples=2**images if images < 12 else 20_000, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    found = sign_flip_p(values, flips=20_000)
+    np.testing.assert_allclose(found, theirs.pvalue, atol=1e-12 if images < 12 else 0.02)
+
+
+def test_skewed_differences_without_an_effect_are_no_finding() -> None:
+    # One image in six changes much, and either way alike: of 48 images, and 1,000 classes.
+    rng = np.random.default_rng(0)
+    values = rng.choice([-1.0, 1.0], (48, 1000)) * rng.lognormal(0, 2, (48, 1000))
+    p = sign_flip_p(values, flips=2000)
+    assert (p <= 0.05).mean() == pytest.approx(0.05, abs=0.02)
 
 
 def test_alike_images_of_a_photograph_are_no_evidence() -> None:
     each = numbers(8, 3)
-    groups = np.repeat(np.arange(8), 5)
-    found = paired_means(np.repeat(each, 5, axis=0), groups)
-    alone = paired_means(each)
-    np.testing.assert_allclose(found.p, alone.p)
-    np.testing.assert_allclose(found.error, alone.error)
-    assert (found.images, found.groups) == (40, 8)
+    groups, repeated = np.repeat(np.arange(8), 5), np.repeat(each, 5, axis=0)
+    np.testing.assert_allclose(sign_flip_p(repeated, groups, flips=99), sign_flip_p(each, flips=99))
+    assert images_needed(repeated, groups) == 5 * (images_needed(each) or 0)
 
 
 def test_classes_without_a_difference_and_without_doubt() -> None:
-    found = paired_means([[0.0, 0.25], [0.0, 0.25], [0.0, 0.25]])
-    assert found.p.tolist() == [1, 0]
-    assert found.images_needed() == 3
-    assert np.isnan(paired_means([[0.1, 0.2]]).p).all()
-    assert paired_means([[0.1, 0.2]]).images_needed() is None
-    assert paired_means(np.zeros((5, 2))).images_needed() is None
+    values = [[0.0, 0.25]] * 3
+    assert sign_flip_p(values, flips=99).tolist() == [1, 0.25]
+    assert images_needed(values) == 3
+    assert np.isnan(sign_flip_p([[0.1, 0.2]], flips=99)).all()
+    assert sign_flip_p([[0.1, np.nan]] * 2, flips=99).tolist() == pytest.approx(
+        [0.5, np.nan], nan_ok=True
+    )
+    assert images_needed([[0.1, 0.2]]) is None
+    assert images_needed(np.zeros((5, 2))) is None
 
 
 @EXAMPLES
@@ -409,7 +419,7 @@ def test_images_needed(seed: int, images: int, effect: float) -> None:
     values = numbers(images, 40, seed=seed)
     values = (values - values.mean(axis=0)) / values.std(axis=0, ddof=1)
     values[:, 7] += effect  # mean `effect` in standard deviations; the others have mean 0
-    needed = paired_means(values).images_needed()
+    needed = images_needed(values)
     assert needed is not None
 
     def p(count: int) -> float:

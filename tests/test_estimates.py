@@ -19,6 +19,7 @@ from padscope.interventions import FillName, repad
 from padscope.measurements.estimates import EstimateMeasurement, ExactMeasurement
 from padscope.models import as_found, load_model
 from padscope.running import Findings, Recorded
+from padscope.running.model import Asking
 from padscope.sites import observe
 from padscope.tables.impacts import (
     agreement,
@@ -390,7 +391,7 @@ def test_batches_of_one_size_only() -> None:
             return torch.as_tensor(self.net(x))
 
     x = pixels(4, 3, 12, 12)
-    run = measurement(Fixed(), x, static_batch=4, fill="core")
+    run = measurement(Fixed(), x, asking=Asking(static_batch=4), fill="core")
     filled, whole = run.effects(batch_of(x[:3])), run.effects(batch_of(x))
     for name, effects in filled.items():
         torch.testing.assert_close(effects, whole[name][:3])

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from padscope import PadscopeError, RunDirectory, Settings, Study, explain, impact, load_study, scan
 from padscope.images import central
@@ -246,12 +247,22 @@ class Wrapped(nn.Module):
         answer = self.net(x)
         if self.kind == "detections":
             return [{"boxes": answer, "scores": answer} for _ in x]
+        changed = {
+            "classes first": lambda: answer.T,
+            "dropout": lambda: F.dropout(answer, training=True),
+            "no gradients": answer.detach,
+            "masked": lambda: F.pad(answer, (0, 1), value=-torch.inf),
+            "only": lambda: {"logits": answer},
+        }
+        if self.kind in changed:
+            return changed[self.kind]()
         return {"logits": answer, "other": x} if self.kind == "dict" else (x, answer)
 
 
 @pytest.mark.parametrize(
     ("kind", "key", "message"),
     [
+        ("classes first", None, r"shape \(3, 2\) for 2 images; effects need one row per image"),
         ("dict", None, "a dict with 2 entries, not a tensor; .* --output: logits, other"),
         ("tuple", None, r"a tuple of 2 \(Tensor first\), not a tensor; .* --output: 0 to 1"),
         ("detections", None, "a list of 2|a list of 1"),
@@ -274,6 +285,30 @@ def test_an_answer_that_is_named(made: tuple[Net, Study], kind: str, key: str) -
     torch.testing.assert_close(
         effects["effect"].to_torch(), found(made[1]).effects["effect"].to_torch()
     )
+
+
+FEW = replace(SETTINGS, limit=20, draws=19, disturbances=1, check=2, canvas_images=4)
+
+
+@pytest.mark.parametrize("kind", ["only", "masked", "no gradients", "dropout"])
+def test_answers_of_other_kinds(made: tuple[Net, Study], kind: str) -> None:
+    wrapped = Wrapped(kind)
+    study = impact(explained(wrapped), wrapped, canvases(20), labels()[:20], FEW)
+    notes = " ".join(found(study).notes)
+    said = {
+        "only": "The answer is 'logits', the only tensor of scores",
+        "masked": "1 of 4 classes is masked (minus infinity)",
+        "no gradients": "for want of gradients",
+        "dropout": "answers differently when it is asked again, unchanged (kl 0.",
+    }
+    assert [name for name, words in said.items() if words in notes] == [kind]
+    row = found(study).effect("confirmed", "kl", "refill reflect")
+    assert row is not None and row["effect"] > 100 * row["control"]
+    estimated = study.filters.height - study.filters["impact"].null_count()
+    assert estimated == (0 if kind == "no gradients" else study.filters.height)
+    own = found(study).classes.filter(pl.col("set") == "confirmed")
+    assert own["class"].to_list() == [0, 1, 2]
+    assert own["change"].null_count() == 0
 
 
 def score(answers: Tensor, labels: Tensor | None) -> Tensor:

@@ -292,8 +292,9 @@ def test_no_class_is_decided_and_how_many_images_it_would_take() -> None:
     names = [f"bird {number}" for number in range(30)]
     table = classes(names, decided=False).filter(pl.col("set") == "confirmed")
     assert read_classes(table) == (
-        "On 48 images no class of 30 gains or loses probability at q < 0.05. If the clearest "
-        "change and its spread stayed as they are, it would take about 1,300 images."
+        "On 48 images no class of 30 gains or loses probability beyond the controls at q < 0.05. "
+        "If the clearest change and its spread stayed as they are, it would take about 1,300 "
+        "images."
     )
     unknown = table.with_columns(images_needed=pl.lit(None, pl.Int64))
     assert read_classes(unknown).endswith("at q < 0.05.")
@@ -302,8 +303,20 @@ def test_no_class_is_decided_and_how_many_images_it_would_take() -> None:
     assert 0 < gain < 3
     assert read_classes(decided) == (
         f"{gain} {'class gains' if gain == 1 else 'classes gain'} and {3 - gain} "
-        f"{'loses' if gain == 2 else 'lose'} probability at q < 0.05 (of 30, on 48 images)."
+        f"{'loses' if gain == 2 else 'lose'} probability beyond the controls at q < 0.05 "
+        "(of 30, on 48 images)."
     )
+
+
+def test_confidence_lost_is_no_gain_of_the_other_classes() -> None:
+    table = classes([f"bird {number}" for number in range(30)]).filter(pl.col("set") == "confirmed")
+    every = table.with_columns(excess=pl.lit(0.001), q=pl.lit(0.01))
+    assert "That is confidence lost" in read_classes(every)
+    mixed = every.with_columns(excess=pl.when(pl.col("class") < 10).then(-0.001).otherwise(0.001))
+    assert "20 classes gain and 10 lose probability beyond the controls" in read_classes(mixed)
+    assert "confidence" not in read_classes(mixed)
+    bare = table.with_columns(q=pl.lit(None, pl.Float64))
+    assert "no class can be told from chance" in read_classes(bare)
 
 
 def test_hostile_names_are_text(explained: Study) -> None:

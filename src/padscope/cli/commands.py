@@ -42,6 +42,7 @@ from padscope.console import describe_sites, make_console, site_listing, verdict
 from padscope.running.model import observe_first
 from padscope.settings import ExplainSettings, ImpactSettings, Settings
 from padscope.store import RunDirectory, load_study
+from padscope.study import check_answer
 from padscope.tables import site_table
 
 app = typer.Typer(
@@ -141,6 +142,7 @@ def audit_command(
     run = RunDirectory(out or default_directory(model), checkpoint)
     given = Given(model, weights, size, mean, std, images)
     loaded = load(given, device)
+    check_answer(loaded, last)  # of what the last stage would refuse after all the others
     study = run_scan(given, loaded, settings, run, workers)
     study = run_explain(study, loaded, given.images, further, run, workers)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from padscope.errors import PadscopeError
@@ -21,7 +22,8 @@ def read_answer(output: object, key: str | None = None) -> Tensor:
         What the model returned.
     key : str, optional
         Which entry of it: a key or an attribute, or the index in a tuple or list. Parts of a
-        dotted key are taken one after the other, as in ``out.0``. Not needed for a tensor.
+        dotted key are taken one after the other, as in ``out.0``. Not needed for a tensor, nor
+        where only one entry is a tensor of scores, see `only_scores`.
 
     Returns
     -------
@@ -39,6 +41,7 @@ def read_answer(output: object, key: str | None = None) -> Tensor:
     torch.Size([2, 3])
     """
     found: Any = output
+    key = key or only_scores(output)
     for part in key.split(".") if key else ():
         found = _entry(found, part, key or "")
     if not isinstance(found, Tensor):
@@ -52,6 +55,55 @@ def read_answer(output: object, key: str | None = None) -> Tensor:
             "need scores, one row per image: name another entry with --output"
         )
     return found
+
+
+def only_scores(output: object) -> str | None:
+    """Name the only entry of what a model returns that is a tensor of scores.
+
+    Parameters
+    ----------
+    output : Tensor, mapping, sequence or object
+
+    Returns
+    -------
+    str or None
+        None for a tensor, and where no entry or several are floating-point tensors with axes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> only_scores({"logits": torch.ones(2, 3), "class": torch.ones(2).long(), "loss": None})
+    'logits'
+    """
+    if isinstance(output, Tensor):
+        return None
+    found = [
+        key
+        for key, entry in _entries(output)
+        if isinstance(entry, Tensor) and entry.is_floating_point() and entry.ndim
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def without_masked(answer: Tensor) -> Tensor:
+    """Make masked classes, whose scores are minus infinity, classes of no probability.
+
+    Parameters
+    ----------
+    answer : (N, …) floating-point Tensor
+
+    Returns
+    -------
+    (N, …) Tensor
+        Scores of classes with the least number there is for minus infinity, in rows that have other
+        scores too; differences of probabilities and of their logarithms are then 0 where they
+        ought to be, and not undefined. Other answers as they are.
+    """
+    if kind_of_answer(answer) != "classes":
+        return answer
+    masked = answer.isneginf()
+    masked = masked & ~masked.all(dim=1, keepdim=True)
+    return answer.masked_fill(masked, torch.finfo(answer.dtype).min) if masked.any() else answer
 
 
 def kind_of_answer(answer: Tensor) -> AnswerKind:
@@ -72,6 +124,16 @@ def kind_of_answer(answer: Tensor) -> AnswerKind:
     return "classes" if answer.ndim == 2 and answer.shape[1] > 1 else "values"
 
 
+def _entries(found: object) -> list[tuple[str, object]]:
+    """List the entries of a mapping, a tuple or a list by the keys they can be named with."""
+    if isinstance(found, Mapping):
+        return [(key, entry) for key, entry in found.items() if isinstance(key, str)]
+    if isinstance(found, Sequence) and not isinstance(found, str):
+        names = getattr(found, "_fields", None) or map(str, range(len(found)))
+        return list(zip(names, found, strict=True))
+    return []
+
+
 def _entry(found: Any, part: str, key: str) -> Any:
     if isinstance(found, Mapping) and part in found:
         return found[part]
@@ -79,6 +141,8 @@ def _entry(found: Any, part: str, key: str) -> Any:
         place = int(part) if part.removeprefix("-").isdigit() else None
         if place is not None and -len(found) <= place < len(found):
             return found[place]
+        if part in getattr(found, "_fields", ()):
+            return getattr(found, part)
     elif not isinstance(found, Tensor) and part.isidentifier() and hasattr(found, part):
         return getattr(found, part)
     raise PadscopeError(
@@ -96,8 +160,9 @@ def _describe(found: object) -> str:
 
 
 def _choices(found: object) -> str:
-    if isinstance(found, Mapping):
-        return f": {', '.join(str(name) for name in list(found)[:8])}"
+    if isinstance(found, Mapping) or hasattr(found, "_fields"):
+        names = found if isinstance(found, Mapping) else found._fields
+        return f": {', '.join(str(name) for name in list(names)[:8])}"
     if isinstance(found, Sequence) and not isinstance(found, str) and found:
         return f": 0 to {len(found) - 1}"
     return ""

@@ -126,4 +126,4 @@ def why_not_estimated(site: Site) -> str:
         return f"a {site.op} is no convolution whose padding can be filled anew"
     if "batch" in site.unscored:
         return site.unscored
-    return "no gradient leads from the answer through it to the images"
+    return "no gradients: none leads from the answer through it to the images"

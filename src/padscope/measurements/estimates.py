@@ -46,10 +46,7 @@ class EstimateMeasurement:
         What would come in place of the padding; see `padscope.interventions.repad`.
     seed : int
         For the fill ``core``, and for the signs of an `Objective`.
-    output : str, optional
-        Which entry of the output is the answer; see `padscope.effects.read_answer`.
-    static_batch : int, optional
-        The only number of images the model takes at once, if there is one.
+    asking : Asking, optional
     """
 
     def __init__(
@@ -58,12 +55,11 @@ class EstimateMeasurement:
         observation: Observation,
         fill: FillName = "reflect",
         seed: int = 0,
-        output: str | None = None,
-        static_batch: int | None = None,
+        asking: Asking | None = None,
     ) -> None:
         self._module = module
         self._estimator = Estimator(module, fill, seed, observation)
-        self._seed, self._asking = seed, Asking(output, static_batch)
+        self._seed, self._asking = seed, asking or Asking()
 
     def __call__(self, batch: Batch) -> Findings:
         """Add up the effects on one batch."""
@@ -89,8 +85,10 @@ class EstimateMeasurement:
             with estimator.watching(self._asking.numbered(images)):
                 answer = self._asking.ask(self._module, source, images)
             objective = Objective.of(answer, images, self._seed)(answer)
-            _take_gradient(objective, source, images)
+            reached = _take_gradient(objective, source, images)
         effects, estimator.effects = estimator.effects, {}
+        if not reached:  # nothing is known of any site
+            return {}
         return {name: of_rows[: len(images)] for name, of_rows in effects.items()}
 
 
@@ -112,7 +110,7 @@ class ExactMeasurement:
         As of `EstimateMeasurement`.
     filters : sequence of (str, int)
         Site and filter.
-    fill, seed, output, static_batch
+    fill, seed, asking
         As of `EstimateMeasurement`; the same ones make the same effects.
     """
 
@@ -123,13 +121,12 @@ class ExactMeasurement:
         filters: Sequence[tuple[str, int]],
         fill: FillName = "reflect",
         seed: int = 0,
-        output: str | None = None,
-        static_batch: int | None = None,
+        asking: Asking | None = None,
     ) -> None:
-        self._estimates = EstimateMeasurement(module, observation, fill, seed, output, static_batch)
+        self._estimates = EstimateMeasurement(module, observation, fill, seed, asking)
         self._module, self._observation, self._filters = module, observation, filters
         self._fill, self._seed = fill, seed
-        self._asking = Asking(output, static_batch)
+        self._asking = asking or Asking()
 
     def __call__(self, batch: Batch) -> Findings:
         """Refill each filter alone on one batch."""
@@ -189,15 +186,21 @@ def _frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _take_gradient(objective: Tensor, source: Tensor, images: Sequence[int]) -> None:
-    """Send gradients back to the images, which only whoever waits on the way makes use of."""
+def _take_gradient(objective: Tensor, source: Tensor, images: Sequence[int]) -> bool:
+    """Send gradients back to the images, which only whoever waits on the way makes use of.
+
+    Returns
+    -------
+    bool
+        Whether any way leads there: none does where the answer is computed without gradients.
+    """
     if not bool(objective.isfinite().all()):
         raise PadscopeError(
             f"the model's answer on images {images[0]} to {images[-1]} is not finite; effects need "
             "finite answers: leave out the images that cause it"
         )
-    if not objective.requires_grad:  # no path at all; the sites without estimates say so
-        return
+    if not objective.requires_grad:
+        return False
     try:
         torch.autograd.grad(objective.sum(), source, allow_unused=True)
     except RuntimeError as error:  # an operation that has no derivative
@@ -205,3 +208,4 @@ def _take_gradient(objective: Tensor, source: Tensor, images: Sequence[int]) -> 
             f"gradients cannot be taken through the model: {brief(error)}; its filters' impact "
             "cannot be estimated"
         ) from error
+    return True

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from padscope.effects.answers import kind_of_answer, read_answer
+from padscope.effects.answers import kind_of_answer, read_answer, without_masked
 from padscope.effects.comparison import Unchanged
 from padscope.errors import PadscopeError, brief
 from padscope.sites import Observation, observe, placed
@@ -112,10 +113,14 @@ class Asking:
         See `padscope.effects.read_answer`.
     static_batch : int or None
         The only number of images the model takes at once, if there is one.
+    seed : int or None
+        Of torch's random numbers, which are then the same whenever a batch is run; None for a
+        model that takes none.
     """
 
     key: str | None = None
     static_batch: int | None = None
+    seed: int | None = None
 
     def ask(self, model: nn.Module, pixels: Tensor, images: Sequence[int]) -> Tensor:
         """Run a model on a batch and read its answer, one row per image.
@@ -123,10 +128,18 @@ class Asking:
         Raises
         ------
         PadscopeError
-            The model fails, or its answer cannot be read.
+            The model fails, or its answer cannot be read or has not one row per image.
         """
-        answer = read_answer(run_batch(model, pixels, images, self.static_batch), self.key)
-        return answer[: len(images)]
+        with _random_numbers(self.seed, images):
+            output = run_batch(model, pixels, images, self.static_batch)
+        answer, rows = read_answer(output, self.key), max(len(images), self.static_batch or 0)
+        if len(answer) != rows:
+            raise PadscopeError(
+                f"the model's answer has shape {tuple(answer.shape)} for {rows} images; effects "
+                "need one row per image: name another entry with --output, or wrap the model so "
+                "that the first axis is that of the images"
+            )
+        return without_masked(answer[: len(images)])
 
     def numbered(self, images: Sequence[int]) -> tuple[int, ...]:
         """Give every row of a batch its image, rows that fill the batch up the last one.
@@ -140,6 +153,17 @@ class Asking:
         """
         surplus = max(0, (self.static_batch or 0) - len(images))
         return (*images, *[images[-1]] * surplus)
+
+
+@contextmanager
+def _random_numbers(seed: int | None, images: Sequence[int]) -> Iterator[None]:
+    """Draw torch's random numbers anew for a batch; afterwards they go on as before."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed + images[0])
+        yield
 
 
 def compare(unchanged: Unchanged, answers: Tensor) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from padscope.study.kernels import Kernels
 from padscope.study.result import Portrait, Study
 from padscope.study.scan import scan
 from padscope.study.stage import EXPLAIN, IMPACT, SCAN, Journal, Kept, Progress
+from padscope.study.subject import check_answer
 from padscope.study.verdict import Heading, verdict
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Study",
     "as_images",
     "as_loaded",
+    "check_answer",
     "explain",
     "impact",
     "make_probe",

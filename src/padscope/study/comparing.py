@@ -109,7 +109,7 @@ class Comparing:
         if subject.kind == "classes":
             names = names_of_classes(subject.loaded, subject.tested.labels, subject.answer.shape[1])
             sets = [name for name, _ in by_class]
-            tables["classes"] = class_table(sets, found.rows, names, bootstrap.groups)
+            tables["classes"] = class_table(sets, found.rows, names, bootstrap, subject.masked)
         if self.doses:
             dosed = self._measure(stage, "doses", self.doses, (), settings.dose_images)
             confirmed = self.controls[CONFIRMED_SET]
@@ -142,6 +142,11 @@ class Comparing:
     def _notes(self) -> Iterator[str]:
         if CONFIRMED_SET not in self.sets:
             yield NOTHING_CONFIRMED
+        if masked := self.subject.masked:
+            yield (
+                f"{len(masked):,} of {self.subject.answer.shape[1]:,} classes "
+                f"{'is' if len(masked) == 1 else 'are'} masked (minus infinity) and left out."
+            )
         lacking = [
             f"{name} ({controls.unmatched:,} of {controls.chosen.height:,})"
             for name, controls in self.controls.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from padscope.measurements import EstimateMeasurement, ExactMeasurement
@@ -37,16 +38,21 @@ class Estimating:
     def run(self, stage: Stage) -> Outcome:
         """Estimate all, and check some."""
         subject, settings, tested = self.subject, self.subject.settings, self.subject.tested
-        given = (settings.fill, settings.seed, settings.output, subject.asking.static_batch)
+        given = (settings.fill, settings.seed, subject.asking)
         module, observed = subject.module, subject.observation
         job = tested.job("estimates", lambda _: EstimateMeasurement(module, observed, *given))
         estimated = require_images(stage.run(job, Recorded(), PASSES), "estimates")
         impacts = impact_columns(estimated.sums, subject.kind)
         lacking = missing_estimates(subject.observation.sites, estimated.sums)
-        notes = [f"No estimated impact for {site}: {reason}." for site, reason in lacking.items()]
+        notes = [
+            f"No estimated impact for {', '.join(sites)}: {why}."
+            for why, sites in _by_reason(lacking).items()
+        ]
         chosen = choose_checked(impacts, settings.check, settings.seed)
         if not chosen:
-            return Outcome(filters=impacts, notes=(*notes, NOTHING))
+            return Outcome(
+                filters=impacts, notes=(*notes, UNKNOWN if impacts.is_empty() else NOTHING)
+            )
         job = tested.job(
             "check", lambda _: ExactMeasurement(module, observed, chosen, *given),
             settings.check_images,
@@ -62,4 +68,16 @@ class Estimating:
         return Outcome({"checks": checks}, impacts, agreed, notes=tuple(notes))
 
 
-NOTHING = "No filter has an estimated impact: refilling padding changes no answer."
+def _by_reason(lacking: Mapping[str, str]) -> dict[str, list[str]]:
+    """Gather sites that lack estimates for one reason."""
+    reasons: dict[str, list[str]] = {}
+    for site, why in lacking.items():
+        reasons.setdefault(why, []).append(site)
+    return reasons
+
+
+UNKNOWN = (
+    "No filter has an estimated impact, for want of gradients: none leads from the answer to a "
+    "padded convolution, as under torch.no_grad() or behind detach() in forward."
+)
+NOTHING = "No filter has an estimated impact: the gradients at all padded convolutions are 0."

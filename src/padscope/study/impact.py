@@ -139,7 +139,7 @@ def _conclude(subject: Subject, identity: dict[str, Any], outcomes: Sequence[Out
     found = Impact(
         identity, tested.source.describe(), tested.labels.described if tested.labels else "",
         max(outcome.images for outcome in outcomes), subject.kind, subject.settings.fill,
-        notes=tuple(note for outcome in outcomes for note in outcome.notes),
+        notes=(*subject.notes, *(note for outcome in outcomes for note in outcome.notes)),
         skipped=tuple(dict.fromkeys(skip for outcome in outcomes for skip in outcome.skipped)),
     )  # fmt: skip
     for outcome in outcomes:

@@ -9,11 +9,12 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from padscope.effects import AnswerKind, kind_of_answer
+from padscope.effects import AnswerKind, kind_of_answer, load_metric
 from padscope.errors import PadscopeError
 from padscope.images import Batch
 from padscope.interventions import Controls, draw_controls
-from padscope.models import LoadedModel
+from padscope.models import LoadedModel, as_found
+from padscope.running.asking import learn_to_ask
 from padscope.running.model import Asking, observe_first
 from padscope.settings import ImpactSettings
 from padscope.sites import Observation
@@ -39,9 +40,11 @@ class Subject:
     observation : Observation
         Of the module, on such images.
     asking : Asking
-    answer : (1, …) Tensor
-        To the first image.
+    answer : (N, …) Tensor
+        To the first images.
     settings : ImpactSettings
+    notes : tuple of str
+        On how the model answers, in sentences.
     """
 
     study: Study
@@ -53,6 +56,7 @@ class Subject:
     asking: Asking
     answer: Tensor
     settings: ImpactSettings
+    notes: tuple[str, ...] = ()
 
     @property
     def kind(self) -> AnswerKind:
@@ -64,6 +68,14 @@ class Subject:
         """Greatest number of input pixels per position, of all explained sites."""
         strides = self.study.sites["total_stride"].list.max().max()
         return max(1, round(strides)) if isinstance(strides, int | float) else 1
+
+    @property
+    def masked(self) -> tuple[int, ...]:
+        """Classes that are masked: without any probability for the first images."""
+        if self.kind != "classes":
+            return ()
+        least = torch.finfo(self.answer.dtype).min
+        return tuple(torch.nonzero((self.answer == least).all(dim=0)).flatten().tolist())
 
     def controls(self, chosen: pl.DataFrame, draws: int | None = None) -> Controls:
         """Draw control sets for a set of filters."""
@@ -101,21 +113,22 @@ def ask_first(
     labels: GivenLabels | None,
     settings: ImpactSettings,
 ) -> Subject:
-    """Run a model on the first image: its sites, and what kind of answer it gives.
+    """Run a model on the first images: its sites, and what kind of answer it gives.
 
     Raises
     ------
     PadscopeError
-        No image can be read, the model fails, or its answer is none; or the labels do not fit.
+        No image can be read, the model fails, or its answer is none or not the same each time; or
+        the labels do not fit.
     """
     first = tested.first()
     if first is None:
         raise PadscopeError("none of the images can be read; give photographs or tensors")
     pixels = first.pixels[:1]
     observation = observe_first(module, pixels, loaded.static_batch)
-    asking = Asking(settings.output, loaded.static_batch)
-    with torch.no_grad():
-        answer = asking.ask(module, pixels, first.indices[:1])
+    asking, answer, notes = learn_to_ask(
+        module, first.pixels, first.indices, settings.output, loaded.static_batch, settings.seed
+    )
     if kind_of_answer(answer) == "classes":
         tested = with_labels(tested, labels, loaded, answer.shape[1])
     elif labels is not None:
@@ -124,8 +137,26 @@ def ask_first(
             "image; leave them out, or give a metric"
         )
     return Subject(
-        study, explanation, loaded, module, tested, observation, asking, answer, settings
+        study, explanation, loaded, module, tested, observation, asking, answer, settings, notes
     )
+
+
+def check_answer(loaded: LoadedModel, settings: ImpactSettings) -> None:
+    """Ask a model for its answer to noise, before anything that takes long is run.
+
+    Raises
+    ------
+    PadscopeError
+        Its answer, or the metric, cannot be used. Nothing is asked where the input size is unknown.
+    """
+    if settings.metric:
+        load_metric(settings.metric)
+    if loaded.preprocessing is None:
+        return
+    shape = (2, loaded.preprocessing.channels, *loaded.preprocessing.size)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(settings.seed))
+    with as_found(loaded.module) as module:
+        learn_to_ask(module, noise, (0, 1), settings.output, loaded.static_batch, settings.seed)
 
 
 def readable(batches: Iterator[Batch]) -> Iterator[Batch]:

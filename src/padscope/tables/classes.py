@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from math import ceil
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from torch import Tensor
 
-from padscope.effects.classes import paired_means
+from padscope.effects.classes import images_needed, sign_flip_p
 from padscope.effects.comparison import CLASS_CHANGE, CLASS_CONTROL
-from padscope.effects.resampling import Groups
+from padscope.effects.resampling import Bootstrap
 from padscope.scores import q_values
 
+FloatArray = NDArray[np.float64]
 LEVEL = 0.05
 CLASSES: dict[str, type[pl.DataType]] = {
     "set": pl.String, "class": pl.Int64, "name": pl.String, "change": pl.Float64,
-    "low": pl.Float64, "high": pl.Float64, "p": pl.Float64, "q": pl.Float64,
-    "control": pl.Float64, "images": pl.Int64, "images_needed": pl.Int64,
+    "low": pl.Float64, "high": pl.Float64, "control": pl.Float64, "excess": pl.Float64,
+    "excess_low": pl.Float64, "excess_high": pl.Float64, "p": pl.Float64, "q": pl.Float64,
+    "images": pl.Int64, "images_needed": pl.Int64,
 }  # fmt: skip
 
 
@@ -26,16 +30,19 @@ def class_table(
     sets: Sequence[str],
     rows: Mapping[str, Tensor],
     names: Sequence[str] | None = None,
-    groups: Groups | None = None,
+    bootstrap: Bootstrap | None = None,
+    masked: Collection[int] = (),
 ) -> pl.DataFrame:
     """One row per set and class.
 
     Columns: ``set``, ``class`` (index), ``name`` (null where unknown); ``change`` (of the class's
-    probability, mean over images) with ``low`` and ``high`` (95 %), ``p`` (paired over images, see
-    `effects.classes.paired_means`), ``q`` (Benjamini and Hochberg, over the classes of the set);
-    ``control`` (the same change when controls are undone, mean over draws and images), ``images``,
-    ``images_needed`` (of the set: how many images the first class would take to q < .05, see
-    `PairedMeans.images_needed`; null if no number would do).
+    probability, mean over images) with ``low`` and ``high`` (95 % over images); ``control`` (the
+    same change when controls are undone, mean over draws and images); ``excess`` (`change` less
+    `control`, paired by image) with ``excess_low`` and ``excess_high``; ``p`` (of the excess, see
+    `effects.classes.sign_flip_p`), ``q`` (Benjamini and Hochberg, over the classes of the set);
+    ``images``, ``images_needed`` (of the set: how many images the first class would take to
+    q < .05, see `effects.classes.images_needed`; null if no number would do). Null where there are
+    no controls or too few groups of images.
 
     Parameters
     ----------
@@ -46,8 +53,9 @@ def class_table(
         `engines.treatments.TreatmentMeasurement`. Without them there are no rows.
     names : sequence of str, optional
         Of the classes; "" where unknown.
-    groups : sequence, optional
-        What each image belongs to.
+    bootstrap : Bootstrap, optional
+    masked : collection of int
+        Classes that the model gives no probability; they have no rows.
 
     Notes
     -----
@@ -57,38 +65,28 @@ def class_table(
     tables = [pl.DataFrame(schema=CLASSES)]
     if CLASS_CHANGE in rows:
         changes, controls = (rows[name].double().numpy() for name in (CLASS_CHANGE, CLASS_CONTROL))
+        kept = [at for at in range(changes.shape[2]) if at not in set(masked)]
+        known = [names[at] if names else "" for at in kept]
+        resampling = bootstrap or Bootstrap()
         for place, name in enumerate(sets):
-            tables.append(
-                _of_set(name, changes[:, place], controls[:, place].mean(axis=0), names, groups)
-            )
+            own = _of_set(changes[:, place, kept], controls[:, place, kept], resampling)
+            whose = {"set": [name] * len(kept), "class": kept, "name": known}
+            tables.append(pl.DataFrame(whose | own, schema_overrides=CLASSES).select(*CLASSES))
     return pl.concat(tables).with_columns(
         pl.col(pl.Float64).fill_nan(None), pl.col("name").replace("", None)
     )
 
 
-def _of_set(
-    name: str,
-    changes: NDArray[np.float64],
-    control: NDArray[np.float64],
-    names: Sequence[str] | None,
-    groups: Groups | None,
-) -> pl.DataFrame:
-    found = paired_means(changes, groups)
-    low, high = found.interval()
-    count = len(control)
-    return pl.DataFrame(
-        {
-            "set": [name] * count,
-            "class": np.arange(count),
-            "name": list(names) if names else [""] * count,
-            "change": found.mean,
-            "low": low,
-            "high": high,
-            "p": found.p,
-            "q": q_values(found.p),
-            "control": control,
-            "images": [found.images] * count,
-            "images_needed": [found.images_needed(LEVEL)] * count,
-        },
-        schema=CLASSES,
-    )
+def _of_set(changes: FloatArray, controls: FloatArray, bootstrap: Bootstrap) -> dict[str, Any]:
+    images, count = changes.shape
+    beyond, groups = changes - controls, bootstrap.groups
+    (change, low, high), _ = bootstrap.mean(changes)
+    (excess, excess_low, excess_high), _ = bootstrap.mean(beyond)
+    # So many that a single class can reach q < LEVEL.
+    p = sign_flip_p(beyond, groups, flips=ceil(count / LEVEL), seed=bootstrap.seed)
+    return {
+        "change": change, "low": low, "high": high, "control": controls.mean(axis=0),
+        "excess": excess, "excess_low": excess_low, "excess_high": excess_high, "p": p,
+        "q": q_values(p), "images": [images] * count,
+        "images_needed": [images_needed(beyond, groups, LEVEL)] * count,
+    }  # fmt: skip

@@ -16,6 +16,7 @@ from padscope.study import Impact
 LEVEL = 0.05  # false discovery rate
 SHOWN = 10  # classes that gain most, and as many that lose most
 LONGEST = 60
+ONE_SIDED = 10  # times as many gain as lose: no class stands out
 MAIN = "confirmed"
 PROBABILITY = Measure(
     "probability", "Probability", "points", signed=True, percent=True, told="its mean change"
@@ -55,15 +56,15 @@ class SetOfClasses:
     Attributes
     ----------
     chosen : str
-    gain, lose : int
-        Classes with q below `LEVEL`.
+    gain, lose : int or None
+        Classes with q below `LEVEL`; None if no class could be tested.
     most, least : str
         The greatest gain and loss, with the name of the class.
     """
 
     chosen: str
-    gain: int
-    lose: int
+    gain: int | None
+    lose: int | None
     most: str
     least: str
 
@@ -134,18 +135,26 @@ def read_classes(table: pl.DataFrame) -> str:
     table : polars.DataFrame
         Rows of `Impact.classes`, of one set.
     """
-    decided = table.filter(pl.col("q") < LEVEL)
+    decided = _decided(table)
     images = int(table["images"][0])
-    if decided.height:
-        gain = decided.filter(pl.col("change") > 0).height
-        return (
-            f"{plural(gain, 'class gains', 'classes gain')} and {decided.height - gain:,} "
-            f"{'loses' if decided.height - gain == 1 else 'lose'} probability at q < {LEVEL} "
+    if decided is None:
+        return "Without controls, or on one photograph alone, no class can be told from chance."
+    gain, lose = decided
+    if gain or lose:
+        told = (
+            f"{plural(gain, 'class gains', 'classes gain')} and {lose:,} "
+            f"{'loses' if lose == 1 else 'lose'} probability beyond the controls at q < {LEVEL} "
             f"(of {table.height:,}, on {plural(images, 'image')})."
         )
+        if gain >= ONE_SIDED * max(lose, 1):
+            told += (
+                " That is confidence lost: what the first class of an image loses, all others "
+                "share, and it says nothing of these classes."
+            )
+        return told
     none = (
-        f"On {plural(images, 'image')} no class of {table.height:,} gains or loses probability at "
-        f"q < {LEVEL}"
+        f"On {plural(images, 'image')} no class of {table.height:,} gains or loses probability "
+        f"beyond the controls at q < {LEVEL}"
     )
     needed = table["images_needed"][0]
     if needed is None or needed <= images:
@@ -154,6 +163,14 @@ def read_classes(table: pl.DataFrame) -> str:
         f"{none}. If the clearest change and its spread stayed as they are, it would take about "
         f"{_rounded(needed):,} images."
     )
+
+
+def _decided(table: pl.DataFrame) -> tuple[int, int] | None:
+    """Count the classes of a set that gain and lose; None if none could be tested."""
+    if table["q"].null_count() == table.height:
+        return None
+    gains = table.filter(pl.col("q") < LEVEL)["excess"] > 0
+    return int(gains.sum()), int((~gains).sum())
 
 
 def _rounded(count: int) -> int:
@@ -185,7 +202,6 @@ def _changes(table: pl.DataFrame, scale: Scale) -> list[ClassChange]:
 
 
 def _set(chosen: str, table: pl.DataFrame) -> SetOfClasses:
-    decided = table.filter(pl.col("q") < LEVEL)
     ordered = table.drop_nulls("change").sort("change", "class", descending=[True, False])
 
     def told(place: int) -> str:
@@ -194,5 +210,5 @@ def _set(chosen: str, table: pl.DataFrame) -> SetOfClasses:
         row = ordered.row(place, named=True)
         return f"{_name(row['class'], row['name'])} {PROBABILITY.figure(row['change'])}"
 
-    gain = decided.filter(pl.col("change") > 0).height
-    return SetOfClasses(chosen, gain, decided.height - gain, told(0), told(-1))
+    gain, lose = _decided(table) or (None, None)
+    return SetOfClasses(chosen, gain, lose, told(0), told(-1))
