@@ -18,6 +18,8 @@ from padscope.errors import Interrupted
 from padscope.images import central
 from padscope.settings import ImpactSettings
 from padscope.store.files import write_atomically
+from padscope.store.loading import impact_file
+from padscope.study import IMPACT_TABLES
 
 SETTINGS = ImpactSettings(
     limit=24, batch_size=8, draws=2, disturbances=1, check=2, check_images=8, dose_images=8,
@@ -50,6 +52,28 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
     done = RunDirectory(path / "done")
     done.save(measured(study, done))
     return study, path
+
+
+def test_explaining_again_leaves_nothing_of_the_impact_behind(
+    made: tuple[Study, Path], tmp_path: Path
+) -> None:
+    run = RunDirectory(Path(shutil.copytree(made[1] / "done", tmp_path / "run")))
+    scanned = {path.name for path in run.path.iterdir()} - {
+        "inherited.parquet", "networks.parquet", "contrasts.safetensors", "impact.safetensors",
+        *(impact_file(name) for name in IMPACT_TABLES),
+    }  # fmt: skip
+    other = replace(EXPLAINED, seed=1)
+    with pytest.raises(Interrupted):
+        explain(made[0], Net(), canvases(), other, journal=run, stop=after(1))
+    assert {path.name for path in run.path.iterdir()} == scanned | {"contrasts.safetensors"}
+    run.save(explain(made[0], Net(), canvases(), other, journal=run))
+    assert {path.name for path in run.path.iterdir()} == scanned | {
+        "contrasts.safetensors", "inherited.parquet", "networks.parquet",
+    }  # fmt: skip
+    again = load_study(run.path)
+    assert again.explanation is not None and again.impact is None
+    RunDirectory(tmp_path / "run").save(replace(again, explanation=None))
+    assert not (run.path / "networks.parquet").exists()
 
 
 @pytest.fixture

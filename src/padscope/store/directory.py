@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from padscope.errors import PadscopeError
 from padscope.paths import MISSING, file_problem
@@ -36,8 +35,10 @@ from padscope.store.manifest import (
     read_manifest,
 )
 from padscope.store.pictures import pack_pictures
-from padscope.study import EXPLAIN, SCAN, TRAINED, Kept, Study
-from padscope.study.stage import Scores
+from padscope.study import EXPLAIN, IMPACT, IMPACT_TABLES, SCAN, Kept, Study
+
+EXPLAINED_FILES = tuple(f"{name}.parquet" for name in EXPLAINED_TABLES)
+IMPACT_FILES = tuple(impact_file(name) for name in IMPACT_TABLES)
 
 
 @dataclass
@@ -139,6 +140,7 @@ class RunDirectory:
                 self.path / "manifest.json",
                 dump_json(manifest | {"explanation": None, "impact": None}),
             )
+            self._drop([*EXPLAINED_FILES, *IMPACT_FILES, FILES[IMPACT]])
 
     def _go_on_from_explanation(self) -> None:
         manifest = read_manifest(self.path)
@@ -162,9 +164,7 @@ class RunDirectory:
         return found if same else study
 
     def save(self, study: Study) -> None:
-        """Write everything else there is of a study; to a new directory, all of it."""
-        if not (self.path / "manifest.json").exists():
-            self._begin_with(study)
+        """Write everything else there is of a study, and drop the tables of stages it lacks."""
         for name in TABLES:
             write_table(self.path / f"{name}.parquet", getattr(study, name))
         if study.explanation:
@@ -175,17 +175,10 @@ class RunDirectory:
                 write_table(self.path / impact_file(name), table)
         write_atomically(self.path / MAPS, pack_pictures(study))
         write_atomically(self.path / "manifest.json", dump_json(manifest_of(study)))
+        # Only now, when nothing says any more that they are there.
+        self._drop([] if study.explanation else EXPLAINED_FILES)
+        self._drop([] if study.impact else IMPACT_FILES)
 
-    def _begin_with(self, study: Study) -> None:
-        """Begin a directory with the counts that the stages of a study would have left in it."""
-        self.begin(SCAN, study.identity)
-        self.keep(Kept({SCAN: study.counted}))
-        if study.explanation:
-            self._stage = EXPLAIN
-            self._identity = json.loads(dump_json(study.explanation.identity))
-            networks = study.explanation.networks.filter(pl.col("network") != TRAINED)
-            tables: dict[str, Scores] = {
-                str(name): table
-                for (name,), table in networks.group_by(["network"], maintain_order=True)
-            }
-            self.keep(Kept({TRAINED: study.explanation.counts}, tables))
+    def _drop(self, names: Sequence[str]) -> None:
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
