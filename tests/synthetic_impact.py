@@ -74,6 +74,7 @@ def _effect(chosen: str, change: str, measure: str, size: float) -> dict[str, An
     return {
         "set": chosen, "change": change, "filters": filters, "sites": 17,
         "matched": 0 if alone else filters - filters // 20, "measure": measure, "images": IMAGES,
+        "photographs": IMAGES,
         "unit": "dB" if measure == "metric" else None,
         "higher_is_better": {"accuracy": True, "nll": False, "ece": False}.get(measure),
         "effect": value, **around(value), **beside, "draws": 0 if alone else DRAWS,
@@ -92,7 +93,7 @@ def doses(measure: str) -> pl.DataFrame:
             {"filters": filters, "effect": value, **around(value), "control": control,
              "control_low": 0.5 * control, "control_high": 1.7 * control,
              "p": 0.4 if filters < 8 else 1 / 21, "measure": measure, "matched": filters,
-             "images": IMAGES, "draws": DRAWS, "excess": value - control,
+             "images": IMAGES, "photographs": IMAGES, "draws": DRAWS, "excess": value - control,
              "excess_low": 0.5 * value - control, "excess_high": 1.5 * value - control}
         )  # fmt: skip
     flips = [row | {"measure": "flip", "effect": 0.01} for row in rows]
@@ -107,7 +108,7 @@ def distances() -> pl.DataFrame:
             control = None if chosen == "all padding" else value / 9
             rows.append(
                 {"set": chosen, "distance": distance, "change": value, **around(value),
-                 "control": control}
+                 "control": control, "images": IMAGES, "photographs": IMAGES}
             )  # fmt: skip
     return pl.DataFrame(rows)
 
@@ -128,7 +129,7 @@ def classes(names: Sequence[str], *, decided: bool = True) -> pl.DataFrame:
                  "control": change / 8, "excess": change * 7 / 8,
                  "excess_low": change * 7 / 8 - 0.003, "excess_high": change * 7 / 8 + 0.003,
                  "p": 1e-5 if clear else 0.3, "q": 0.012 if clear else 0.8,
-                 "images": IMAGES, "images_needed": 48 if decided else 1234}
+                 "images": IMAGES, "photographs": IMAGES, "images_needed": 48 if decided else 1234}
             )  # fmt: skip
     return pl.DataFrame(rows)
 
@@ -144,7 +145,7 @@ def views(measure: str) -> pl.DataFrame:
                 beside = treatment != "as is"
                 rows.append(
                     {"view": view, "amount": amount, "treatment": treatment, "measure": measure,
-                     "images": IMAGES, "value": value, **around(value, 0.2),
+                     "images": IMAGES, "photographs": IMAGES, "value": value, **around(value, 0.2),
                      "difference": value - plain if beside else None,
                      "difference_low": value - plain - 0.01 if beside else None,
                      "difference_high": value - plain + 0.01 if beside else None,
@@ -171,7 +172,8 @@ def bands(measure: str) -> pl.DataFrame:
             fill = band == "fill"
             rows.append(
                 {"width": width, "band": band, "measure": measure, "value": value,
-                 "images": IMAGES, **around(value, 0.2), "excess": 0.3 * value if fill else None,
+                 "images": IMAGES, "photographs": IMAGES, **around(value, 0.2),
+                 "excess": 0.3 * value if fill else None,
                  "excess_low": 0.1 * value if fill else None,
                  "excess_high": 0.5 * value if fill else None}
             )  # fmt: skip
@@ -187,6 +189,7 @@ def firing(sites: Sequence[str]) -> pl.DataFrame:
                 dead = place == 1 and side == "left"
                 rows.append(
                     {"site": site, "side": side, "width": width, "filters": 12 + place,
+                     "images": IMAGES,
                      "firing": None if dead else value, "low": None if dead else 0.7 * value,
                      "high": None if dead else 1.25 * value, "control": None if dead else 0.06,
                      "mean_colour": None if dead else 0.4 * value}

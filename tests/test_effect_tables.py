@@ -198,6 +198,7 @@ def test_classes() -> None:
     names = ["ant", "bee", "", "dog", "elk", "fox", "gnu"]
     table = class_table(["confirmed", "all padding"], rows, names, BOOTSTRAP, masked=[6])
     assert dict(table.schema) == CLASSES
+    assert table.select("images", "photographs").unique().rows() == [(IMAGES, IMAGES // 2)]
     found = table.filter(pl.col("set") == "confirmed")
     excess = (change - control)[:, 0, :6]
     p = sign_flip_p(excess, GROUPS, flips=120, seed=3)

@@ -390,6 +390,23 @@ def test_the_verdict_has_four_headings_with_numbers(made: tuple[Net, Study]) -> 
     assert performance.sentences[0].endswith("the model uses them.")
 
 
+def test_what_a_sentence_rests_on_stands_in_it(made: tuple[Net, Study]) -> None:
+    impact_of = found(made[1])
+    for name in ("effects", "doses", "classes", "views", "bands"):
+        table = impact_of.tables[name]
+        assert table["photographs"].equals(table["images"]), name
+    assert impact_of.firing["images"].unique().to_list() == [SETTINGS.canvas_images]
+    (use, worth, *_), (moved, *_), _, (band, *_) = (one.sentences for one in verdict(made[1]))
+    for sentence in (use, worth):
+        assert "(on 24 images)" in sentence
+    for sentence in (moved, band):
+        assert "(on 8 images, and 20 are the least for an interval)" in sentence
+    page = render_report(made[1])
+    assert page.count("On 24 images.") == 1
+    assert page.count("On 8 images, and 20 are the least for an interval.") == 3
+    assert ImpactSettings().dose_images == 20
+
+
 def performance(study: Study, measure: str = "kl", **columns: Any) -> tuple[str, ...]:
     """What is said of performance where the effects by a measure have other columns."""
     effects = found(study).effects

@@ -153,7 +153,7 @@ class ImpactSettings:
     disturbances: int = 5
     check: int = 60
     check_images: int = 48
-    dose_images: int = 12
+    dose_images: int = FEWEST_IMAGES
     canvas_images: int = 32
     resamples: int = 1000
     output: str | None = None

@@ -30,10 +30,13 @@ class Resampled:
         Of the images as they are.
     draws : (R, …) float64 array
         Of the samples; R is 0 if there are fewer than two groups to draw from.
+    groups : int
+        Independent ones, such as photographs: what the interval rests on.
     """
 
     value: FloatArray
     draws: FloatArray
+    groups: int = 0
 
     def interval(self, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
         """Return the ends of the percentile interval; NaN if there are no samples.
@@ -52,7 +55,7 @@ class Resampled:
 
     def then(self, change: Callable[[FloatArray], FloatArray]) -> Resampled:
         """Apply a function of the trailing axes, such as the difference of two columns."""
-        return Resampled(change(self.value[None])[0], change(self.draws))
+        return Resampled(change(self.value[None])[0], change(self.draws), self.groups)
 
 
 def resample(
@@ -96,14 +99,14 @@ def resample(
     members = numbered(groups, images)
     count = int(members.max()) + 1
     if count < 2:
-        return Resampled(value[0], value[:0])
+        return Resampled(value[0], value[:0], count)
     rng = np.random.default_rng(seed)
     at_once = max(1, WEIGHTS_AT_ONCE // images)
     draws = [
         statistic(_weights(rng, members, count, min(at_once, resamples - done)))
         for done in range(0, resamples, at_once)
     ]
-    return Resampled(value[0], np.concatenate(draws))
+    return Resampled(value[0], np.concatenate(draws), count)
 
 
 @dataclass(frozen=True)
@@ -126,21 +129,24 @@ class Bootstrap:
         groups = None if self.groups is None else [self.groups[place] for place in used]
         return resample(statistic, len(used), groups, resamples=self.resamples, seed=self.seed)
 
-    def mean(self, values: FloatArray) -> tuple[tuple[FloatArray, FloatArray, FloatArray], int]:
+    def mean(
+        self, values: FloatArray
+    ) -> tuple[tuple[FloatArray, FloatArray, FloatArray], tuple[int, int]]:
         """Average (n, …) values over the images for which all of them are defined.
 
         Returns
         -------
         (mean, low, high) : (…) float64 arrays
             With the ends of its 95 % interval; NaN if there is no such image.
-        images : int
+        images, groups : int
             How many there are.
         """
         used = np.flatnonzero(np.isfinite(values.reshape(len(values), -1)).all(axis=1))
         if not len(used):
             nothing = np.full(values.shape[1:], np.nan)
-            return (nothing, nothing, nothing), 0
-        return _with_interval(self.of(means(values[used]), used)), len(used)
+            return (nothing, nothing, nothing), (0, 0)
+        found = self.of(means(values[used]), used)
+        return _with_interval(found), (len(used), found.groups)
 
 
 def means(values: ArrayLike) -> Statistic:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from padscope.errors import PadscopeError
 from padscope.paths import MISSING, file_problem
 from padscope.store.files import dump_json, write_atomically, write_table
@@ -35,7 +37,8 @@ from padscope.store.manifest import (
     read_manifest,
 )
 from padscope.store.pictures import pack_pictures
-from padscope.study import EXPLAIN, IMPACT, IMPACT_TABLES, SCAN, Kept, Study
+from padscope.study import EXPLAIN, IMPACT, IMPACT_TABLES, SCAN, TRAINED, Kept, Study
+from padscope.study.stage import Scores
 
 EXPLAINED_FILES = tuple(f"{name}.parquet" for name in EXPLAINED_TABLES)
 IMPACT_FILES = tuple(impact_file(name) for name in IMPACT_TABLES)
@@ -164,7 +167,12 @@ class RunDirectory:
         return found if same else study
 
     def save(self, study: Study) -> None:
-        """Write everything else there is of a study, and drop the tables of stages it lacks."""
+        """Write everything else there is of a study; to a new directory, all of it.
+
+        Tables of stages that it lacks are dropped.
+        """
+        if not (self.path / "manifest.json").exists():
+            self._begin_with(study)
         for name in TABLES:
             write_table(self.path / f"{name}.parquet", getattr(study, name))
         if study.explanation:
@@ -182,3 +190,17 @@ class RunDirectory:
     def _drop(self, names: Sequence[str]) -> None:
         for name in names:
             (self.path / name).unlink(missing_ok=True)
+
+    def _begin_with(self, study: Study) -> None:
+        """Begin a directory with the counts that the stages of a study would have left in it."""
+        self.begin(SCAN, study.identity)
+        self.keep(Kept({SCAN: study.counted}))
+        if study.explanation:
+            self._stage = EXPLAIN
+            self._identity = json.loads(dump_json(study.explanation.identity))
+            networks = study.explanation.networks.filter(pl.col("network") != TRAINED)
+            tables: dict[str, Scores] = {
+                str(name): table
+                for (name,), table in networks.group_by(["network"], maintain_order=True)
+            }
+            self.keep(Kept({TRAINED: study.explanation.counts}, tables))

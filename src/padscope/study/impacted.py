@@ -11,6 +11,7 @@ import polars as pl
 
 from padscope.images import Skipped
 from padscope.interventions.sets import CONFIRMED_SET
+from padscope.settings import FEWEST_IMAGES
 
 # By the kind of answer: the measure of its change, and that measure's unit.
 ANSWER_MEASURE = {"classes": "kl", "dense": "change", "values": "change"}
@@ -159,6 +160,29 @@ def cannot_show(row: Mapping[str, Any]) -> str:
     if row["shared"] is not None and row["shared"] >= 1:
         return "all draws of controls are of the same filters"
     return no_interval(row, "excess_low")
+
+
+def counted(row: Mapping[str, Any]) -> str:
+    """Say what a value rests on: images, and the independent photographs that they come from.
+
+    Parameters
+    ----------
+    row : mapping
+        Of a table of `Impact` with ``images`` and ``photographs``.
+
+    Examples
+    --------
+    >>> counted({"images": 48, "photographs": 48})
+    '48 images'
+    >>> counted({"images": 20, "photographs": 8})
+    '20 images of 8 photographs, and 20 are the least for an interval'
+    """
+    images, photographs = row["images"], row["photographs"]
+    told = f"{images:,} image{'' if images == 1 else 's'}"
+    if photographs < images:
+        told += f" of {photographs:,} photograph{'' if photographs == 1 else 's'}"
+    few = f", and {FEWEST_IMAGES} are the least for an interval"
+    return told + (few if photographs < FEWEST_IMAGES else "")
 
 
 def no_interval(row: Mapping[str, Any], end: str) -> str:

@@ -13,6 +13,7 @@ from padscope.study.impacted import (
     Impact,
     beyond_controls,
     cannot_show,
+    counted,
     effect_of_matched,
 )
 from padscope.tables import MEASURED
@@ -162,6 +163,7 @@ def used_sentence(impact: Impact) -> tuple[str, str]:
         return "What undoing the confirmed filters changes was not measured.", ""
     between = f" [{row['low']:.3g} to {row['high']:.3g}]" if row["low"] is not None else ""
     told = f"undoing them changes the answer by {row['effect']:.3g} {UNITS[impact.answer]}{between}"
+    told += f" (on {counted(row)})"
     part = effect_of_matched(row)
     if part is not None:
         told += f"; undoing the {row['matched']:,} of them that have controls, by {part:.3g}"

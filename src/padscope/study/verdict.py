@@ -20,6 +20,7 @@ from padscope.study.impacted import (
     Impact,
     beyond_controls,
     cannot_show,
+    counted,
     no_interval,
 )
 from padscope.study.result import Study
@@ -104,7 +105,7 @@ def _use(row: dict[str, Any], unit: str) -> _Statement:
     """Say whether the model uses them: the change beside that of controls."""
     told = (
         f"Undoing the padding of the {row['filters']:,} confirmed filters changes the answer by "
-        f"{_between(row, 'effect', 'low', 'high')} {unit}"
+        f"{_between(row, 'effect', 'low', 'high')} {unit} (on {counted(row)})"
     )
     if not row["draws"]:
         return _Statement(f"{told}; {cannot_show(row)}, so no verdict.", decided=False)
@@ -124,7 +125,10 @@ def _use(row: dict[str, Any], unit: str) -> _Statement:
 
 def _worth(row: dict[str, Any], what: str, scale: float, unit: str) -> _Statement:
     """Say whether a score gets better or worse, beyond what it does for controls."""
-    told = f"It changes {what} by {_between(row, 'effect', 'low', 'high', scale)}{unit}"
+    told = (
+        f"It changes {what} by {_between(row, 'effect', 'low', 'high', scale)}{unit} "
+        f"(on {counted(row)})"
+    )
     if not row["draws"]:
         return _Statement(f"{told}; {cannot_show(row)}, so no verdict.", decided=False)
     told += f", {_between(row, 'excess', 'excess_low', 'excess_high', scale)} beyond the controls"
@@ -157,7 +161,8 @@ def _stability(view: str, rows: Mapping[str, dict[str, Any]]) -> _Statement:
     A treatment that flattens answers lowers their divergence, and flips more of them.
     """
     told = [_steadiness(measure, row) for measure, row in rows.items()]
-    sentence = f"Image {ALL_VIEWS[view]}: with them undone, {', '.join(told)}"
+    on = counted(next(iter(rows.values())))
+    sentence = f"Image {ALL_VIEWS[view]} (on {on}): with them undone, {', '.join(told)}"
     signs = {_sign(row, "difference_low", "difference_high") for row in rows.values()}
     if len(signs) > 1 or not signs <= {-1, 1}:
         why = "the measures disagree"
@@ -213,7 +218,7 @@ def _efficiency(impact: Impact) -> Iterator[_Statement]:
 def _cost_of(row: dict[str, Any], doing: str, unit: str) -> _Statement:
     told = (
         f"{doing} them changes the answer by {_between(row, 'effect', 'low', 'high')} "
-        f"{unit}, controls by {row['control']:.3g} (p = {row['p']:.2g})"
+        f"{unit}, controls by {row['control']:.3g} (p = {row['p']:.2g}, on {counted(row)})"
     )
     if why := cannot_show(row):
         return _Statement(f"{told}: {why}, so no verdict.", decided=False)
@@ -233,7 +238,8 @@ def _safety(impact: Impact) -> Iterator[_Statement]:
     told = (
         f"A band of the padding's value, {row['width']} pixels wide inside the image, changes the "
         f"answer by {_between(row, 'value', 'low', 'high')} {UNITS[impact.answer]}, "
-        f"{_between(row, 'excess', 'excess_low', 'excess_high')} more than one of the mean colour"
+        f"{_between(row, 'excess', 'excess_low', 'excess_high')} more than one of the mean colour "
+        f"(on {counted(row)})"
     )
     sign = _sign(row, "excess_low", "excess_high")
     closing = {
@@ -256,7 +262,7 @@ def _spoofed(impact: Impact, width: int) -> Iterator[_Statement]:
     yield _Statement(
         f"At such a band the confirmed filters give {fill:.0%} of their answer to the true border "
         f"(median of each site, weighted by filters), at one of the mean colour {colour:.0%}, "
-        f"without any {without:.0%}.",
+        f"without any {without:.0%} (on {fired['images'][0]:,} images).",
         decided=False,
     )
 

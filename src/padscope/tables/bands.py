@@ -28,7 +28,8 @@ def band_table(
     """One row per width, content and measure.
 
     Columns: ``width`` (pixels), ``band`` (what it is filled with), ``measure``, ``images`` (those
-    whose change is defined with every band of the width), ``value`` (mean change of the answer from
+    whose change is defined with every band of the width) and ``photographs``
+    (independent ones that they come from), ``value`` (mean change of the answer from
     that to the image without a band) with ``low`` and ``high`` (95 % over images); for
     a band of fill ``excess`` (over a band of the mean colour at the same place, paired by image)
     with ``excess_low`` and ``excess_high``, else null. What is defined for no image has no row.
@@ -52,14 +53,14 @@ def band_table(
         for width in dict.fromkeys(width for width, _ in members):
             kinds = [kind for kind in members if kind[0] == width]
             mean = np.stack([array[:, members[kind]].mean(axis=1) for kind in kinds], axis=1)
-            value, images = bootstrap.mean(mean)
-            if not images:
+            value, counted = bootstrap.mean(mean)
+            if not any(counted):
                 continue
             over: Sequence[FloatArray] = [np.full(len(kinds), np.nan)] * 3
             if (width, COUNTERPART) in kinds:
                 over, _ = bootstrap.mean(mean - mean[:, [kinds.index((width, COUNTERPART))]])
             found += [
-                (*kind, measure, images, *(part[k] for part in value),
+                (*kind, measure, *counted, *(part[k] for part in value),
                  *(part[k] if kind[1] == FILL else np.nan for part in over))
                 for k, kind in enumerate(kinds)
             ]  # fmt: skip
@@ -79,9 +80,10 @@ def firing_table(
     answers to any edge fires at a band of the mean colour as well.
 
     Columns: ``site``, ``side``, ``width`` (pixels), ``filters`` (those that answer to the border by
-    `LEAST_ANSWER` standard deviations or more), ``firing`` (their median at a band of the padding's
-    value) with ``low`` and ``high`` (their quartiles), ``control`` (median of the same at a place
-    of the same image without a band), ``mean_colour`` (median at a band of the mean colour).
+    `LEAST_ANSWER` standard deviations or more), ``images``, ``firing`` (their median at a band of
+    the padding's value) with ``low`` and ``high`` (their quartiles), ``control`` (median of the
+    same at a place of the same image without a band), ``mean_colour`` (median at a band of the mean
+    colour).
 
     Parameters
     ----------
@@ -107,7 +109,8 @@ def firing_table(
                 if len(behind):
                     low, median, high = np.quantile(behind, [0.25, 0.5, 0.75])
                     control, other = np.median(elsewhere), np.median(colour)
-                row = (site, side, width, len(behind), median, low, high, control, other)
+                images = int(np.asarray(sums["images"]))
+                row = (site, side, width, len(behind), images, median, low, high, control, other)
                 found.append(row)
     return _frame(_FIRING, found)
 
@@ -133,11 +136,13 @@ _Schema = dict[str, type[pl.DataType]]
 
 _BANDS: _Schema = {
     "width": pl.Int64, "band": pl.String, "measure": pl.String, "images": pl.Int64,
-    "value": pl.Float64, "low": pl.Float64, "high": pl.Float64, "excess": pl.Float64,
+    "photographs": pl.Int64, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64,
+    "excess": pl.Float64,
     "excess_low": pl.Float64, "excess_high": pl.Float64,
 }  # fmt: skip
 _FIRING: _Schema = {
     "site": pl.String, "side": pl.String, "width": pl.Int64, "filters": pl.Int64,
+    "images": pl.Int64,
     "firing": pl.Float64, "low": pl.Float64, "high": pl.Float64, "control": pl.Float64,
     "mean_colour": pl.Float64,
 }  # fmt: skip

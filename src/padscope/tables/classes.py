@@ -22,7 +22,7 @@ CLASSES: dict[str, type[pl.DataType]] = {
     "set": pl.String, "class": pl.Int64, "name": pl.String, "change": pl.Float64,
     "low": pl.Float64, "high": pl.Float64, "control": pl.Float64, "excess": pl.Float64,
     "excess_low": pl.Float64, "excess_high": pl.Float64, "p": pl.Float64, "q": pl.Float64,
-    "images": pl.Int64, "images_needed": pl.Int64,
+    "images": pl.Int64, "photographs": pl.Int64, "images_needed": pl.Int64,
 }  # fmt: skip
 
 
@@ -40,9 +40,9 @@ def class_table(
     same change when controls are undone, mean over draws and images); ``excess`` (`change` less
     `control`, paired by image) with ``excess_low`` and ``excess_high``; ``p`` (of the excess, see
     `effects.classes.sign_flip_p`), ``q`` (Benjamini and Hochberg, over the classes of the set);
-    ``images``, ``images_needed`` (of the set: how many images the first class would take to
-    q < .05, see `effects.classes.images_needed`; null if no number would do). Null where there are
-    no controls or too few groups of images.
+    ``images`` and ``photographs`` (independent ones that they come from), ``images_needed`` (of the
+    set: how many images the first class would take to q < .05, see `effects.classes.images_needed`;
+    null if no number would do). Null where there are no controls or too few groups of images.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def class_table(
 def _of_set(changes: FloatArray, controls: FloatArray, bootstrap: Bootstrap) -> dict[str, Any]:
     images, count = changes.shape
     beyond, groups = changes - controls, bootstrap.groups
-    (change, low, high), _ = bootstrap.mean(changes)
+    (change, low, high), (_, photographs) = bootstrap.mean(changes)
     (excess, excess_low, excess_high), _ = bootstrap.mean(beyond)
     # So many that a single class can reach q < LEVEL.
     p = sign_flip_p(beyond, groups, flips=ceil(count / LEVEL), seed=bootstrap.seed)
@@ -88,5 +88,6 @@ def _of_set(changes: FloatArray, controls: FloatArray, bootstrap: Bootstrap) -> 
         "change": change, "low": low, "high": high, "control": controls.mean(axis=0),
         "excess": excess, "excess_low": excess_low, "excess_high": excess_high, "p": p,
         "q": q_values(p), "images": [images] * count,
+        "photographs": [photographs] * count,
         "images_needed": [images_needed(beyond, groups, LEVEL)] * count,
     }  # fmt: skip

@@ -17,6 +17,7 @@ FloatArray = NDArray[np.float64]
 DISTANCES: dict[str, type[pl.DataType]] = {
     "set": pl.String, "distance": pl.Int64, "change": pl.Float64, "low": pl.Float64,
     "high": pl.Float64, "control": pl.Float64, "images": pl.Int64,
+    "photographs": pl.Int64,
 }  # fmt: skip
 
 
@@ -27,7 +28,8 @@ def distance_table(
 
     Columns: ``set``, ``distance`` (output positions from the nearest end), ``change`` (see
     `effects.dense.change_by_distance`) with ``low`` and ``high``, ``control`` (mean over draws),
-    ``images``. No rows if the answers are not dense.
+    ``images`` and ``photographs`` (independent ones that they come from). No rows if the answers
+    are not dense.
 
     Parameters
     ----------
@@ -64,4 +66,5 @@ def _distance_rows(
         yield {
             "set": name, "distance": distance, "change": value, "low": low[distance],
             "high": high[distance], "control": control[distance], "images": len(used),
+            "photographs": estimate.groups,
         }  # fmt: skip

@@ -17,14 +17,15 @@ from padscope.tables.measures import MEASURES, measured
 EFFECTS: dict[str, type[pl.DataType]] = {
     "set": pl.String, "change": pl.String, "filters": pl.Int64, "sites": pl.Int64,
     "matched": pl.Int64, "measure": pl.String, "unit": pl.String, "higher_is_better": pl.Boolean,
-    "images": pl.Int64, "effect": pl.Float64,
+    "images": pl.Int64, "photographs": pl.Int64, "effect": pl.Float64,
     "low": pl.Float64, "high": pl.Float64, "control": pl.Float64, "control_low": pl.Float64,
     "control_high": pl.Float64, "draws": pl.Int64, "p": pl.Float64, "matched_effect": pl.Float64,
     "excess": pl.Float64, "excess_low": pl.Float64, "excess_high": pl.Float64,
     "disturbance": pl.Float64, "shared": pl.Float64, "scale_error": pl.Float64,
 }  # fmt: skip
 DOSES = (
-    "filters", "matched", "measure", "images", "effect", "low", "high", "control", "control_low",
+    "filters", "matched", "measure", "images", "photographs", "effect", "low", "high", "control",
+    "control_low",
     "control_high", "draws", "p", "excess", "excess_low", "excess_high",
 )  # fmt: skip
 
@@ -41,15 +42,15 @@ def effect_table(
     Columns: ``set``, ``change``, ``filters`` and ``sites`` (changed), ``matched`` (filters that
     have controls); ``measure`` (one of `measures.MEASURES`; all are differences from the unchanged
     answer), ``unit`` and ``higher_is_better`` (of the measure; the unit of the metric alone, the
-    latter null where neither is better or it is not known), ``images``; ``effect`` with ``low`` and
-    ``high`` (95 % over images); ``control`` (mean over the draws of controls), ``control_low`` and
-    ``control_high`` (of the least and the greatest draw), ``draws``, ``p`` (see `empirical_p`);
-    ``matched_effect`` (of the filters that have controls, which is `effect` if all have; it is what
-    p compares), ``excess`` (that less `control`, paired by image) with ``excess_low`` and
-    ``excess_high``; ``disturbance`` (mean over draws of the same change put into the core);
-    ``shared`` (share of a draw's filters that another draw has too, on which p depends),
-    ``scale_error`` (see `Controls`). Null where there are no controls, no disturbances, or too few
-    groups of images for an interval.
+    latter null where neither is better or it is not known), ``images`` and ``photographs``
+    (independent ones that they come from); ``effect`` with ``low`` and ``high`` (95 % over images);
+    ``control`` (mean over the draws of controls), ``control_low`` and ``control_high`` (of the
+    least and the greatest draw), ``draws``, ``p`` (see `empirical_p`); ``matched_effect`` (of the
+    filters that have controls, which is `effect` if all have; it is what p compares), ``excess``
+    (that less `control`, paired by image) with ``excess_low`` and ``excess_high``; ``disturbance``
+    (mean over draws of the same change put into the core); ``shared`` (share of a draw's filters
+    that another draw has too, on which p depends), ``scale_error`` (see `Controls`). Null where
+    there are no controls, no disturbances, or too few groups of images for an interval.
 
     Parameters
     ----------
@@ -76,6 +77,7 @@ def effect_table(
             "set": name, "change": change, "filters": columns.whole.filters,
             "sites": columns.whole.sites, "measure": measure,
             "unit": unit.get(measure), "higher_is_better": better[measure], "images": images,
+            "photographs": values.groups,
             **_beside(columns, values, controls.get(name)),
         }
         for (name, change), columns in columns_of(treatments).items()

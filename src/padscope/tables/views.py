@@ -28,7 +28,8 @@ def view_table(
 
     Columns: ``view`` (``shift``, ``size``, ``crop``), ``amount`` (pixels of a shift, else the ratio
     to the crop's size; null for all views of the kind together), ``treatment``, ``measure``,
-    ``images`` (those whose change is defined in every view of the set under every treatment),
+    ``images`` (those whose change is defined in every view of the set under every treatment)
+    and ``photographs`` (independent ones that they come from),
     ``value`` (mean change of the answer from that on the centre view under the same treatment) with
     ``low`` and ``high`` (95 % over images), ``difference`` (from the first treatment, paired by
     image) with ``difference_low`` and ``difference_high``,
@@ -61,14 +62,14 @@ def view_table(
         array = np.asarray(values, dtype=np.float64)
         for (kind, amount), members in sets.items():
             mean = array[:, members].mean(axis=1)  # (n, treatments)
-            value, images = bootstrap.mean(mean)
-            if not images:
+            value, counted = bootstrap.mean(mean)
+            if not any(counted):
                 continue
             difference, _ = bootstrap.mean(mean - mean[:, :1])
             for t, treatment in enumerate(treatments):
                 compared = [part[t] if t else np.nan for part in difference]
                 other = difference[0][control[t]] if t in control else np.nan
-                found.append((kind, amount, treatment, measure, images,
+                found.append((kind, amount, treatment, measure, *counted,
                               *(part[t] for part in value), *compared, other))  # fmt: skip
     return _frame(_VIEWS, found)
 
@@ -112,7 +113,8 @@ _Schema = dict[str, type[pl.DataType]]
 
 _VIEWS: _Schema = {
     "view": pl.String, "amount": pl.Float64, "treatment": pl.String, "measure": pl.String,
-    "images": pl.Int64, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64,
+    "images": pl.Int64, "photographs": pl.Int64, "value": pl.Float64, "low": pl.Float64,
+    "high": pl.Float64,
     "difference": pl.Float64, "difference_low": pl.Float64, "difference_high": pl.Float64,
     "control_difference": pl.Float64,
 }  # fmt: skip

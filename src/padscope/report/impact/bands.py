@@ -15,6 +15,7 @@ from padscope.report.impact.lines import Series, line_chart
 from padscope.report.impact.scales import Scale, linear
 from padscope.report.impact.words import NONE, PRIMARY, Measure, fixed
 from padscope.study import Impact
+from padscope.study.impacted import counted
 
 Row = tuple[int, list[tuple[str, str]], str, str]
 FILL = "fill"
@@ -54,6 +55,8 @@ class Bands:
     Attributes
     ----------
     measure : Measure
+    counted : str
+        Images, and the photographs that they come from; "" if the answer was not measured.
     chart : Markup
         Change of the answer by width; empty if it was not measured.
     kinds : list of (str, str)
@@ -71,6 +74,7 @@ class Bands:
     """
 
     measure: Measure
+    counted: str
     chart: Markup
     kinds: list[tuple[str, str]]
     rows: list[Row]
@@ -86,14 +90,18 @@ def make_bands(impact: Impact) -> Bands | None:
         return None
     measure = PRIMARY[impact.answer]
     chart, kinds, rows = _changes(impact.bands, measure)
+    own = impact.bands.row(-1, named=True) if impact.bands.height else None
+    on = counted(own) if own else ""
     firing = impact.firing
     if not firing.is_empty():
         firing = firing.filter(pl.col("firing").is_not_null())
     if firing.is_empty():
-        return Bands(measure, chart, kinds, rows, Markup(""), [], linear([1.0]), 0)
+        return Bands(measure, on, chart, kinds, rows, Markup(""), [], linear([1.0]), 0)
     widths = sorted(firing["width"].unique())
     scale, sites = _sites(firing.filter(pl.col("width") == widths[-1]))
-    return Bands(measure, chart, kinds, rows, _by_width(firing, widths), sites, scale, widths[-1])
+    return Bands(
+        measure, on, chart, kinds, rows, _by_width(firing, widths), sites, scale, widths[-1]
+    )
 
 
 def _changes(

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from padscope.report.impact.lines import Series, line_chart
 from padscope.report.impact.words import PRIMARY, Measure, chance
 from padscope.study import Impact
+from padscope.study.impacted import counted
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,15 @@ class Doses:
     Attributes
     ----------
     measure : Measure
+    counted : str
+        Images, and the photographs that they come from.
     chart : Markup
     rows : list of (str, str, str, str, str, str)
         Filters undone, effect, its interval, mean of the controls, their range, p.
     """
 
     measure: Measure
+    counted: str
     chart: Markup
     rows: list[tuple[str, str, str, str, str, str]]
 
@@ -52,6 +56,7 @@ def make_doses(impact: Impact) -> Doses | None:
     chart = line_chart(filters, series, "filters undone, strongest first", measure.heading, alt)
     return Doses(
         measure,
+        counted(rows[0]),
         chart,
         [
             (

@@ -13,7 +13,7 @@ from padscope.report.impact.dots import Dot, dot_strip
 from padscope.report.impact.scales import Scale, fitting
 from padscope.report.impact.words import NONE, PRIMARY, Measure, chance, measures_in
 from padscope.study import Impact
-from padscope.study.impacted import effect_of_matched
+from padscope.study.impacted import counted, effect_of_matched
 
 DRAWN = (
     "effect", "low", "high", "control", "control_low", "control_high", "disturbance",
@@ -78,8 +78,10 @@ class Effects:
         Set, and its effects by the other measures, of the first change.
     change : str
         That change.
-    images, draws : int
-        Images compared; the most draws of controls for any set.
+    counted : str
+        Images compared, and the photographs that they come from.
+    draws : int
+        The most draws of controls for any set.
     least_p : str
         The least that p can be with so many draws; "" without controls.
     disturbed, partly : bool
@@ -92,7 +94,7 @@ class Effects:
     others: list[Measure]
     rows: list[tuple[str, list[Effect | None]]]
     change: str
-    images: int
+    counted: str
     draws: int
     least_p: str
     disturbed: bool
@@ -122,7 +124,7 @@ def make_effects(impact: Impact) -> Effects | None:
         others,
         _by_other_measures(impact.effects.filter(pl.col("change") == change), others),
         change,
-        rows[0]["images"],
+        counted(rows[0]),
         draws,
         chance(1 / (1 + draws)) if draws else "",
         any(row["disturbance"] is not None for row in rows),

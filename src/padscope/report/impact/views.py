@@ -14,6 +14,7 @@ from padscope.report.impact.lines import Series, line_chart
 from padscope.report.impact.scales import Scale, linear
 from padscope.report.impact.words import PRIMARY, Measure, fixed
 from padscope.study import Impact
+from padscope.study.impacted import counted
 
 AS_IS = "as is"
 STYLES = {
@@ -93,8 +94,8 @@ class Position:
     views : list of View
     treatments : list of (str, str)
         Those shown, with their style.
-    images : int
-        Of the views; 0 if there are none.
+    counted : str
+        Images of the views, and the photographs that they come from; "" if there are none.
     readout : list of ReadOut
     scale : Scale
         Of the read-out.
@@ -105,7 +106,7 @@ class Position:
     measure: Measure
     views: list[View]
     treatments: list[tuple[str, str]]
-    images: int
+    counted: str
     readout: list[ReadOut]
     scale: Scale
     test_images: int
@@ -116,17 +117,17 @@ def make_position(impact: Impact) -> Position | None:
     if impact.views.is_empty() and impact.readout.is_empty():
         return None
     measure = PRIMARY[impact.answer]
-    views, treatments, images = [], [], 0
+    views, treatments, on = [], [], ""
     if not impact.views.is_empty():
         own = impact.views.filter(pl.col("measure") == measure.name)
         known = own["view"].unique(maintain_order=True).to_list()
         names = own["treatment"].unique(maintain_order=True).to_list()
         views = [_view(name, own.filter(pl.col("view") == name), names, measure) for name in known]
         treatments = [(name, STYLES.get(name, "plain")) for name in names]
-        images = max(own["images"].to_list(), default=0)
+        on = counted(own.row(-1, named=True)) if own.height else ""
     scale, readout = _readout(impact.readout)
-    counted = 0 if impact.readout.is_empty() else int(impact.readout["images"][0])
-    return Position(measure, views, treatments, images, readout, scale, counted)
+    tested = 0 if impact.readout.is_empty() else int(impact.readout["images"][0])
+    return Position(measure, views, treatments, on, readout, scale, tested)
 
 
 def _view(name: str, table: pl.DataFrame, treatments: Sequence[str], measure: Measure) -> View:
