@@ -173,7 +173,7 @@ def classes(runs: Sequence[Run]) -> str:
             f"{100 * row['high']:+.2f}], q {row['q']:.2g}, controls {100 * row['control']:+.2f}"
             for row in most.iter_rows(named=True)
         )
-        gain = found.filter(pl.col("change") > 0).height
+        gain = found.filter(pl.col("excess") > 0).height
         needed = own["images_needed"][0]
         rows.append((run.name, own.height, gain, found.height - gain, needed or "–", named))
     header = ("run", "classes", "gain at q < .05", "lose", "images needed for the first",

@@ -259,11 +259,26 @@ def test_what_impact_prints_is_in_the_tables(padscope: Command) -> None:
 def test_audit_shows_what_it_has_found_when_the_impact_cannot_be_measured(
     padscope: Command,
 ) -> None:
-    answer = padscope("audit", *SCAN[1:], "--tested", 20, "--output", "logits", "-o", "run")
+    answer = padscope("audit", *SCAN[1:], "--tested", 20, "--labels", "none.csv", "-o", "run")
     assert (answer.status, answer.err.count("Error")) == (2, 0)
-    assert "there is no 'logits' in a Tensor" in answer.err
+    assert "labels name classes, and the model answers with" in answer.err
     assert "Report: run/report.html" in answer.out
     assert load_study("run").explanation is not None
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--output", "logits"), "there is no 'logits' in a Tensor"),
+        (("--metric", "no_such_metrics:loss"), "importing no_such_metrics"),
+    ],
+)
+def test_audit_refuses_an_answer_before_it_scans(
+    padscope: Command, option: tuple[str, str], message: str
+) -> None:
+    answer = padscope("audit", *SCAN[1:], *option, "-o", "run")
+    assert answer.status == 2 and message in answer.err
+    assert not Path("run").exists()
 
 
 def test_explain_refuses_a_run_from_python(padscope: Command) -> None:
