@@ -140,7 +140,9 @@ class Job(Generic[S]):
     random_access : bool
         Whether units may be asked for in any order, as several workers do.
     fingerprint : callable or None
-        Gives a digest of the images, to be compared with what workers elsewhere see.
+        Gives a digest of the images that a worker sees, to be compared with `digest`.
+    digest : str
+        Of the images that the process sees that leads.
     images : int or None
         How many there are, if it is known.
     """
@@ -152,6 +154,7 @@ class Job(Generic[S]):
     random_access: bool = True
     fingerprint: Callable[[], str] | None = None
     images: int | None = None
+    digest: str = ""
 
     def stopped_after(self, images: int) -> str:
         """Say where the job was stopped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,6 +21,7 @@ T = TypeVar("T")
 SHARDS = 4  # of each worker: what is lost with one of them, and what one may lag behind by
 TRIES = 3  # of a shard whose worker died
 LOOK = 0.5  # seconds between two looks at progress
+PATIENCE = 5.0  # seconds that an address may take to answer
 
 
 @dataclass
@@ -53,17 +55,15 @@ class RayRunner:
         self._ray = _import_ray()
         if self._ray.is_initialized():
             return
+        if self.address:
+            _require_answer(self.address)
         local = {} if self.address else {"include_dashboard": False}
         try:
             self._ray.init(
                 address=self.address, log_to_driver=False, logging_level="error", **local
             )
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise PadscopeError(
-                f"no Ray cluster answers at {self.address or 'this machine'} ({reason}); "
-                "give --runner ray:ADDRESS, or ray alone to start one here"
-            ) from error
+            raise _no_answer(self.address, error) from error
 
     def together(self) -> AbstractContextManager[None]:
         """Do nothing: one process runs the program."""
@@ -118,8 +118,7 @@ class _Crew:
     def __init__(self, ray: Any, runner: RayRunner, job: Job[S], head: S, watch: Watch[S]) -> None:
         self._ray, self._runner, self._job, self._watch = ray, runner, job, watch
         self._whole = head
-        expected = job.fingerprint() if job.fingerprint else ""
-        self._given = ray.put((job, head.blank(), expected, runner.cpus))
+        self._given = ray.put((job, head.blank(), runner.cpus))
         options = {"num_cpus": runner.cpus, "num_gpus": runner.gpus, "max_concurrency": 2}
         self._make = ray.remote(**options)(_Worker)
         self._tasks: dict[Any, _Task] = {}
@@ -189,22 +188,20 @@ class _Crew:
 class _Worker:
     """Measures shards; a Ray actor."""
 
-    def __init__(self, given: tuple[Job[Any], Any, str, int]) -> None:
-        self._job, self._blank, expected, threads = given
+    def __init__(self, given: tuple[Job[Any], Any, int]) -> None:
+        self._job, self._blank, threads = given
         torch.set_num_threads(threads)
         self._progress = _Progress()
-        if self._job.fingerprint and self._job.fingerprint() != expected:
-            self._refused: str | None = (
-                "it sees other images than the process that leads; "
-                "give a path that is the same on every machine"
-            )
-        else:
-            self._refused = None
+        seen = self._job.fingerprint() if self._job.fingerprint else self._job.digest
+        self._sees_others = seen != self._job.digest
 
     def measure(self, units: list[int]) -> bytes:
         """Measure some units."""
-        if self._refused:
-            raise PadscopeError(self._refused)
+        if self._sees_others:
+            raise PadscopeError(
+                "it sees other images than the process that leads; give a path that holds the "
+                "same files on every machine"
+            )
         try:
             state = run_units(self._job, units, self._blank, self._progress)
         finally:
@@ -232,6 +229,24 @@ def _import_ray() -> Any:
         raise PadscopeError(
             'Ray is not installed; run pip install "padscope[ray]", or leave --runner out'
         ) from error
+
+
+def _require_answer(address: str) -> None:
+    """Refuse an address at which nobody listens: Ray would try again for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # a word that Ray knows, such as auto
+    try:
+        socket.create_connection((host, int(port)), timeout=PATIENCE).close()
+    except OSError as error:
+        raise _no_answer(address, error) from error
+
+
+def _no_answer(address: str | None, error: Exception) -> PadscopeError:
+    return PadscopeError(
+        f"no Ray cluster answers at {address or 'this machine'} ({_first_line(error)}); "
+        "give --runner ray:ADDRESS, or ray alone to start one here"
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 import polars as pl
@@ -144,6 +144,8 @@ class Stage:
         self._journal = journal if runner.leads else None
         self._progress = progress if runner.leads else None
         self._runner, self._stop = runner, stop
+        self._digest: str = identity["images"]
+        self._compared = False  # whether workers have compared the images that they see
         agreed = runner.share(identity, _dump, json.loads)
         if agreed != json.loads(_dump(identity)):
             differing = [key for key, value in json.loads(_dump(identity)).items()
@@ -187,6 +189,10 @@ class Stage:
             `stop` said so.
         """
         so_far: S = self.kept.parts.get(job.name, empty)
+        job = replace(
+            job, digest=self._digest, fingerprint=None if self._compared else job.fingerprint
+        )
+        self._compared = True
         watch = _PartWatch(self, job.name, passes, enough)
         state = self._runner.run(job, so_far, watch)
         self.kept.parts[job.name] = state

@@ -92,7 +92,7 @@ class Tested:
         return look_job(
             name, lambda units: self.batches(units, most), self.units(most), make,
             random_access=not isinstance(self.source, StreamedImages),
-            fingerprint=self.source.fingerprint, images=self.images(most),
+            fingerprint=self.fingerprint, images=self.images(most),
         )  # fmt: skip
 
     def groups(self, indices: Sequence[int]) -> list[int]:
