@@ -186,10 +186,11 @@ def test_maps_are_those_of_a_plain_forward_pass(
         mean = np.stack(pair)
         np.testing.assert_allclose(pair[0][3:-3, 3:-3], pair[1][3:-3, 3:-3], atol=1e-5)
         low, high = block["columns"]["mapLow"][place], block["columns"]["mapHigh"][place]
-        assert (low, high) == pytest.approx((mean.min(), mean.max()), rel=5e-3)
+        assert (low, high) == pytest.approx((mean.min(), mean.max()), rel=1e-2)
         found = decoded(block["arrays"]["map"][place]).reshape(mean.shape) / LEVELS
         step = np.ptp(mean) / LEVELS
-        np.testing.assert_allclose(mean.min() + found * np.ptp(mean), mean, atol=0.51 * step)
+        kept = np.abs(mean).max() * 2**-7  # as_pictured, of the ends and of what lies between
+        np.testing.assert_allclose(mean.min() + found * np.ptp(mean), mean, atol=0.51 * step + kept)
 
 
 def test_distributions_are_the_counts(

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from padscope.images import Skipped
 from padscope.measurements.first_images import FirstImages
+from padscope.regions import FOLDS
 from padscope.running import Packed, Spans
 from padscope.tallies import NEAR, Bins, Tally
+from padscope.tallies.bins import COARSE_CODES, CODES
 from padscope.tallies.contrast import PADDED
 
 
@@ -85,7 +87,9 @@ class Counts:
         for name, bins in self.bins.items():
             tensors |= {f"{name}/centre": bins.centre, f"{name}/spread": bins.spread}
         for (name, key), tally in self.tallies.items():
-            tensors |= {f"{name}/{key}/fine": tally.fine, f"{name}/{key}/folds": tally.folds}
+            # Folds are much alike: beside each other they are compressed better.
+            by_fold = tally.folds.movedim(1, -1)
+            tensors |= {f"{name}/{key}/fine": tally.fine, f"{name}/{key}/folds": by_fold}
         tensors |= {f"{name}/map/{condition}": m for (name, condition), m in first.maps.items()}
         tensors |= {f"{name}/borders": borders for name, borders in first.borders.items()}
         if first.photos is not None:
@@ -106,24 +110,57 @@ class Counts:
 
     @classmethod
     def unpack(cls, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Counts:
-        """Put a state together again."""
+        """Put a state together again.
+
+        Raises
+        ------
+        ValueError, KeyError
+            Parts are missing, or do not belong to as many filters.
+        """
+        bins = {n: _bins(tensors[f"{n}/centre"], tensors[f"{n}/spread"]) for n in facts["bins"]}
         first = FirstImages(
             {(name, kind): tensors[f"{name}/map/{kind}"] for name, kind in facts["maps"]},
             {name: tensors[f"{name}/borders"] for name in facts["borders"]},
             tensors["photos"] if facts["photos"] else None,
         )
+        for (name, _), mean_map in first.maps.items():
+            spatial = (None,) * (mean_map.ndim - 1)
+            _require(mean_map, name, (len(bins[name].centre), *spatial), floating=True)
         return cls(
             Spans(tuple((start, stop) for start, stop in facts["done"])),
             facts["images"],
             tuple(Skipped(*skip) for skip in facts["skipped"]),
-            {n: Bins(tensors[f"{n}/centre"], tensors[f"{n}/spread"]) for n in facts["bins"]},
+            bins,
             {
-                (name, key): Tally(tensors[f"{name}/{key}/fine"], tensors[f"{name}/{key}/folds"])
+                (name, key): _tally(tensors, f"{name}/{key}", len(bins[name].centre))
                 for name, key in facts["tallies"]
             },
             first if facts["first"] else None,
             facts["complete"],
         )
+
+
+def _bins(centre: Tensor, spread: Tensor) -> Bins:
+    _require(centre, "bins", (None,), floating=True)
+    _require(spread, "bins", (len(centre),), floating=True)
+    return Bins(centre, spread)
+
+
+def _tally(tensors: Mapping[str, Tensor], name: str, filters: int) -> Tally:
+    fine, by_fold = tensors[f"{name}/fine"], tensors[f"{name}/folds"]
+    folds = FOLDS if by_fold.shape[-1] > 1 else 1
+    _require(fine, name, (None, filters, CODES), floating=False)
+    _require(by_fold, name, (None, filters, COARSE_CODES, folds), floating=False)
+    return Tally(fine, by_fold.movedim(-1, 1).contiguous())
+
+
+def _require(values: Tensor, name: str, shape: tuple[int | None, ...], *, floating: bool) -> None:
+    """Refuse what is not of a shape, where that is known, or not of its kind: a damaged file."""
+    same = values.ndim == len(shape) and all(
+        known in (None, found) for known, found in zip(shape, values.shape, strict=True)
+    )
+    if not same or values.is_floating_point() != floating:
+        raise ValueError(f"{name} has {values.dtype} of {tuple(values.shape)}")
 
 
 def _same_bins(ours: Mapping[str, Bins], theirs: Mapping[str, Bins]) -> bool:

@@ -1,7 +1,7 @@
 """What is kept to be looked at: mean maps, small photographs, and how borders fire on each.
 
 All of it is of the first images, those that the bins are fitted to: a run of many images keeps no
-more than one of few.
+more than one of few. Maps are rounded: `as_pictured`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from padscope.tallies.maps import sum_maps
+from padscope.tallies.maps import as_pictured, sum_maps
 from padscope.tallies.transfers import to_host
 
 PHOTO = 64  # pixels of a small photograph's longest side
@@ -67,7 +67,7 @@ class FirstLook:
 
     def finish(self, images: int, borders: dict[str, Tensor]) -> FirstImages:
         """Average over so many images, and let go of what was gathered."""
-        maps = {key: to_host((total / images).float()) for key, total in self._sums.items()}
+        maps = {key: to_host(as_pictured(total / images)) for key, total in self._sums.items()}
         photos = small_photos(self._pixels) if borders else None
         self._pixels.clear()
         self._sums.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,10 @@ from torch import Tensor
 from padscope.errors import PadscopeError
 
 # How reading a damaged file fails.
-DAMAGE = (OSError, SafetensorError, pl.exceptions.PolarsError, ValueError, KeyError, TypeError)
+DAMAGE = (
+    OSError, SafetensorError, pl.exceptions.PolarsError, zlib.error, RecursionError,
+    AttributeError, LookupError, TypeError, ValueError,
+)  # fmt: skip
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 from padscope.errors import PadscopeError
 from padscope.images import Skipped
 from padscope.measurements import Counts
-from padscope.store.files import read_table
+from padscope.store.files import read_table, readable
 from padscope.store.kept import FILES, read_kept
 from padscope.store.manifest import UNFINISHED, read_manifest
 from padscope.store.pictures import read_pictures
@@ -68,7 +68,12 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
         raise PadscopeError(f"the run in {path} is not finished; run the same scan again")
     counted = _read_counts(path, SCAN, SCAN, manifest["identity"])
     tables = {name: read_table(path / f"{name}.parquet") for name in TABLES}
-    scored = tables["sites"].filter("scored")["site"].to_list()
+    with readable(path / "sites.parquet"):
+        filters = dict(tables["sites"].filter("scored").select("site", "filters").iter_rows())
+    with readable(path / FILES[SCAN]):
+        if {site: len(bins.centre) for site, bins in counted.bins.items()} != filters:
+            raise ValueError("it counts other sites or filters than sites.parquet lists")
+    scored = list(filters)
     missing: list[str] = []
 
     def read(what: str, part: Callable[[], Part], instead: Part) -> Part:
@@ -89,14 +94,14 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
     impact = None
     if explanation is not None:
         impact = read("the impact", lambda: _read_impact(path, manifest["impact"]), None)
-    filters = tables["filters"]
+    of_filters = tables["filters"]
     if explanation is None and found is not None:  # its columns would say what nothing shows
-        filters = responses_alone(filters)
+        of_filters = responses_alone(of_filters)
     elif impact is None:
-        filters = without_impact(filters)
+        of_filters = without_impact(of_filters)
     return Study(
         manifest["identity"], manifest["model"], manifest["images"], tuple(manifest["size"]),
-        tables["sites"], filters, tables["sides"], counted, portraits, explanation,
+        tables["sites"], of_filters, tables["sides"], counted, portraits, explanation,
         manifest["invocation"], impact, kernels, tuple(missing),
     )  # fmt: skip
 

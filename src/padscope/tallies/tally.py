@@ -83,7 +83,8 @@ class Tally:
         if not self._most or self._most[0] + values > ROOM:
             self._most[:] = [self.greatest()]
         self._most[0] += values
-        return self if self._most[0] <= ROOM or self.fine.dtype == torch.int64 else self.widened()
+        wide = self.fine.dtype == self.folds.dtype == torch.int64  # in a file each has its own type
+        return self if self._most[0] <= ROOM or wide else self.widened()
 
     def count(
         self, codes: Tensor, folds: Tensor, lengths: Sequence[int], region: int = 0, first: int = 0
