@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.pairs import Ratio, timed
-from padscope import Settings, Study, explain, load_model, scan
+from padscope import ScanSettings, Study, explain, load_model, scan
 from padscope.images import BuiltinPhotos, Canvases, TensorImages, central, stream, unit_count
 from padscope.models import LoadedModel, as_found
 from padscope.settings import ExplainSettings
@@ -112,7 +112,7 @@ def _forward(module: nn.Module, batches: list[Tensor]) -> Callable[[], None]:
 
 def _canvases(loaded: LoadedModel, size: tuple[int, ...], margin: int, images: int) -> Tensor:
     """Canvases of the built-in photographs, 32 of them over and over."""
-    source = as_images(None, loaded, Settings(crops=32))
+    source = as_images(None, loaded, ScanSettings(crops=32))
     assert isinstance(source, BuiltinPhotos)
     around = Canvases(source, size, (margin,) * len(size))
     few = torch.cat([batch.pixels for batch in stream(around, range(unit_count(32, 8)), 8)])
@@ -121,4 +121,4 @@ def _canvases(loaded: LoadedModel, size: tuple[int, ...], margin: int, images: i
 
 
 def _scanned(loaded: LoadedModel, canvases: Tensor, size: tuple[int, ...]) -> Study:
-    return scan(loaded, central(canvases[:64], size, "the canvases"), Settings(limit=64))
+    return scan(loaded, central(canvases[:64], size, "the canvases"), ScanSettings(limit=64))

@@ -19,7 +19,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from benchmarks.pairs import Ratio, in_pairs, timed
-from padscope import Settings, load_model, scan
+from padscope import ScanSettings, load_model, scan
 from padscope.images import BuiltinPhotos, StreamedImages, stream, unit_count
 from padscope.models import LoadedModel, as_found
 from padscope.study import as_images
@@ -29,7 +29,7 @@ BATCH = 16
 
 def crops(loaded: LoadedModel, count: int) -> list[Tensor]:
     """Batches of random crops of the built-in photographs, channels last."""
-    source = as_images(None, loaded, Settings(crops=count, limit=count))
+    source = as_images(None, loaded, ScanSettings(crops=count, limit=count))
     assert isinstance(source, BuiltinPhotos)
     units = range(unit_count(count, BATCH))
     return [batch.pixels for batch in stream(source, units, BATCH)]
@@ -66,7 +66,7 @@ def scanned(
     loaded: LoadedModel, batches: Repeated, images: int, per_line: int | None = None
 ) -> Callable[[], None]:
     """Return a scan of the same batches, at the default settings but for the number of images."""
-    settings = Settings(limit=images, per_line=per_line)
+    settings = ScanSettings(limit=images, per_line=per_line)
 
     def run() -> None:
         scan(loaded, StreamedImages(batches, dims=2, length=images), settings)
@@ -84,7 +84,7 @@ def scan_to_bare(spec: str, images: int, pairs: int, weights: str | None = None)
 def scan_to_bare_from_files(images: int, pairs: int) -> Ratio:
     """Time a scan against the bare forward pass, both decoding and cropping the photographs."""
     loaded = load_model("lite0")
-    settings = Settings(limit=images, crops=images)
+    settings = ScanSettings(limit=images, crops=images)
     source = as_images(None, loaded, settings)
     units = range(unit_count(images, BATCH))
 
@@ -102,7 +102,7 @@ def obvious_script(module: nn.Module, batches: list[Tensor], per_layer: int) -> 
     Returns
     -------
     collecting, comparing : float
-        Seconds. Comparing is timed on `per_layer` filters of every layer and extrapolated: all of
+        Seconds. SetEffects is timed on `per_layer` filters of every layer and extrapolated: all of
         them would take hours.
     """
     kept: dict[str, list[Tensor]] = {}

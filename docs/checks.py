@@ -18,7 +18,7 @@ from docs.wording import (
     percent,
     with_map,
 )
-from padscope.kinds import CANDIDATE, CONFIRMED
+from padscope.evidence import CANDIDATE, CONFIRMED
 from padscope.study import Study
 
 STABLE = 0.8  # share of resamples from which on a kind is called stable here

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from padscope import RunDirectory, Settings, Study, explain, load_model, planted, scan
+from padscope import RunDirectory, ScanSettings, Study, explain, load_model, planted, scan
+from padscope.evidence import CONFIRMED
 from padscope.images import Canvases, PhotoFiles, TensorImages, central, stream
-from padscope.kinds import CONFIRMED
 from padscope.measurements import contrast_units, plan_contrast
 from padscope.models import LoadedModel
 from padscope.planted import PlantedNetwork
@@ -180,7 +180,7 @@ def _explained(
         if sys.stderr.isatty():
             print(f"\r{run.path.name}: {done} of {total}   ", end="", file=sys.stderr)
 
-    study = scan(loaded, photos, Settings(limit=len(photos)), journal=run, progress=progress)
+    study = scan(loaded, photos, ScanSettings(limit=len(photos)), journal=run, progress=progress)
     done = run.as_explained(study)
     if done.explanation and done.explanation.identity["settings"] == asdict(settings):
         return done
@@ -199,7 +199,7 @@ def _recover(name: str, network: PlantedNetwork) -> PlantedScores:
     # In one dimension a line is one position an image: it takes more images.
     count = PLANTED_IMAGES * (2 if len(network.size) == 1 else 1)
     canvases = network.images(count, seed=0)
-    study = scan(network.module, network.crop(canvases), Settings(limit=count))
+    study = scan(network.module, network.crop(canvases), ScanSettings(limit=count))
     settings = ExplainSettings(limit=count, margin=network.margin[0], baselines=0, check=0)
     study = explain(study, network.module, canvases, settings)
     assert study.explanation is not None

@@ -11,7 +11,7 @@ import vl_convert
 
 from docs.measured import Measured
 from docs.wording import by_map, explanation, with_map
-from padscope.kinds import CANDIDATE, CONFIRMED, GREY
+from padscope.evidence import CANDIDATE, CONFIRMED, GREY
 
 CELL = 0.05  # of the squares in which filter-sides are counted
 STRONG_BLUE, BLUE, GRAY, RED = "#08519c", "#3182bd", "#bdbdbd", "#c0392b"

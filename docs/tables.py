@@ -19,7 +19,7 @@ from docs.wording import (
     percent,
     with_map,
 )
-from padscope.kinds import CANDIDATE, CONFIRMED, KINDS
+from padscope.evidence import CANDIDATE, CONFIRMED, KINDS
 
 
 def runs(measured: Sequence[Measured]) -> str:

@@ -8,7 +8,7 @@ import polars as pl
 
 from docs.measured import Measured
 from padscope import Study
-from padscope.kinds import SMALL_MAP
+from padscope.evidence import SMALL_MAP
 from padscope.study import Explanation
 
 Row = Sequence[object]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from padscope import PadscopeError, RunDirectory, Study, explain, impact, scan
 from padscope.running import Runner
-from padscope.settings import ExplainSettings, ImpactSettings, Settings
+from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 
 SIZE, MARGIN, COUNT = 16, 16, 26
 _READ: Counter[tuple[Numbers, int]] = Counter()  # in this process
@@ -69,7 +69,7 @@ def scan_all(
     runner: str | Runner, images: Numbers | None = None, journal: RunDirectory | None = None
 ) -> Study:
     images = images or Numbers(size=SIZE)
-    settings = Settings(batch_size=2, calibrate=4)
+    settings = ScanSettings(batch_size=2, calibrate=4)
     return scan(net(), images, settings, runner=runner, journal=journal)
 
 

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from padscope.images import Images, from_python, open_images
 from padscope.models import load_model
 from padscope.regions import SLOTS, Layout, draw_positions
-from padscope.settings import Settings
+from padscope.settings import ScanSettings
 from padscope.study import as_loaded, make_probe, scan
 
 PER_LINE, PER_CORE = 2, 8
-SETTINGS = Settings(limit=96, per_line=PER_LINE, per_core=PER_CORE)
+SETTINGS = ScanSettings(limit=96, per_line=PER_LINE, per_core=PER_CORE)
 
 
 def slow_twin(

@@ -1,6 +1,6 @@
 """The import order inside the library, read from its source; nothing of it is imported here.
 
-errors < plugins < sites < regions < tallies < scores < kinds < interventions < effects < tables
+errors < plugins < sites < regions < tallies < scores < evidence < interventions < effects < tables
        < study < store, report < console < cli
 
 A part imports from itself and from those to its left. `settings`, `threads`, `paths`, `models`,
@@ -24,7 +24,7 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 NAMES_THAT_SAY_NOTHING = {"utils", "types", "helpers", "common"}
 
 ORDER = (
-    "errors", "plugins", "sites", "regions", "tallies", "scores", "kinds", "interventions",
+    "errors", "plugins", "sites", "regions", "tallies", "scores", "evidence", "interventions",
     "effects", "tables", "study",
 )  # fmt: skip
 SERVICES = {
@@ -144,7 +144,7 @@ def test_the_library_is_found() -> None:
         ("sites/site.py", "def f():\n    import os"),
         ("sites/site.py", "import padscopes.cli"),
         ("regions/layout.py", "from padscope.sites import Window\nimport padscope.errors"),
-        ("kinds/labels.py", "from padscope.scores import Scores"),
+        ("evidence/labels.py", "from padscope.scores import Scores"),
         ("tables.py", "from padscope.interventions import ablate"),
         ("measurements/contrast.py", "from padscope.images import Images"),
         ("study/scan.py", "from padscope import models, settings, tables"),
@@ -169,7 +169,7 @@ def test_what_follows_the_order_passes(file: str, source: str) -> None:
         ("sites/site.py", "import padscope", "line 1: sites imports padscope"),
         ("sites/site.py", "import padscope.cli as c", "line 1: sites imports cli"),
         ("tallies/tally.py", "from padscope.scores import ks", "line 1: tallies imports scores"),
-        ("kinds/kind.py", "import padscope.interventions", "line 1: kinds imports interventions"),
+        ("evidence/kind.py", "import padscope.interventions", "line 1: evidence imports interventions"),
         ("models/load.py", "from padscope.sites import s", "line 1: models imports sites"),
         ("images/files.py", "from padscope.settings import S", "line 1: images imports settings"),
         ("settings.py", "from padscope.images import I", "line 1: settings imports images"),

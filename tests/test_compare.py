@@ -25,7 +25,7 @@ from tests.test_story import impact_of, with_effect
 
 from padscope import PadscopeError, RunDirectory, Study, explain, load_study, scan
 from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
-from padscope.kinds import KINDS
+from padscope.evidence import KINDS
 from padscope.report.compare.cells import read_comparison
 from padscope.report.compare.comparison import Comparison, compare, take
 from padscope.report.compare.page import render_comparison
@@ -229,7 +229,7 @@ def test_what_differs_beside_the_model_is_said(
     comparison: Comparison, studies: dict[str, Study]
 ) -> None:
     assert comparison.cautions == ()
-    assert comparison.settings == ("Settings of the explanation differ: baselines (0, 2).",)
+    assert comparison.settings == ("ScanSettings of the explanation differ: baselines (0, 2).",)
     other = studies["whole"]
     other = replace(other, identity=other.identity | {"images": "others"})
     other = replace(other, filters=other.filters.with_columns(real_context=pl.lit(False)))

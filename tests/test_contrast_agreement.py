@@ -22,7 +22,7 @@ from padscope.measurements import ContrastPlan, contrast_units, plan_contrast
 from padscope.regions import SLOTS, Draw, SampleSize
 from padscope.regions.sample_size import FEW
 from padscope.running.model import observe_first
-from padscope.settings import ExplainSettings, Settings
+from padscope.settings import ExplainSettings, ScanSettings
 from padscope.sites import observe
 from padscope.tallies import ContrastCounter, PositionColumns
 from padscope.tallies.buffer import Folds
@@ -302,11 +302,11 @@ def assert_kept(
 
 def assert_values(parts: list[Part], draw: Draw, maps: Tensor) -> int:
     values, spans = torch.cat([part for part, _ in parts]), parts[0][1]
-    looked_at = [image for image in range(len(maps)) if image // 8 % draw.every == 0]
+    looked_at = [image for image in range(len(maps)) if image // 8 % draw.fold_interval == 0]
     columns = [column for span in spans for column in range(span.start, span.stop)]
     tolerance = 2e-5 * max(1.0, float(maps.abs().max()))
     for image, found in zip(looked_at, values, strict=True):
-        row = (image // 8 // draw.every * 8 + image % 8) % SLOTS
+        row = (image // 8 // draw.fold_interval * 8 + image % 8) % SLOTS
         expected = maps[image].flatten(1)[:, draw.table[row, columns]].T
         torch.testing.assert_close(found[columns], expected, atol=tolerance, rtol=1e-4)
     return len(columns)
@@ -349,7 +349,7 @@ def test_deeper_lines_are_looked_at_in_a_part_of_the_images(
     twin = slow_twin(case, canvases)
     seen = kept_by(case, plan, canvases, monkeypatch)
     for name, site in plan.sites.items():
-        assert [draw.every for draw in site.positions.draws] == [1, 2]
+        assert [draw.fold_interval for draw in site.positions.draws] == [1, 2]
         for condition in CONDITIONS[:2]:
             maps = twin[name][condition]
             assert_kept(seen, name, f"{condition}/near", plan, maps)
@@ -363,7 +363,7 @@ def test_bins_wait_for_images_of_every_draw() -> None:
     case = prepared(resnet)
     canvases = case.canvases(20)
     plan = plan_of(case, canvases, sample=SampleSize(0, 4 * FEW))
-    assert {site.near.every for site in plan.elsewhere.values()} == {4}
+    assert {site.near.fold_interval for site in plan.elsewhere.values()} == {4}
     indices = [range(8, 12), range(12, 16), range(30, 34), range(64, 68), range(68, 72)]
     batches = [
         Batch(unit, tuple(images), canvases[4 * unit : 4 * unit + 4])
@@ -425,7 +425,7 @@ def test_scores_equal_scipys_on_the_twins_values(build: Callable[[], Case]) -> N
         limit=count, margin=case.margin, baselines=0, check=0, resamples=2, **POSITIONS
     )
     crops = central(canvases, case.size, "the canvases")
-    study = explain(scan(case.net, crops, Settings()), case.net, canvases, settings)
+    study = explain(scan(case.net, crops, ScanSettings()), case.net, canvases, settings)
     assert study.explanation and not study.explanation.notes
     plan, twin = plan_of(case, canvases), slow_twin(case, canvases)
     apart: dict[str, list[float]] = {"own_ks": [], "incoming_ks": []}

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from padscope.effects.resampling import empirical_p
+from padscope.evidence import CANDIDATE, KINDS
 from padscope.interventions.controls import NEAREST, Controls, draw_controls
 from padscope.interventions.sets import MIN_SET, named_sets
-from padscope.kinds import CANDIDATE, KINDS
 
 EXAMPLES = settings(max_examples=50, deadline=None, derandomize=True)
 FloatArray = NDArray[np.float64]

@@ -17,7 +17,7 @@ from torch.ao import quantization as untyped_quantization
 from torch.nn import functional as F
 from torchvision.ops import DeformConv2d
 
-from padscope import Settings, scan
+from padscope import ScanSettings, scan
 from padscope.errors import PadscopeError
 from padscope.interventions import repad
 from padscope.sites import Call, Interception, Site, discovery, find_sites, observe
@@ -95,7 +95,7 @@ def test_the_padding_of_every_end_is_seen(
     assert site.window.size == (8, 9)
     assert site.map_size == map_size
     assert site.scored
-    assert not site.hidden
+    assert not site.below_autograd
 
 
 @pytest.mark.parametrize(
@@ -405,8 +405,8 @@ def test_a_model_that_splits_its_batch_is_scanned_in_batches_of_that_size() -> N
     reason = "site net.0 runs on 8 of 16 images at once: the model splits its batch"
     with pytest.raises(PadscopeError, match=f"^{reason}; give a batch size of 8 or less$"):
         scan(model, x)
-    found = scan(model, x, Settings(batch_size=8))
-    assert found.filters.equals(scan(Calling().eval(), x, Settings(batch_size=8)).filters)
+    found = scan(model, x, ScanSettings(batch_size=8))
+    assert found.filters.equals(scan(Calling().eval(), x, ScanSettings(batch_size=8)).filters)
     with (
         torch.no_grad(),
         pytest.raises(PadscopeError, match=reason),
@@ -849,7 +849,7 @@ def test_every_form_of_a_model_has_the_same_sites(form: str) -> None:
     x = images(8, 9)
     sites = find_sites(FORMS[form](make_stack(), x), x)
     assert described(sites) == STACK
-    assert all(site.hidden == (form in ("scripted", "traced")) for site in sites)
+    assert all(site.below_autograd == (form in ("scripted", "traced")) for site in sites)
 
     prefix = "_orig_mod." if form == "compiled" else ""
     names = [site.name for site in sites if "conv" in site.op]
@@ -862,7 +862,7 @@ def test_scripted_parts_of_a_model_are_marked_hidden(form: str) -> None:
     model = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), part, nn.Conv2d(4, 4, 5, padding=2))
     sites = sites_of(model)
     assert [site.name for site in sites] == ["0", "1.0", "2"]
-    assert [site.hidden for site in sites] == [False, True, False]
+    assert [site.below_autograd for site in sites] == [False, True, False]
     assert all(site.scored for site in sites)
 
 

@@ -140,7 +140,7 @@ def test_all_fills_are_what_the_modules_write(observed: Observed) -> None:
     _, _, seen, _ = observed
     fills = {(site.op, site.fill) for site in seen.sites}
     assert fills <= {("conv2d", "zeros"), ("max_pool2d", "-inf"), ("avg_pool2d", "zeros")}
-    assert not any(site.hidden for site in seen.sites)
+    assert not any(site.below_autograd for site in seen.sites)
 
 
 def test_efficientnet_lite0_pads_seventeen_convolutions_though_their_padding_is_zero() -> None:

@@ -15,7 +15,7 @@ from tests.conftest import write_photo
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from padscope import PadscopeError, Settings, Study, explain, scan
+from padscope import PadscopeError, ScanSettings, Study, explain, scan
 from padscope.errors import Interrupted
 from padscope.images import central
 from padscope.models import LoadedModel, load_model
@@ -59,7 +59,7 @@ def crops(dims: int = 2, channels: int = 3) -> Tensor:
 
 @cache
 def scanned() -> Study:
-    return scan(net(), crops(), Settings(batch_size=8))
+    return scan(net(), crops(), ScanSettings(batch_size=8))
 
 
 @cache
@@ -128,7 +128,7 @@ def test_the_first_site_inherits_nothing_and_its_core_sees_no_padding() -> None:
 @pytest.mark.parametrize("kind", ["half", "bfloat16", "double"])
 def test_a_model_of_any_type_is_run_in_it(kind: str) -> None:
     model = getattr(net(), kind)()
-    study = explain(scan(model, crops(), Settings(batch_size=8)), model, canvases(), QUICK)
+    study = explain(scan(model, crops(), ScanSettings(batch_size=8)), model, canvases(), QUICK)
     assert study.sides["real_context"].all()
     near = 1e-4 if kind == "double" else 0.1
     for column in ("ks", "causal_ks", "own_ks", "incoming_ks"):
@@ -392,7 +392,7 @@ def test_the_model_comes_back_as_it_was() -> None:
     model[0].register_forward_hook(lambda *_: None)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     grads = {n: None if p.grad is None else p.grad.clone() for n, p in model.named_parameters()}
-    study = scan(model, crops(), Settings(batch_size=8))
+    study = scan(model, crops(), ScanSettings(batch_size=8))
     explain(study, model, canvases(), replace(QUICK, baselines=1))
     with pytest.raises(Interrupted, match="stopped after 2 of 20 images"):
         explain(study, model, canvases(), replace(QUICK, batch_size=4), stop=lambda: True)
@@ -414,7 +414,7 @@ def test_a_margin_out_of_step_is_refused() -> None:
         nn.Conv2d(3, 4, 3, stride=4, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1)
     )
     pixels = torch.rand(16, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    study = scan(strided, central(pixels, (48, 48), "the canvases"), Settings(batch_size=8))
+    study = scan(strided, central(pixels, (48, 48), "the canvases"), ScanSettings(batch_size=8))
     with pytest.raises(PadscopeError, match=r"a margin of 6 pixels is out of step.*such as 64"):
         explain(study, strided, pixels, replace(QUICK, margin=6))
     assert explain(study, strided, pixels, QUICK).filters["real_context"].all()
@@ -442,7 +442,7 @@ def test_what_the_first_pass_makes_is_scanned_explained_and_gone(by_spec: bool) 
     model = load_model(f"{__name__}:Growing") if by_spec else Growing()
     module = model.module if isinstance(model, LoadedModel) else model
     names = list(module.state_dict())
-    study = scan(model, crops(), Settings(batch_size=8))
+    study = scan(model, crops(), ScanSettings(batch_size=8))
     assert study.sites["site"].to_list() == ["conv", "extra"]
     study = explain(study, model, canvases(), replace(QUICK, baselines=1))
     assert study.explanation

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from padscope import (
     PadscopeError,
     RunDirectory,
-    Settings,
+    ScanSettings,
     Study,
     explain,
     load_study,
@@ -92,7 +92,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
     """Give a finished scan, and its directory."""
     path = tmp_path_factory.mktemp("scanned")
     study = scan(
-        net(), central(canvases(), (SIZE, SIZE), "the canvases"), Settings(batch_size=8),
+        net(), central(canvases(), (SIZE, SIZE), "the canvases"), ScanSettings(batch_size=8),
         journal=RunDirectory(path),
     )  # fmt: skip
     RunDirectory(path).save(study)
@@ -231,7 +231,7 @@ def test_without_a_finished_scan_nothing_is_kept(made: tuple[Study, Path], tmp_p
 
 
 def test_the_directory_of_another_scan_is_refused(made: tuple[Study, Path], path: Path) -> None:
-    other = scan(net(), central(canvases(), (SIZE, SIZE), "the canvases"), Settings(seed=7))
+    other = scan(net(), central(canvases(), (SIZE, SIZE), "the canvases"), ScanSettings(seed=7))
     with pytest.raises(PadscopeError, match="is the run of another scan; give the directory of"):
         explain(other, net(), canvases(), SETTINGS, journal=RunDirectory(path))
     assert contents(path) == contents(made[1])
@@ -278,7 +278,7 @@ def test_notes_and_empty_deciles_read_back(tmp_path: Path) -> None:
             parameter.copy_(torch.zeros(()))
     images = central(canvases(), (SIZE, SIZE), "the canvases")
     journal = RunDirectory(tmp_path / "run", every=0)
-    study = scan(model, images, Settings(batch_size=8), journal=journal)
+    study = scan(model, images, ScanSettings(batch_size=8), journal=journal)
     journal.save(study)
     settings = replace(SETTINGS, baselines=1)
     for _ in range(2):  # undisturbed, and from the checkpoint of its end

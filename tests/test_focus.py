@@ -108,7 +108,7 @@ def assert_same_calls(net: nn.Module, example: Tensor) -> None:
 
         within = observed.homes if focus else None
         with torch.no_grad(), Interception(
-            net, look, hidden=False, every_module=False, within=within
+            net, look, below_autograd=False, every_module=False, within=within
         ):  # fmt: skip
             calls.append((net(example).sum(),))
     assert seen[True] == seen[False] and len(seen[True]) > 1
@@ -182,7 +182,7 @@ def test_forwards_are_as_they_were_however_a_pass_ends() -> None:
 
     homes = observe(net, torch.rand(2, 3, 8, 8)).homes
     assert homes == frozenset({"0", "2", "3"})
-    with Interception(net, look, within=homes, hidden=False, every_module=False):
+    with Interception(net, look, within=homes, below_autograd=False, every_module=False):
         for _ in range(2):
             with suppress(StopForward):
                 net(torch.rand(1, 3, 8, 8))
@@ -225,7 +225,11 @@ def test_an_image_that_takes_another_path_meets_no_wrapped_module_unseen() -> No
     homes = observe(net, torch.rand(2, 3, 8, 8)).homes
     seen: list[str] = []
     with Interception(
-        net, lambda call: seen.append(call.name), within=homes, hidden=False, every_module=False
+        net,
+        lambda call: seen.append(call.name),
+        within=homes,
+        below_autograd=False,
+        every_module=False,
     ):
         net(torch.full((2, 3, 8, 8), 1000.0))
     assert seen == ["0", "1"]

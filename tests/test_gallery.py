@@ -45,7 +45,7 @@ from padscope.report.gallery.data import to_thousandths, write_block
 from padscope.report.gallery.making import make_gallery
 from padscope.report.gallery.overview import make_overview
 from padscope.report.gallery.sites import LONGEST, MAP_BYTES, longest_axis
-from padscope.settings import ExplainSettings, Settings
+from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study import SCAN, Kept, Kernels, Study, scan
 from padscope.tallies import BINS, Bins
 from padscope.tallies.maps import thinned_lines
@@ -90,7 +90,7 @@ def test_kernels_of_all_filters_are_kept(
     layer: nn.Module, image: tuple[int, ...], filters: int
 ) -> None:
     net = network(layer)
-    study = scan(net, noise(8, *image), Settings(batch_size=8))
+    study = scan(net, noise(8, *image), ScanSettings(batch_size=8))
     kernels = study.kernels["0"]
     weight = net.get_parameter("0.weight").detach().numpy().astype(np.float64)
     if isinstance(layer, nn.ConvTranspose2d):  # (C_in, C_out / groups, …), written from its docs
@@ -271,7 +271,7 @@ def test_the_gallery_holds_what_responds_or_is_confirmed(
 
 
 def test_a_study_that_is_not_explained_is_ranked_by_its_responses(study: Study) -> None:
-    plain = scan(small_network(), cut(IMAGES, MARGIN), Settings(batch_size=8, calibrate=8))
+    plain = scan(small_network(), cut(IMAGES, MARGIN), ScanSettings(batch_size=8, calibrate=8))
     chosen = choose_filters(plain)
     assert (np.diff(chosen["ks"].to_numpy()) <= 0).all()
     found = json.loads(make_gallery(plain).block)

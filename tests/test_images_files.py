@@ -51,7 +51,7 @@ def test_which_files_are_photographs(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     for name in ("a.JPG", "deep/er/b.jpeg", "c.Png", "d.webp", "ä.tif"):
         write_photo(root / name)
-    for name in (".hidden.png", ".cache/e.png", "notes.txt", "labels.csv"):
+    for name in (".below_autograd.png", ".cache/e.png", "notes.txt", "labels.csv"):
         write_photo(root / name)
     (root / "folder.png").mkdir()
     images = PhotoFiles.from_folder(root, PROBE)

@@ -12,7 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from padscope import PadscopeError, RunDirectory, Settings, Study, explain, impact, load_study, scan
+from padscope import (
+    PadscopeError,
+    RunDirectory,
+    ScanSettings,
+    Study,
+    explain,
+    impact,
+    load_study,
+    scan,
+)
 from padscope.images import central
 from padscope.report import render_report
 from padscope.settings import ExplainSettings, ImpactSettings
@@ -66,7 +75,7 @@ def labels() -> list[int]:
 
 
 def explained(net: nn.Module) -> Study:
-    study = scan(net, central(canvases(), (SIZE, SIZE), "canvases"), Settings(batch_size=8))
+    study = scan(net, central(canvases(), (SIZE, SIZE), "canvases"), ScanSettings(batch_size=8))
     return explain(study, net, canvases(), EXPLAINED)
 
 
@@ -173,7 +182,7 @@ def test_the_study_can_be_read_back(made: tuple[Net, Study], tmp_path: Path) -> 
     net, study = made
     pixels = central(canvases(), (SIZE, SIZE), "canvases")
     run = RunDirectory(tmp_path / "run")
-    again = scan(net, pixels, Settings(batch_size=8), journal=run)
+    again = scan(net, pixels, ScanSettings(batch_size=8), journal=run)
     run.save(again)
     again = explain(again, net, canvases(), EXPLAINED, journal=run)
     run.save(again)
@@ -354,7 +363,7 @@ def test_a_metric_that_fails(made: tuple[Net, Study], metric: str, message: str)
 def test_images_without_surroundings_leave_a_note(made: tuple[Net, Study]) -> None:
     net = made[0]
     pixels = central(canvases(), (SIZE, SIZE), "canvases")
-    study = explain(scan(net, pixels, Settings(batch_size=8)), net, pixels, EXPLAINED)
+    study = explain(scan(net, pixels, ScanSettings(batch_size=8)), net, pixels, EXPLAINED)
     impact_of = found(impact(study, net, pixels, settings=SETTINGS))
     assert impact_of.views.is_empty()
     assert any("position bias" in note and "surroundings" in note for note in impact_of.notes)

@@ -13,7 +13,16 @@ import torch
 from tests.conftest import contents
 from tests.test_impact import CLASSES, EXPLAINED, SIZE, Net, canvases, labels
 
-from padscope import PadscopeError, RunDirectory, Settings, Study, explain, impact, load_study, scan
+from padscope import (
+    PadscopeError,
+    RunDirectory,
+    ScanSettings,
+    Study,
+    explain,
+    impact,
+    load_study,
+    scan,
+)
 from padscope.errors import Interrupted
 from padscope.images import central
 from padscope.settings import ImpactSettings
@@ -44,7 +53,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
     path = tmp_path_factory.mktemp("made")
     run = RunDirectory(path / "explained")
     net, pixels = Net(), central(canvases(), (SIZE, SIZE), "canvases")
-    study = scan(net, pixels, Settings(batch_size=8), journal=run)
+    study = scan(net, pixels, ScanSettings(batch_size=8), journal=run)
     run.save(study)
     study = explain(study, net, canvases(), EXPLAINED, journal=run)
     run.save(study)

@@ -77,10 +77,15 @@ def pad_by_reflection(call: Call) -> Tensor | None:
     return F.conv2d(source, call.weight, call.bias, stride=call.operation.window.stride)
 
 
-def names_seen(model: nn.Module, *, every_module: bool = True, hidden: bool = True) -> list[str]:
+def names_seen(
+    model: nn.Module, *, every_module: bool = True, below_autograd: bool = True
+) -> list[str]:
     names: list[str] = []
     watching = Interception(
-        model, lambda call: names.append(call.name), every_module=every_module, hidden=hidden
+        model,
+        lambda call: names.append(call.name),
+        every_module=every_module,
+        below_autograd=below_autograd,
     )
     with torch.no_grad(), watching:
         model(images())
@@ -140,7 +145,7 @@ def test_what_a_call_holds() -> None:
     assert torch.equal(second.input, first.output.relu())
     assert last.output is result
     assert [call.operation.op for call in calls] == ["conv2d", "conv2d", "conv_transpose2d"]
-    assert not any(call.hidden for call in calls)
+    assert not any(call.below_autograd for call in calls)
 
 
 def test_the_input_of_a_call_holds_its_explicit_padding() -> None:
@@ -306,9 +311,9 @@ def test_pads_of_a_forward_that_raised_are_forgotten() -> None:
     with Interception(model, look_only) as seen:
         with pytest.raises(InterruptedError):
             model(images())
-        assert [pad.name for pad in seen.padded.untaken.values()] == ["0"]
+        assert [pad.name for pad in seen.padded.unfollowed.values()] == ["0"]
         model(images())
-        assert not seen.padded.untaken
+        assert not seen.padded.unfollowed
 
 
 @pytest.mark.parametrize(
@@ -349,16 +354,16 @@ def test_scripted_sites_are_seen_only_below_autograd(form: str) -> None:
     calls: list[Call] = []
     with torch.no_grad(), Interception(model, calls.append):
         model(images())
-    assert [call.hidden for call in calls] == [False, True, True, True]
+    assert [call.below_autograd for call in calls] == [False, True, True, True]
     assert [call.name for call in calls] == ["0", "1.0", "1.2", "1.4"]
-    assert names_seen(model, hidden=False) == ["0"]
+    assert names_seen(model, below_autograd=False) == ["0"]
 
 
 @pytest.mark.parametrize("form", ["eager", "exported", "compiled"])
 @with_or_without_modules
 def test_all_else_is_seen_without_looking_below_autograd(form: str, every_module: bool) -> None:
     prefix = "_orig_mod." if form == "compiled" else ""
-    names = names_seen(FORMS[form](make_net()), every_module=every_module, hidden=False)
+    names = names_seen(FORMS[form](make_net()), every_module=every_module, below_autograd=False)
     assert names == [prefix + name for name in ("0", "2", "4")]
 
 
@@ -423,7 +428,7 @@ def test_compiled_modules_compile_again_afterwards() -> None:
     model = nn.Sequential(make_net())
     model.compile(backend=backend)
     with torch.no_grad():
-        with Interception(model, look_only, hidden=False):
+        with Interception(model, look_only, below_autograd=False):
             model(images())
         assert not graphs
         model(images())

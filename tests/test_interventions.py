@@ -26,7 +26,7 @@ from padscope.interventions.fills import CoreValues, tell_fill
 from padscope.interventions.pointwise import gathered
 from padscope.models import load_model
 from padscope.sites import Call, Interception, contact_boxes, observe, refilled, strips
-from padscope.sites.fills import Constant, Folded, NamedFill
+from padscope.sites.fills import Boundary, Constant, NamedFill
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning"),
@@ -328,8 +328,8 @@ def surround(x: Tensor, before: Iterable[int], after: Iterable[int], fill: Any) 
     return torch.from_numpy(np.pad(x.numpy(), pads, constant_values=value))
 
 
-def how_to_fill(fill: Any) -> Folded | Constant:
-    return Folded(fill) if fill in NUMPY_MODES else Constant(0.0 if fill == "zeros" else fill)
+def how_to_fill(fill: Any) -> Boundary | Constant:
+    return Boundary(fill) if fill in NUMPY_MODES else Constant(0.0 if fill == "zeros" else fill)
 
 
 def rebuilt(call: Call, conv: Any, x: Tensor, fill: Any) -> Tensor:
@@ -454,13 +454,13 @@ def test_an_output_that_gradients_need_is_copied() -> None:
     with Interception(conv, calls.append):
         output = conv(x)
     kept = output.clone()
-    replaced = refilled(calls[0], Folded("reflect"), in_place=True)
+    replaced = refilled(calls[0], Boundary("reflect"), in_place=True)
     assert replaced is not None
     assert torch.equal(output, kept)
     with torch.no_grad():
-        again = refilled(calls[0], Folded("reflect"))
+        again = refilled(calls[0], Boundary("reflect"))
         assert torch.equal(output, kept)
-        written = refilled(calls[0], Folded("reflect"), in_place=True)
+        written = refilled(calls[0], Boundary("reflect"), in_place=True)
     assert written is calls[0].output
     assert again is not None
     assert torch.equal(written, again)

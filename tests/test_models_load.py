@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from padscope import Settings, scan
+from padscope import ScanSettings, scan
 from padscope.errors import PadscopeError
 from padscope.models import (
     InputDefaults,
@@ -139,7 +139,7 @@ def test_building_is_repeatable_and_leaves_the_generator_alone(nets: str) -> Non
 def test_a_train_method_of_ones_own_is_not_called(nets: str) -> None:
     loaded = load_model(f"{nets}:Training", size=12)
     assert not any(child.training for child in loaded.module.modules())
-    study = scan(loaded, torch.rand(16, 3, 12, 12), Settings(batch_size=8))
+    study = scan(loaded, torch.rand(16, 3, 12, 12), ScanSettings(batch_size=8))
     assert study.filters.height == 4
     for build in (fresh_weights, shuffled_weights):
         baseline = build(loaded, 1)
@@ -309,11 +309,11 @@ def test_what_is_given_wins_over_the_first_convolution(build: Callable[[], nn.Mo
     module = build()
     module.pretrained_cfg = CONFIG  # type: ignore[assignment]
     assert wrap_module(module).preprocessing == given.preprocessing
-    photos = scan(given, None, Settings(batch_size=8, crops=16))
+    photos = scan(given, None, ScanSettings(batch_size=8, crops=16))
     assert photos.counted.images == 16
     tensors = torch.rand(16, 3, 16, 16)
     for images in (tensors, list(tensors), list(torch.split(tensors, 4)), TensorDataset(tensors)):
-        assert scan(build(), images, Settings(batch_size=8)).counted.images == 16
+        assert scan(build(), images, ScanSettings(batch_size=8)).counted.images == 16
 
 
 def test_a_guess_stands_where_the_model_does_not_run_on_what_is_given() -> None:

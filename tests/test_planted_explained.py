@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from padscope import PadscopeError, Settings, Study, explain, planted, scan
+from padscope import PadscopeError, ScanSettings, Study, explain, planted, scan
+from padscope.evidence import CONFIRMED, GREY
 from padscope.images import Canvases, TensorImages, stream
-from padscope.kinds import CONFIRMED, GREY
 from padscope.measurements import contrast_units, plan_contrast
 from padscope.planted import Judgement, PlantedNetwork
 from padscope.regions import SampleSize
@@ -29,7 +29,7 @@ def explained(name: str) -> Study:
     network = NETWORKS[name]
     count = MORE_IMAGES if len(network.size) == 1 else IMAGES
     canvases = network.images(count, seed=0)
-    study = scan(network.module, network.crop(canvases), Settings(limit=count))
+    study = scan(network.module, network.crop(canvases), ScanSettings(limit=count))
     settings = ExplainSettings(limit=count, margin=network.margin[0], baselines=0, check=0)
     return explain(study, network.module, canvases, settings)
 

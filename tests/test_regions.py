@@ -271,11 +271,11 @@ def test_small_regions_give_all_they_have(layout: Layout) -> None:
 @given(layouts())
 def test_compared_regions_are_drawn_for_every_slot(layout: Layout) -> None:
     compared, *deeper = draw_positions(layout, 0, PER_LINE, PER_CORE).draws
-    assert (compared.every, len(compared.table)) == (1, SLOTS)
+    assert (compared.fold_interval, len(compared.table)) == (1, SLOTS)
     assert len(compared.spans) == len(layout.compared)
     assert len(deeper) == (len(layout.regions) > len(layout.compared))
     for draw in deeper:
-        assert len(draw.table) == SLOTS and draw.every > 1
+        assert len(draw.table) == SLOTS and draw.fold_interval > 1
         assert len(draw.spans) == len(layout.regions) - len(layout.compared)
 
 
@@ -365,7 +365,9 @@ def test_every_region_gets_its_share(layout: Layout, images: int) -> None:
         assert span.stop - span.start == min(count, len(layout.positions(each)))
     for draw in deeper:
         looked_at = sum(draw.slot(image) is not None for image in range(images))
-        assert looked_at >= min(images, FEW) or (draw.every > 1 and looked_at * draw.every >= FEW)
+        assert looked_at >= min(images, FEW) or (
+            draw.fold_interval > 1 and looked_at * draw.fold_interval >= FEW
+        )
         assert all(span.stop - span.start == 1 for span in draw.spans)
     if layout.sides:
         (lines,) = sample.draw_lines(layout).draws
@@ -373,7 +375,7 @@ def test_every_region_gets_its_share(layout: Layout, images: int) -> None:
         assert lines.table.shape[1] <= -(-FEW // images) * len(layout.sides)
         shortest = min(span.stop - span.start for span in lines.spans)
         looked_at = sum(lines.slot(image) is not None for image in range(images))
-        assert looked_at * lines.every * shortest >= FEW or shortest < -(-FEW // images)
+        assert looked_at * lines.fold_interval * shortest >= FEW or shortest < -(-FEW // images)
 
 
 def test_what_is_asked_for_is_looked_at_in_every_image() -> None:
@@ -381,7 +383,7 @@ def test_what_is_asked_for_is_looked_at_in_every_image() -> None:
     sample = SampleSize(0, 5000, per_line=5, per_core=7, per_deeper=2)
     near, deeper = sample.draw(layout).draws
     assert [span.stop - span.start for span in near.spans] == [5, 5, 5, 5, 7]
-    assert deeper.every == 1
+    assert deeper.fold_interval == 1
     assert {span.stop - span.start for span in deeper.spans} == {1, 2}  # corners are one position
     assert sample.draw_lines(layout).draws[0].table.shape == (SLOTS, 20)
 

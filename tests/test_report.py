@@ -31,7 +31,7 @@ from padscope.report.cards import distributions, draw_kernel, draw_map
 from padscope.report.charts import side_shares
 from padscope.report.curves import BOTTOM, LEFT, RIGHT, TOP, curve_plot
 from padscope.report.drawings import DIVERGING, colour_cells
-from padscope.settings import ExplainSettings, ImpactSettings, Settings
+from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.study import Kernels, Study, scan
 from padscope.tallies import BINS
 
@@ -100,7 +100,7 @@ def scan_2d() -> Study:
         nn.MaxPool2d(3, 2, 1),
         nn.Conv2d(5, 7, 3, padding=1),
     )
-    return scan(net, noise(24, 3, 64, 48), Settings(batch_size=8, calibrate=8))
+    return scan(net, noise(24, 3, 64, 48), ScanSettings(batch_size=8, calibrate=8))
 
 
 @pytest.fixture(scope="module")
@@ -344,7 +344,7 @@ def test_commands_repeat_the_study(study: Study) -> None:
     assert typed == []  # a module from Python has no spec
     assert (
         python[-1]
-        == "study = padscope.scan(model, images, padscope.Settings(batch_size=8, calibrate=8))"
+        == "study = padscope.scan(model, images, padscope.ScanSettings(batch_size=8, calibrate=8))"
     )
     named = replace(
         study,
@@ -354,7 +354,7 @@ def test_commands_repeat_the_study(study: Study) -> None:
     given = "padscope scan 'my nets:unet' --images IMAGES --limit"
 
     def command_of(**settings: object) -> list[str]:
-        changed = asdict(Settings()) | settings
+        changed = asdict(ScanSettings()) | settings
         return commands(replace(named, identity=named.identity | {"settings": changed}))[0]
 
     assert command_of() == [f"{given} 1000 --seed 0"]
@@ -372,7 +372,7 @@ def test_commands_repeat_the_study(study: Study) -> None:
 
 
 def test_commands_repeat_every_stage() -> None:
-    defaults = asdict(Settings()), asdict(ExplainSettings()), asdict(ImpactSettings())
+    defaults = asdict(ScanSettings()), asdict(ExplainSettings()), asdict(ImpactSettings())
 
     def commands_of(
         images: tuple[str, str, str], *changes: dict[str, object]
@@ -401,7 +401,7 @@ def test_commands_repeat_every_stage() -> None:
         [
             "import padscope",
             "model = padscope.load_model('lite0')",
-            "study = padscope.scan(model, None, padscope.Settings())",
+            "study = padscope.scan(model, None, padscope.ScanSettings())",
             "study = padscope.explain(study, model, None, "
             "padscope.settings.ExplainSettings(margin=8))",
             "study = padscope.impact(study, model, None, labels, "

@@ -14,7 +14,7 @@ import pytest
 from tests.test_report import Page, attributes, network, noise
 from torch import Tensor, nn
 
-from padscope.kinds import CONFIRMED
+from padscope.evidence import CONFIRMED
 from padscope.report import render_report
 from padscope.report.cards import distributions
 from padscope.report.caused import count_caused
@@ -24,11 +24,11 @@ from padscope.report.ladder import make_ladder
 from padscope.report.origins import ORIGINS, make_origins
 from padscope.report.scatter import CELLS, count_cells, make_panels
 from padscope.scores.distance import ks_distance
-from padscope.settings import ExplainSettings, Settings
+from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study import Explanation, Study, explain, scan
 from padscope.tallies import BINS
 
-SETTINGS = Settings(batch_size=8, calibrate=8)
+SETTINGS = ScanSettings(batch_size=8, calibrate=8)
 MARGIN = 16
 
 

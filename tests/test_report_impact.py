@@ -25,14 +25,14 @@ from padscope.report.impact.lines import Series, line_chart
 from padscope.report.impact.scales import MOST_DECADES, TINY, Scale, fitting, linear, logarithmic
 from padscope.report.impact.words import MEASURES
 from padscope.study import Impact, Study
-from padscope.study.impacted import ANSWER_MEASURE
+from padscope.study.impact_result import ANSWER_MEASURE
 from padscope.study.opening import used_sentence
 from padscope.study.verdict import verdict
 
 SECTIONS = {
     "desirable": "Are these filters desirable", "effects": "effects beside controls",
     "doses": "Dose and response", "estimates": "Estimated impact", "classes": "gain and lose",
-    "position": "Position", "bands": "Spoofing", "impact-checks": "How the impact was measured",
+    "position": "Position", "bands": "FalseBorders", "impact-checks": "How the impact was measured",
 }  # fmt: skip
 
 

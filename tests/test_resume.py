@@ -15,13 +15,13 @@ import torch
 from tests.conftest import Command, contents, prepare, start, wait_until
 from torch import Tensor, nn
 
-from padscope import PadscopeError, RunDirectory, Settings, Study, scan
+from padscope import PadscopeError, RunDirectory, ScanSettings, Study, scan
 from padscope.errors import Interrupted
 from padscope.store import write_atomically
 from padscope.study import Kept
 
 UNITS = 7
-SETTINGS = Settings(batch_size=4, calibrate=8)  # the bins are final after two units
+SETTINGS = ScanSettings(batch_size=4, calibrate=8)  # the bins are final after two units
 KEPT_UNITS = 2
 FILES = {
     "manifest.json", "tallies.safetensors", "sites.parquet", "filters.parquet", "sides.parquet",
@@ -213,7 +213,7 @@ def test_left_over_parts_are_harmless(tmp_path: Path, undisturbed: dict[str, byt
 # ------------------------------------------------------------------------------ until stable
 
 
-STABLE = Settings(batch_size=16, calibrate=32, until_stable=True)
+STABLE = ScanSettings(batch_size=16, calibrate=32, until_stable=True)
 
 
 PIXELS = torch.rand(600, 1, 14, 14, generator=torch.Generator().manual_seed(1))

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from tests.conftest import contents, processes
 from tests.nets_to_share import SIZE, Numbers, net, run_all, scan_all
 
-from padscope import PadscopeError, RunDirectory, Settings, Study, scan
+from padscope import PadscopeError, RunDirectory, ScanSettings, Study, scan
 from padscope.running import RayRunner, find_runner, to_bytes
 
 SECONDS = 120
@@ -103,7 +103,9 @@ def test_ranks_end_in_the_same_bytes_as_one_process(
 def uneven(rank: int, folder: Path) -> list[bytes]:
     """Shares of one unit and none, and images that cannot be shared."""
     counted = [
-        scan(net(), Numbers(count, SIZE), Settings(batch_size=2, calibrate=4), runner="torchrun")
+        scan(
+            net(), Numbers(count, SIZE), ScanSettings(batch_size=2, calibrate=4), runner="torchrun"
+        )
         for count in (9, 4, 3)
     ]
     return [to_bytes(study.counted.pack()) for study in counted]
@@ -111,7 +113,7 @@ def uneven(rank: int, folder: Path) -> list[bytes]:
 
 def test_more_ranks_than_units(tmp_path: Path) -> None:
     expected = [
-        to_bytes(scan(net(), Numbers(count, SIZE), Settings(batch_size=2, calibrate=4))
+        to_bytes(scan(net(), Numbers(count, SIZE), ScanSettings(batch_size=2, calibrate=4))
                  .counted.pack())
         for count in (9, 4, 3)
     ]  # fmt: skip
@@ -136,7 +138,7 @@ def refusals(rank: int, folder: Path) -> list[str]:
         lambda: scan_all("torchrun", other),
         lambda: scan_all("torchrun", odd),
         lambda: scan(net(), [torch.rand(4, 1, SIZE, SIZE)], runner="torchrun"),
-        lambda: scan(net(), Numbers(), Settings(until_stable=True), runner="torchrun"),
+        lambda: scan(net(), Numbers(), ScanSettings(until_stable=True), runner="torchrun"),
         lambda: scan_all("torchrun"),
     ]
     return [sentence(work) for work in works]
@@ -222,7 +224,7 @@ def test_a_ray_run_that_is_stopped_goes_on(cluster: RayRunner, tmp_path: Path) -
     asked = iter([False] * 6)
     with pytest.raises(PadscopeError, match="stopped after"):
         scan(
-            net(), Numbers(size=SIZE, wait=0.2), Settings(batch_size=2, calibrate=4),
+            net(), Numbers(size=SIZE, wait=0.2), ScanSettings(batch_size=2, calibrate=4),
             runner=cluster, journal=RunDirectory(tmp_path / "run"),
             stop=lambda: next(asked, None) is None,
         )  # fmt: skip

@@ -21,7 +21,7 @@ from tests.test_report import HOSTILE, network, noise, scan_2d
 from tests.test_report_explained import explain_2d
 from torch import nn
 
-from padscope import Settings, Study, load_study, scan
+from padscope import ScanSettings, Study, load_study, scan
 from padscope.console.show import (
     HEIGHTS,
     bar,
@@ -152,7 +152,7 @@ def test_a_border_profile_runs_from_its_side_inwards(card: FilterCard, dims: int
 @pytest.mark.parametrize(("layer", "sides"), [(nn.Conv1d, 2), (nn.Conv3d, 6)])
 def test_other_dimensions(layer: type[nn.Conv1d] | type[nn.Conv3d], sides: int) -> None:
     net = network(layer(2, 3, 3, padding=1))
-    study = scan(net, noise(16, 2, *[16] * (sides // 2)), Settings(batch_size=8, calibrate=8))
+    study = scan(net, noise(16, 2, *[16] * (sides // 2)), ScanSettings(batch_size=8, calibrate=8))
     card = study.card(study.filters["site"][0], 1)
     assert len(card.sides) == sides
     text = printed(show_filter(card))

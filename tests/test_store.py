@@ -17,7 +17,7 @@ from tests.conftest import contents, write_photo
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from padscope import PadscopeError, RunDirectory, Settings, Study, load_study, scan
+from padscope import PadscopeError, RunDirectory, ScanSettings, Study, load_study, scan
 from padscope.images import PhotoFiles, Probe
 from padscope.running import Spans
 from padscope.store import write_atomically
@@ -25,7 +25,7 @@ from padscope.study import SCAN, Kept
 from padscope.tallies import Tally
 
 TABLES = ("sites", "filters", "sides")
-SETTINGS = Settings(batch_size=8)
+SETTINGS = ScanSettings(batch_size=8)
 
 
 def net() -> nn.Module:

@@ -21,9 +21,9 @@ from padscope.report.compare.cells import read_comparison
 from padscope.report.compare.comparison import take
 from padscope.report.story import Sentence, make_funnel, tell
 from padscope.report.words import percent, percent_range
-from padscope.settings import ExplainSettings, Settings
+from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study import Study, verdict
-from padscope.study.impacted import ANSWER_MEASURE, Impact
+from padscope.study.impact_result import ANSWER_MEASURE, Impact
 from padscope.study.opening import opening, read_baselines, used_sentence
 from padscope.tables.comparison import comparison_table
 
@@ -170,7 +170,7 @@ def test_baselines_are_read_alike_everywhere(explained: Study) -> None:
 def test_commands_stand_on_lines_of_their_own(explained: Study) -> None:
     assert explained.explanation is not None
     images = "256 random crops of 8 built-in photographs"
-    identity = {"model": "lite0", "settings": asdict(Settings())}
+    identity = {"model": "lite0", "settings": asdict(ScanSettings())}
     explanation = replace(
         explained.explanation, images=images,
         identity=explained.explanation.identity | {"settings": asdict(ExplainSettings())},

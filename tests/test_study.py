@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import padscope
-from padscope import PadscopeError, RunDirectory, Settings, Study, load_model, scan
+from padscope import PadscopeError, RunDirectory, ScanSettings, Study, load_model, scan
 from padscope.errors import Interrupted
 
 COUNT = 22  # no multiple of any batch size here
-SETTINGS = Settings(batch_size=8, calibrate=8)
+SETTINGS = ScanSettings(batch_size=8, calibrate=8)
 
 
 def net(seed: int = 0) -> nn.Sequential:
@@ -94,7 +94,7 @@ def test_the_same_images_in_any_form_give_the_same_study(source: str) -> None:
 @pytest.mark.parametrize("source", STREAMS)
 def test_streams_of_unknown_length_agree_with_each_other(source: str) -> None:
     """They get the positions per image of a long run."""
-    long = Settings(batch_size=8, calibrate=8, per_line=1, per_core=4)
+    long = ScanSettings(batch_size=8, calibrate=8, per_line=1, per_core=4)
     expected = scan(net(), pixels(), long)
     assert expected.counted.images == COUNT
     assert_same(scan(net(), STREAMS[source](pixels()), SETTINGS), expected)
@@ -119,7 +119,7 @@ def test_a_folder_a_path_and_a_list_file(tmp_path: Path) -> None:
 def test_built_in_photographs() -> None:
     model = net()
     model.pretrained_cfg = {"input_size": (3, 16, 16)}  # type: ignore[assignment]
-    study = scan(model, settings=Settings(crops=24))
+    study = scan(model, settings=ScanSettings(crops=24))
     assert study.counted.images == 24
     assert study.images == "24 random crops of 8 built-in photographs"
 
@@ -141,7 +141,7 @@ def test_images_that_are_none() -> None:
 
 @pytest.mark.parametrize("source", ANY_FORM)
 def test_a_limit_is_kept_to(source: str) -> None:
-    settings = Settings(batch_size=8, calibrate=8, limit=10)
+    settings = ScanSettings(batch_size=8, calibrate=8, limit=10)
     make = ANY_FORM[source]
     seen: list[tuple[int, int | None]] = []
     study = scan(net(), make(pixels()), settings, progress=lambda *state: seen.append(state))
@@ -154,7 +154,7 @@ def test_an_endless_stream_ends_at_the_limit() -> None:
         while True:
             yield pixels(1)[0]
 
-    assert scan(net(), endless(), Settings(limit=20, batch_size=8)).counted.images == 20
+    assert scan(net(), endless(), ScanSettings(limit=20, batch_size=8)).counted.images == 20
 
 
 def test_a_limit_draws_at_random_from_a_dataset() -> None:
@@ -168,7 +168,7 @@ def test_a_limit_draws_at_random_from_a_dataset() -> None:
     identities = []
     for seed in (0, 0, 1):
         seen.clear()
-        settings = Settings(batch_size=8, limit=10, seed=seed)
+        settings = ScanSettings(batch_size=8, limit=10, seed=seed)
         identities.append(scan(net(), Watched(pixels()), settings).identity["images"])
         chosen = set(seen) - {0, COUNT - 1}  # the fingerprint looks at the first and the last
         assert len(chosen) >= 8
@@ -178,11 +178,11 @@ def test_a_limit_draws_at_random_from_a_dataset() -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 3, 22, 50])
 def test_any_batch_size(batch_size: int) -> None:
-    settings = Settings(batch_size=batch_size, calibrate=100)  # the bins come from all images
+    settings = ScanSettings(batch_size=batch_size, calibrate=100)  # the bins come from all images
     study = scan(net(), pixels(), settings)
     assert study.counted.images == COUNT
     # Rounding of the arithmetic depends on the batch size, and may move a value by a bin.
-    expected = scan(net(), pixels(), Settings(batch_size=8, calibrate=100))
+    expected = scan(net(), pixels(), ScanSettings(batch_size=8, calibrate=100))
     assert (study.sides["ks"] - expected.sides["ks"]).abs().max() < 0.05  # type: ignore[operator]
 
 
@@ -194,7 +194,7 @@ def test_a_single_image_has_no_interval() -> None:
 
 
 def test_fewer_images_than_calibrate() -> None:
-    assert scan(net(), pixels(3), Settings(batch_size=2, calibrate=1000)).counted.images == 3
+    assert scan(net(), pixels(3), ScanSettings(batch_size=2, calibrate=1000)).counted.images == 3
 
 
 @pytest.mark.parametrize("workers", [2, 5])
@@ -208,7 +208,7 @@ def test_workers_do_not_matter(workers: int) -> None:
 def test_the_same_call_twice_and_another_seed() -> None:
     first = scan(net(), pixels(), SETTINGS)
     assert_same(first, scan(net(), pixels(), SETTINGS))
-    other = scan(net(), pixels(), Settings(batch_size=8, calibrate=8, seed=1))
+    other = scan(net(), pixels(), ScanSettings(batch_size=8, calibrate=8, seed=1))
     assert not first.sides.equals(other.sides)
 
 
@@ -216,7 +216,7 @@ def test_images_of_several_sizes() -> None:
     with pytest.raises(PadscopeError, match=r"in the same batch .*; give images of one shape"):
         scan(net(), [pixels(1)[0], pixels(1, 3, 20, 20)[0]])
     with pytest.raises(PadscopeError, match=r"site 0 gave a map of \(20, 20\) after one of"):
-        scan(net(), [pixels(1)[0], pixels(1, 3, 20, 20)[0]], Settings(batch_size=1))
+        scan(net(), [pixels(1)[0], pixels(1, 3, 20, 20)[0]], ScanSettings(batch_size=1))
 
 
 def test_images_of_the_wrong_channels() -> None:
@@ -344,7 +344,7 @@ def test_an_exported_program_of_a_fixed_batch_counts_every_image_once(
     tmp_path: Path, batch: int, form: str
 ) -> None:
     images = ANY_FORM[form](pixels())
-    settings = Settings(batch_size=batch, calibrate=COUNT, per_line=2, per_core=16)
+    settings = ScanSettings(batch_size=batch, calibrate=COUNT, per_line=2, per_core=16)
     study = scan(load_model(exported(tmp_path / "net.pt2", batch)), images, settings)
     assert study.counted.images == COUNT
     expected = scan(net(), pixels(), settings)
@@ -414,7 +414,7 @@ def test_a_network_that_chooses_its_path_by_image(more: bool) -> None:
     images = torch.cat([pixels(1), -pixels(1)])
     problem = "site dark ran on the images 1 to 1, though it did not on the first"
     with pytest.raises(PadscopeError, match=problem):
-        scan(Choosing(more=more), images, Settings(batch_size=1))
+        scan(Choosing(more=more), images, ScanSettings(batch_size=1))
 
 
 def test_a_network_that_leaves_out_a_site() -> None:
@@ -423,7 +423,7 @@ def test_a_network_that_leaves_out_a_site() -> None:
         PadscopeError,
         match="site dark did not run on the images 1 to 1, though it did on the first",
     ):
-        scan(Choosing(more=True), images, Settings(batch_size=1))
+        scan(Choosing(more=True), images, ScanSettings(batch_size=1))
 
 
 @pytest.mark.parametrize(
@@ -601,7 +601,7 @@ def test_the_public_names() -> None:
         "Interception",
         "PadscopeError",
         "RunDirectory",
-        "Settings",
+        "ScanSettings",
         "Study",
         "explain",
         "find_sites",

@@ -221,8 +221,8 @@ def brute_force(
         for draw in positions.draws:
             for span in draw.spans:
                 run, fold = image // 8, image % 8
-                if run % draw.every == 0:
-                    for place in draw.table[(run // draw.every * 8 + fold) % SLOTS, span]:
+                if run % draw.fold_interval == 0:
+                    for place in draw.table[(run // draw.fold_interval * 8 + fold) % SLOTS, span]:
                         row, column = divmod(int(place), layout.size[1])
                         codes = bins.codes(output[:, row, column][None])[0]
                         for channel, code in enumerate(codes.tolist()):

@@ -6,7 +6,7 @@ from padscope.images import open_images
 from padscope.interventions import repad
 from padscope.models import load_model
 from padscope.report import render_report
-from padscope.settings import Settings
+from padscope.settings import ScanSettings
 from padscope.sites import Interception, find_sites
 from padscope.store import RunDirectory, load_study
 from padscope.study import Study, explain, impact, scan
@@ -16,7 +16,7 @@ __all__ = [
     "Interception",
     "PadscopeError",
     "RunDirectory",
-    "Settings",
+    "ScanSettings",
     "Study",
     "explain",
     "find_sites",

@@ -14,7 +14,7 @@ FEWEST_IMAGES = 20  # below it, effects and their intervals mean little
 
 
 @dataclass(frozen=True)
-class Settings:
+class ScanSettings:
     """What a scan does; part of a run's identity.
 
     Attributes
@@ -33,8 +33,8 @@ class Settings:
     calibrate : int
         First images, to which the bins are fitted.
     until_stable : bool
-        Stop before all images are seen if every filter farther than `kinds.MARGIN` from the
-        candidates' cut is decided at the 95 % level.
+        Stop before all images are seen if every filter farther than `evidence.UNDECIDED_BAND`
+        from the candidates' cut is decided at the 95 % level.
     """
 
     limit: int | None = 1000
@@ -56,7 +56,7 @@ class Settings:
 
         Examples
         --------
-        >>> Settings().positions(1000), Settings().positions(400)
+        >>> ScanSettings().positions(1000), ScanSettings().positions(400)
         ((1, 4), (3, 12))
         """
         enough = min(MOST, max(1, -(-ENOUGH // images))) if images else 1

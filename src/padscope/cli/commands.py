@@ -19,6 +19,7 @@ from padscope.cli.options import (
     Explained,
     Fill,
     Images,
+    ImpactImages,
     LabelsFile,
     Limit,
     Margin,
@@ -31,7 +32,6 @@ from padscope.cli.options import (
     RunArgument,
     Seed,
     Size,
-    Tested,
     UntilStable,
     Version,
     Weights,
@@ -40,7 +40,7 @@ from padscope.cli.options import (
 from padscope.cli.stages import run_explain, run_impact, run_scan, show
 from padscope.console import describe_sites, make_console, site_listing, verdict_lines
 from padscope.running.model import observe_first
-from padscope.settings import ExplainSettings, ImpactSettings, Settings
+from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.store import RunDirectory, load_study
 from padscope.study import check_answer
 from padscope.tables import site_table
@@ -97,7 +97,7 @@ def scan_command(
     checkpoint: Checkpoint = 60,
 ) -> None:
     """Find the filters that respond to the border, and show them on a page."""
-    settings = Settings(
+    settings = ScanSettings(
         limit=limit or None, seed=seed, batch_size=batch_size, per_line=per_line,
         per_core=per_core, until_stable=until_stable,
     )  # fmt: skip
@@ -119,7 +119,7 @@ def audit_command(
     explained: Explained = 96,
     margin: Margin = None,
     baselines: Baselines = 3,
-    tested: Tested = None,
+    tested: ImpactImages = None,
     labels: LabelsFile = None,
     metric: Metric = None,
     output: Output = None,
@@ -130,7 +130,7 @@ def audit_command(
     checkpoint: Checkpoint = 60,
 ) -> None:
     """Do all of it: scan, explain, impact and report, on built-in photographs by default."""
-    settings = Settings(limit=limit or None, seed=seed, batch_size=batch_size)
+    settings = ScanSettings(limit=limit or None, seed=seed, batch_size=batch_size)
     further = ExplainSettings(
         limit=explained or None, margin=margin, baselines=baselines, seed=seed,
         batch_size=batch_size,
@@ -190,7 +190,7 @@ def impact_command(
     weights: Annotated[
         str | None, typer.Option(help="Where the weights lie now, if not where they did.")
     ] = None,
-    limit: Tested = None,
+    limit: ImpactImages = None,
     fill: Fill = "reflect",
     draws: Draws = 20,
     seed: Seed = 0,

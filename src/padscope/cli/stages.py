@@ -26,13 +26,13 @@ from padscope.console.terminal import Terminal
 from padscope.models import LoadedModel
 from padscope.paths import printable
 from padscope.report import render_report
-from padscope.settings import ExplainSettings, ImpactSettings, Settings
+from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.store import RunDirectory, write_atomically
 from padscope.study import Study, explain, impact, scan
 
 
 def run_scan(
-    given: Given, loaded: LoadedModel, settings: Settings, run: RunDirectory, workers: int
+    given: Given, loaded: LoadedModel, settings: ScanSettings, run: RunDirectory, workers: int
 ) -> Study:
     """Scan, and save the study."""
     study = interruptible(

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from padscope.console.responses import skipped_lines
 from padscope.console.terminal import shown
-from padscope.kinds import CANDIDATE, CONFIRMED, GREY, KINDS, SMALL_MAP
+from padscope.evidence import CANDIDATE, CONFIRMED, GREY, KINDS, SMALL_MAP
 from padscope.study import Explanation, Study
 from padscope.study.opening import read_baselines
 from padscope.tables import MEASURED

@@ -8,8 +8,8 @@ import polars as pl
 from rich.table import Table
 
 from padscope.console.terminal import shown
+from padscope.evidence import CANDIDATE, SMALL_MAP, STRONG
 from padscope.images import Skipped
-from padscope.kinds import CANDIDATE, SMALL_MAP, STRONG
 from padscope.regions import sides_of
 from padscope.sites import Site
 from padscope.study import Study

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from padscope.kinds import CANDIDATE
+from padscope.evidence import CANDIDATE
 
 # A control is drawn among so many unlabelled filters of the site whose scale is nearest. Fewer
 # would match better, and make the draws of a small set much alike.

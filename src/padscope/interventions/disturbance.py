@@ -14,7 +14,7 @@ from torch import Tensor
 from padscope.errors import PadscopeError
 from padscope.interventions.fills import generator
 from padscope.regions import Layout
-from padscope.sites import Box, Call, Window, at_box, contact_boxes, of_channels
+from padscope.sites import Box, Call, Window, at_box, contact_boxes, select_channels
 
 Chosen: TypeAlias = tuple[int, ...] | None  # filters; None for all
 
@@ -34,7 +34,7 @@ def of_filters(part: Tensor, chosen: Chosen, dims: int) -> Tensor:
     """Select the chosen filters' channels."""
     if chosen is None:
         return part
-    return of_channels(part, torch.tensor(chosen, device=part.device), dims)
+    return select_channels(part, torch.tensor(chosen, device=part.device), dims)
 
 
 def moved_to_core(

@@ -88,7 +88,7 @@ class Estimator:
         interception = Interception(
             self._model,
             lambda call: self._look(call, images, following),
-            hidden=observed is None or any(site.hidden for site in observed.sites),
+            below_autograd=observed is None or any(site.below_autograd for site in observed.sites),
             every_module=observed is None or not observed.named_by_weight,
         )
         with interception, following:
@@ -115,12 +115,12 @@ def _has_gradients(call: Call, rows: int) -> bool:
     """Whether there will be a gradient, each row of which belongs to one image."""
     batched = call.output.ndim == len(call.operation.window.out) + 2
     of_images = batched and len(call.output) == rows
-    return of_images and not call.hidden and call.output.requires_grad
+    return of_images and not call.below_autograd and call.output.requires_grad
 
 
 def why_not_estimated(site: Site) -> str:
     """Say why the filters of a site have no estimates, if they have none."""
-    if site.hidden:
+    if site.below_autograd:
         return "it runs in scripted code, where gradients cannot be had"
     if "conv" not in site.op or site.op == "deform_conv2d":
         return f"a {site.op} is no convolution whose padding can be filled anew"

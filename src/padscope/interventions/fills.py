@@ -25,8 +25,8 @@ from padscope.sites import (
     Fill,
     Window,
     contact_boxes,
-    seen_by,
-    take_each,
+    gather_positions,
+    receptive_box,
 )
 from padscope.sites.fills import FILLS, FILLS_GROUP, NamedFill
 
@@ -107,7 +107,7 @@ class CoreValues:
             inside = index
             for axis, ((first, stop), (start, _)) in enumerate(zip(box, frame, strict=True)):
                 inside = inside.narrow(axis + 1, first - start, stop - first)
-            slab = take_each(source, inside.flatten(1), inside.shape[1:])
+            slab = gather_positions(source, inside.flatten(1), inside.shape[1:])
             return slab if batched else slab[0]
 
         return cut
@@ -122,7 +122,7 @@ def _frame(
     Places are -1 in the padding.
     """
     axes = range(len(shape))
-    seen = [seen_by(window, box) for box in contact_boxes(window)]
+    seen = [receptive_box(window, box) for box in contact_boxes(window)]
     frame = tuple(
         (min(0, *(box[a][0] for box in seen)), max(window.size[a], *(box[a][1] for box in seen)))
         for a in axes

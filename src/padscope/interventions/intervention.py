@@ -86,7 +86,8 @@ class Intervention:
                 Interception(
                     self._model,
                     self._visit,
-                    hidden=observed is None or any(site.hidden for site in observed.sites),
+                    below_autograd=observed is None
+                    or any(site.below_autograd for site in observed.sites),
                     every_module=observed is None or not observed.named_by_weight,
                     whole=self._selection.chosen or (),
                 )
@@ -161,7 +162,7 @@ class Intervention:
     def _refuse_lost_gradients(self, call: Call) -> None:
         given = (call.input, call.weight)
         recorded = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
-        if call.hidden and recorded:
+        if call.below_autograd and recorded:
             raise PadscopeError(
                 f"site {call.name!r} runs in scripted code, where gradients would miss the "
                 "change; run the model under torch.no_grad()"

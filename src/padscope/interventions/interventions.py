@@ -25,9 +25,9 @@ from padscope.sites import (
     Observation,
     at_box,
     contact_boxes,
-    put,
     refilled,
     refilled_boxes,
+    write_boxes,
 )
 
 
@@ -114,7 +114,7 @@ def hold(
             return None
         mean = _core_mean(call, chosen)
         held = [(box, _spread(mean, box)) for box in boxes]
-        return put(call.output, held, chosen, in_place=True)
+        return write_boxes(call.output, held, chosen, in_place=True)
 
     return Intervention(model, Selection.of(selection), change, observed)
 
@@ -154,7 +154,7 @@ def silence(
         whole = whole_map(call)
         mean = _core_mean(call, chosen)
         level = mean if to == "mean" else torch.zeros_like(mean)
-        return put(call.output, [(whole, _spread(level, whole))], chosen, in_place=True)
+        return write_boxes(call.output, [(whole, _spread(level, whole))], chosen, in_place=True)
 
     return Intervention(model, Selection.of(selection), change, observed)
 
@@ -199,7 +199,7 @@ def disturb_core(
         if not boxes:
             return None
         moved = moved_to_core(call, boxes, chosen, seed, images)
-        return put(call.output, [(whole_map(call), moved)], chosen, in_place=True)
+        return write_boxes(call.output, [(whole_map(call), moved)], chosen, in_place=True)
 
     return Intervention(model, Selection.of(selection), change, observed)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from padscope.kinds import KINDS, STRONG
+from padscope.evidence import KINDS, STRONG
 
 MIN_SET = 5  # filters of a kind or side from which on it is looked at by itself
 CONFIRMED_SET = "confirmed"

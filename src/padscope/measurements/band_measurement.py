@@ -63,7 +63,7 @@ class BandMeasurement:
         self._model, self._value, self._size = model, value, tuple(size)
         self._watched, self._asking = watched, asking
         self._edges = {band.side.name: band.edge for band in bands}
-        self._hidden = any(site.hidden for site in observed.sites)
+        self._hidden = any(site.below_autograd for site in observed.sites)
         self._every_module = not observed.named_by_weight
 
     def __call__(self, batch: Batch) -> Findings:
@@ -106,7 +106,7 @@ class BandMeasurement:
                 return self._asking.ask(self._model, pixels, images)
             reader = FiringReader(self._watched, band, self._edges, self._size, len(images))
             with Interception(
-                self._model, reader, hidden=self._hidden, every_module=self._every_module
+                self._model, reader, below_autograd=self._hidden, every_module=self._every_module
             ):
                 answer = self._asking.ask(self._model, pixels, images)
         label = "as is" if band is None else f"{band.content} {band.width}"

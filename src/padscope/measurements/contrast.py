@@ -84,7 +84,7 @@ class Contrast:
         self._phase = CROP
         self._batch: tuple[int, ...] = ()
         draws = (draw for each in self._plans.values() for draw in each.positions.draws)
-        self._draws = {draw.every: draw for draw in draws}  # which look at the same images
+        self._draws = {draw.fold_interval: draw for draw in draws}  # which look at the same images
         self._rows: dict[int, BatchRows] = {}
         self._looked: set[int] = set()
         self._passes = StopAfter()
@@ -208,7 +208,7 @@ class Contrast:
 
     def _all_looked_at(self) -> bool:
         """Whether there is an image of each of those that draws look at."""
-        near = {site.near.every for site in self._plans.values()}
+        near = {site.near.fold_interval for site in self._plans.values()}
         return near <= self._looked
 
     def _fit(self) -> None:

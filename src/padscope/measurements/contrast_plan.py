@@ -64,13 +64,15 @@ class ContrastPlan:
         return self.sites | self.elsewhere
 
     @property
-    def hidden(self) -> bool:
+    def below_autograd(self) -> bool:
         """Whether any site lies in scripted code."""
-        return any(plan.site.hidden for plan in self.plans.values())
+        return any(plan.site.below_autograd for plan in self.plans.values())
 
     def interception(self, model: nn.Module, visitor: Visitor) -> Interception:
         """Have a visitor see what was planned, in the least expensive way."""
-        return self.observation.interception(model, visitor, hidden=self.hidden, within=self.homes)
+        return self.observation.interception(
+            model, visitor, below_autograd=self.below_autograd, within=self.homes
+        )
 
     def light(self) -> ContrastPlan:
         """Return the plan for a baseline: line 0 and core of the padded sites alone."""
@@ -260,6 +262,6 @@ def _translated(positions: Positions, alignment: Alignment) -> Positions:
     def moved(draw: Draw) -> Draw:
         along = np.unravel_index(draw.table, crop)
         shifted = [place + step for place, step in zip(along, shift, strict=True)]
-        return Draw(draw.every, np.ravel_multi_index(shifted, canvas), draw.spans)
+        return Draw(draw.fold_interval, np.ravel_multi_index(shifted, canvas), draw.spans)
 
     return Positions(positions.layout, tuple(map(moved, positions.draws)))

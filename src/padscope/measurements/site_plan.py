@@ -101,7 +101,7 @@ class SitePlan:
         """What is copied out of line 0 and the core, or of line 0 alone."""
         part = NEAR if any(stream.part == NEAR for stream in self.streams) else LINES
         draw = self.positions.draws[0]
-        return PositionColumns(draw.every, {part: draw.spans})
+        return PositionColumns(draw.fold_interval, {part: draw.spans})
 
     @cached_property
     def border(self) -> PositionColumns:
@@ -124,7 +124,9 @@ class SitePlan:
             for region, span in zip(regions, draw.spans, strict=True):
                 parts[CORNERS if len(region.sides) > 1 else DEEP] += (span,)
             listed.append(
-                PositionColumns(draw.every, {part: parts[part] for part in parts if parts[part]})
+                PositionColumns(
+                    draw.fold_interval, {part: parts[part] for part in parts if parts[part]}
+                )
             )
         return tuple(listed)
 
@@ -133,7 +135,7 @@ class SitePlan:
         """How many are copied out of an image, on average."""
         filters = self.site.filters
         both = len(self.conditions) * sum(
-            sum(draw.lengths) / draw.every for draw in self.positions.draws
+            sum(draw.lengths) / draw.fold_interval for draw in self.positions.draws
         )
         lines = self.border.positions if self.full else 0
         pseudo = 0 if self.pseudo is None else sum(self.pseudo.lengths)

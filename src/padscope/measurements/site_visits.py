@@ -78,11 +78,11 @@ class SiteVisits:
     ) -> list[Gathering]:
         return [
             Gathering(
-                self._tables[id(draw)], rows[draw.every], math.prod(size),
-                self._place(condition, columns, rows[draw.every]),
+                self._tables[id(draw)], rows[draw.fold_interval], math.prod(size),
+                self._place(condition, columns, rows[draw.fold_interval]),
             )
             for draw, columns in zip(positions.draws, self.plan.columns, strict=True)
-            if rows[draw.every].rows
+            if rows[draw.fold_interval].rows
         ]  # fmt: skip
 
     def _place(self, condition: str, columns: PositionColumns, rows: BatchRows) -> Tensor:

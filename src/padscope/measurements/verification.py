@@ -155,7 +155,7 @@ def _run(
     model: nn.Module, pixels: Tensor, visitor: Visitor, plan: ContrastPlan
 ) -> Exception | None:
     """Run a pass as far as it gets: a head may fail on a canvas."""
-    with torch.no_grad(), Interception(model, visitor, hidden=plan.hidden) as seen:
+    with torch.no_grad(), Interception(model, visitor, below_autograd=plan.below_autograd) as seen:
         return run_partly(seen, as_input(model, pixels))
 
 

@@ -46,7 +46,7 @@ class SampleSize:
         more make less than `ROOM` values in each image; twice as many in the core; on a deeper
         line and in a corner one, in all images or in as small a part, down to a quarter, as brings
         about `FEW` values. Of operations without padding likewise.
-    every : int or None
+    fold_interval : int or None
         Part of the images in which deeper lines and corners are looked at, see `Draw`. None: as
         above, or all if `per_deeper` is given.
 
@@ -65,7 +65,7 @@ class SampleSize:
     per_line: int | None = None
     per_core: int | None = None
     per_deeper: int | None = None
-    every: int | None = None
+    fold_interval: int | None = None
 
     def on_line(self, layout: Layout, filters: int | None = None) -> int:
         """Positions per image on line 0 of a side, of an operation with padding."""
@@ -83,8 +83,8 @@ class SampleSize:
         """Draw positions from every region of the maps of an operation with padding."""
         per_line = self.on_line(layout, filters)
         per_core, per_deeper = self.per_core or 2 * per_line, self.per_deeper or 1
-        every = self.every or (1 if self.per_deeper else self._every())
-        return draw_positions(layout, self.seed, per_line, per_core, per_deeper, every)
+        fold_interval = self.fold_interval or (1 if self.per_deeper else self._every())
+        return draw_positions(layout, self.seed, per_line, per_core, per_deeper, fold_interval)
 
     def _every(self) -> int:
         if not self.images:
@@ -95,8 +95,8 @@ class SampleSize:
         """Draw positions from line 0 of every side alone, of an operation without padding."""
         if self.per_line:
             return draw_lines(layout, self.seed, self.per_line)
-        every = self._every()
-        return draw_lines(layout, self.seed, self._bringing(FEW * every), every)
+        fold_interval = self._every()
+        return draw_lines(layout, self.seed, self._bringing(FEW * fold_interval), fold_interval)
 
     def draw_pseudo_borders(self, layout: Layout, filters: int | None = None) -> Draw:
         """Draw positions from the outermost lines of the core."""

@@ -27,7 +27,7 @@ class Draw:
 
     Attributes
     ----------
-    every : int
+    fold_interval : int
         Of so many runs of `FOLDS` images the first is looked at.
     table : (SLOTS, P) int64 array
         Flat indices, region after region; which row is an image's, says `slot`.
@@ -35,7 +35,7 @@ class Draw:
         Columns of each region.
     """
 
-    every: int
+    fold_interval: int
     table: NDArray[np.int64]
     spans: tuple[slice, ...]
 
@@ -56,7 +56,9 @@ class Draw:
         (7, None, 8, 0)
         """
         run, fold = divmod(image, FOLDS)
-        return None if run % self.every else (run // self.every * FOLDS + fold) % SLOTS
+        return (
+            None if run % self.fold_interval else (run // self.fold_interval * FOLDS + fold) % SLOTS
+        )
 
 
 def lengths_of(spans: Sequence[slice]) -> list[int]:
@@ -86,7 +88,7 @@ def draw_positions(
     per_line: int,
     per_core: int,
     per_deeper: int | None = None,
-    every: int = DEEPER_EVERY,
+    fold_interval: int = DEEPER_EVERY,
 ) -> Positions:
     """Draw positions without replacement from every region.
 
@@ -101,7 +103,7 @@ def draw_positions(
         has.
     per_deeper : int, optional
         Positions on each deeper line and corner; `per_line` if not given.
-    every : int
+    fold_interval : int
         Part of the images in which deeper lines and corners are looked at; see `Draw`.
 
     Returns
@@ -113,28 +115,28 @@ def draw_positions(
         (region, per_core if region.name == CORE else per_line) for region in layout.compared
     ]
     deeper = [(region, per_deeper or per_line) for region in layout.regions[len(compared) :]]
-    draws = [_draw(rng, [(layout.positions(r), n) for r, n in compared], every=1)]
+    draws = [_draw(rng, [(layout.positions(r), n) for r, n in compared], fold_interval=1)]
     if deeper:
-        draws.append(_draw(rng, [(layout.positions(r), n) for r, n in deeper], every))
+        draws.append(_draw(rng, [(layout.positions(r), n) for r, n in deeper], fold_interval))
     return Positions(layout, tuple(draws))
 
 
-def draw_lines(layout: Layout, seed: int, per_line: int, every: int = 1) -> Positions:
+def draw_lines(layout: Layout, seed: int, per_line: int, fold_interval: int = 1) -> Positions:
     """Draw positions from line 0 of every side alone, as `draw_positions` does."""
     rng = np.random.default_rng([seed, *layout.size])
     lines = [(layout.positions(line), per_line) for line in layout.compared[: len(layout.sides)]]
-    return Positions(layout, (_draw(rng, lines, every),))
+    return Positions(layout, (_draw(rng, lines, fold_interval),))
 
 
 def draw_pseudo_borders(layout: Layout, seed: int, per_line: int) -> Draw:
     """Draw positions from the outermost lines of the core: borders where there is none."""
     rng = np.random.default_rng([seed, 1, *layout.size])
     lines = [(layout.core_line(side), per_line) for side in layout.sides]
-    return _draw(rng, lines, every=1)
+    return _draw(rng, lines, fold_interval=1)
 
 
 def _draw(
-    rng: np.random.Generator, wanted: list[tuple[NDArray[np.int64], int]], every: int
+    rng: np.random.Generator, wanted: list[tuple[NDArray[np.int64], int]], fold_interval: int
 ) -> Draw:
     columns, spans, start = [], [], 0
     for candidates, count in wanted:
@@ -145,4 +147,4 @@ def _draw(
         columns.append(candidates[np.sort(drawn, axis=1)])
         spans.append(slice(start, start + count))
         start += count
-    return Draw(every, np.concatenate(columns, axis=1), tuple(spans))
+    return Draw(fold_interval, np.concatenate(columns, axis=1), tuple(spans))

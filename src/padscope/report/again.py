@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from padscope.report.answer import BUILTIN
-from padscope.settings import ExplainSettings, ImpactSettings, Settings
+from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.study import Study
 
 # What the commands have options for; a stage of other settings can be had from Python alone.
@@ -29,7 +29,7 @@ class _Stage:
 
     name: str
     settings: Mapping[str, Any]
-    made: Settings | ExplainSettings | ImpactSettings
+    made: ScanSettings | ExplainSettings | ImpactSettings
     images: str
     labels: bool = False
 
@@ -63,7 +63,7 @@ def commands(study: Study) -> tuple[list[str], list[str]]:
 
 
 def _stages(study: Study) -> Iterator[_Stage]:
-    yield _Stage("scan", study.identity["settings"], Settings(), study.images)
+    yield _Stage("scan", study.identity["settings"], ScanSettings(), study.images)
     if study.explanation:
         settings = study.explanation.identity["settings"]
         yield _Stage("explain", settings, ExplainSettings(), study.explanation.images)

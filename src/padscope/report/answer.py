@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from padscope.kinds import CANDIDATE, SMALL_MAP
+from padscope.evidence import CANDIDATE, SMALL_MAP
 from padscope.regions import sides_of
 from padscope.report.words import size
 from padscope.study import Study

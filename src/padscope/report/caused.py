@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from padscope.kinds import CANDIDATE
+from padscope.evidence import CANDIDATE
 from padscope.report.words import percent
 from padscope.study import Explanation, Study
 from padscope.study.opening import read_baselines

@@ -9,7 +9,7 @@ import polars as pl
 import vl_convert
 from markupsafe import Markup
 
-from padscope.kinds import CANDIDATE, SMALL_MAP, STRONG
+from padscope.evidence import CANDIDATE, SMALL_MAP, STRONG
 from padscope.report.words import shorten, size, visible
 from padscope.study import Study
 from padscope.tables import MEASURED

@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from padscope.evidence import SMALL_MAP
 from padscope.images import Skipped
-from padscope.kinds import SMALL_MAP
 from padscope.regions import FOLDS
 from padscope.report.words import number, plural, size
 from padscope.study import Explanation, Study

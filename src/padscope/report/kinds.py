@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from padscope.kinds import KINDS
+from padscope.evidence import KINDS
 from padscope.report.glyphs import EXCITED, INHIBITED, frame_glyph, sign_of
 from padscope.study import Study
 

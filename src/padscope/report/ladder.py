@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from padscope.kinds import CONFIRMED, SMALL_MAP
+from padscope.evidence import CONFIRMED, SMALL_MAP
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
 from padscope.report.words import percent, percent_range, plural, size
 from padscope.study import TRAINED, Explanation, Study

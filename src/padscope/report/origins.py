@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
-from padscope.kinds import CONFIRMED, SMALL_MAP
+from padscope.evidence import CONFIRMED, SMALL_MAP
 from padscope.report.strips import Bar, end_of_scale, strip
 from padscope.report.words import percent, size
 from padscope.study import Explanation, Study

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from padscope.kinds import CANDIDATE, CONFIRMED, GREY, MARGIN, SMALL_MAP, STRONG
+from padscope.evidence import CANDIDATE, CONFIRMED, GREY, SMALL_MAP, STRONG, UNDECIDED_BAND
 from padscope.report.again import commands
 from padscope.report.answer import answer, site_rows
 from padscope.report.caused import count_caused
@@ -62,7 +62,7 @@ def render_report(study: Study) -> str:
         cuts=CUTS,
         settings=study.identity["settings"],
         candidate=CANDIDATE,
-        margin=MARGIN,
+        margin=UNDECIDED_BAND,
         chart=depth_chart(study),
         narrow_chart=depth_chart(study, narrow=True),
         sides=sides,

@@ -9,7 +9,7 @@ import polars as pl
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from padscope.kinds import CANDIDATE, CONFIRMED, GREY, SMALL_MAP
+from padscope.evidence import CANDIDATE, CONFIRMED, GREY, SMALL_MAP
 from padscope.report.words import plural
 from padscope.study import Study
 

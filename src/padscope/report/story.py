@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
-from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
+from padscope.evidence import CANDIDATE, CONFIRMED, STRONG
 from padscope.report.answer import Answer
 from padscope.report.caused import Caused
 from padscope.report.strips import Bar, strip
 from padscope.report.words import number, percent, percent_range, plural
 from padscope.study import TRAINED, Study
 from padscope.study.explanation import FRESH, SHUFFLED
-from padscope.study.impacted import UNITS, Impact, effect_of_matched
+from padscope.study.impact_result import UNITS, Impact, effect_of_matched
 from padscope.study.opening import used_sentence
 
 

@@ -3,28 +3,25 @@
 `geometry` knows how a window walks over a padded axis and which outputs touch padding,
 `padding` follows explicit pads to the operation that takes them, `operations` reads the arguments
 of convolutions and poolings, `interception` shows every such call of a forward pass to a visitor,
-`partly` runs a model as far as it gets,
-`placement` puts images where a model is,
-and `discovery` lists the sites of a network. For the counterfactual, `alignment` says where a
+`partly` runs a model as far as it gets, `placement` puts images where a model is, and
+`discovery` lists the sites of a network. For the counterfactual, `alignment` says where a
 crop's maps lie on a canvas's, `taps` takes the padding's part out of an output, `fills` says what
-may stand in the padding's place, and `strips` computes the outputs in contact with it again;
-`repadding` does so for one padding mode.
+may stand in the padding's place, and `refill` computes the outputs in contact with it again.
 """
 
 from padscope.sites.alignment import Alignment, align, choose_margin
 from padscope.sites.call import Call, Visitor
 from padscope.sites.discovery import Observation, find_sites, observe
-from padscope.sites.ending import StopAfter, StopForward
 from padscope.sites.fills import (
     FILLS,
+    Boundary,
     Box,
     Constant,
     Cut,
     Fill,
-    Folded,
     NamedFill,
-    of_channels,
-    take_each,
+    gather_positions,
+    select_channels,
 )
 from padscope.sites.focus import unobserved
 from padscope.sites.geometry import Window
@@ -33,28 +30,29 @@ from padscope.sites.locating import at_offset, filled
 from padscope.sites.operations import Operation
 from padscope.sites.partly import run_partly
 from padscope.sites.placement import placed
-from padscope.sites.repadding import repadded
-from padscope.sites.site import Site
-from padscope.sites.strips import (
+from padscope.sites.refill import (
     at_box,
     can_refill,
     contact_boxes,
-    put,
+    receptive_box,
     refilled,
     refilled_boxes,
-    seen_by,
+    repadded,
+    write_boxes,
 )
+from padscope.sites.site import Site
+from padscope.sites.stop_after import StopAfter, StopForward
 from padscope.sites.taps import JoinedTaps, select_taps
 
 __all__ = [
     "FILLS",
     "Alignment",
+    "Boundary",
     "Box",
     "Call",
     "Constant",
     "Cut",
     "Fill",
-    "Folded",
     "Interception",
     "JoinedTaps",
     "NamedFill",
@@ -73,16 +71,16 @@ __all__ = [
     "contact_boxes",
     "filled",
     "find_sites",
+    "gather_positions",
     "observe",
-    "of_channels",
     "placed",
-    "put",
+    "receptive_box",
     "refilled",
     "refilled_boxes",
     "repadded",
     "run_partly",
-    "seen_by",
+    "select_channels",
     "select_taps",
-    "take_each",
     "unobserved",
+    "write_boxes",
 ]

@@ -24,7 +24,7 @@ class Call:
         What it was given (explicit padding inside) and returned.
     weight, bias : Tensor or None
         None for poolings.
-    hidden : bool
+    below_autograd : bool
         Seen below autograd only (inside scripted code): gradients cannot be taken here.
     home : str
         Path of the module that ran it; "" for the model itself, and if modules are not followed.
@@ -38,7 +38,7 @@ class Call:
     output: Tensor
     weight: Tensor | None
     bias: Tensor | None
-    hidden: bool
+    below_autograd: bool
     home: str = ""
     padded_in: tuple[str, ...] = ()
 

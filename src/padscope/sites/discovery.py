@@ -15,7 +15,7 @@ from padscope.sites.fills import padding_is_told
 from padscope.sites.geometry import SMALLEST_AXIS, Window
 from padscope.sites.interception import Interception
 from padscope.sites.operations import is_unread, why_listed
-from padscope.sites.padding import Untaken, has_storage
+from padscope.sites.padding import UnfollowedPad, has_storage
 from padscope.sites.partly import run_partly
 from padscope.sites.placement import placed
 from padscope.sites.site import Site
@@ -82,12 +82,13 @@ class Observation:
         model: nn.Module,
         visitor: Visitor,
         *,
-        hidden: bool,
+        below_autograd: bool,
         within: frozenset[str] | None,
     ) -> Interception:
         """Have a visitor see the sites again, as cheaply as they can be told."""
         return Interception(
-            model, visitor, hidden=hidden, every_module=not self.named_by_weight, within=within,
+            model, visitor, below_autograd=below_autograd,
+            every_module=not self.named_by_weight, within=within,
             whole={site.name for site in (*self.sites, *self.unpadded) if site.scored},
         )  # fmt: skip
 
@@ -122,7 +123,7 @@ def _observe(model: nn.Module, example: Tensor, *, partial: bool) -> Observation
 
     def note(call: Call) -> None:
         names.add(call.name)
-        at_home = not call.hidden and set(call.padded_in) <= {call.home}
+        at_home = not call.below_autograd and set(call.padded_in) <= {call.home}
         homes[call.home] = homes.get(call.home, True) and at_home
         seen_padded = call.operation.window.padded or is_unread(call.operation.op)
         listed = sites if seen_padded else unpadded
@@ -138,7 +139,7 @@ def _observe(model: nn.Module, example: Tensor, *, partial: bool) -> Observation
             failure = run_partly(seen, example)
         else:
             model(example)
-        untaken = [_untaken_site(pad, names) for pad in seen.padded.untaken.values()]
+        untaken = [_unfollowed_site(pad, names) for pad in seen.padded.unfollowed.values()]
     return Observation(
         (*sites, *untaken, *_out_of_sight(model, example.ndim - 2)),
         weights, all(by_weight), tuple(unpadded), failure,
@@ -165,7 +166,7 @@ def _site(call: Call, images: int) -> Site:
     operation = call.operation
     return Site(
         call.name, operation.op, operation.window, operation.groups, operation.filters,
-        operation.fill, _unscored(call, images), call.hidden,
+        operation.fill, _unscored(call, images), call.below_autograd,
     )  # fmt: skip
 
 
@@ -212,7 +213,7 @@ def _out_of_sight(model: nn.Module, dims: int) -> list[Site]:
     return found
 
 
-def _untaken_site(pad: Untaken, names: set[str]) -> Site:
+def _unfollowed_site(pad: UnfollowedPad, names: set[str]) -> Site:
     """List a pad under a name that is not among `names` yet."""
     order = count(1)
     name = pad.name

@@ -41,7 +41,7 @@ class Fill(Protocol):
 
 
 @dataclass(frozen=True)
-class Folded:
+class Boundary:
     """Values of the input itself, as one of torch's padding modes repeats them.
 
     Where padding is as large as the input and torch would refuse, reflection goes on back and
@@ -153,14 +153,14 @@ def padding_is_told(call: Call) -> bool:
     if not explicit or (value is None and (fill not in FOLDS or len(call.padded_in) > 1)):
         return True
     box = tuple((-start, n - start) for start, n in zip(operation.offset, shape, strict=True))
-    told = Folded(fill) if value is None else Constant(value)
+    told = Boundary(fill) if value is None else Constant(value)
     expected = told.around(call)(box)
     exact = not source.is_floating_point()
     rounding = 0.0 if exact else max(4 * torch.finfo(source.dtype).eps, 1e-7)
     return bool(torch.isclose(source, expected, rtol=rounding, atol=0, equal_nan=True).all())
 
 
-def of_channels(tensor: Tensor, channels: Tensor, dims: int) -> Tensor:
+def select_channels(tensor: Tensor, channels: Tensor, dims: int) -> Tensor:
     """Select channels of a (…, C, *spatial) tensor of `dims` spatial axes.
 
     With channels last, `index_select` of them would take a hundred times as long.
@@ -169,7 +169,7 @@ def of_channels(tensor: Tensor, channels: Tensor, dims: int) -> Tensor:
     return tensor[index]
 
 
-def take_each(source: Tensor, places: Tensor, sizes: Sequence[int]) -> Tensor:
+def gather_positions(source: Tensor, places: Tensor, sizes: Sequence[int]) -> Tensor:
     """Select flat places of a (N, C, *spatial) tensor, each image's own, the same of every channel.
 
     Parameters
@@ -213,9 +213,9 @@ class NamedFill:
 
 # By name; what installed packages add to it are entry points of the group `FILLS_GROUP`.
 FILLS: dict[str, NamedFill] = {
-    "reflect": NamedFill(lambda seed, images: Folded("reflect"), "by reflection"),  # noqa: ARG005
-    "replicate": NamedFill(lambda seed, images: Folded("replicate"), "with its last pixels"),  # noqa: ARG005
-    "circular": NamedFill(lambda seed, images: Folded("circular"), "from the opposite side"),  # noqa: ARG005
+    "reflect": NamedFill(lambda seed, images: Boundary("reflect"), "by reflection"),  # noqa: ARG005
+    "replicate": NamedFill(lambda seed, images: Boundary("replicate"), "with its last pixels"),  # noqa: ARG005
+    "circular": NamedFill(lambda seed, images: Boundary("circular"), "from the opposite side"),  # noqa: ARG005
     "zeros": NamedFill(lambda seed, images: Constant(0.0), "with zeros"),  # noqa: ARG005
 }
 FILLS_GROUP = "padscope.fills"

@@ -45,7 +45,7 @@ class Interception:
         Its hooks are as they were when the context ends, however it ends.
     visitor : Visitor
         Called after each convolution, pooling or unfold, padded or not.
-    hidden : bool
+    below_autograd : bool
         Also look below autograd, for scripted code. Costs a Python call per operator.
     every_module : bool
         Follow which module is running. Needed to name calls whose weight belongs to no module, or
@@ -83,7 +83,7 @@ class Interception:
         model: nn.Module,
         visitor: Visitor,
         *,
-        hidden: bool = True,
+        below_autograd: bool = True,
         every_module: bool = True,
         within: Collection[str] | None = None,
         whole: Collection[str] = (),
@@ -91,7 +91,7 @@ class Interception:
         self.model = model
         self.padded = PaddedTensors()
         self._visitor = visitor
-        self._hidden = hidden
+        self._below_autograd = below_autograd
         self._every_module = every_module
         self._within = within
         self._whole = whole
@@ -111,7 +111,7 @@ class Interception:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
             watching = self._paths.watching(self._begin, every_module=self._every_module)
             stack.enter_context(watching)
-            if self._hidden:
+            if self._below_autograd:
                 stack.enter_context(_Dispatch(self))
             if self._within is None:
                 stack.enter_context(_Function(self))
@@ -153,7 +153,7 @@ class Interception:
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         *,
-        hidden: bool,
+        below_autograd: bool,
     ) -> Any:
         """Run a torch call for one of the modes, and show it to the visitor if it is windowed."""
         name = operation_name(function)
@@ -163,13 +163,13 @@ class Interception:
             # Weights are packed and reordered by operations named after convolutions, too.
             if not is_unread(name) or not are_maps(args[:1], result) or self._calls.total() > seen:
                 return result
-            return self._visit(name, {"input": args[0]}, result, hidden=hidden)
+            return self._visit(name, {"input": args[0]}, result, below_autograd=below_autograd)
         arguments = bind(name, args, kwargs)
         outer, self._announced = self._announced, True
         try:
             result = function(*args, **kwargs)
             if "pad" not in arguments:  # what the visitor itself calls is none of the model's
-                return self._visit(name, arguments, result, hidden=hidden)
+                return self._visit(name, arguments, result, below_autograd=below_autograd)
         finally:
             self._announced = outer
         pads, fill = read_pad(name, arguments)
@@ -177,14 +177,16 @@ class Interception:
         self.padded.pad(arguments["input"], result, pads, fill, running or name, running)
         return result
 
-    def _visit(self, name: str, arguments: dict[str, Any], result: Any, *, hidden: bool) -> Any:
+    def _visit(
+        self, name: str, arguments: dict[str, Any], result: Any, *, below_autograd: bool
+    ) -> Any:
         output = result[0] if isinstance(result, tuple) else result
         explicit = self.padded.take(arguments["input"])
         weight = arguments.get("weight")
         operation = read_operation(name, arguments, output, explicit)
         call = Call(
             self._name(weight, operation.op), operation, arguments["input"], output, weight,
-            arguments.get("bias"), hidden, self._paths.running, explicit.made_in,
+            arguments.get("bias"), below_autograd, self._paths.running, explicit.made_in,
         )  # fmt: skip
         try:
             self._refuse_part(call)
@@ -257,7 +259,7 @@ class _Function(TorchFunctionMode):
     ) -> Any:
         if not (self._owner.padded or may_be_windowed(func)):  # nearly every call
             return func(*args, **(kwargs or {}))
-        return self._owner.run(func, args, kwargs or {}, hidden=False)
+        return self._owner.run(func, args, kwargs or {}, below_autograd=False)
 
 
 class _Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -276,4 +278,4 @@ class _Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(*args, **(kwargs or {}))
         # The function mode would see the operator called here as if the model had called it.
         with torch._C.DisableTorchFunction():
-            return self._owner.run(func, args, kwargs or {}, hidden=True)
+            return self._owner.run(func, args, kwargs or {}, below_autograd=True)

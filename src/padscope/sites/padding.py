@@ -124,7 +124,7 @@ def share_memory(one: Tensor, other: Tensor) -> bool:
 
 
 @dataclass
-class Untaken:
+class UnfollowedPad:
     """An explicit pad that no convolution or pooling has taken so far.
 
     Attributes
@@ -158,8 +158,8 @@ class PaddedTensors:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[weakref.ref[Tensor], ExplicitPadding]] = {}
-        self.untaken: dict[int, Untaken] = {}
-        self._made: list[Untaken] = []
+        self.unfollowed: dict[int, UnfollowedPad] = {}
+        self._made: list[UnfollowedPad] = []
 
     def __bool__(self) -> bool:
         """Whether any padded tensor is being followed."""
@@ -168,7 +168,7 @@ class PaddedTensors:
     def clear(self) -> None:
         """Forget everything: a new forward pass begins."""
         self._known.clear()
-        self.untaken.clear()
+        self.unfollowed.clear()
         self._made.clear()
 
     def padding_of(self, tensor: Tensor) -> ExplicitPadding:
@@ -200,8 +200,8 @@ class PaddedTensors:
         spatial = new.last(result.ndim - 2)
         ends = zip(result.shape[2:], spatial.before, spatial.after, strict=True)
         size = tuple(n - before - after for n, before, after in ends)
-        self._made.append(Untaken(name, spatial, size))
-        self.untaken[order] = self._made[order]
+        self._made.append(UnfollowedPad(name, spatial, size))
+        self.unfollowed[order] = self._made[order]
         self._remember(result, new)
 
     def take(self, tensor: Tensor) -> ExplicitPadding:
@@ -209,7 +209,7 @@ class PaddedTensors:
         padding = self.padding_of(tensor)
         for order in padding.made_by:
             if not self._made[order].overwritten:
-                self.untaken.pop(order, None)
+                self.unfollowed.pop(order, None)
         return padding
 
     def follow(self, result: Tensor, padding: ExplicitPadding) -> None:
@@ -224,8 +224,8 @@ class PaddedTensors:
     def lose(self, tensor: Tensor, operation: str) -> None:
         """Note an operation behind which the padding of its input is not followed."""
         for order in self.padding_of(tensor).made_by:
-            if order in self.untaken:
-                self.untaken[order].taken_by = operation
+            if order in self.unfollowed:
+                self.unfollowed[order].taken_by = operation
 
     def overwrite(self, written: Tensor, operation: str, *, known: Tensor | None) -> None:
         """Forget the padding of all tensors in which an operation has written.
@@ -244,5 +244,5 @@ class PaddedTensors:
                 continue
             del self._known[key]
             for order in padding.made_by:
-                pad = self.untaken[order] = self._made[order]
+                pad = self.unfollowed[order] = self._made[order]
                 pad.taken_by, pad.overwritten = operation, True

@@ -27,7 +27,7 @@ class Site:
         What the padding holds: ``zeros``, ``reflect``, ``constant 0.5``, ``-inf``, …
     unscored : str
         Why its filters get no score; "" if they get one.
-    hidden : bool
+    below_autograd : bool
         Seen inside scripted code only: scored, but its gradients cannot be had.
     """
 
@@ -38,7 +38,7 @@ class Site:
     filters: int
     fill: str
     unscored: str = ""
-    hidden: bool = False
+    below_autograd: bool = False
 
     @property
     def scored(self) -> bool:

@@ -3,7 +3,7 @@
 from padscope.study.explain import explain
 from padscope.study.explanation import TRAINED, Explanation
 from padscope.study.impact import impact
-from padscope.study.impacted import IMPACT_TABLES, Impact
+from padscope.study.impact_result import IMPACT_TABLES, Impact
 from padscope.study.inputs import as_images, as_loaded, make_probe
 from padscope.study.kernels import Kernels
 from padscope.study.result import Portrait, Study

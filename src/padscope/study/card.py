@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from padscope.errors import PadscopeError
-from padscope.kinds import SMALL_MAP
+from padscope.evidence import SMALL_MAP
 from padscope.scores import Statistic, listed_statistics
 from padscope.study.card_html import Fact, Picture, draw_card
-from padscope.study.impacted import Impact
+from padscope.study.impact_result import Impact
 
 FloatArray = NDArray[np.float64]
 NAMED = 5  # sites named where one is unknown

@@ -14,7 +14,7 @@ from padscope.images import Images, StreamedImages, unit_count
 from padscope.measurements import Counts, contrasting
 from padscope.models import LoadedModel, as_found
 from padscope.running import Runner, find_runner
-from padscope.settings import ExplainSettings, Settings
+from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study.baselines import Build, baseline_networks, run_baseline
 from padscope.study.conclusion import conclude
 from padscope.study.context import Context, find_context
@@ -142,7 +142,7 @@ def _open(
     images: object, loaded: LoadedModel, study: Study, settings: ExplainSettings
 ) -> Images | StreamedImages:
     scanned = study.identity["settings"]
-    opening = Settings(
+    opening = ScanSettings(
         limit=settings.limit, seed=scanned["seed"], crops=settings.limit or scanned["crops"]
     )
     return as_images(images, loaded, opening)

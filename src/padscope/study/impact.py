@@ -15,17 +15,17 @@ from padscope.interventions.sets import CONFIRMED_SET
 from padscope.models import LoadedModel, as_found
 from padscope.running import Runner, find_runner
 from padscope.settings import ImpactSettings
-from padscope.study.comparing import Comparing
-from padscope.study.estimating import Estimating
-from padscope.study.impacted import Impact
+from padscope.study.borders import FalseBorders
+from padscope.study.effects import SetEffects
+from padscope.study.estimates import FilterEstimates
+from padscope.study.impact_images import GivenLabels, open_impact_images
+from padscope.study.impact_result import Impact
 from padscope.study.inputs import as_loaded
 from padscope.study.outcome import Outcome, Step
+from padscope.study.positions import PositionBias
 from padscope.study.result import Study
-from padscope.study.spoofing import Spoofing
 from padscope.study.stage import IMPACT, Journal, Progress, Stage
 from padscope.study.subject import Subject, ask_first
-from padscope.study.tested import GivenLabels, open_tested
-from padscope.study.viewing import Viewing
 from padscope.tables import with_impact
 
 
@@ -91,7 +91,7 @@ def impact(
                 f"{loaded.spec} has other weights than the network that was explained; "
                 "give the same model and weights, or scan this one"
             )
-        tested = open_tested(images, loaded, study.size, settings, workers)
+        tested = open_impact_images(images, loaded, study.size, settings, workers)
         with as_found(loaded.module) as module:
             subject = ask_first(study, study.explanation, loaded, module, tested, labels, settings)
             identity = _identify(subject)
@@ -104,9 +104,14 @@ def impact(
 
 
 def _steps(subject: Subject) -> tuple[Step, ...]:
-    comparing = Comparing.of(subject)
-    confirmed = comparing.sets.get(CONFIRMED_SET, subject.study.filters.head(0))
-    return Estimating(subject), comparing, Viewing(subject, confirmed), Spoofing(subject)
+    effects = SetEffects.of(subject)
+    confirmed = effects.sets.get(CONFIRMED_SET, subject.study.filters.head(0))
+    return (
+        FilterEstimates(subject),
+        effects,
+        PositionBias(subject, confirmed),
+        FalseBorders(subject),
+    )
 
 
 def _identify(subject: Subject) -> dict[str, Any]:
@@ -127,7 +132,7 @@ def _measure(stage: Stage, steps: Sequence[Step]) -> list[Outcome]:
         except Interrupted:
             raise
         except PadscopeError as error:
-            if isinstance(step, Comparing):  # without effects there is no impact
+            if isinstance(step, SetEffects):  # without effects there is no impact
                 raise
             outcomes.append(Outcome(notes=(f"Not measured: {step.what} ({error}).",)))
     return outcomes

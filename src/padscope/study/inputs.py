@@ -33,7 +33,7 @@ from padscope.images import (
 from padscope.models import LoadedModel, load_model, spatial_dims, takes, wrap_module
 from padscope.running import Job, Measurement, Pulse
 from padscope.running.loop import S
-from padscope.settings import Settings
+from padscope.settings import ScanSettings
 
 Batches = Callable[[Iterable[int]], Iterator[Batch]]
 
@@ -45,7 +45,9 @@ def as_loaded(model: nn.Module | LoadedModel | str) -> LoadedModel:
     return model if isinstance(model, LoadedModel) else wrap_module(model)
 
 
-def as_images(images: object, loaded: LoadedModel, settings: Settings) -> Images | StreamedImages:
+def as_images(
+    images: object, loaded: LoadedModel, settings: ScanSettings
+) -> Images | StreamedImages:
     """Open a path, or take what Python gives, as a source of images."""
     if isinstance(images, Images | StreamedImages):
         return images
@@ -176,7 +178,7 @@ def make_probe(loaded: LoadedModel, seed: int) -> Probe:
 
 
 def identify(
-    loaded: LoadedModel, source: Images | StreamedImages, settings: Settings
+    loaded: LoadedModel, source: Images | StreamedImages, settings: ScanSettings
 ) -> dict[str, Any]:
     """Name what the results depend on. A run directory belongs to one identity."""
     # As installed: to import timm and torchvision takes seconds, and most models need neither.
@@ -197,7 +199,7 @@ class Work:
     Attributes
     ----------
     source : Images or StreamedImages
-    settings : Settings
+    settings : ScanSettings
     static_batch : int or None
         The only number of images the model takes at once, if there is one.
     workers : int
@@ -205,7 +207,7 @@ class Work:
     """
 
     source: Images | StreamedImages
-    settings: Settings
+    settings: ScanSettings
     static_batch: int | None
     workers: int
 

@@ -8,8 +8,8 @@ import numpy as np
 from torch import nn
 
 from padscope.errors import PadscopeError
+from padscope.evidence import CONFIRMED
 from padscope.images import Batch, central
-from padscope.kinds import CONFIRMED
 from padscope.measurements import ContrastPlan, Counts, contrast_units, plan_contrast
 from padscope.running.model import as_input
 from padscope.scores import score_borders

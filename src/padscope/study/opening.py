@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
+from padscope.evidence import CANDIDATE, CONFIRMED, STRONG
 from padscope.study.explanation import FRESH, SHUFFLED, TRAINED, Explanation
-from padscope.study.impacted import (
+from padscope.study.impact_result import (
     UNITS,
     Impact,
     beyond_controls,

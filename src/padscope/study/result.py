@@ -10,11 +10,11 @@ import polars as pl
 from torch import Tensor
 
 from padscope.errors import PadscopeError
-from padscope.kinds import CANDIDATE, KINDS, MARGIN, STRONG
+from padscope.evidence import CANDIDATE, KINDS, STRONG, UNDECIDED_BAND
 from padscope.measurements import Counts
 from padscope.study.card import FilterCard, check_filter, make_card
 from padscope.study.explanation import Explanation
-from padscope.study.impacted import Impact
+from padscope.study.impact_result import Impact
 from padscope.study.kernels import Kernels
 from padscope.study.opening import opening, site_bars
 from padscope.study.summary_html import draw_summary
@@ -105,10 +105,10 @@ class Study:
         ----------
         label : {"candidate", "strong", "confirmed", "grey", "rejected"}, optional
             ``candidate`` and ``strong``, KS at least .5 and .8, are of the first rung; the others,
-            see `kinds.causes`, of the second. Left out: ``confirmed`` if the study is explained,
+            see `evidence.causes`, of the second. Left out: ``confirmed`` if the study is explained,
             else ``candidate``.
         kind : str, optional
-            One of `kinds.KINDS`.
+            One of `evidence.KINDS`.
         origin : {"nascent", "inherited", "both", "neither"}, optional
             At the strongest side, or at `side`.
         side : str, optional
@@ -206,4 +206,4 @@ class Study:
 
     def undecided(self) -> tuple[int, int]:
         """Count the filters left open at the cut by the images: beyond the margin, and in all."""
-        return undecided(self.sides, CANDIDATE, MARGIN)
+        return undecided(self.sides, CANDIDATE, UNDECIDED_BAND)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from padscope.errors import PadscopeError
+from padscope.evidence import CANDIDATE, UNDECIDED_BAND
 from padscope.images import Images, StreamedImages, unit_count
-from padscope.kinds import CANDIDATE, MARGIN
 from padscope.measurements import ContrastPlan, Counts, SitePlan, contrasting, plan_scan
 from padscope.models import LoadedModel, as_found
 from padscope.regions import SampleSize
@@ -20,7 +20,7 @@ from padscope.regions.sampling import DEEPER_EVERY
 from padscope.running import Runner, find_runner
 from padscope.running.model import observe_first
 from padscope.scores import known_statistics, score_site
-from padscope.settings import Settings
+from padscope.settings import ScanSettings
 from padscope.study.inputs import Work, as_images, as_loaded, identify
 from padscope.study.kernels import kernels_of
 from padscope.study.result import Portrait, Study
@@ -34,7 +34,7 @@ PORTRAITS = 24  # the strongest filters, whose kernels and maps are kept
 def scan(
     model: nn.Module | LoadedModel | str,
     images: object = None,
-    settings: Settings | None = None,
+    settings: ScanSettings | None = None,
     *,
     journal: Journal | None = None,
     progress: Progress | None = None,
@@ -54,7 +54,7 @@ def scan(
         tuple, or under "pixel_values", "image" or "img"; see `padscope.images.from_python`. None
         takes random crops of a few photographs that are built in. All are read once beforehand, to
         know them again; what a generator gives cannot be, so that a run of it is never resumed.
-    settings : Settings, optional
+    settings : ScanSettings, optional
     journal : Journal, optional
         A `RunDirectory` to keep checkpoints in and to resume from.
     progress : callable, optional
@@ -89,7 +89,7 @@ def scan(
     """
     if workers < 1:
         raise PadscopeError(f"workers is {workers}; give 1 or more")
-    settings = settings or Settings()
+    settings = settings or ScanSettings()
     known_statistics()  # one that cannot be used is told of before anything is counted
     runner = find_runner(runner)
     if settings.until_stable and not runner.in_order:
@@ -112,7 +112,7 @@ def scan(
         return _conclude(identity, loaded, source, plan, counts)
 
 
-def _plan(module: nn.Module, image: Tensor, work: Work, settings: Settings) -> ContrastPlan:
+def _plan(module: nn.Module, image: Tensor, work: Work, settings: ScanSettings) -> ContrastPlan:
     observation = observe_first(module, image, work.static_batch)
     per_line, per_core = settings.positions(work.images)
     sample = SampleSize(settings.seed, work.images, per_line, per_core, per_line, DEEPER_EVERY)
@@ -123,7 +123,7 @@ def _plan(module: nn.Module, image: Tensor, work: Work, settings: Settings) -> C
 
 
 def _stable(
-    plan: ContrastPlan, settings: Settings, before: int
+    plan: ContrastPlan, settings: ScanSettings, before: int
 ) -> Callable[[int, Callable[[], Counts]], bool] | None:
     """Say when a scan may end before all images are seen: when every filter is decided.
 
@@ -140,7 +140,7 @@ def _stable(
             looks.append(looks[-1] * 1.25)
         due = any(before < look <= images for look in looks)
         before = images
-        return due and undecided(score_plan(plan, counts())[1], CANDIDATE, MARGIN)[0] == 0
+        return due and undecided(score_plan(plan, counts())[1], CANDIDATE, UNDECIDED_BAND)[0] == 0
 
     return stable
 

@@ -20,8 +20,8 @@ from padscope.settings import ImpactSettings
 from padscope.sites import Observation
 from padscope.study.context import Canvas
 from padscope.study.explanation import Explanation
+from padscope.study.impact_images import GivenLabels, ImpactImages, with_labels
 from padscope.study.result import Study
-from padscope.study.tested import GivenLabels, Tested, with_labels
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Subject:
     loaded : LoadedModel
     module : nn.Module
         As it is run.
-    tested : Tested
+    tested : ImpactImages
     observation : Observation
         Of the module, on such images.
     asking : Asking
@@ -51,7 +51,7 @@ class Subject:
     explanation: Explanation
     loaded: LoadedModel
     module: nn.Module
-    tested: Tested
+    tested: ImpactImages
     observation: Observation
     asking: Asking
     answer: Tensor
@@ -109,7 +109,7 @@ def ask_first(
     explanation: Explanation,
     loaded: LoadedModel,
     module: nn.Module,
-    tested: Tested,
+    tested: ImpactImages,
     labels: GivenLabels | None,
     settings: ImpactSettings,
 ) -> Subject:

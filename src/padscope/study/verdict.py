@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.study.impacted import (
+from padscope.study.impact_result import (
     ANSWER_MEASURE,
     UNITS,
     Impact,

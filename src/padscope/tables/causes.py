@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from padscope.kinds import (
+from padscope.evidence import (
     Kinds,
     classify,
     kind_stability,
@@ -196,7 +196,7 @@ def with_causes(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Add what `cause_tables` gave of every site to the tables of a scan.
 
-    Columns of sides: ``label`` (see `kinds.causes`), ``causal_`` and each of
+    Columns of sides: ``label`` (see `evidence.causes`), ``causal_`` and each of
     `padscope.scores.STATISTICS` (``causal_ks``, ``causal_ks_bound``, ``causal_polarity``, …: padded
     against real), ``causal_low`` and ``causal_high`` (95 % over images, of the KS), ``causal_1`` …
     ``causal_3`` (deeper lines, from coarse bins), ``reach``

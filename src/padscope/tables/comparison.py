@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from padscope.kinds import CANDIDATE, KINDS, STRONG
+from padscope.evidence import CANDIDATE, KINDS, STRONG
 from padscope.tables.summaries import MEASURED
 
 # What `used_columns` takes from a row of effects, and what it is called beside other models.

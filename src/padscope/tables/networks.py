@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from padscope.kinds import CANDIDATE, CONFIRMED, STRONG
+from padscope.evidence import CANDIDATE, CONFIRMED, STRONG
 from padscope.regions import Layout
 from padscope.sites import Site
 from padscope.tables.causes import numbers, strongest_of

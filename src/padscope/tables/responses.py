@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from padscope.errors import PadscopeError
-from padscope.kinds import SMALL_MAP, label_responses
+from padscope.evidence import SMALL_MAP, label_responses
 from padscope.regions import Layout
 from padscope.scores import Scores
 from padscope.sites import Site
@@ -40,7 +40,7 @@ def site_table(sites: Sequence[Site]) -> pl.DataFrame:
             site.groups, _positive(site.window.before), _positive(site.window.after), site.fill,
             site.window.size, site.map_size, [len(before) for before, _ in site.contact],
             [len(after) for _, after in site.contact], site.filters, site.scored, site.unscored,
-            site.hidden,
+            site.below_autograd,
         )
         for site in sites
     ]  # fmt: skip
@@ -109,7 +109,7 @@ def with_statistics(
 def filter_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
     """One row per filter of a site.
 
-    Columns: ``site``, ``filter``, ``label`` (see `kinds.labels`), ``side`` (the strongest),
+    Columns: ``site``, ``filter``, ``label`` (see `evidence.labels`), ``side`` (the strongest),
     ``ks_low``, ``ks_high`` and those of `padscope.scores.STATISTICS` (there), ``corner`` and
     ``corner_ks`` (the strongest corner), ``needs_counterfactual`` (map too small for the label to
     be trusted without one), ``nonfinite`` (NaN and infinities among the values drawn).

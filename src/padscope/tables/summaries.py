@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from padscope.kinds import CANDIDATE, STRONG
+from padscope.evidence import CANDIDATE, STRONG
 
 # What every count and share of filters is of: those with a KS and, once explained, a causal KS.
 MEASURED = pl.col("label") != "unmeasured"

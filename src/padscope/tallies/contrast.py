@@ -90,13 +90,13 @@ class PositionColumns:
 
     Attributes
     ----------
-    every : int
+    fold_interval : int
         As of `Draw`.
     parts : dict
         Part of a `Stream` → columns of each of its regions, the first part's first.
     """
 
-    every: int
+    fold_interval: int
     parts: dict[str, tuple[slice, ...]]
 
     @cached_property
@@ -171,7 +171,7 @@ class ContrastCounter:
         """
         key = name, f"{condition}/{next(iter(columns.parts))}"
         if key not in self._buffers:
-            room = max(self._room // columns.every + FOLDS, len(folds))
+            room = max(self._room // columns.fold_interval + FOLDS, len(folds))
             self._buffers[key] = (
                 columns,
                 ValueBuffer(room, columns.positions, filters, self._device),

@@ -8,10 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from padscope.kinds import CANDIDATE, CONFIRMED, KINDS
+from padscope.evidence import CANDIDATE, CONFIRMED, KINDS
 from padscope.report.impact.words import NONE, Measure, chance, measure_of
 from padscope.report.words import percent, plural
-from padscope.study.impacted import LEVEL
+from padscope.study.impact_result import LEVEL
 from padscope.tables.comparison import standing
 
 HEADINGS = (

@@ -14,7 +14,7 @@ from padscope.errors import PadscopeError
 from padscope.report.words import plural
 from padscope.study import Study
 from padscope.study.explanation import FRESH, SHUFFLED
-from padscope.study.impacted import beyond_controls, cannot_show
+from padscope.study.impact_result import beyond_controls, cannot_show
 from padscope.tables.comparison import (
     baseline_columns,
     cause_columns,

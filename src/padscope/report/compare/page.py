@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from padscope.kinds import CANDIDATE, CONFIRMED
+from padscope.evidence import CANDIDATE, CONFIRMED
 from padscope.report.compare.cells import (
     Cells,
     kinds_found,
@@ -24,7 +24,7 @@ from padscope.report.impact.words import NONE, measure_of
 from padscope.report.kinds import TITLES
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
 from padscope.report.templates import content_hash, page_environment, style_sheet
-from padscope.study.impacted import LEVEL
+from padscope.study.impact_result import LEVEL
 
 STYLES = ("report", "strips", "explained", "impact", "compare")
 _DRAWN = ("used", "used_low", "used_high", "control", "control_low", "control_high", "matched_used")

@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.kinds import CANDIDATE, CONFIRMED, KINDS, STRONG
+from padscope.evidence import CANDIDATE, CONFIRMED, KINDS, STRONG
 from padscope.report.figures.marks import (
     BLUE,
     GREEN,

@@ -28,7 +28,7 @@ from padscope.report.impact.scales import fitting
 from padscope.report.impact.words import PRIMARY
 from padscope.report.words import shorten, visible
 from padscope.study import Study
-from padscope.study.impacted import ANSWER_MEASURE, UNITS, effect_of_matched
+from padscope.study.impact_result import ANSWER_MEASURE, UNITS, effect_of_matched
 
 UNDONE, CONTROLS = "undone", "matched controls"
 COLOURS = {UNDONE: BLUE, CONTROLS: GREY}

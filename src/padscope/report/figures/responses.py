@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.kinds import CANDIDATE, KINDS, STRONG
+from padscope.evidence import CANDIDATE, KINDS, STRONG
 from padscope.regions import sides_of
 from padscope.report.charts import side_shares
 from padscope.report.figures.marks import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from padscope.kinds import CANDIDATE
+from padscope.evidence import CANDIDATE
 from padscope.study import Study
 
 STATIC = 50  # cards that stand in the page itself, and are there without JavaScript

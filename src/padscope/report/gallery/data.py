@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
-from padscope.kinds import CANDIDATE, SMALL_MAP, STRONG
+from padscope.evidence import CANDIDATE, SMALL_MAP, STRONG
 from padscope.report.drawings import DIVERGING, SEQUENTIAL
 from padscope.report.gallery.choice import strongest_side
 from padscope.report.gallery.sites import SitePictures, draw_site, longest_axis, names_of, sides_at

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from padscope.kinds import CANDIDATE, STRONG
+from padscope.evidence import CANDIDATE, STRONG
 from padscope.report.cards import Card, make_cards
 from padscope.report.gallery.choice import STATIC, choose_filters
 from padscope.report.gallery.data import SIGNS, gallery_block, write_block

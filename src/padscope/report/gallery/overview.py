@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from padscope.kinds import KINDS
+from padscope.evidence import KINDS
 from padscope.regions import sides_of
 from padscope.report.gallery.choice import strongest_side
 from padscope.report.kinds import TITLES as KIND_TITLES

@@ -1,4 +1,4 @@
-"""Spoofing: a false border inside the frame, and which filters take it for the true one."""
+"""FalseBorders: a false border inside the frame, and which filters take it for the true one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from padscope.report.impact.lines import Series, line_chart
 from padscope.report.impact.scales import Scale, linear
 from padscope.report.impact.words import NONE, PRIMARY, Measure, fixed
 from padscope.study import Impact
-from padscope.study.impacted import counted
+from padscope.study.impact_result import counted
 
 Row = tuple[int, list[tuple[str, str]], str, str]
 FILL = "fill"

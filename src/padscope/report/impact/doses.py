@@ -12,7 +12,7 @@ from markupsafe import Markup
 from padscope.report.impact.lines import Series, line_chart
 from padscope.report.impact.words import PRIMARY, Measure, chance
 from padscope.study import Impact
-from padscope.study.impacted import counted
+from padscope.study.impact_result import counted
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from padscope.report.impact.dots import Dot, dot_strip
 from padscope.report.impact.scales import Scale, fitting
 from padscope.report.impact.words import NONE, PRIMARY, Measure, chance, measures_in
 from padscope.study import Impact
-from padscope.study.impacted import counted, effect_of_matched
+from padscope.study.impact_result import counted, effect_of_matched
 
 DRAWN = (
     "effect", "low", "high", "control", "control_low", "control_high", "disturbance",

@@ -14,7 +14,7 @@ from padscope.report.impact.lines import Series, line_chart
 from padscope.report.impact.scales import Scale, linear
 from padscope.report.impact.words import PRIMARY, Measure, fixed
 from padscope.study import Impact
-from padscope.study.impacted import counted
+from padscope.study.impact_result import counted
 
 AS_IS = "as is"
 STYLES = {

@@ -54,5 +54,5 @@ class StopAfter:
             its own of it: there the pass goes on.
         """
         self.missing.discard(call.name)
-        if not self.missing and not call.hidden:
+        if not self.missing and not call.below_autograd:
             raise StopForward

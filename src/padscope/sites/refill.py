@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from padscope.sites.call import Call
-from padscope.sites.fills import Box, Fill, of_channels
+from padscope.sites.fills import Boundary, Box, Fill, select_channels
 from padscope.sites.focus import unobserved
 from padscope.sites.geometry import Window
 from padscope.sites.padding import has_storage
@@ -71,7 +71,7 @@ def _runs(chosen: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=4096)
-def seen_by(window: Window, outputs: Box) -> Box:
+def receptive_box(window: Window, outputs: Box) -> Box:
     """Box of input positions that a box of outputs sees; beyond 0 … size - 1 they are padding."""
     seen = []
     for axis, (first, stop) in enumerate(outputs):
@@ -111,7 +111,8 @@ def refilled_boxes(
     window, cut = call.operation.window, fill.around(call)
     kernels = _Kernels.of(call, filters)
     return [
-        (box, kernels.run(call, cut(seen_by(window, box)), box)) for box in contact_boxes(window)
+        (box, kernels.run(call, cut(receptive_box(window, box)), box))
+        for box in contact_boxes(window)
     ]
 
 
@@ -125,7 +126,7 @@ def refilled(
     call, fill, filters
         As of `refilled_boxes`.
     in_place : bool
-        As of `put`.
+        As of `write_boxes`.
 
     Returns
     -------
@@ -135,10 +136,10 @@ def refilled(
     """
     with unobserved():
         boxes = refilled_boxes(call, fill, filters)
-        return put(call.output, boxes, filters, in_place=in_place) if boxes else None
+        return write_boxes(call.output, boxes, filters, in_place=in_place) if boxes else None
 
 
-def put(
+def write_boxes(
     output: Tensor,
     boxes: Sequence[tuple[Box, Tensor]],
     filters: Sequence[int] | None = None,
@@ -223,7 +224,7 @@ class _Kernels:
         """Compute the outputs of a box from the slab that it sees."""
         window, dims = call.operation.window, len(box)
         if self.channels is not None:
-            slab = of_channels(slab, self.channels.to(slab.device), dims)
+            slab = select_channels(slab, self.channels.to(slab.device), dims)
         convolve = _CONVOLUTIONS[call.operation.op]
         given = (_precise(slab, call), self.weight, self.bias, window.stride)
         output: Tensor
@@ -236,7 +237,7 @@ class _Kernels:
         output = output.to(call.output.dtype)
         if self.kept is None:
             return output
-        return of_channels(output, self.kept.to(output.device), dims)
+        return select_channels(output, self.kept.to(output.device), dims)
 
 
 def _precise(tensor: Tensor, call: Call) -> Tensor:
@@ -252,8 +253,34 @@ def _select(parameter: Tensor, axis: int, index: NDArray[np.int64]) -> Tensor:
 def _uncropped(window: Window, box: Box) -> Box:
     """Where a box stands in what a transposed convolution makes of its slab."""
     places = []
-    for axis, ((first, stop), (start, _)) in enumerate(zip(box, seen_by(window, box), strict=True)):
+    for axis, ((first, stop), (start, _)) in enumerate(
+        zip(box, receptive_box(window, box), strict=True)
+    ):
         reach = window.dilation[axis] * (window.kernel[axis] - 1)
         place = first - window.before[axis] + reach - start * window.stride[axis]
         places.append((place, place + stop - first))
     return tuple(places)
+
+
+def repadded(call: Call, mode: str) -> Tensor | None:
+    """Output of a convolution with its padding filled in another way, without gradients.
+
+    Parameters
+    ----------
+    call : Call
+        As the interception shows it.
+    mode : {"reflect", "replicate", "circular"}
+        See `Boundary`.
+
+    Returns
+    -------
+    Tensor or None
+        Of the output's shape; the output itself if no window touches the padding, or the padding
+        holds this already. None for what is no padded plain convolution: poolings ignore or count
+        their padding, and a transposed convolution's padding lies between its values.
+    """
+    if call.operation.window.transposed or not can_refill(call):
+        return None
+    with torch.no_grad():
+        replaced = refilled(call, Boundary(mode))
+    return call.output if replaced is None else replaced

@@ -1,6 +1,6 @@
 """What a filter may be called, on the evidence there is."""
 
-from padscope.kinds.causes import (
+from padscope.evidence.causes import (
     CONFIRMED,
     GREY,
     LADDER,
@@ -8,10 +8,10 @@ from padscope.kinds.causes import (
     reach_of,
     strongest_label,
 )
-from padscope.kinds.kind import ACTIVE_SHARE, KINDS, Kinds, classify
-from padscope.kinds.labels import CANDIDATE, MARGIN, SMALL_MAP, STRONG, label_responses
-from padscope.kinds.origin import label_origins, label_refilled
-from padscope.kinds.stability import kind_stability
+from padscope.evidence.kind import ACTIVE_SHARE, KINDS, Kinds, classify
+from padscope.evidence.labels import CANDIDATE, SMALL_MAP, STRONG, UNDECIDED_BAND, label_responses
+from padscope.evidence.origin import label_origins, label_refilled
+from padscope.evidence.stability import kind_stability
 
 __all__ = [
     "ACTIVE_SHARE",
@@ -20,9 +20,9 @@ __all__ = [
     "GREY",
     "KINDS",
     "LADDER",
-    "MARGIN",
     "SMALL_MAP",
     "STRONG",
+    "UNDECIDED_BAND",
     "Kinds",
     "classify",
     "kind_stability",

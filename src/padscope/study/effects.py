@@ -21,10 +21,10 @@ from padscope.interventions.treatments import (
 from padscope.measurements.effects import TreatmentMeasurement
 from padscope.running import Recorded
 from padscope.study.dedication import dedicated_filters
+from padscope.study.impact_images import names_of_classes
 from padscope.study.outcome import Outcome, require_images
 from padscope.study.stage import Stage
 from padscope.study.subject import Subject
-from padscope.study.tested import names_of_classes
 from padscope.tables.classes import class_table
 from padscope.tables.costs import cost_table
 from padscope.tables.distances import distance_table
@@ -35,7 +35,7 @@ NOTHING_CONFIRMED = "No filter is confirmed, so there is no set to undo but all 
 
 
 @dataclass(frozen=True)
-class Comparing:
+class SetEffects:
     """Effects of sets of filters; a `Step`.
 
     Attributes
@@ -53,7 +53,7 @@ class Comparing:
     what: str = "effects of sets of filters"
 
     @classmethod
-    def of(cls, subject: Subject) -> Comparing:
+    def of(cls, subject: Subject) -> SetEffects:
         """Name the sets of a subject's filters, and draw their controls."""
         study = subject.study
         dedicated = dedicated_filters(study.filters, subject.explanation, subject.observation)

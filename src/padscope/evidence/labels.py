@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 CANDIDATE = 0.5
 STRONG = 0.8
-MARGIN = 0.05  # a filter this close to a cut may stay undecided
+UNDECIDED_BAND = 0.05  # a filter this close to a cut may stay undecided
 # On smaller maps the core lies within a few positions of the border itself: there the label agrees
 # with the causal truth in a third of cases (Jaccard .35, against .87 and more on larger maps).
 SMALL_MAP = 14

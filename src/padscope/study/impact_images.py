@@ -28,7 +28,7 @@ from padscope.images import (
 from padscope.models import LoadedModel, class_names, class_numbers
 from padscope.running import Job, Pulse, Recorded
 from padscope.running.recorded import Look
-from padscope.settings import FEWEST_IMAGES, ImpactSettings, Settings
+from padscope.settings import FEWEST_IMAGES, ImpactSettings, ScanSettings
 from padscope.study.inputs import Sample, Work, as_images, fingerprint
 from padscope.study.stage import look_job
 
@@ -37,7 +37,7 @@ GivenLabels = str | Path | Labelled
 
 
 @dataclass(frozen=True)
-class Tested:
+class ImpactImages:
     """Images as the model is tested on them.
 
     Attributes
@@ -111,13 +111,13 @@ class Tested:
         return digest.hexdigest()
 
 
-def open_tested(
+def open_impact_images(
     images: object,
     loaded: LoadedModel,
     size: tuple[int, ...],
     settings: ImpactSettings,
     workers: int,
-) -> Tested:
+) -> ImpactImages:
     """Open the images that answers are compared on, as yet without labels.
 
     Photographs are cropped as models are evaluated on them, in the centre; of the built-in ones,
@@ -128,8 +128,8 @@ def open_tested(
     PadscopeError
         There are too few images.
     """
-    opening = Settings(
-        limit=settings.limit, seed=settings.seed, crops=settings.limit or Settings.crops
+    opening = ScanSettings(
+        limit=settings.limit, seed=settings.seed, crops=settings.limit or ScanSettings.crops
     )
     source = as_images(images, loaded, opening)
     if isinstance(source, PhotoFiles):
@@ -143,12 +143,12 @@ def open_tested(
         raise PadscopeError(
             f"{source.describe()}: effects need {FEWEST_IMAGES} images or more; give more"
         )
-    return Tested(work, size, None)
+    return ImpactImages(work, size, None)
 
 
 def with_labels(
-    tested: Tested, labels: GivenLabels | None, loaded: LoadedModel, classes: int
-) -> Tested:
+    tested: ImpactImages, labels: GivenLabels | None, loaded: LoadedModel, classes: int
+) -> ImpactImages:
     """Add labels: a file, ``folders``, one class per image, or classes by image name.
 
     Raises

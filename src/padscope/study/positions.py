@@ -36,7 +36,7 @@ VIEWS = 20  # about as many as there are
 
 
 @dataclass(frozen=True)
-class Viewing:
+class PositionBias:
     """How much the answer depends on where the frame lies, with and without padding-aware neurons.
 
     A `Step`.

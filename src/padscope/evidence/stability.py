@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from padscope.kinds.kind import BoolArray, Kinds, classify
+from padscope.evidence.kind import BoolArray, Kinds, classify
 from padscope.regions import Side
 from padscope.scores.distance import ks_distance, polarity_of
 

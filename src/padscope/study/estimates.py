@@ -22,7 +22,7 @@ PASSES = 4  # what a forward and a backward pass, and the strips, cost in forwar
 
 
 @dataclass(frozen=True)
-class Estimating:
+class FilterEstimates:
     """Estimated impact of every filter; a `Step`."""
 
     subject: Subject

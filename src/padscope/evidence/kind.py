@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from padscope.kinds.causes import CONFIRMED, GREY
+from padscope.evidence.causes import CONFIRMED, GREY
 from padscope.regions import Side
 
 ACTIVE_SHARE = 0.6  # of the strongest side's causal KS

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from padscope.kinds import (
+from padscope.evidence import (
     CANDIDATE,
     CONFIRMED,
     GREY,

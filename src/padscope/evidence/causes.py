@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from padscope.kinds.labels import CANDIDATE
+from padscope.evidence.labels import CANDIDATE
 
 CONFIRMED = 0.5
 GREY = 0.3

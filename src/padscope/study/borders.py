@@ -1,4 +1,4 @@
-"""Spoofing: false borders drawn inside the frame."""
+"""FalseBorders: false borders drawn inside the frame."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PASSES_PER_SIDE = (
 
 
 @dataclass(frozen=True)
-class Spoofing:
+class FalseBorders:
     """Whether filters fire at false borders, and whether the answer changes; a `Step`."""
 
     subject: Subject

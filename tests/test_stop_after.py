@@ -44,7 +44,9 @@ def plan_for(net: nn.Module) -> tuple[Tensor, ContrastPlan]:
     return canvases, plan
 
 
-def run_until(net: nn.Module, names: set[str], *, hidden: bool = False) -> tuple[list[str], bool]:
+def run_until(
+    net: nn.Module, names: set[str], *, below_autograd: bool = False
+) -> tuple[list[str], bool]:
     """Names of the calls that a pass showed, and whether it ended early."""
     stop = StopAfter()
     stop.expect(names)
@@ -54,7 +56,7 @@ def run_until(net: nn.Module, names: set[str], *, hidden: bool = False) -> tuple
         seen.append(call.name)
         stop.see(call)
 
-    with Interception(net, look, hidden=hidden):
+    with Interception(net, look, below_autograd=below_autograd):
         try:
             net(torch.rand(1, 3, 8, 8))
         except StopForward:
@@ -73,9 +75,9 @@ def test_nothing_runs_behind_the_last_awaited_call() -> None:
 
 def test_within_scripted_code_a_pass_goes_on() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), torch.jit.script(nn.Sequential(nn.Conv2d(4, 4, 3))))
-    seen, ended = run_until(net, {"0", "1.0"}, hidden=True)
+    seen, ended = run_until(net, {"0", "1.0"}, below_autograd=True)
     assert seen == ["0", "1.0"] and not ended
-    assert run_until(net, {"0"}, hidden=True) == (["0"], True)
+    assert run_until(net, {"0"}, below_autograd=True) == (["0"], True)
 
 
 def test_contrasting_stops_at_the_last_site_and_counts_the_same(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from padscope.kinds.causes import GREY
+from padscope.evidence.causes import GREY
 
 
 def label_origins(own: ArrayLike, incoming: ArrayLike) -> NDArray[np.str_]:
