@@ -169,7 +169,7 @@ def test_what_follows_the_order_passes(file: str, source: str) -> None:
         ("sites/site.py", "import padscope", "line 1: sites imports padscope"),
         ("sites/site.py", "import padscope.cli as c", "line 1: sites imports cli"),
         ("tallies/tally.py", "from padscope.scores import ks", "line 1: tallies imports scores"),
-        ("evidence/kind.py", "import padscope.interventions", "line 1: evidence imports interventions"),
+        ("evidence/kind.py", "import padscope.effects", "line 1: evidence imports effects"),
         ("models/load.py", "from padscope.sites import s", "line 1: models imports sites"),
         ("images/files.py", "from padscope.settings import S", "line 1: images imports settings"),
         ("settings.py", "from padscope.images import I", "line 1: settings imports images"),

@@ -30,6 +30,7 @@ from padscope.cli.options import (
     Output,
     Positions,
     RunArgument,
+    RunnerSpec,
     Seed,
     Size,
     UntilStable,
@@ -39,7 +40,8 @@ from padscope.cli.options import (
 )
 from padscope.cli.stages import run_explain, run_impact, run_scan, show
 from padscope.console import describe_sites, make_console, site_listing, verdict_lines
-from padscope.running.model import observe_first
+from padscope.running import find_runner
+from padscope.running.model import AUTO, observe_first
 from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.store import RunDirectory, load_study
 from padscope.study import check_answer
@@ -93,7 +95,8 @@ def scan_command(
     per_core: Positions = None,
     until_stable: UntilStable = False,
     workers: Workers = 1,
-    device: Device = "cpu",
+    device: Device = AUTO,
+    runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
 ) -> None:
     """Find the filters that respond to the border, and show them on a page."""
@@ -101,9 +104,10 @@ def scan_command(
         limit=limit or None, seed=seed, batch_size=batch_size, per_line=per_line,
         per_core=per_core, until_stable=until_stable,
     )  # fmt: skip
-    run = RunDirectory(out or default_directory(model), checkpoint)
+    shared = find_runner(runner)
+    run = RunDirectory(out or default_directory(model), checkpoint, shared.leads)
     given = Given(model, weights, size, mean, std, images)
-    show(run_scan(given, load(given, device), settings, run, workers), run)
+    show(run_scan(given, load(given, device), settings, run, workers, shared), run)
 
 
 @app.command("audit")
@@ -126,7 +130,8 @@ def audit_command(
     seed: Seed = 0,
     batch_size: BatchSize = 16,
     workers: Workers = 1,
-    device: Device = "cpu",
+    device: Device = AUTO,
+    runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
 ) -> None:
     """Do all of it: scan, explain, impact and report, on built-in photographs by default."""
@@ -139,14 +144,15 @@ def audit_command(
         limit=most_tested(tested, images), seed=seed, batch_size=batch_size, output=output,
         metric=metric,
     )  # fmt: skip
-    run = RunDirectory(out or default_directory(model), checkpoint)
+    shared = find_runner(runner)
+    run = RunDirectory(out or default_directory(model), checkpoint, shared.leads)
     given = Given(model, weights, size, mean, std, images)
     loaded = load(given, device)
     check_answer(loaded, last)  # of what the last stage would refuse after all the others
-    study = run_scan(given, loaded, settings, run, workers)
-    study = run_explain(study, loaded, given.images, further, run, workers)
+    study = run_scan(given, loaded, settings, run, workers, shared)
+    study = run_explain(study, loaded, given.images, further, run, workers, shared)
     try:
-        study = run_impact(study, loaded, given.images, labels, last, run, workers)
+        study = run_impact(study, loaded, given.images, labels, last, run, workers, shared)
     finally:  # what two stages have found is shown even if the third one fails
         show(study, run)
 
@@ -166,7 +172,8 @@ def explain_command(
     seed: Seed = 0,
     batch_size: BatchSize = 16,
     workers: Workers = 1,
-    device: Device = "cpu",
+    device: Device = AUTO,
+    runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
 ) -> None:
     """Find out which responses padding causes, and set them beside untrained networks."""
@@ -174,8 +181,9 @@ def explain_command(
         limit=limit or None, margin=margin, baselines=baselines, seed=seed, batch_size=batch_size
     )
     study, loaded, source = reopen(run, weights, images, device, "explain")
-    directory = RunDirectory(run, checkpoint)
-    show(run_explain(study, loaded, source, settings, directory, workers), directory)
+    shared = find_runner(runner)
+    directory = RunDirectory(run, checkpoint, shared.leads)
+    show(run_explain(study, loaded, source, settings, directory, workers, shared), directory)
 
 
 @app.command("impact")
@@ -196,7 +204,8 @@ def impact_command(
     seed: Seed = 0,
     batch_size: BatchSize = 16,
     workers: Workers = 1,
-    device: Device = "cpu",
+    device: Device = AUTO,
+    runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
 ) -> None:
     """Find out whether the model uses what padding tells it: effects beside controls."""
@@ -205,8 +214,9 @@ def impact_command(
         limit=most_tested(limit, source), seed=seed, batch_size=batch_size, fill=fill,
         draws=draws, output=output, metric=metric,
     )  # fmt: skip
-    directory = RunDirectory(run, checkpoint)
-    show(run_impact(study, loaded, source, labels, settings, directory, workers), directory)
+    shared = find_runner(runner)
+    directory = RunDirectory(run, checkpoint, shared.leads)
+    show(run_impact(study, loaded, source, labels, settings, directory, workers, shared), directory)
 
 
 @app.command("verdict")

@@ -7,10 +7,9 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from padscope.errors import PadscopeError
 from padscope.models import LoadedModel, load_model
+from padscope.running.model import find_device
 from padscope.settings import ImpactSettings
 from padscope.store import load_study
 from padscope.study import Study
@@ -83,7 +82,7 @@ def most_tested(given: int | None, images: object) -> int | None:
 
 def _move(loaded: LoadedModel, device: str) -> None:
     try:
-        loaded.module.to(torch.device(device))
+        loaded.module.to(find_device(device))
     except (RuntimeError, AssertionError) as error:  # torch built without it raises either
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise PadscopeError(f"--device {device} cannot be used: {reason}; give cpu") from error

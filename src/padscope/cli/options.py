@@ -82,7 +82,17 @@ UntilStable = Annotated[
     typer.Option("--until-stable", help="Stop once every filter .05 from the cut is decided."),
 ]
 Workers = Annotated[int, typer.Option(help="Threads that decode photographs.")]
-Device = Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps.")]
+Device = Annotated[
+    str,
+    typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps; auto takes the best."),
+]
+RunnerSpec = Annotated[
+    str,
+    typer.Option(
+        "--runner",
+        help="Who does the work: local, torchrun, ray[:ADDRESS].",
+    ),
+]
 Checkpoint = Annotated[float, typer.Option(help="Seconds between checkpoints.")]
 
 

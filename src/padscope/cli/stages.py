@@ -26,20 +26,26 @@ from padscope.console.terminal import Terminal
 from padscope.models import LoadedModel
 from padscope.paths import printable
 from padscope.report import render_report
+from padscope.running import Runner
 from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.store import RunDirectory, write_atomically
 from padscope.study import Study, explain, impact, scan
 
 
 def run_scan(
-    given: Given, loaded: LoadedModel, settings: ScanSettings, run: RunDirectory, workers: int
+    given: Given,
+    loaded: LoadedModel,
+    settings: ScanSettings,
+    run: RunDirectory,
+    workers: int,
+    runner: Runner,
 ) -> Study:
     """Scan, and save the study."""
     study = interruptible(
         "scan",
         lambda progress, stop: scan(
             loaded, given.images, settings, journal=run, progress=progress, stop=stop,
-            workers=workers,
+            workers=workers, runner=runner,
         ),
     )  # fmt: skip
     study = run.as_explained(replace(study, invocation=asdict(given)))
@@ -54,13 +60,14 @@ def run_explain(
     settings: ExplainSettings,
     run: RunDirectory,
     workers: int,
+    runner: Runner,
 ) -> Study:
     """Explain a scanned study, and save it."""
     study = interruptible(
         "explain",
         lambda progress, stop: explain(
             study, loaded, images, settings, journal=run, progress=progress, stop=stop,
-            workers=workers,
+            workers=workers, runner=runner,
         ),
     )  # fmt: skip
     run.save(study)
@@ -75,13 +82,14 @@ def run_impact(
     settings: ImpactSettings,
     run: RunDirectory,
     workers: int,
+    runner: Runner,
 ) -> Study:
     """Measure the impact of an explained study, and save it."""
     study = interruptible(
         "impact",
         lambda progress, stop: impact(
             study, loaded, images, labels, settings, journal=run, progress=progress, stop=stop,
-            workers=workers,
+            workers=workers, runner=runner,
         ),
     )  # fmt: skip
     run.save(study)
@@ -89,7 +97,9 @@ def run_impact(
 
 
 def show(study: Study, run: RunDirectory) -> None:
-    """Write the page and the figures, and print what was found."""
+    """Write the page and the figures, and print what was found; one process alone does it."""
+    if not run.leads:
+        return
     write_atomically(
         run.path / "report.html", render_report(study).encode(errors="backslashreplace")
     )

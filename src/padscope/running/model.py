@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,21 @@ from padscope.effects.answers import kind_of_answer, read_answer, without_masked
 from padscope.effects.comparison import Unchanged
 from padscope.errors import PadscopeError, brief
 from padscope.sites import Observation, observe, placed
+
+AUTO = "auto"
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device of a name; ``auto`` is CUDA, MPS or the CPU, the first there is.
+
+    Processes that torchrun starts on one machine take one CUDA device each.
+    """
+    if name != AUTO:
+        return torch.device(name)
+    if torch.cuda.is_available():
+        place = int(os.environ.get("LOCAL_RANK", "0"))
+        return torch.device("cuda", place % torch.cuda.device_count())
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def device_of(model: nn.Module) -> torch.device:

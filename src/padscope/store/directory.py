@@ -54,6 +54,8 @@ class RunDirectory:
         Made if it is missing.
     every : float
         Seconds between checkpoints.
+    leads : bool
+        Whether this process writes: of several that run one command, one does.
 
     Examples
     --------
@@ -62,6 +64,7 @@ class RunDirectory:
 
     path: Path
     every: float = 60.0
+    leads: bool = True
 
     def __post_init__(self) -> None:
         """Start the clock."""
@@ -159,6 +162,8 @@ class RunDirectory:
 
     def as_explained(self, study: Study) -> Study:
         """Return the study of this directory if it is the given one, explained already."""
+        if not self.leads:
+            return study
         try:
             found = load_study(self.path)
         except PadscopeError:
@@ -171,6 +176,8 @@ class RunDirectory:
 
         Tables of stages that it lacks are dropped.
         """
+        if not self.leads:
+            return
         if not (self.path / "manifest.json").exists():
             self._begin_with(study)
         for name in TABLES:

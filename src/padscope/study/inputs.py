@@ -33,15 +33,18 @@ from padscope.images import (
 from padscope.models import LoadedModel, load_model, spatial_dims, takes, wrap_module
 from padscope.running import Job, Measurement, Pulse
 from padscope.running.loop import S
+from padscope.running.model import AUTO, find_device
 from padscope.settings import ScanSettings
 
 Batches = Callable[[Iterable[int]], Iterator[Batch]]
 
 
 def as_loaded(model: nn.Module | LoadedModel | str) -> LoadedModel:
-    """Load a spec, or take a module as it is."""
+    """Load a spec, onto the best device there is, or take a module as it is."""
     if isinstance(model, str):
-        return load_model(model)
+        loaded = load_model(model)
+        loaded.module.to(find_device(AUTO))
+        return loaded
     return model if isinstance(model, LoadedModel) else wrap_module(model)
 
 
