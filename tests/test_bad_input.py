@@ -234,7 +234,7 @@ def test_nan_is_counted_and_named(padscope: Command) -> None:
     answer = padscope("scan", "mynets:partly_nan", "-o", "run", *PHOTOS)
     assert answer.status == 0
     assert "Filters that gave NaN or infinite values, which were left out: 1." in answer.words
-    assert "2 are dead and unmeasured" in answer.words
+    assert "2 more are unmeasured" in answer.words
 
 
 # ----------------------------------------------------------------------------------- output

@@ -426,7 +426,8 @@ def test_pictures_are_the_weights_and_the_map(
         slices = kernels.slices[row["filter"], :4].double().numpy()
         limit = max(np.abs(kernel).max(), np.abs(slices).max())
         assert study.explanation is not None and study.explanation.counts.first is not None
-        pair = study.explanation.counts.first.maps[row["site"]]
+        kept = study.explanation.counts.first.maps
+        pair = [kept[row["site"], kind] for kind in ("padded", "real")]
         maps = np.stack([mean[row["filter"]].double().numpy() for mean in pair])
         expected = [colour_cells(kernel, -limit, limit, DIVERGING)]
         expected += [colour_cells(each, -limit, limit, DIVERGING) for each in slices]

@@ -418,7 +418,7 @@ def test_a_finished_run_prints_the_same_again_without_looking_at_the_images(
     def fail(*arguments: object, **options: object) -> None:
         pytest.fail("the images were looked at again")
 
-    monkeypatch.setattr(sys.modules["padscope.study.scan"], "count_units", fail)
+    monkeypatch.setattr(sys.modules["padscope.study.scan"], "contrasting", fail)
     again = padscope(*SCAN, "-o", "run")
     assert (again.status, again.out, again.err) == (0, first.out, "")
     assert (contents(Path("run")), Path("run/report.html").read_bytes()) == before

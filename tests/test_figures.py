@@ -240,7 +240,8 @@ def test_a_neuron_is_its_weights_maps_and_counts(study: Study) -> None:
     weights = study.kernels[site].total[index].double().numpy()
     most = float(np.abs(weights).max())
     np.testing.assert_array_equal(cells(kernel), colour_cells(weights, -most, most, DIVERGING))
-    maps = [m[index].double().numpy() for m in study.explanation.counts.first.maps[site]]
+    kept = study.explanation.counts.first.maps
+    maps = [kept[site, kind][index].double().numpy() for kind in ("padded", "real")]
     low, high = min(m.min() for m in maps), max(m.max() for m in maps)
     for table, drawn in zip((padded, real), maps, strict=True):
         np.testing.assert_array_equal(cells(table), colour_cells(drawn, low, high, SEQUENTIAL))

@@ -200,7 +200,7 @@ def test_distributions_are_the_counts(
     assert explanation is not None
     for place, row in enumerate(chosen.iter_rows(named=True)):
         site, index, side = row["site"], row["filter"], SIDES.index(row["side"])
-        fine = study.counted.tallies[site].fine[:, index, :BINS].numpy()
+        fine = study.counted.near(site).fine[:, index, :BINS].numpy()
         real = explanation.counts.of_site(site)["real/near"].fine[side, index, :BINS].numpy()
         bins = (explanation.counts.bins or {})[site]
         edges = study.counted.bins[site].edges()[index]

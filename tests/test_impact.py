@@ -206,7 +206,7 @@ def test_without_an_explanation(made: tuple[Net, Study]) -> None:
     study = replace(made[1], explanation=None, impact=None)
     with pytest.raises(PadscopeError, match="not explained yet; run padscope explain"):
         impact(study, made[0], canvases())
-    with pytest.raises(PadscopeError, match="run padscope impact first"):
+    with pytest.raises(PadscopeError, match="run padscope explain first"):
         verdict(study)
 
 

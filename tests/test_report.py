@@ -206,7 +206,7 @@ def test_distributions_are_the_counts(study: Study) -> None:
         curves = distributions(study, row["site"], row["filter"], row["side"])
         assert curves is not None
         sides = ["top", "bottom", "left", "right"]
-        fine = study.counted.tallies[row["site"]].fine[:, row["filter"], :BINS].numpy()
+        fine = study.counted.near(row["site"]).fine[:, row["filter"], :BINS].numpy()
         border, core = fine[sides.index(row["side"])], fine[4]
         assert curves.counts == (border.sum(), core.sum())
         shown = len(curves.edges)

@@ -185,6 +185,7 @@ def test_a_rank_that_is_killed_ends_the_run_which_the_same_command_ends_well(
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RayRunner]:
     ray = pytest.importorskip("ray", reason="the extra ray is not installed")
+    ray.shutdown()  # of another test
     root = str(Path(__file__).parents[1])
     ray.init(
         num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error",

@@ -87,7 +87,8 @@ class Contrast:
         self._draws = {draw.fold_interval: draw for draw in draws}  # which look at the same images
         self._rows: dict[int, BatchRows] = {}
         self._looked: set[int] = set()
-        self._passes = StopAfter()
+        # A scan runs to the end: what lies there may run on some images only, and is to be found.
+        self._passes = StopAfter(stop=any(site.seen_on != CROP for site in self._plans.values()))
         self._known = {site.name for site in plan.observation.sites}
         self.load(Counts())
 
@@ -141,7 +142,7 @@ class Contrast:
         replicated = {name for name, plan in self._plans.items() if plan.seen_on == REPLICATED}
         crop = batch.pixels
         for axis, (margin, size) in enumerate(zip(self._plan.margin, self._plan.size, strict=True)):
-            crop = crop.narrow(axis + 2, margin, size)
+            crop = crop.narrow(axis + 2, margin, size) if margin else crop
         self._first_look.begin(crop)
         self._pass(CROP, crop, set(self._plans))
         if canvas:

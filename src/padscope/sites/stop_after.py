@@ -17,6 +17,11 @@ class StopForward(BaseException):
 class StopAfter:
     """The calls that a pass has still to show.
 
+    Parameters
+    ----------
+    stop : bool
+        Whether the pass ends when they are seen.
+
     Attributes
     ----------
     missing : set of str
@@ -37,8 +42,9 @@ class StopAfter:
     set()
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, stop: bool = True) -> None:
         self.missing: set[str] = set()
+        self._stop = stop
 
     def expect(self, names: Iterable[str]) -> None:
         """Begin a pass that is to show some calls."""
@@ -54,5 +60,5 @@ class StopAfter:
             its own of it: there the pass goes on.
         """
         self.missing.discard(call.name)
-        if not self.missing and not call.below_autograd:
+        if self._stop and not self.missing and not call.below_autograd:
             raise StopForward
