@@ -102,7 +102,7 @@ def obvious_script(module: nn.Module, batches: list[Tensor], per_layer: int) -> 
     Returns
     -------
     collecting, comparing : float
-        Seconds. SetEffects is timed on `per_layer` filters of every layer and extrapolated: all of
+        Seconds. Comparing is timed on `per_layer` filters of every layer and extrapolated: all of
         them would take hours.
     """
     kept: dict[str, list[Tensor]] = {}

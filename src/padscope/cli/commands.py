@@ -19,7 +19,6 @@ from padscope.cli.options import (
     Explained,
     Fill,
     Images,
-    ImpactImages,
     LabelsFile,
     Limit,
     Margin,
@@ -33,6 +32,7 @@ from padscope.cli.options import (
     RunnerSpec,
     Seed,
     Size,
+    Tested,
     UntilStable,
     Version,
     Weights,
@@ -123,7 +123,7 @@ def audit_command(
     explained: Explained = 96,
     margin: Margin = None,
     baselines: Baselines = 3,
-    tested: ImpactImages = None,
+    tested: Tested = None,
     labels: LabelsFile = None,
     metric: Metric = None,
     output: Output = None,
@@ -198,7 +198,7 @@ def impact_command(
     weights: Annotated[
         str | None, typer.Option(help="Where the weights lie now, if not where they did.")
     ] = None,
-    limit: ImpactImages = None,
+    limit: Tested = None,
     fill: Fill = "reflect",
     draws: Draws = 20,
     seed: Seed = 0,

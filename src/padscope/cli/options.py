@@ -44,7 +44,7 @@ Margin = Annotated[
 Baselines = Annotated[
     int, typer.Option(help="Fresh networks beside the trained one, and one shuffled; 0 for none.")
 ]
-ImpactImages = Annotated[
+Tested = Annotated[
     int | None,
     typer.Option(
         help="Most images whose answers are compared; 0 for all. Default: 48, of built-in "

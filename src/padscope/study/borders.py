@@ -1,4 +1,4 @@
-"""FalseBorders: false borders drawn inside the frame."""
+"""False borders drawn inside the frame."""
 
 from __future__ import annotations
 

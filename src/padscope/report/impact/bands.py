@@ -1,4 +1,4 @@
-"""FalseBorders: a false border inside the frame, and which filters take it for the true one."""
+"""A false border inside the frame, and which filters take it for the true one."""
 
 from __future__ import annotations
 
