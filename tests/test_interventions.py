@@ -25,7 +25,7 @@ from padscope.interventions import Intervention, Selection, disturb_core, hold, 
 from padscope.interventions.fills import CoreValues, tell_fill
 from padscope.interventions.pointwise import gathered
 from padscope.models import load_model
-from padscope.sites import Call, Interception, contact_boxes, observe, refilled, strips
+from padscope.sites import Call, Interception, contact_boxes, observe, refill, refilled
 from padscope.sites.fills import Boundary, Constant, NamedFill
 
 pytestmark = [
@@ -187,7 +187,7 @@ def test_border_lines_are_worked_out_in_single_precision(
         seen.append((source.dtype, weight.dtype, torch.is_autocast_enabled("cpu")))
         return F.conv2d(source, weight, *given)
 
-    monkeypatch.setitem(strips._CONVOLUTIONS, "conv2d", convolve)
+    monkeypatch.setitem(refill._CONVOLUTIONS, "conv2d", convolve)
     for filters in (None, {"conv2d": [1, 4]}):
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=cast):
             given = x if cast else x.bfloat16()
@@ -483,7 +483,7 @@ def test_strips_are_strips(monkeypatch: pytest.MonkeyPatch) -> None:
         return run
 
     monkeypatch.setattr(
-        strips, "_CONVOLUTIONS", {op: spy(fn) for op, fn in strips._CONVOLUTIONS.items()}
+        refill, "_CONVOLUTIONS", {op: spy(fn) for op, fn in refill._CONVOLUTIONS.items()}
     )
     conv, x = nn.Conv2d(4, 8, 3, padding=1).eval(), pixels(1, 4, 56, 56)
     with torch.no_grad(), repad(conv):

@@ -32,7 +32,8 @@ from padscope.study.verdict import verdict
 SECTIONS = {
     "desirable": "Are these filters desirable", "effects": "effects beside controls",
     "doses": "Dose and response", "estimates": "Estimated impact", "classes": "gain and lose",
-    "position": "Position", "bands": "False borders", "impact-checks": "How the impact was measured",
+    "position": "Position", "bands": "False borders",
+    "impact-checks": "How the impact was measured",
 }  # fmt: skip
 
 

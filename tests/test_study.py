@@ -165,15 +165,29 @@ def test_a_limit_draws_at_random_from_a_dataset() -> None:
             seen.append(index)
             return super().__getitem__(index)
 
-    identities = []
+    drawn = []
     for seed in (0, 0, 1):
         seen.clear()
         settings = ScanSettings(batch_size=8, limit=10, seed=seed)
-        identities.append(scan(net(), Watched(pixels()), settings).identity["images"])
-        chosen = set(seen) - {0, COUNT - 1}  # the fingerprint looks at the first and the last
-        assert len(chosen) >= 8
-        assert chosen != set(range(1, 10))
-    assert identities[0] == identities[1] != identities[2]
+        scan(net(), Watched(pixels()), settings)
+        drawn.append(set(seen))
+        assert len(drawn[-1] - {0}) >= 9 and drawn[-1] != set(range(10))
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_images_are_read_for_a_fingerprint_only_where_it_is_compared(tmp_path: Path) -> None:
+    reads: list[int] = []
+
+    class Watched(Items):
+        def __getitem__(self, index: int) -> tuple[Tensor, int]:
+            reads.append(index)
+            return super().__getitem__(index)
+
+    scan(net(), Watched(pixels(16)), SETTINGS)
+    assert sorted(reads)[-15:] == list(range(1, 16))  # the first ones to find the sites
+    reads.clear()
+    scan(net(), Watched(pixels(16)), SETTINGS, journal=RunDirectory(tmp_path / "run"))
+    assert [reads.count(index) for index in range(1, 16)] == [2] * 15
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 22, 50])

@@ -85,7 +85,9 @@ def explain(
         source = _open(images, loaded, study, settings)
         with as_found(loaded.module) as module:
             context = find_context(module, loaded, source, study.size, settings, workers)
-            identity = _identify(study, source, context, settings)
+            compared = journal is not None or not runner.in_order
+            images_seen = fingerprint(source, settings.limit, compared=compared)
+            identity = _identify(study, images_seen, context, settings)
             stage = Stage(EXPLAIN, identity, runner, journal, progress, stop)
             baselines = baseline_networks(loaded, settings)
             if context.canvas.images is not None:
@@ -149,11 +151,11 @@ def _open(
 
 
 def _identify(
-    study: Study, source: Images | StreamedImages, context: Context, settings: ExplainSettings
+    study: Study, images_seen: str, context: Context, settings: ExplainSettings
 ) -> dict[str, Any]:
     return {
         "scan": study.identity,
-        "images": fingerprint(source, settings.limit),
+        "images": images_seen,
         "margin": list(context.canvas.margin),
         "settings": asdict(settings),
         "versions": {name: version(name) for name in ("padscope", "scipy")},

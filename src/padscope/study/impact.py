@@ -94,7 +94,8 @@ def impact(
         tested = open_impact_images(images, loaded, study.size, settings, workers)
         with as_found(loaded.module) as module:
             subject = ask_first(study, study.explanation, loaded, module, tested, labels, settings)
-            identity = _identify(subject)
+            compared = journal is not None or not runner.in_order
+            identity = _identify(subject, compared=compared)
             stage = Stage(IMPACT, identity, runner, journal, progress, stop)
             steps = _steps(subject)
             stage.total = sum(step.work for step in steps)
@@ -114,10 +115,10 @@ def _steps(subject: Subject) -> tuple[Step, ...]:
     )
 
 
-def _identify(subject: Subject) -> dict[str, Any]:
+def _identify(subject: Subject, *, compared: bool) -> dict[str, Any]:
     return {
         "explanation": subject.explanation.identity,
-        "images": subject.tested.fingerprint(),
+        "images": subject.tested.fingerprint(compared=compared),
         "settings": asdict(subject.settings),
         "versions": {name: version(name) for name in ("padscope", "scipy")},
     }

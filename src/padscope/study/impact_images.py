@@ -102,9 +102,9 @@ class ImpactImages:
             return list(indices)
         return [source.group(index) for index in indices]
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, *, compared: bool = True) -> str:
         """Return a digest of the images and of their labels."""
-        images = fingerprint(self.source, self.work.settings.limit)
+        images = fingerprint(self.source, self.work.settings.limit, compared=compared)
         digest = blake2b(images.encode(), digest_size=16)
         if self.labels is not None:
             digest.update(np.array(self.labels.classes, dtype="<i8").tobytes())

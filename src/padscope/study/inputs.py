@@ -39,6 +39,9 @@ from padscope.settings import ScanSettings
 Batches = Callable[[Iterable[int]], Iterator[Batch]]
 
 
+NOT_COMPARED = "not read for a fingerprint"
+
+
 def as_loaded(model: nn.Module | LoadedModel | str) -> LoadedModel:
     """Load a spec, onto the best device there is, or take a module as it is."""
     if isinstance(model, str):
@@ -143,10 +146,19 @@ class Sample:
         return self.description
 
 
-def fingerprint(source: Images | StreamedImages, limit: int | None) -> str:
-    """Return a digest of the images that are used, no more than `limit` of a stream."""
+def fingerprint(
+    source: Images | StreamedImages, limit: int | None, *, compared: bool = True
+) -> str:
+    """Return a digest of the images that are used, no more than `limit` of a stream.
+
+    Images that are no files are read once more for it; where nobody compares digests, for there is
+    no journal and no other process, they are not.
+    """
     if isinstance(source, StreamedImages):
-        return source.fingerprint(limit)
+        return source.fingerprint(limit) if compared else NOT_COMPARED
+    inner = source.source if isinstance(source, Sample) else source
+    if isinstance(inner, TensorImages) and not compared:
+        return NOT_COMPARED
     return source.fingerprint()
 
 
@@ -181,7 +193,11 @@ def make_probe(loaded: LoadedModel, seed: int) -> Probe:
 
 
 def identify(
-    loaded: LoadedModel, source: Images | StreamedImages, settings: ScanSettings
+    loaded: LoadedModel,
+    source: Images | StreamedImages,
+    settings: ScanSettings,
+    *,
+    compared: bool = True,
 ) -> dict[str, Any]:
     """Name what the results depend on. A run directory belongs to one identity."""
     # As installed: to import timm and torchvision takes seconds, and most models need neither.
@@ -189,7 +205,7 @@ def identify(
     return {
         "model": loaded.spec,
         "weights": loaded.weights_hash,
-        "images": fingerprint(source, settings.limit),
+        "images": fingerprint(source, settings.limit, compared=compared),
         "settings": asdict(settings),
         "versions": {"torch": torch.__version__} | installed,
     }

@@ -97,7 +97,8 @@ def scan(
     with runner.together():
         loaded = as_loaded(model)
         source = as_images(images, loaded, settings)
-        identity = identify(loaded, source, settings)
+        compared = journal is not None or not runner.in_order
+        identity = identify(loaded, source, settings, compared=compared)
         work = Work(source, settings, loaded.static_batch, workers)
         with as_found(loaded.module) as module:
             image, batches = work.begin()
