@@ -7,7 +7,7 @@ import signal
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -55,6 +55,16 @@ class Numbers:
         return (
             self.once is not None and not self.once.exists() and "PADSCOPE_TEST" not in os.environ
         )
+
+
+@dataclass(frozen=True)
+class Elsewhere(Numbers):
+    """Other images in other processes."""
+
+    process: int = field(default_factory=os.getpid)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return super().__getitem__(index) + (os.getpid() != self.process)
 
 
 def net(seed: int = 0) -> nn.Module:

@@ -15,7 +15,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from tests.conftest import contents, processes
-from tests.nets_to_share import SIZE, Numbers, net, run_all, scan_all
+from tests.nets_to_share import SIZE, Elsewhere, Numbers, net, run_all, scan_all
 
 from padscope import PadscopeError, RunDirectory, ScanSettings, Study, scan
 from padscope.running import RayRunner, find_runner, to_bytes
@@ -219,6 +219,11 @@ def test_a_shard_that_kills_every_worker_ends_the_run(cluster: RayRunner, tmp_pa
 def test_an_error_of_a_ray_worker_is_told(cluster: RayRunner) -> None:
     with pytest.raises(PadscopeError, match=r"a worker failed: image 17 cannot be had"):
         scan_all(cluster, Numbers(size=SIZE, fail_at=17))
+
+
+def test_a_ray_worker_that_sees_other_images_is_refused(cluster: RayRunner) -> None:
+    with pytest.raises(PadscopeError, match="a worker failed: it sees other images than the"):
+        scan_all(cluster, Elsewhere(size=SIZE))
 
 
 def test_a_ray_run_that_is_stopped_goes_on(cluster: RayRunner, tmp_path: Path) -> None:
