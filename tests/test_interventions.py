@@ -187,7 +187,7 @@ def test_border_lines_are_worked_out_in_single_precision(
         seen.append((source.dtype, weight.dtype, torch.is_autocast_enabled("cpu")))
         return F.conv2d(source, weight, *given)
 
-    monkeypatch.setitem(refill._CONVOLUTIONS, "conv2d", convolve)
+    monkeypatch.setitem(refill._CONVOLUTIONS, (2, False), convolve)
     for filters in (None, {"conv2d": [1, 4]}):
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=cast):
             given = x if cast else x.bfloat16()

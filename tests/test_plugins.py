@@ -12,6 +12,7 @@ import pytest
 from padscope import cli
 from padscope.errors import PadscopeError
 from padscope.plugins import complete, look_up, names
+from padscope.sites.operations import added_operations
 
 GROUP = "padscope.things"
 Install = Callable[..., None]
@@ -73,6 +74,7 @@ def test_a_package_that_is_found_twice_is_one(install: Install) -> None:
         ("padscope.models", "sites broken:a"),
         ("padscope.images", "scan plugged_nets:net --size 16 --images broken:a -o run"),
         ("padscope.statistics", "scan plugged_nets:net --size 16 -o run"),
+        ("padscope.operations", "sites plugged_nets:net --size 16"),
     ],
 )
 def test_the_command_line_names_a_broken_package_and_ends_with_2(
@@ -89,6 +91,7 @@ def test_the_command_line_names_a_broken_package_and_ends_with_2(
     net = "from torch import nn\n\n\ndef net():\n    return nn.Conv2d(3, 2, 3, padding=1)\n"
     (tmp_path / "plugged_nets.py").write_text(net)
     monkeypatch.chdir(tmp_path)
+    added_operations.cache_clear()  # which no other packages join while a program runs
     monkeypatch.setattr("sys.argv", ["padscope", *arguments.split()])
     with pytest.raises(SystemExit) as ended:
         cli.main()

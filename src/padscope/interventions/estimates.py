@@ -122,7 +122,7 @@ def why_not_estimated(site: Site) -> str:
     """Say why the filters of a site have no estimates, if they have none."""
     if site.below_autograd:
         return "it runs in scripted code, where gradients cannot be had"
-    if "conv" not in site.op or site.op == "deform_conv2d":
+    if not site.refillable:
         return f"a {site.op} is no convolution whose padding can be filled anew"
     if "batch" in site.unscored:
         return site.unscored

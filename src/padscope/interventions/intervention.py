@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from padscope.errors import PadscopeError
 from padscope.interventions.selection import Selection
 from padscope.sites import Call, Interception, Observation, can_refill, unobserved
-from padscope.sites.operations import ARGUMENTS
+from padscope.sites.operations import known_operations
 from padscope.sites.passes import watching_passes
 
 # (call, chosen filters or None for all, index of every image) → another output, or None.
@@ -113,7 +113,7 @@ class Intervention:
             self._selection.check(self._observed.sites)
             return
         # A name is a module path or an operation's name, and from the second call on its order.
-        known = [*dict(self._model.named_modules()), *ARGUMENTS]
+        known = [*dict(self._model.named_modules()), *known_operations()]
         later = [n for n in self._selection.chosen or () if n.partition("#")[0] in known]
         self._selection.check_names([*known, *later])
 

@@ -24,10 +24,9 @@ from padscope.measurements.replay import Replay
 from padscope.measurements.site_plan import SitePlan
 from padscope.running.model import as_input
 from padscope.sites import Call, Interception, Visitor, at_offset, run_partly, select_taps
+from padscope.sites.discovery import ROUNDINGS, TOLERANCE
 from padscope.tallies import gather_all
 
-TOLERANCE = 1e-3  # in spreads of the site's values: far above rounding, far below any effect
-ROUNDINGS = 16  # where values round coarsely, so many times their relative precision
 NAN = float("nan")
 
 

@@ -27,7 +27,7 @@ from padscope.sites.focus import unobserved
 from padscope.sites.geometry import Window
 from padscope.sites.interception import Interception
 from padscope.sites.locating import at_offset, filled
-from padscope.sites.operations import Operation
+from padscope.sites.operations import OPERATIONS, Operation, Signature
 from padscope.sites.partly import run_partly
 from padscope.sites.placement import placed
 from padscope.sites.refill import (
@@ -46,6 +46,7 @@ from padscope.sites.taps import JoinedTaps, select_taps
 
 __all__ = [
     "FILLS",
+    "OPERATIONS",
     "Alignment",
     "Boundary",
     "Box",
@@ -58,6 +59,7 @@ __all__ = [
     "NamedFill",
     "Observation",
     "Operation",
+    "Signature",
     "Site",
     "StopAfter",
     "StopForward",

@@ -10,15 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from padscope.errors import brief
 from padscope.sites.call import Call, Visitor
-from padscope.sites.fills import padding_is_told
+from padscope.sites.fills import padding_is_told, told_fill
 from padscope.sites.geometry import SMALLEST_AXIS, Window
 from padscope.sites.interception import Interception
-from padscope.sites.operations import is_unread, why_listed
+from padscope.sites.operations import why_unread
 from padscope.sites.padding import UnfollowedPad, has_storage
 from padscope.sites.partly import run_partly
 from padscope.sites.placement import placed
+from padscope.sites.refill import can_refill, window_error
 from padscope.sites.site import Site
+
+TOLERANCE = 1e-3  # in spreads of an operation's values: far above rounding, far below any effect
+ROUNDINGS = 16  # where values round coarsely, so many times their relative precision
 
 
 def find_sites(model: nn.Module, example: Tensor) -> list[Site]:
@@ -125,7 +130,7 @@ def _observe(model: nn.Module, example: Tensor, *, partial: bool) -> Observation
         names.add(call.name)
         at_home = not call.below_autograd and set(call.padded_in) <= {call.home}
         homes[call.home] = homes.get(call.home, True) and at_home
-        seen_padded = call.operation.window.padded or is_unread(call.operation.op)
+        seen_padded = call.operation.window.padded or not call.operation.entry
         listed = sites if seen_padded else unpadded
         listed.append(_site(call, len(example)))
         if call.weight is not None:
@@ -167,18 +172,21 @@ def _site(call: Call, images: int) -> Site:
     return Site(
         call.name, operation.op, operation.window, operation.groups, operation.filters,
         operation.fill, _unscored(call, images), call.below_autograd,
+        can_refill(call),
     )  # fmt: skip
 
 
 def _unscored(call: Call, images: int) -> str:
     """Why the filters of a padded operation cannot be scored, or ""."""
     operation, output = call.operation, call.output
-    if reason := why_listed(operation.op):
-        return reason
+    if operation.unscored:
+        return operation.unscored
     if not has_storage(output):
         return f"{operation.op} computes with MKLDNN tensors or others that cannot be looked into"
     if not padding_is_told(call):
         return f"its padding no longer holds {operation.fill}: it was written to out of sight"
+    if operation.entry == "added" and (problem := _no_convolution(call)):
+        return f"{operation.op} is no convolution, as its entry says: {problem}"
     axes = range(len(operation.window.out))
     touched = any(lines for axis in axes for lines in operation.window.contact(axis))
     if operation.window.padded and not touched:
@@ -195,6 +203,20 @@ def _unscored(call: Call, images: int) -> str:
     return ""
 
 
+def _no_convolution(call: Call) -> str:
+    """Why what somebody's entry says is a convolution is none; "" if it may be one."""
+    fill = told_fill(call)
+    if fill is None or not call.output.is_floating_point():
+        return ""
+    try:
+        error = window_error(call, fill)
+    except Exception as failure:  # the weights do not fit
+        return brief(failure)
+    if error <= max(TOLERANCE, ROUNDINGS * torch.finfo(call.output.dtype).eps):
+        return ""
+    return f"its output differs from its window's by {error:.2g} spreads"
+
+
 def _out_of_sight(model: nn.Module, dims: int) -> list[Site]:
     """List convolutions that an optimised graph runs by itself: no mode of torch sees them."""
     kind = "prim::mkldnn_convolution"
@@ -209,7 +231,7 @@ def _out_of_sight(model: nn.Module, dims: int) -> list[Site]:
         graph = getattr(module, "inlined_graph", None)
         calls = graph.findAllNodes(kind) if graph is not None else ()
         names = (f"{path or kind}#{order}" for order in range(len(calls)))
-        found += [Site(name, kind, window, 1, 0, "", why_listed(kind)) for name in names]
+        found += [Site(name, kind, window, 1, 0, "", why_unread(kind)) for name in names]
     return found
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from padscope.sites.call import Call
 from padscope.sites.locating import FOLDS, filled
-from padscope.sites.padding import constant_value, has_storage
+from padscope.sites.padding import ZEROS, constant_value, has_storage
 
 Box = tuple[tuple[int, int], ...]  # per axis, first and one-past-last position
 Cut = Callable[[Box], Tensor]
@@ -141,19 +141,27 @@ class Constant:
         return cut
 
 
+def told_fill(call: Call) -> Fill | None:
+    """Say what a call's padding holds; None of pads of several kinds together."""
+    fill = call.operation.fill
+    value = constant_value(fill or ZEROS)
+    if value is not None:
+        return Constant(value)
+    return Boundary(fill) if fill in FOLDS and len(call.padded_in) <= 1 else None
+
+
 def padding_is_told(call: Call) -> bool:
     """Whether the explicit padding inside a call's input holds what its fill says.
 
     What pads of several kinds hold together is not compared.
     """
     operation, source = call.operation, call.input
-    shape, fill = source.shape[-len(operation.offset) :], operation.fill
+    shape = source.shape[-len(operation.offset) :]
     explicit = tuple(shape) != operation.window.size and has_storage(source)
-    value = constant_value(fill)
-    if not explicit or (value is None and (fill not in FOLDS or len(call.padded_in) > 1)):
+    told = told_fill(call)
+    if not explicit or told is None:
         return True
     box = tuple((-start, n - start) for start, n in zip(operation.offset, shape, strict=True))
-    told = Boundary(fill) if value is None else Constant(value)
     expected = told.around(call)(box)
     exact = not source.is_floating_point()
     rounding = 0.0 if exact else max(4 * torch.finfo(source.dtype).eps, 1e-7)

@@ -24,14 +24,15 @@ from padscope.sites.following import follow_call, written_to
 from padscope.sites.memory import ran_out_of_memory
 from padscope.sites.module_paths import ModulePaths
 from padscope.sites.operations import (
-    ARGUMENTS,
+    Signature,
     are_maps,
     bind,
-    is_unread,
-    may_be_windowed,
+    complete_arguments,
+    known_operations,
     operation_name,
     read_operation,
     read_pad,
+    sounds_windowed,
 )
 from padscope.sites.padding import PaddedTensors
 
@@ -95,6 +96,7 @@ class Interception:
         self._every_module = every_module
         self._within = within
         self._whole = whole
+        self._operations = known_operations()
         self._paths = ModulePaths(model)
         self._calls: Counter[str] = Counter()
         self._announced = False
@@ -157,38 +159,51 @@ class Interception:
     ) -> Any:
         """Run a torch call for one of the modes, and show it to the visitor if it is windowed."""
         name = operation_name(function)
-        if name not in ARGUMENTS:
+        signature = self._operations.get(name)
+        if signature is None:
             seen = self._calls.total()
             result = self._run_between(function, name, args, kwargs)
             # Weights are packed and reordered by operations named after convolutions, too.
-            if not is_unread(name) or not are_maps(args[:1], result) or self._calls.total() > seen:
+            heard = sounds_windowed(name) and are_maps(args[:1], result)
+            if not heard or self._calls.total() > seen:
                 return result
-            return self._visit(name, {"input": args[0]}, result, below_autograd=below_autograd)
-        arguments = bind(name, args, kwargs)
+            return self._visit(
+                name, None, {"input": args[0]}, result, below_autograd=below_autograd
+            )
+        given = bind(signature, function, args, kwargs)
         outer, self._announced = self._announced, True
         try:
             result = function(*args, **kwargs)
-            if "pad" not in arguments:  # what the visitor itself calls is none of the model's
-                return self._visit(name, arguments, result, below_autograd=below_autograd)
+            # What the visitor calls is none of the model's.
+            return self._visit(name, signature, given, result, below_autograd=below_autograd)
         finally:
             self._announced = outer
-        pads, fill = read_pad(name, arguments)
-        running = self._paths.running
-        self.padded.pad(arguments["input"], result, pads, fill, running or name, running)
-        return result
+
+    def may_be_windowed(self, function: Callable[..., Any]) -> bool:
+        """Whether a torch call is windowed or a pad, as far as its name tells."""
+        name = operation_name(function)
+        return name in self._operations or sounds_windowed(name)
 
     def _visit(
-        self, name: str, arguments: dict[str, Any], result: Any, *, below_autograd: bool
+        self,
+        name: str,
+        signature: Signature | None,
+        given: dict[str, Any],
+        result: Any,
+        *,
+        below_autograd: bool,
     ) -> Any:
         output = result[0] if isinstance(result, tuple) else result
-        explicit = self.padded.take(arguments["input"])
-        weight = arguments.get("weight")
-        operation = read_operation(name, arguments, output, explicit)
-        call = Call(
-            self._name(weight, operation.op), operation, arguments["input"], output, weight,
-            arguments.get("bias"), below_autograd, self._paths.running, explicit.made_in,
-        )  # fmt: skip
         try:
+            arguments = given if signature is None else complete_arguments(name, signature, given)
+            if "pad" in arguments:
+                self._note_pad(name, arguments, output)
+                return result
+            # The weight as the call was given it: an entry may read it in another shape.
+            given_weight = given.get("weight")
+            call = self._call(
+                name, signature, arguments, given_weight, output, below_autograd=below_autograd
+            )
             self._refuse_part(call)
             with _full_precision(output.device.type):
                 replacement = self._visitor(call)
@@ -199,6 +214,29 @@ class Interception:
         if replacement is None:
             return result
         return (replacement, *result[1:]) if isinstance(result, tuple) else replacement
+
+    def _note_pad(self, name: str, arguments: dict[str, Any], result: Tensor) -> None:
+        pads, fill = read_pad(arguments)
+        running = self._paths.running
+        self.padded.pad(arguments["input"], result, pads, fill, running or name, running)
+
+    def _call(
+        self,
+        name: str,
+        signature: Signature | None,
+        arguments: dict[str, Any],
+        given_weight: Tensor | None,
+        output: Tensor,
+        *,
+        below_autograd: bool,
+    ) -> Call:
+        explicit = self.padded.take(arguments["input"])
+        operation = read_operation(name, signature, arguments, output, explicit)
+        return Call(
+            self._name(given_weight, operation.op), operation, arguments["input"], output,
+            arguments.get("weight"), arguments.get("bias"), below_autograd, self._paths.running,
+            explicit.made_in,
+        )  # fmt: skip
 
     def _refuse_part(self, call: Call) -> None:
         count, images = len(call.output), self._images or 0
@@ -257,7 +295,7 @@ class _Function(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if not (self._owner.padded or may_be_windowed(func)):  # nearly every call
+        if not (self._owner.padded or self._owner.may_be_windowed(func)):  # nearly every call
             return func(*args, **(kwargs or {}))
         return self._owner.run(func, args, kwargs or {}, below_autograd=False)
 

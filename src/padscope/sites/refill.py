@@ -28,18 +28,19 @@ from padscope.sites.focus import unobserved
 from padscope.sites.geometry import Window
 from padscope.sites.padding import has_storage
 
-_CONVOLUTIONS: dict[str, Callable[..., Any]] = {
-    "conv1d": F.conv1d, "conv2d": F.conv2d, "conv3d": F.conv3d,
-    "conv_transpose1d": F.conv_transpose1d, "conv_transpose2d": F.conv_transpose2d,
-    "conv_transpose3d": F.conv_transpose3d,
+# By number of axes, and whether it is transposed.
+_CONVOLUTIONS: dict[tuple[int, bool], Callable[..., Any]] = {
+    (1, False): F.conv1d, (2, False): F.conv2d, (3, False): F.conv3d,
+    (1, True): F.conv_transpose1d, (2, True): F.conv_transpose2d, (3, True): F.conv_transpose3d,
 }  # fmt: skip
 
 
 def can_refill(call: Call) -> bool:
     """Whether a call is a convolution, plain or transposed, whose padding can be filled anew."""
     operation = call.operation
-    known = operation.op in _CONVOLUTIONS and call.weight is not None
-    return known and operation.window.padded and has_storage(call.input)
+    window = operation.window
+    known = not operation.unscored and (len(window.out), window.transposed) in _CONVOLUTIONS
+    return known and window.padded and has_storage(call.input)
 
 
 @lru_cache(maxsize=4096)
@@ -139,6 +140,32 @@ def refilled(
         return write_boxes(call.output, boxes, filters, in_place=in_place) if boxes else None
 
 
+def window_error(call: Call, fill: Fill) -> float:
+    """Compare the output of a convolution with the sums over its windows.
+
+    Parameters
+    ----------
+    call : Call
+        One without `Operation.unscored`.
+    fill : Fill
+        What its padding holds.
+
+    Returns
+    -------
+    float
+        Greatest difference, in spreads of the output; what is not finite is left out.
+    """
+    window = call.operation.window
+    whole = tuple((0, size) for size in window.out)
+    with torch.no_grad(), unobserved():
+        summed = _Kernels.of(call, None).run(
+            call, fill.around(call)(receptive_box(window, whole)), whole
+        )
+        apart = (summed - call.output).abs()
+        largest = apart[apart.isfinite()].max() if apart.isfinite().any() else 0.0
+        return float(largest) / (float(call.output.float().std().nan_to_num(0)) or 1.0)
+
+
 def write_boxes(
     output: Tensor,
     boxes: Sequence[tuple[Box, Tensor]],
@@ -225,7 +252,7 @@ class _Kernels:
         window, dims = call.operation.window, len(box)
         if self.channels is not None:
             slab = select_channels(slab, self.channels.to(slab.device), dims)
-        convolve = _CONVOLUTIONS[call.operation.op]
+        convolve = _CONVOLUTIONS[dims, window.transposed]
         given = (_precise(slab, call), self.weight, self.bias, window.stride)
         output: Tensor
         if window.transposed:

@@ -29,6 +29,8 @@ class Site:
         Why its filters get no score; "" if they get one.
     below_autograd : bool
         Seen inside scripted code only: scored, but its gradients cannot be had.
+    refillable : bool
+        Whether its padding can be filled anew: that of a convolution, plain or transposed.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Site:
     fill: str
     unscored: str = ""
     below_autograd: bool = False
+    refillable: bool = False
 
     @property
     def scored(self) -> bool:
