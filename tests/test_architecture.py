@@ -34,7 +34,7 @@ SERVICES = {
     "models": {"errors", "paths", "plugins"},
     "images": {"errors", "paths", "plugins", "threads"},
     "planted": {"errors", "regions"},
-    "running": {"errors", "sites", "tallies", "effects", "images"},
+    "running": {"errors", "plugins", "sites", "tallies", "effects", "images"},
     "measurements": {
         "errors",
         "plugins",

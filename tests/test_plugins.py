@@ -75,6 +75,7 @@ def test_a_package_that_is_found_twice_is_one(install: Install) -> None:
         ("padscope.images", "scan plugged_nets:net --size 16 --images broken:a -o run"),
         ("padscope.statistics", "scan plugged_nets:net --size 16 -o run"),
         ("padscope.operations", "sites plugged_nets:net --size 16"),
+        ("padscope.runners", "scan plugged_nets:net --size 16 --runner broken -o run"),
     ],
 )
 def test_the_command_line_names_a_broken_package_and_ends_with_2(

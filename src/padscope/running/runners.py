@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
 from padscope.errors import PadscopeError
+from padscope.plugins import look_up, names
 from padscope.running.loop import Job, S, Watch, run_units
 from padscope.running.ray_workers import RayRunner
 from padscope.running.torchrun import TorchrunRunner
@@ -82,7 +83,11 @@ RUNNERS: dict[str, Callable[[str], Runner]] = {
     "torchrun": _without_options(TorchrunRunner, "torchrun"),
     "ray": lambda address: RayRunner(address or None),
 }
-"""Name → makes the runner from what stands behind a colon: ``ray:ADDRESS``."""
+"""Name → makes the runner from what stands behind a colon: ``ray:ADDRESS``.
+
+What installed packages add to it are entry points of the group `RUNNERS_GROUP`.
+"""
+RUNNERS_GROUP = "padscope.runners"
 
 
 def find_runner(spec: str | Runner) -> Runner:
@@ -91,7 +96,8 @@ def find_runner(spec: str | Runner) -> Runner:
     Raises
     ------
     PadscopeError
-        There is no such runner, or it cannot be used here.
+        There is no such runner, it cannot be used here, or the package that adds it cannot be
+        imported.
 
     Examples
     --------
@@ -101,6 +107,7 @@ def find_runner(spec: str | Runner) -> Runner:
     if not isinstance(spec, str):
         return spec
     name, _, options = spec.partition(":")
-    if name not in RUNNERS:
-        raise PadscopeError(f"runner {name!r} is not known; give {', '.join(RUNNERS)}")
-    return RUNNERS[name](options)
+    if (make := look_up(RUNNERS, RUNNERS_GROUP, name)) is None:
+        known = [*RUNNERS, *(each for each in names({}, RUNNERS_GROUP) if each not in RUNNERS)]
+        raise PadscopeError(f"runner {name!r} is not known; give {', '.join(known)}")
+    return make(options)
