@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from unittest.mock import patch
@@ -144,6 +145,23 @@ def test_an_operation_with_a_pad_is_followed_as_padding() -> None:
                           nn.Conv2d(6, 4, 3)).eval()  # fmt: skip
     (site,) = find_sites(model, images(2, 12))
     assert (site.name, site.window.before, site.fill) == ("1", (2, 2), "constant 0.5")
+
+
+@pytest.mark.parametrize(
+    ("pads", "said"),
+    [([1, 1, 1, 1], r"makes \[2, 6, 14, 14\]"), ([2], "list of ends"), (2, "list")],
+)
+def test_an_entry_that_tells_of_another_padding_is_named(pads: object, said: str) -> None:
+    OPERATIONS["padscope_tests::framed"] = Signature(("input",), read=lambda _: {"pad": pads})
+    model = nn.Sequential(Using(lambda x, _: torch.ops.padscope_tests.framed(x, 2)))
+    with pytest.raises(PadscopeError, match=f"'padscope_tests::framed' cannot be read.*{said}"):
+        find_sites(model.eval(), images(2, 12))
+
+
+def test_an_entry_in_place_of_torchs_own_is_tried_as_well() -> None:
+    OPERATIONS["conv2d"] = replace(OPERATIONS["conv2d"], read=lambda _: {"groups": 1})
+    site = first_site(by_torch)
+    assert site.unscored.startswith("conv2d is no convolution, as its entry says: RuntimeError")
 
 
 def test_one_that_is_no_convolution_is_listed_with_its_reason() -> None:

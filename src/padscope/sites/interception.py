@@ -67,7 +67,8 @@ class Interception:
     Raises
     ------
     PadscopeError
-        On entering one that is entered already; for a call of `whole` that sees fewer images.
+        On entering one that is entered already; for a call of `whole` that sees fewer images; for
+        an entry of `padscope.sites.OPERATIONS` that cannot be used.
 
     Examples
     --------
@@ -196,8 +197,10 @@ class Interception:
         output = result[0] if isinstance(result, tuple) else result
         try:
             arguments = given if signature is None else complete_arguments(name, signature, given)
-            if "pad" in arguments:
-                self._note_pad(name, arguments, output)
+            if signature is not None and "pad" in arguments:
+                pads, fill = read_pad(name, signature, arguments, output)
+                running = self._paths.running
+                self.padded.pad(arguments["input"], output, pads, fill, running or name, running)
                 return result
             # The weight as the call was given it: an entry may read it in another shape.
             given_weight = given.get("weight")
@@ -214,11 +217,6 @@ class Interception:
         if replacement is None:
             return result
         return (replacement, *result[1:]) if isinstance(result, tuple) else replacement
-
-    def _note_pad(self, name: str, arguments: dict[str, Any], result: Tensor) -> None:
-        pads, fill = read_pad(arguments)
-        running = self._paths.running
-        self.padded.pad(arguments["input"], result, pads, fill, running or name, running)
 
     def _call(
         self,

@@ -139,7 +139,7 @@ OPERATIONS: dict[str, Signature] = {
     **_quantised("quantized::conv2d_add_relu"),
 }  # fmt: skip
 OPERATIONS_GROUP = "padscope.operations"
-_OWN = frozenset(OPERATIONS)
+_OWN = dict(OPERATIONS)
 
 
 @lru_cache(maxsize=1)
@@ -297,7 +297,7 @@ def complete_arguments(name: str, signature: Signature, given: dict[str, Any]) -
     try:
         arguments = given if signature.read is None else {**given, **signature.read(given)}
     except Exception as error:
-        if name in _OWN:
+        if _is_own(name, signature):
             raise
         raise _unusable(name, f"its `read` failed with {brief(error)}") from error
     if not isinstance(arguments.get("input"), Tensor):
@@ -305,10 +305,31 @@ def complete_arguments(name: str, signature: Signature, given: dict[str, Any]) -
     return arguments
 
 
-def read_pad(arguments: Arguments) -> tuple[Sequence[int], str]:
-    """Torch's list of pads, and the fill, of a pad operation."""
-    mode = arguments.get("mode") or "constant"
-    return arguments["pad"], describe_fill(mode, arguments.get("value"))
+def _is_own(name: str, signature: Signature) -> bool:
+    return _OWN.get(name) is signature
+
+
+def read_pad(
+    name: str, signature: Signature, arguments: Arguments, output: Tensor
+) -> tuple[Sequence[int], str]:
+    """Torch's list of pads, and the fill, of a pad operation.
+
+    Raises
+    ------
+    PadscopeError
+        The entry, somebody else's, tells of another padding than the call made.
+    """
+    pads, mode = arguments["pad"], arguments.get("mode") or "constant"
+    if not _is_own(name, signature):
+        try:
+            size = [*arguments["input"].shape]
+            for axis, (before, after) in enumerate(zip(pads[::2], pads[1::2], strict=True), 1):
+                size[-axis] += before + after
+        except Exception as error:
+            raise _unusable(name, f"its pad is no list of ends ({brief(error)})") from error
+        if size != [*output.shape]:
+            raise _unusable(name, f"its pad makes {size}, and the call {[*output.shape]}")
+    return pads, describe_fill(mode, arguments.get("value"))
 
 
 def read_operation(
@@ -359,7 +380,7 @@ def read_operation(
             bool(arguments.get("transposed")),
         )
     except Exception as error:
-        if name in _OWN:
+        if _is_own(name, signature):
             raise
         raise _unusable(name, f"it does not describe the call ({brief(error)})") from error
 
@@ -418,7 +439,7 @@ def _describe(
     window = Window(kernel, steps, spread, before, after, size, out, transposed)
     filters = 0 if weight is None else output[-dims - 1]
     fill = join_fills((*explicit.fills, *own))
-    entry = "own" if name in _OWN else "added"
+    entry = "own" if _is_own(name, signature) else "added"
     unscored = signature.unscored or ("" if weight is not None else f"{label} has no weights")
     return Operation(label, window, fill, groups, filters, explicit.before, unscored, entry)
 
