@@ -168,7 +168,8 @@ def test_audit_is_a_scan_that_is_explained_and_tested(padscope: Command) -> None
     tested = padscope("impact", "scanned", "--limit", 20)
     audited = padscope("audit", *SCAN[1:], "--tested", 20, "-o", "audited")
     assert (tested.status, audited.status) == (0, 0)
-    assert audited.out.replace("audited", "scanned") == tested.out
+    assert audited.out.replace("audited", "scanned") == padscope("report", "scanned").out
+    assert audited.out.replace("audited", "scanned").endswith(tested.out)
     assert contents(Path("audited")) == contents(Path("scanned"))
     assert {"figures/effects.svg", "figures/ladder.png"} <= set(contents(Path("audited")))
     assert padscope("explain", "scanned", "--limit", 16).status == 0  # another one: no impact
@@ -253,7 +254,26 @@ def test_what_impact_prints_is_in_the_tables(padscope: Command) -> None:
         assert heading.name.capitalize() in printed.out
         for sentence in heading.sentences:
             assert sentence in printed.words
-    assert padscope("report", "run").out == answer.out
+    assert padscope("report", "run").out.endswith(answer.out)
+
+
+def test_every_stage_prints_its_own_answer_and_the_command_that_comes_next(
+    padscope: Command,
+) -> None:
+    answers = {"scan": "scored sites", "explain": "respond because of", "impact": "were compared"}
+    scanned = padscope(*SCAN, "-o", "a run")
+    explained = padscope("explain", "a run", "--margin", 8, "--baselines", 0)
+    tested = padscope("impact", "a run", "--limit", 20, "--draws", 4)
+    printed = {"scan": scanned.out, "explain": explained.out, "impact": tested.out}
+    for stage, text in printed.items():
+        assert [name for name, words in answers.items() if words in text] == [stage]
+    last = {stage: text.splitlines()[-1] for stage, text in printed.items()}
+    assert last["scan"] == "Next: padscope explain 'a run' (which responses padding causes)"
+    assert last["explain"] == "Next: padscope impact 'a run' (whether the model uses them)"
+    assert last["impact"] == "Report: a run/report.html"
+    assert all(text.count("Report: ") == 1 for text in printed.values())
+    reported = padscope("report", "a run").out
+    assert all(reported.count(words) == 1 for words in answers.values())
 
 
 def test_audit_shows_what_it_has_found_when_the_impact_cannot_be_measured(
@@ -263,6 +283,7 @@ def test_audit_shows_what_it_has_found_when_the_impact_cannot_be_measured(
     assert (answer.status, answer.err.count("Error")) == (2, 0)
     assert "labels name classes, and the model answers with" in answer.err
     assert "Report: run/report.html" in answer.out
+    assert "Next: padscope impact run" in answer.out
     assert load_study("run").explanation is not None
 
 

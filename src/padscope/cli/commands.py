@@ -38,13 +38,14 @@ from padscope.cli.options import (
     Weights,
     Workers,
 )
-from padscope.cli.stages import run_explain, run_impact, run_scan, show
+from padscope.cli.stages import close, publish, run_explain, run_impact, run_scan, tell
 from padscope.console import describe_sites, make_console, site_listing, verdict_lines
 from padscope.running import find_runner
 from padscope.running.model import AUTO, observe_first
 from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.store import RunDirectory, load_study
 from padscope.study import check_answer
+from padscope.study.stage import COUNTED
 from padscope.tables import site_table
 
 app = typer.Typer(
@@ -107,7 +108,7 @@ def scan_command(
     shared = find_runner(runner)
     run = RunDirectory(out or default_directory(model), checkpoint, shared.leads)
     given = Given(model, weights, size, mean, std, images)
-    show(run_scan(given, load(given, device), settings, run, workers, shared), run)
+    close(run_scan(given, load(given, device), settings, run, workers, shared), run)
 
 
 @app.command("audit")
@@ -150,11 +151,11 @@ def audit_command(
     loaded = load(given, device)
     check_answer(loaded, last)  # of what the last stage would refuse after all the others
     study = run_scan(given, loaded, settings, run, workers, shared)
-    study = run_explain(study, loaded, given.images, further, run, workers, shared)
     try:
+        study = run_explain(study, loaded, given.images, further, run, workers, shared)
         study = run_impact(study, loaded, given.images, labels, last, run, workers, shared)
-    finally:  # what two stages have found is shown even if the third one fails
-        show(study, run)
+    finally:  # what a stage has found stays even if the one behind it fails
+        close(study, run)
 
 
 @app.command("explain")
@@ -183,7 +184,7 @@ def explain_command(
     study, loaded, source = reopen(run, weights, images, device, "explain")
     shared = find_runner(runner)
     directory = RunDirectory(run, checkpoint, shared.leads)
-    show(run_explain(study, loaded, source, settings, directory, workers, shared), directory)
+    close(run_explain(study, loaded, source, settings, directory, workers, shared), directory)
 
 
 @app.command("impact")
@@ -216,7 +217,9 @@ def impact_command(
     )  # fmt: skip
     shared = find_runner(runner)
     directory = RunDirectory(run, checkpoint, shared.leads)
-    show(run_impact(study, loaded, source, labels, settings, directory, workers, shared), directory)
+    close(
+        run_impact(study, loaded, source, labels, settings, directory, workers, shared), directory
+    )
 
 
 @app.command("verdict")
@@ -234,4 +237,7 @@ def report_command(
     """Write the page and the figures of a finished run again."""
     study = load_study(run, partial=True)
     name_missing(study)
-    show(study, RunDirectory(run))
+    directory = RunDirectory(run)
+    publish(study, directory)
+    tell(study, *COUNTED)
+    close(study, directory)

@@ -1,8 +1,8 @@
-"""The stages as the commands run them: with a bar, checkpoints, a page and a summary."""
+"""The stages as the commands run them: with a bar, checkpoints, a page and an answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
 from dataclasses import asdict, replace
 
 from rich.table import Table
@@ -22,7 +22,6 @@ from padscope.console import (
     summary_listing,
     verdict_lines,
 )
-from padscope.console.terminal import Terminal
 from padscope.models import LoadedModel
 from padscope.paths import printable
 from padscope.report import render_report
@@ -30,6 +29,9 @@ from padscope.running import Runner
 from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.store import RunDirectory, write_atomically
 from padscope.study import Study, explain, impact, scan
+from padscope.study.stage import EXPLAIN, IMPACT, SCAN
+
+QUESTIONS = {EXPLAIN: "which responses padding causes", IMPACT: "whether the model uses them"}
 
 
 def run_scan(
@@ -40,7 +42,7 @@ def run_scan(
     workers: int,
     runner: Runner,
 ) -> Study:
-    """Scan, and save the study."""
+    """Scan, save the study, and show what was found."""
     study = interruptible(
         "scan",
         lambda progress, stop: scan(
@@ -49,8 +51,7 @@ def run_scan(
         ),
     )  # fmt: skip
     study = run.as_explained(replace(study, invocation=asdict(given)))
-    run.save(study)
-    return study
+    return _finish(study, run, SCAN)
 
 
 def run_explain(
@@ -62,7 +63,7 @@ def run_explain(
     workers: int,
     runner: Runner,
 ) -> Study:
-    """Explain a scanned study, and save it."""
+    """Explain a scanned study, save it, and show what was found."""
     study = interruptible(
         "explain",
         lambda progress, stop: explain(
@@ -70,8 +71,7 @@ def run_explain(
             workers=workers, runner=runner,
         ),
     )  # fmt: skip
-    run.save(study)
-    return study
+    return _finish(study, run, EXPLAIN)
 
 
 def run_impact(
@@ -84,7 +84,7 @@ def run_impact(
     workers: int,
     runner: Runner,
 ) -> Study:
-    """Measure the impact of an explained study, and save it."""
+    """Measure the impact of an explained study, save it, and show what was found."""
     study = interruptible(
         "impact",
         lambda progress, stop: impact(
@@ -92,38 +92,57 @@ def run_impact(
             workers=workers, runner=runner,
         ),
     )  # fmt: skip
+    return _finish(study, run, IMPACT)
+
+
+def _finish(study: Study, run: RunDirectory, stage: str) -> Study:
     run.save(study)
+    if run.leads:
+        publish(study, run)
+        tell(study, stage)
     return study
 
 
-def show(study: Study, run: RunDirectory) -> None:
-    """Write the page and the figures, and print what was found; one process alone does it."""
-    if not run.leads:
-        return
+def tell(study: Study, *stages: str) -> None:
+    """Print what stages have found: of each its tables, then its sentences."""
+    console = make_console()
+    for stage in stages:
+        for part in _parts(study, stage):
+            if isinstance(part, Table):
+                console.print(part)
+            else:
+                console.say(part)
+            console.print()
+
+
+def _parts(study: Study, stage: str) -> list[Table | list[str]]:
+    if stage == SCAN:
+        return [[study.model, study.images], summary_listing(study), summary_lines(study)]
+    if stage == EXPLAIN and study.explanation:
+        return [cause_listing(study), network_listing(study.explanation), cause_lines(study)]
+    if stage == IMPACT and study.impact:
+        listings = effect_listing(study.impact), measure_listing(study.impact)
+        return [*listings, impact_lines(study), verdict_lines(study, notes=False)]
+    return []
+
+
+def publish(study: Study, run: RunDirectory) -> None:
+    """Write the page and the figures."""
     write_atomically(
         run.path / "report.html", render_report(study).encode(errors="backslashreplace")
     )
     replace_figures(run.path, study)
-    console = make_console()
-    console.say([study.model, study.images])
-    _print(console, [summary_listing(study)], summary_lines(study))
-    if study.explanation:
-        listings = [cause_listing(study), network_listing(study.explanation)]
-        _print(console, listings, cause_lines(study))
-    if study.impact:
-        listings = [effect_listing(study.impact), measure_listing(study.impact)]
-        _print(console, listings, [*impact_lines(study), "", *verdict_lines(study, notes=False)])
-    console.print()
-    path = printable(run.path)
+
+
+def close(study: Study, run: RunDirectory) -> None:
+    """Say where everything is, and what comes next; one process alone does it."""
+    if not run.leads:
+        return
+    console, path = make_console(), printable(run.path)
     console.print(f"Tables: {path}/*.parquet", soft_wrap=True)
     console.print(f"Figures: {path}/figures/", soft_wrap=True)
     console.print(f"Report: {path}/report.html", soft_wrap=True)
-
-
-def _print(console: Terminal, listings: Sequence[Table], lines: Sequence[str]) -> None:
-    """Print what one stage found: tables, then sentences."""
-    for listing in listings:
-        console.print()
-        console.print(listing)
-    console.print()
-    console.say(lines)
+    stage = study.next_stage
+    if stage and study.invocation:  # a run from Python goes on there
+        command = shlex.join(["padscope", stage, path])
+        console.print(f"Next: {command} ({QUESTIONS[stage]})", soft_wrap=True)

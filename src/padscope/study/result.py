@@ -184,9 +184,14 @@ class Study:
     @property
     def next(self) -> str:
         """What to run to learn more; "" if all stages are done."""
+        return f"run padscope {self.next_stage} first" if self.next_stage else ""
+
+    @property
+    def next_stage(self) -> str:
+        """``explain`` or ``impact``, whichever comes next; "" if all stages are done."""
         if self.explanation is None:
-            return "run padscope explain first"
-        return "" if self.impact else "run padscope impact first"
+            return "explain"
+        return "" if self.impact else "impact"
 
     def __repr__(self) -> str:
         """Summarise the study in a few lines."""
