@@ -18,10 +18,12 @@ from torch.nn import functional as F
 from torchvision.ops import DeformConv2d
 
 from padscope import ScanSettings, scan
+from padscope.console import site_listing
 from padscope.errors import PadscopeError
 from padscope.interventions import repad
 from padscope.sites import Call, Interception, Site, discovery, find_sites, observe
 from padscope.sites.passes import watching_passes
+from padscope.tables import site_table
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
@@ -237,6 +239,33 @@ def test_transposed_convolutions(
     assert (site.op, site.filters, site.map_size) == ("conv_transpose2d", 6, map_size)
     assert site.contact == contact
     assert site.scored
+
+
+@pytest.mark.parametrize(
+    ("model", "padding"),
+    [
+        (nn.ConvTranspose2d(4, 6, 3), ([0, 0], [0, 0])),
+        (nn.ConvTranspose2d(4, 6, 4, 2, 1), ([1, 1], [1, 1])),
+        (nn.ConvTranspose2d(4, 6, 5, 2, (2, 1), (1, 0)), ([2, 1], [1, 1])),
+        (nn.ConvTranspose2d(4, 6, 3, padding=2, dilation=2), ([2, 2], [2, 2])),
+        (nn.Sequential(nn.ZeroPad2d(1), nn.ConvTranspose2d(4, 6, 4, 2, 1)), ([-1, -1], [-1, -1])),
+        (nn.Conv2d(4, 6, 3, padding=(1, 2)), ([1, 2], [1, 2])),
+    ],
+)
+def test_padding_is_listed_as_the_layer_is_told_of_it(
+    model: nn.Module, padding: tuple[list[int], list[int]]
+) -> None:
+    table = site_table(sites_of(model)[-1:])
+    assert (table["pad_before"][0].to_list(), table["pad_after"][0].to_list()) == padding
+
+
+def test_the_list_of_sites_says_what_the_padding_of_a_transposed_convolution_is() -> None:
+    transposed, plain = (
+        str(site_listing(site_table(sites_of(model))).caption)
+        for model in (nn.ConvTranspose2d(4, 6, 3), nn.Conv2d(4, 6, 3, padding=1))
+    )
+    assert "padding is what is cut off its output" in transposed
+    assert "cut off" not in plain
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,13 @@ def site_listing(sites: pl.DataFrame) -> Table:
     """Draw the table of sites."""
     dims = max((len(size) for size in sites["map_size"]), default=2)
     order = ", ".join(side.name for side in sides_of(min(max(dims, 1), 3)))
-    table = Table(caption=f"padding and contact lines per side: {order}", box=None, pad_edge=False)
+    caption = f"padding and contact lines per side: {order}"
+    if sites["op"].str.contains("transpose").any():
+        caption += (
+            "; of a transposed convolution, padding is what is cut off its output: with 0 its "
+            "outermost windows still reach beyond its input"
+        )
+    table = Table(caption=caption, box=None, pad_edge=False)
     for name in ("site", "op", "kernel", "stride", "dilation", "groups", "padding", "fill", "map",
                  "contact", "filters", ""):  # fmt: skip
         table.add_column(name, overflow="fold")

@@ -50,6 +50,31 @@ class Window:
         """Whether there is padding at any end of any axis."""
         return max(*self.before, *self.after) > 0
 
+    @property
+    def given(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Padding per end as the layers are told of it.
+
+        Returns
+        -------
+        before, after : tuple of int
+            Of a transposed convolution: the lines that its padding cuts off its output, less those
+            that it is told to add, or that explicit padding of its input adds.
+
+        Examples
+        --------
+        >>> window = Window((3,), (1,), (1,), (2,), (2,), (8,), (10,), transposed=True)
+        >>> window.given, window.contact(0)
+        (((0,), (0,)), ((0, 1), (0, 1)))
+        """
+        if not self.transposed:
+            return self.before, self.after
+        reach = [d * (k - 1) for k, d in zip(self.kernel, self.dilation, strict=True)]
+        before, after = (
+            tuple(r - pad for r, pad in zip(reach, pads, strict=True))
+            for pads in (self.before, self.after)
+        )
+        return before, after
+
     def taps(self, axis: int) -> NDArray[np.int64]:
         """Input positions that each output of one axis looks at.
 

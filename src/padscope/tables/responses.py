@@ -23,7 +23,7 @@ def site_table(sites: Sequence[Site]) -> pl.DataFrame:
     """One row per site, in the order of the forward pass.
 
     Columns: ``site``, ``op``, ``kernel``, ``stride``, ``dilation``, ``groups``, ``pad_before``,
-    ``pad_after`` (positions per axis), ``fill``, ``input_size``, ``map_size``, ``contact_before``,
+    ``pad_after`` (positions per axis; see `padscope.sites.Window.given`), ``fill``, ``input_size``, ``map_size``, ``contact_before``,
     ``contact_after`` (lines per axis that touch padding), ``filters``, ``scored``, ``unscored``
     (the reason), ``hidden`` (seen in scripted code only).
     """
@@ -37,7 +37,7 @@ def site_table(sites: Sequence[Site]) -> pl.DataFrame:
     rows = [
         (
             site.name, site.op, site.window.kernel, site.window.stride, site.window.dilation,
-            site.groups, _positive(site.window.before), _positive(site.window.after), site.fill,
+            site.groups, *site.window.given, site.fill,
             site.window.size, site.map_size, [len(before) for before, _ in site.contact],
             [len(after) for _, after in site.contact], site.filters, site.scored, site.unscored,
             site.below_autograd,
@@ -46,10 +46,6 @@ def site_table(sites: Sequence[Site]) -> pl.DataFrame:
     ]  # fmt: skip
     columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in schema]
     return pl.DataFrame(dict(zip(schema, columns, strict=True)), schema=schema)
-
-
-def _positive(padding: tuple[int, ...]) -> list[int]:
-    return [max(0, pad) for pad in padding]
 
 
 def side_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
