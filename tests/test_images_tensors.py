@@ -236,10 +236,49 @@ def test_a_dataset_that_changes_its_size_while_it_is_read() -> None:
     with pytest.raises(PadscopeError, match="Shrinking had 7 images at first and has 5 now"):
         images.tensor(2)
     assert len(images) == 7
-    with pytest.raises(PadscopeError, match="says that it has 9 images, and does not give image 8"):
+    with pytest.raises(PadscopeError, match=r"Shrinking failed on image 8: IndexError.*length, 9"):
         opened(Shrinking(9)).tensor(8)
     given = list(IMAGES)
     images = opened(given)
     given.pop()
     with pytest.raises(PadscopeError, match="list had 7 images at first and gave 6 now"):
         list(images)
+
+
+class Failing(Labelled):
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __getitem__(self, index: int) -> list[object]:
+        if index == 4:
+            raise self.error
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("broken\nin two"), "RuntimeError: broken; make"),
+        (IndexError(), "IndexError; make"),
+        (KeyError("file"), "KeyError: 'file'; make"),
+        (OSError(24, "Too many open files"), "OSError: "),
+    ],
+)
+def test_what_a_dataset_fails_on_is_named(error: Exception, told: str) -> None:
+    images = opened(Failing(error))
+    for read in (images.fingerprint, lambda: images.tensor(4)):
+        with pytest.raises(PadscopeError, match=f"the Failing failed on image 4: {told}"):
+            read()
+
+
+def test_what_a_loader_or_generator_fails_on_is_named() -> None:
+    def two() -> Iterator[Tensor]:
+        yield IMAGES[:2]
+        yield IMAGES[2:4]
+        raise ValueError("no more")
+
+    with pytest.raises(PadscopeError, match=r"generator failed on item 2 .*ValueError: no more"):
+        list(opened(two()))
+    loader: DataLoader[object] = DataLoader(Failing(RuntimeError("broken")), batch_size=2)
+    with pytest.raises(PadscopeError, match=r"DataLoader failed on item 2 .*RuntimeError: broken"):
+        opened(loader).fingerprint()

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from padscope.errors import PadscopeError
+from padscope.errors import PadscopeError, brief
 
 KEYS = ("pixel_values", "image", "img")
 Take = Callable[[Any], object]
@@ -22,12 +22,31 @@ def taken(item: object, name: str, take: Take | None) -> object:
     """
     if take is None:
         return item
+    return given(lambda: take(item), "function that takes images", name)
+
+
+def given(give: Callable[[], object], what: str, name: str, advice: str = "") -> object:
+    """Return what somebody's code gives.
+
+    Parameters
+    ----------
+    give : callable
+    what, name : str
+        What the code is, and the item that it is asked for, to be named if it fails.
+    advice : str
+        What to do then.
+
+    Raises
+    ------
+    PadscopeError
+        It raises anything.
+    """
     try:
-        return take(item)
+        return give()
+    except PadscopeError:
+        raise
     except Exception as error:
-        raise PadscopeError(
-            f"the function that takes images failed on {name}: {type(error).__name__}: {error}"
-        ) from error
+        raise PadscopeError(f"the {what} failed on {name}: {brief(error)}{advice}") from error
 
 
 def image_of(item: object, name: str) -> Tensor:

@@ -2,15 +2,15 @@
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
-from typing import Protocol, runtime_checkable
+from itertools import count, islice
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from padscope.errors import PadscopeError
 from padscope.images.fingerprint import fingerprint_tensors, one_by_one
-from padscope.images.items import Take, image_of, parts_of, taken
+from padscope.images.items import Take, given, image_of, parts_of, taken
 
 
 @runtime_checkable
@@ -64,7 +64,7 @@ class TensorImages:
         Raises
         ------
         PadscopeError
-            The item is none, or there are no longer as many items as there were.
+            The item is none, or cannot be had, or there are no longer as many as there were.
         """
         kind, name = type(self.items).__name__, self.name(index)
         if len(self.items) != self._length:
@@ -72,13 +72,8 @@ class TensorImages:
                 f"the {kind} had {self._length} images at first and has {len(self.items)} now; "
                 "give one which stays as it is while it is read"
             )
-        try:
-            item = self.items[index]
-        except IndexError as error:
-            raise PadscopeError(
-                f"the {kind} says that it has {self._length} images, and does not give {name}; "
-                "give one whose length is right"
-            ) from error
+        advice = f"; make it give one for every index below its length, {self._length}"
+        item = given(lambda: self.items[index], kind, name, advice)
         image = image_of(taken(item, name, self.take), name)
         if image.ndim != self.dims + 1:
             raise PadscopeError(
@@ -146,28 +141,32 @@ class StreamedImages:
         Raises
         ------
         PadscopeError
-            Something else than images comes, or not as many as there were, or a generator is asked
-            a second time.
+            Something else than images comes, or not as many as there were, they cannot be had, or
+            a generator is asked a second time.
         """
         if self._spent:
             raise PadscopeError(
                 "the images came from a generator, which gives them only once; "
                 "give a list, a DataLoader or a Dataset instead"
             )
-        iterator = iter(self.batches)
+        kind, end = type(self.batches).__name__, object()
+        iterator: Any = given(lambda: iter(self.batches), kind, "its start")
         self._spent = iterator is self.batches
-        count, every = 0, self.take is not None
-        for number, item in enumerate(iterator):
+        total, every = 0, self.take is not None
+        for number in count():
             name = f"item {number} of the images"
+            item = given(lambda: next(iterator, end), kind, name)
+            if item is end:
+                break
             parts, every = parts_of(taken(item, name, self.take), name, self.dims, every=every)
             for part in parts:
                 chunk = self._chunk(image_of(part, name), name)
-                count += len(chunk)
+                total += len(chunk)
                 yield chunk
-        if self.length not in (None, count):
+        if self.length not in (None, total):
             raise PadscopeError(
-                f"the {type(self.batches).__name__} had {self.length} images at first and gave "
-                f"{count} now; give one which stays as it is while it is read"
+                f"the {kind} had {self.length} images at first and gave {total} now; give one "
+                "which stays as it is while it is read"
             )
 
     def _chunk(self, pixels: Tensor, name: str) -> Tensor:
@@ -200,8 +199,8 @@ class StreamedImages:
 
     def describe(self) -> str:
         """Return one line for people."""
-        count = "" if self.length is None else f"{self.length} "
-        return f"{count}images streamed from a {type(self.batches).__name__}"
+        number = "" if self.length is None else f"{self.length} "
+        return f"{number}images streamed from a {type(self.batches).__name__}"
 
 
 def from_python(data: object, dims: int, take: Take | None = None) -> TensorImages | StreamedImages:

@@ -23,9 +23,10 @@ def site_table(sites: Sequence[Site]) -> pl.DataFrame:
     """One row per site, in the order of the forward pass.
 
     Columns: ``site``, ``op``, ``kernel``, ``stride``, ``dilation``, ``groups``, ``pad_before``,
-    ``pad_after`` (positions per axis; see `padscope.sites.Window.given`), ``fill``, ``input_size``, ``map_size``, ``contact_before``,
-    ``contact_after`` (lines per axis that touch padding), ``filters``, ``scored``, ``unscored``
-    (the reason), ``hidden`` (seen in scripted code only).
+    ``pad_after`` (positions per axis; see `padscope.sites.Window.given`), ``fill``,
+    ``input_size``, ``map_size``, ``contact_before``, ``contact_after`` (lines per axis that touch
+    padding), ``filters``, ``scored``, ``unscored`` (the reason), ``hidden`` (seen in scripted code
+    only).
     """
     axes = pl.List(pl.Int64)
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
