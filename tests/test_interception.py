@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import weakref
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from timm.layers.std_conv import StdConv2d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from padscope import scan
 from padscope.errors import PadscopeError
 from padscope.interventions import repad
 from padscope.sites import Call, Interception, observe, run_partly
@@ -514,3 +516,36 @@ def test_what_a_visitor_works_out_is_not_cast_as_the_model_is(form: str) -> None
         net(torch.zeros(1, 1, 5, 5))
         assert torch.is_autocast_enabled("cpu")
     assert found == [(torch.bfloat16, torch.float32)] * 2
+
+
+class Exhausting(nn.Module):
+    """Runs out of memory after some passes."""
+
+    def __init__(self, error: Exception, passes: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.error, self.left = error, passes
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.left:
+            raise self.error
+        self.left -= 1
+        out: Tensor = self.conv(x)
+        return out
+
+
+@pytest.mark.parametrize(("passes", "where"), [(0, r"of shape 2×3×9×9 .*"), (1, "0 to 15")])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "MemoryError"),
+        (RuntimeError("std::bad_alloc"), "std::bad_alloc"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), ".*Cannot allocate memory"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), "CUDA out of memory. Tried"),
+    ],
+)
+def test_memory_that_runs_out_is_not_called_the_fault_of_the_images(
+    passes: int, where: str, error: Exception, told: str
+) -> None:
+    with pytest.raises(PadscopeError, match=f"^memory ran out on images {where}: {told}; give"):
+        scan(Exhausting(error, passes), torch.rand(20, 3, 9, 9))

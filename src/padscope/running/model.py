@@ -14,6 +14,7 @@ from padscope.effects.answers import kind_of_answer, read_answer, without_masked
 from padscope.effects.comparison import Unchanged
 from padscope.errors import PadscopeError, brief
 from padscope.sites import Observation, observe, placed
+from padscope.sites.memory import memory_error, ran_out_of_memory
 
 AUTO = "auto"
 
@@ -63,7 +64,7 @@ def run_batch(
     Raises
     ------
     PadscopeError
-        The model fails on these images.
+        The model fails on these images, or memory runs out.
     """
     if static_batch and len(pixels) < static_batch:  # whoever looks on leaves the surplus out
         surplus = pixels[-1:].expand(static_batch - len(pixels), *pixels.shape[1:])
@@ -73,9 +74,12 @@ def run_batch(
     except PadscopeError:
         raise
     except Exception as error:  # somebody's own code raises what it likes
+        given = f"images {images[0]} to {images[-1]}"
+        if ran_out_of_memory(error):
+            raise memory_error(error, given) from error
         raise PadscopeError(
-            f"the model failed on images {images[0]} to {images[-1]}: "
-            f"{brief(error)}; give images that it takes, or fewer at once"
+            f"the model failed on {given}: {brief(error)}; give images that it takes, or "
+            "fewer at once"
         ) from error
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from padscope.errors import PadscopeError
 from padscope.sites.interception import Interception
-from padscope.sites.memory import ran_out_of_memory
+from padscope.sites.memory import memory_error, ran_out_of_memory
 
 
 def run_partly(seen: Interception, example: Tensor) -> Exception | None:
@@ -31,9 +30,5 @@ def run_partly(seen: Interception, example: Tensor) -> Exception | None:
         if not ran_out_of_memory(error):
             return error
         shape = "×".join(map(str, example.shape))
-        raise PadscopeError(
-            f"memory ran out on images of shape {shape} (batch, channels, size): "
-            f"{str(error).strip().splitlines()[-1]}; give fewer images at once, smaller ones, or "
-            "a smaller margin"
-        ) from error
+        raise memory_error(error, f"images of shape {shape} (batch, channels, size)") from error
     return None
