@@ -634,6 +634,30 @@ def test_the_public_names() -> None:
         assert inspect.getdoc(getattr(padscope, name)), name
 
 
+class MakingItself(nn.Module):
+    """Makes a layer and a buffer in its first pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not hasattr(self, "conv"):
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+            self.norm = nn.BatchNorm2d(4)
+            self.register_buffer("seen", x.mean())
+        out: Tensor = self.norm(self.conv(x))
+        return out
+
+
+def test_finding_sites_leaves_the_model_as_it_was() -> None:
+    model, x = MakingItself(), torch.rand(2, 3, 9, 9)
+    before = dict(vars(model))
+    assert [site.name for site in padscope.find_sites(model, x)] == ["conv"]
+    assert vars(model) == before and not model.state_dict()
+    model(x)
+    kept = {name: value.clone() for name, value in model.state_dict().items()}
+    assert [site.name for site in padscope.find_sites(model, x)] == ["conv"]
+    assert model.training
+    assert all(torch.equal(value, kept[name]) for name, value in model.state_dict().items())
+
+
 class TwoInputs(nn.Conv2d):
     """Needs more than images."""
 

@@ -7,9 +7,9 @@ from padscope.interventions import repad
 from padscope.models import load_model
 from padscope.report import render_report
 from padscope.settings import ScanSettings
-from padscope.sites import Interception, find_sites
+from padscope.sites import Interception
 from padscope.store import RunDirectory, load_study
-from padscope.study import Study, explain, impact, scan
+from padscope.study import Study, explain, find_sites, impact, scan
 
 __version__ = "0.1.0"
 __all__ = [

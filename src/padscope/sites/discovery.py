@@ -33,6 +33,7 @@ def find_sites(model: nn.Module, example: Tensor) -> list[Site]:
     ----------
     model : nn.Module
         In eval mode, as it will be used: in training mode batch norm would take this pass in too.
+        What the pass makes in it stays; `padscope.find_sites` gives it back as it was.
     example : (N, C, *spatial) Tensor
         Input of the size to be scanned, run where the model is, in its type. Use N ≥ 2: the batch
         axis is recognised by its size.

@@ -6,6 +6,7 @@ from padscope.study.impact import impact
 from padscope.study.impact_result import IMPACT_TABLES, Impact
 from padscope.study.inputs import as_images, as_loaded, make_probe
 from padscope.study.kernels import Kernels
+from padscope.study.listing import find_sites
 from padscope.study.result import Portrait, Study
 from padscope.study.scan import scan
 from padscope.study.stage import EXPLAIN, IMPACT, SCAN, Journal, Kept, Progress
@@ -31,6 +32,7 @@ __all__ = [
     "as_loaded",
     "check_answer",
     "explain",
+    "find_sites",
     "impact",
     "make_probe",
     "scan",
