@@ -102,8 +102,31 @@ def test_a_masked_class_has_no_probability_and_changes_nothing() -> None:
     for measure, values in changes.items():
         assert values.isfinite().all(), measure
         torch.testing.assert_close(values[:3], plain[measure][:3])
-    with pytest.raises(PadscopeError, match="NaN or infinity to 4 of 4 images"):
-        Unchanged(learn(lambda scores: scores - torch.inf)[1], range(4)).own()
+    with pytest.raises(PadscopeError, match="NaN or infinity to 1 of 4 images"):
+        Unchanged(answer.index_fill(0, torch.tensor(2), -torch.inf), range(4)).own()
+
+
+def map_with_masked(*channels: int) -> Callable[[Tensor], Tensor]:
+    def form(scores: Tensor) -> Tensor:
+        maps = scores[:, :, None, None] * torch.arange(1.0, 10.0).view(3, 3)
+        return maps.index_fill(1, torch.tensor(channels, dtype=torch.int64), -torch.inf)
+
+    return form
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        (map_with_masked(1), "with infinity in channel 1 to every image"),
+        (map_with_masked(0, 2), "with infinity in channel 0, 2 to every image"),
+        (map_with_masked(0, 1, 2), "channel 0, 1, 2 to"),
+        (lambda scores: scores - torch.inf, "with infinity to every image"),
+        (lambda scores: scores[:, 0] + torch.inf, "with infinity to every image"),
+    ],
+)
+def test_infinite_answers_are_refused_when_the_model_is_first_asked(form: Any, told: str) -> None:
+    with pytest.raises(PadscopeError, match=f"{told}.*effects need finite scores"):
+        learn(form)
 
 
 def test_dropout_left_on_is_named_and_is_in_no_effect() -> None:

@@ -279,9 +279,10 @@ def test_every_stage_prints_its_own_answer_and_the_command_that_comes_next(
 def test_audit_shows_what_it_has_found_when_the_impact_cannot_be_measured(
     padscope: Command,
 ) -> None:
-    answer = padscope("audit", *SCAN[1:], "--tested", 20, "--labels", "none.csv", "-o", "run")
-    assert (answer.status, answer.err.count("Error")) == (2, 0)
-    assert "labels name classes, and the model answers with" in answer.err
+    Path("metrics.py").write_text("def loss(answers, labels):\n    return 1 / 0\n")
+    answer = padscope("audit", *SCAN[1:], "--tested", 20, "--metric", "metrics:loss", "-o", "run")
+    assert answer.status == 2
+    assert "ZeroDivisionError" in answer.err
     assert "Report: run/report.html" in answer.out
     assert "Next: padscope impact run" in answer.out
     assert load_study("run").explanation is not None
@@ -292,6 +293,7 @@ def test_audit_shows_what_it_has_found_when_the_impact_cannot_be_measured(
     [
         (("--output", "logits"), "there is no 'logits' in a Tensor"),
         (("--metric", "no_such_metrics:loss"), "importing no_such_metrics"),
+        (("--labels", "none.csv"), "labels name classes, and the model answers with (8, 12, 12)"),
     ],
 )
 def test_audit_refuses_an_answer_before_it_scans(
@@ -300,6 +302,19 @@ def test_audit_refuses_an_answer_before_it_scans(
     answer = padscope("audit", *SCAN[1:], *option, "-o", "run")
     assert answer.status == 2 and message in answer.err
     assert not Path("run").exists()
+
+
+def test_audit_refuses_labels_before_it_scans(padscope: Command) -> None:
+    lines = (f"{number:02}.png,{number % 3}\n" for number in range(40))
+    Path("labels.csv").write_text("file,class\n" + "".join(lines))
+    for labels, message in (
+        ("labels.csv", "class 2 of 02.png is outside"),
+        ("none.csv", "cannot read the labels none.csv"),
+    ):
+        answer = padscope("audit", "mynets:fixed_size", *SCAN[2:], "--labels", labels, "-o", "run")
+        assert answer.status == 2 and message in answer.err
+        assert answer.err.count("\n") == 1
+        assert not Path("run").exists()
 
 
 def test_explain_refuses_a_run_from_python(padscope: Command) -> None:

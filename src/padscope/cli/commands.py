@@ -149,7 +149,8 @@ def audit_command(
     run = RunDirectory(out or default_directory(model), checkpoint, shared.leads)
     given = Given(model, weights, size, mean, std, images)
     loaded = load(given, device)
-    check_answer(loaded, last)  # of what the last stage would refuse after all the others
+    # What the last stage would refuse is refused before all the others.
+    check_answer(loaded, last, given.images, labels)
     study = run_scan(given, loaded, settings, run, workers, shared)
     try:
         study = run_explain(study, loaded, given.images, further, run, workers, shared)

@@ -8,11 +8,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from padscope.effects.answers import only_scores
+from padscope.effects.answers import kind_of_answer, only_scores
 from padscope.effects.comparison import Unchanged
 from padscope.errors import PadscopeError
 from padscope.running.model import Asking, compare, run_batch
 
+CHANNELS_NAMED = 5
 ROUNDING = 8  # times the precision of an answer's greatest score: what two runs may differ by
 
 
@@ -52,8 +53,8 @@ def learn_to_ask(
     Raises
     ------
     PadscopeError
-        The model fails, it has no answer with one row per image, or it answers differently even
-        with the same random numbers.
+        The model fails, it has no answer with one row per image, it answers with infinity to all
+        of them, or it answers differently even with the same random numbers.
     """
     asking, notes = Asking(output, static_batch), []
     with torch.no_grad():
@@ -69,6 +70,12 @@ def learn_to_ask(
             one.ask(model, pixels, images)
             for one in (seeded, seeded, replace(asking, seed=seed + 1))
         )
+    if answer.isinf().reshape(len(answer), -1).any(dim=1).all():
+        raise PadscopeError(
+            f"the model answers with infinity{_channels(answer)} to every image; effects need "
+            "finite scores: name another entry with --output, or wrap the model so that it leaves "
+            "them out"
+        )
     if _differ(answer, again):
         raise PadscopeError(
             f"the model answers differently when it is asked again "
@@ -83,6 +90,16 @@ def learn_to_ask(
             "were drawn with the same random numbers, so that this noise is in none of the effects."
         )
     return asking, answer, tuple(notes)
+
+
+def _channels(answer: Tensor) -> str:
+    """Name the channels of a map that are infinite throughout, if there are any."""
+    if kind_of_answer(answer) != "dense":
+        return ""
+    found = answer.isinf().transpose(0, 1).flatten(1).all(dim=1).nonzero().flatten().tolist()
+    more = ", …" if len(found) > CHANNELS_NAMED else ""
+    named = ", ".join(map(str, found[:CHANNELS_NAMED]))
+    return f" in channel {named}{more}" if found else ""
 
 
 def _differ(answer: Tensor, again: Tensor) -> bool:

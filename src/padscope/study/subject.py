@@ -20,7 +20,7 @@ from padscope.settings import ImpactSettings
 from padscope.sites import Observation
 from padscope.study.context import Canvas
 from padscope.study.explanation import Explanation
-from padscope.study.impact_images import GivenLabels, ImpactImages, with_labels
+from padscope.study.impact_images import GivenLabels, ImpactImages, open_impact_images, with_labels
 from padscope.study.result import Study
 
 
@@ -129,34 +129,58 @@ def ask_first(
     asking, answer, notes = learn_to_ask(
         module, first.pixels, first.indices, settings.output, loaded.static_batch, settings.seed
     )
-    if kind_of_answer(answer) == "classes":
-        tested = with_labels(tested, labels, loaded, answer.shape[1])
-    elif labels is not None:
-        raise PadscopeError(
-            f"labels name classes, and the model answers with {tuple(answer.shape[1:])} values per "
-            "image; leave them out, or give a metric"
-        )
+    tested = _labelled(tested, labels, loaded, answer)
     return Subject(
         study, explanation, loaded, module, tested, observation, asking, answer, settings, notes
     )
 
 
-def check_answer(loaded: LoadedModel, settings: ImpactSettings) -> None:
+def _labelled(
+    tested: ImpactImages, labels: GivenLabels | None, loaded: LoadedModel, answer: Tensor
+) -> ImpactImages:
+    """Add labels, which only an answer of classes takes."""
+    if labels is not None and kind_of_answer(answer) != "classes":
+        raise PadscopeError(
+            f"labels name classes, and the model answers with {tuple(answer.shape[1:])} values per "
+            "image; leave them out, or give a metric"
+        )
+    return with_labels(tested, labels, loaded, answer.shape[-1])
+
+
+def check_answer(
+    loaded: LoadedModel,
+    settings: ImpactSettings,
+    images: object = None,
+    labels: GivenLabels | None = None,
+) -> None:
     """Ask a model for its answer to noise, before anything that takes long is run.
+
+    Parameters
+    ----------
+    loaded : LoadedModel
+    settings : ImpactSettings
+    images, labels
+        As of `impact`; looked into only where there are labels.
 
     Raises
     ------
     PadscopeError
-        Its answer, or the metric, cannot be used. Nothing is asked where the input size is unknown.
+        Its answer, the metric or the labels cannot be used. Nothing is asked where the input size
+        is unknown.
     """
     if settings.metric:
         load_metric(settings.metric)
     if loaded.preprocessing is None:
         return
-    shape = (2, loaded.preprocessing.channels, *loaded.preprocessing.size)
+    size = loaded.preprocessing.size
+    shape = (2, loaded.preprocessing.channels, *size)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(settings.seed))
     with as_found(loaded.module) as module:
-        learn_to_ask(module, noise, (0, 1), settings.output, loaded.static_batch, settings.seed)
+        _, answer, _ = learn_to_ask(
+            module, noise, (0, 1), settings.output, loaded.static_batch, settings.seed
+        )
+    if labels is not None:
+        _labelled(open_impact_images(images, loaded, size, settings, 1), labels, loaded, answer)
 
 
 def readable(batches: Iterator[Batch]) -> Iterator[Batch]:
