@@ -98,7 +98,7 @@ def estimate_to_exact(spec: str, source: str | None, images: int, filters: int) 
         chosen = choose_checked(impacts, filters, seed=0)
         rows = _measure(ExactMeasurement(module, observed, chosen), batches).rows
         end = time.perf_counter()
-    checks = check_table(chosen, rows, "classes")
+    checks = check_table(chosen, rows, "classes", range(len(rows["exact"])))
     found = agreement(checks, len(rows["exact"]), resamples=1000, seed=0)
     return Agreed(found, impacts.height, middle - start, (end - middle) / len(chosen))
 

@@ -157,7 +157,8 @@ def views(measure: str) -> pl.DataFrame:
 def readout() -> pl.DataFrame:
     rows = [
         {"treatment": treatment, "axis": axis, "r2": r2 - 0.06 * (axis == "left-right"),
-         "low": r2 - 0.12, "high": r2 + 0.05, "chance": -0.04, "images": 16}
+         "low": r2 - 0.12, "high": r2 + 0.05, "chance": -0.04, "images": 16,
+         "photographs": 16}
         for treatment, r2 in READ.items()
         for axis in ("top-bottom", "left-right")
     ]  # fmt: skip
@@ -204,7 +205,8 @@ def checks(sites: Sequence[str], count: int = 60) -> pl.DataFrame:
     return pl.DataFrame(
         {"site": [sites[place % len(sites)] for place in range(count)],
          "filter": [place % 5 for place in range(count)],
-         "estimate": estimate, "exact": exact, "kl": exact / 7}
+         "images": IMAGES, "photographs": IMAGES, "estimate": estimate, "exact": exact,
+         "kl": exact / 7}
     )  # fmt: skip
 
 

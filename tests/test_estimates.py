@@ -555,7 +555,7 @@ def test_lite0() -> None:
         assert impacts.height == sum(site.filters for site in seen.sites)
         chosen = choose_checked(impacts, 20, 0)
         rows = ExactMeasurement(module, seen, chosen)(batch).rows
-    checks = check_table(chosen, rows, "classes")
+    checks = check_table(chosen, rows, "classes", range(6))
     found = agreement(checks, 6, 200, 0)
     assert found["spearman"] >= 0.95
     assert found["reliable"] == 1

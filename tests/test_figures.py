@@ -139,6 +139,16 @@ def impact_of(study: Study) -> Impact:
     return study.impact
 
 
+@pytest.mark.parametrize(
+    "name", ["effects", "doses", "classes", "estimates", "views", "readout", "bands", "distances"]
+)
+def test_a_figure_of_the_impact_says_how_many_images_it_is_of(tested: Study, name: str) -> None:
+    study = with_impact(tested, answer="dense") if name == "distances" else tested
+    title = figure_spec(study, name)["title"]
+    words = title if isinstance(title, str) else " ".join(title)
+    assert f"On {16 if name == 'readout' else 48} images" in words
+
+
 def test_effects_stand_beside_their_controls(tested: Study) -> None:
     row = impact_of(tested).effect("confirmed", "kl", f"refill {impact_of(tested).fill}")
     assert row is not None
@@ -146,7 +156,9 @@ def test_effects_stand_beside_their_controls(tested: Study) -> None:
     drawn = rows.filter(pl.col("set") == "confirmed").row(0, named=True)
     assert drawn == {name: row[name] for name in drawn} and row["matched"] < row["filters"]
     title = figure_spec(tested, "effects")["title"]
-    assert title[1:] == ["Ring: those filters of a set that have controls, where not all have."]
+    assert title[1:] == [
+        "On 48 images.", "Ring: those filters of a set that have controls, where not all have.",
+    ]  # fmt: skip
     partly = rows.drop_nulls("matched_effect")
     assert 0 < partly.height < rows.height  # small sets are matched as a whole
     (rings,) = [table for table in tables_of(figure_spec(tested, "effects"))

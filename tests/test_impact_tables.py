@@ -100,7 +100,8 @@ def test_checks_are_of_the_same_unit_as_the_impact(kind: AnswerKind) -> None:
     rows = {"estimate": drawn(9, 2), "exact": drawn(9, 2, seed=1)}
     if kind == "classes":
         rows["kl"] = drawn(9, 2, seed=2).abs()
-    table = check_table(filters, rows, kind)
+    table = check_table(filters, rows, kind, [0, 0, 1, 2, 3, 4, 4, 4, 5])
+    assert table.select("images", "photographs").unique().rows() == [(9, 6)]
     assert list(table.select("site", "filter").iter_rows()) == filters
     for name in ("estimate", "exact"):
         expected = [impact_of(values.double().numpy(), kind) for values in rows[name].T]

@@ -153,5 +153,6 @@ def test_a_planted_compass_is_read_until_its_padding_is_undone() -> None:
     table = readout_table({AS_IS: as_is, "undone": undone}, dims=2)
     assert table["axis"].to_list() == ["top-bottom", "left-right"] * 2
     assert table["treatment"].to_list() == [AS_IS] * 2 + ["undone"] * 2
+    assert table.select("images", "photographs").unique().rows() == [(count, count)]
     assert table["r2"].to_list() == [one.r2 for one in (*as_is, *undone)]
     assert readout_table({}, dims=3).columns == table.columns

@@ -35,6 +35,8 @@ class Readout:
     chance : float
         Mean `r2` when the offsets are exchanged at random within every image.
     images : int
+    photographs : int
+        Independent ones that the images come from.
     """
 
     axis: int
@@ -43,6 +45,7 @@ class Readout:
     high: float
     chance: float
     images: int
+    photographs: int
 
 
 def read_position(
@@ -97,9 +100,12 @@ def read_position(
     value, low, high = mean_interval(r2[:, 0], groups, resamples, seed)
     chance = r2[:, 1:].mean(axis=(0, 1))
     return [
-        Readout(axis, float(value[at]), float(low[at]), float(high[at]), float(chance[at]), len(x))
+        Readout(
+            axis, float(value[at]), float(low[at]), float(high[at]), float(chance[at]), len(x),
+            int(number.max()) + 1,
+        )
         for at, axis in enumerate(axes)
-    ]
+    ]  # fmt: skip
 
 
 def _numbered(groups: Sequence[object] | None, images: int) -> NDArray[np.int64]:

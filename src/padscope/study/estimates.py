@@ -58,7 +58,7 @@ class FilterEstimates:
             settings.check_images,
         )  # fmt: skip
         checked = require_images(stage.run(job, Recorded(), len(chosen) + PASSES), "check")
-        checks = check_table(chosen, checked.rows, subject.kind)
+        checks = check_table(chosen, checked.rows, subject.kind, tested.groups(checked.indices))
         agreed = agreement(checks, checked.images, settings.resamples, settings.seed)
         if agreed and not agreed["reliable"]:
             notes.append(

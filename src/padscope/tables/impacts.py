@@ -165,11 +165,15 @@ def choose_checked(impacts: pl.DataFrame, count: int, seed: int) -> list[tuple[s
 
 
 def check_table(
-    filters: Sequence[tuple[str, int]], rows: Mapping[str, Tensor], kind: AnswerKind
+    filters: Sequence[tuple[str, int]],
+    rows: Mapping[str, Tensor],
+    kind: AnswerKind,
+    groups: Sequence[object],
 ) -> pl.DataFrame:
     """Impact of the checked filters, estimated and exact, on the same images.
 
-    Columns: ``site``, ``filter``, ``estimate`` and ``exact`` (as ``impact`` of `impact_columns`),
+    Columns: ``site``, ``filter``, ``images`` and ``photographs`` (independent ones that they come
+    from), ``estimate`` and ``exact`` (as ``impact`` of `impact_columns`),
     ``kl`` (mean divergence of the changed from the unchanged answer, nats; null unless the answer
     is scores of classes). The divergence takes in all classes and grows with the square of a
     change: it ranks filters somewhat differently even from their exact effect on the first class
@@ -183,6 +187,8 @@ def check_table(
         As `padscope.measurements.ExactMeasurement` finds them.
     kind : {"classes", "dense", "values"}
         Of the answer.
+    groups : sequence
+        Which photograph each image comes from.
     """
 
     def size(name: str) -> FloatArray:
@@ -195,6 +201,8 @@ def check_table(
         {
             "site": pl.Series([site for site, _ in filters], dtype=pl.String),
             "filter": pl.Series([index for _, index in filters], dtype=pl.Int64),
+            "images": pl.repeat(len(groups), len(filters), eager=True, dtype=pl.Int64),
+            "photographs": pl.repeat(len(set(groups)), len(filters), eager=True, dtype=pl.Int64),
             "estimate": _numbers(size("estimate")),
             "exact": _numbers(size("exact")),
             "kl": _numbers(kl),

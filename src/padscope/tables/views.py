@@ -88,7 +88,8 @@ def readout_table(readouts: Mapping[str, Sequence[Readout]], dims: int) -> pl.Da
     """One row per treatment and axis.
 
     Columns: ``treatment``, ``axis`` (``top-bottom``, ``left-right``; in 3D also ``front-back``),
-    ``r2`` with ``low`` and ``high`` (95 % over images), ``chance``, ``images``; see `Readout`.
+    ``r2`` with ``low`` and ``high`` (95 % over images), ``chance``, ``images`` and ``photographs``;
+    see `Readout`.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def readout_table(readouts: Mapping[str, Sequence[Readout]], dims: int) -> pl.Da
     found = [
         (
             treatment, f"{names[2 * one.axis]}-{names[2 * one.axis + 1]}", one.r2, one.low,
-            one.high, one.chance, one.images,
+            one.high, one.chance, one.images, one.photographs,
         )
         for treatment, axes in readouts.items()
         for one in axes
@@ -120,7 +121,7 @@ _VIEWS: _Schema = {
 }  # fmt: skip
 _READOUT: _Schema = {
     "treatment": pl.String, "axis": pl.String, "r2": pl.Float64, "low": pl.Float64,
-    "high": pl.Float64, "chance": pl.Float64, "images": pl.Int64,
+    "high": pl.Float64, "chance": pl.Float64, "images": pl.Int64, "photographs": pl.Int64,
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from padscope.report.figures.marks import (
     WIDTH,
     Chart,
     above,
+    basis,
     coloured,
     data,
     decades,
@@ -46,7 +47,10 @@ def effects(study: Study) -> Chart:
     table = rows.select("set", "effect", "low", "high", "control", part.cast(pl.Float64))
     x = alt.X("effect:Q", title=title)
     drawn: Chart = intervals(table, x, "effect", "control", y)
-    words = [f"Blue: refilled ({impact.fill}), 95 % over images. Orange: matched control draws."]
+    words = [
+        f"Blue: refilled ({impact.fill}), 95 % over images. Orange: matched control draws.",
+        basis(rows),
+    ]
     if part.count():
         words.append("Ring: those filters of a set that have controls, where not all have.")
         rings = data(table.drop_nulls("matched_effect")).mark_point(size=60, color=BLUE)
@@ -76,7 +80,11 @@ def doses(study: Study) -> Chart:
     x = alt.X("filters:O", title="filters undone, strongest first", axis=alt.Axis(labelAngle=0))
     log = fitting(table["value"].to_list()).log
     drawn = ribbons(table, x, "value", measure.heading, coloured("what", COLOURS), log=log)
-    return drawn.properties(width=WIDTH, height=WIDTH // 2)
+    return drawn.properties(
+        width=WIDTH,
+        height=WIDTH // 2,
+        title=f"Bands: 95 % over images; of controls, all draws. {basis(rows)}",
+    )
 
 
 def distances(study: Study) -> Chart:
@@ -84,14 +92,15 @@ def distances(study: Study) -> Chart:
     rows = measured(impact_of(study).distances, "change by distance")
     present = order(rows, "set")
     chosen = [name for name in MAIN_SETS if name in present] or present
-    table = _beside(rows.filter(pl.col("set").is_in(chosen)), ["set", "distance"], "change")
+    rows = rows.filter(pl.col("set").is_in(chosen))
+    table = _beside(rows, ["set", "distance"], "change")
     x = alt.X("distance:Q", title="distance from the border, output positions")
     title = "change, in spreads of the answer"
     log = fitting(table["value"].to_list()).log
     drawn = ribbons(table, x, "value", title, coloured("what", COLOURS), log=log)
     rows_of = alt.Row("set:N", title=None, sort=chosen, header=above())
     facets: Chart = drawn.properties(width=WIDTH, height=WIDTH // 4).facet(row=rows_of)
-    return facets
+    return facets.properties(title=f"Bands: 95 % over images. {basis(rows)}")
 
 
 def classes(study: Study) -> Chart:
@@ -115,14 +124,14 @@ def classes(study: Study) -> Chart:
     y = alt.Y("name:N", title=None, sort=names)
     colour = coloured("decided", {f"q < {LEVEL}": BLUE, "open": GREY})
     drawn = intervals(table, x, "change", "control", y, colour)
-    words = "95 % over images. Orange: the same done to matched control draws."
+    words = f"95 % over images. Orange: the same done to matched control draws. {basis(own)}"
     return drawn.properties(width=WIDTH, title=words)
 
 
 def estimates(study: Study) -> Chart:
     """Exact against estimated impact of the filters checked."""
-    table = measured(impact_of(study).checks, "check of an estimate")
-    table = table.drop_nulls(["estimate", "exact"]).select("estimate", "exact")
+    rows = measured(impact_of(study).checks, "check of an estimate")
+    table = rows.drop_nulls(["estimate", "exact"]).select("estimate", "exact")
     table = table.filter((pl.col("estimate") > 0) & (pl.col("exact") > 0))
     measured(table, "check of an estimate")
     values = [*table["estimate"], *table["exact"]]
@@ -138,4 +147,5 @@ def estimates(study: Study) -> Chart:
     line = data(ends).mark_line(color=GREY, strokeDash=[4, 4]).encode(
         x=alt.X("estimate:Q", scale=scale), y=alt.Y("exact:Q", scale=scale)
     )  # fmt: skip
-    return alt.layer(line, points).properties(width=WIDTH, height=WIDTH)
+    drawn: Chart = alt.layer(line, points)
+    return drawn.properties(width=WIDTH, height=WIDTH, title=basis(rows))

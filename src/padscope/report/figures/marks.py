@@ -12,6 +12,7 @@ import polars as pl
 from padscope.errors import PadscopeError
 from padscope.report.words import shorten, visible
 from padscope.study import Explanation, Impact, Study
+from padscope.study.impact_result import counted
 
 # Okabe and Ito's colours, which are told apart with any colour vision.
 BLUE, SKY, ORANGE, GREEN, GREY = "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#999999"
@@ -50,6 +51,19 @@ def measured(table: pl.DataFrame, what: str, **chosen: str) -> pl.DataFrame:
     if table.is_empty():
         raise PadscopeError(f"no {what} was measured")
     return table
+
+
+def basis(table: pl.DataFrame) -> str:
+    """Say how many images, and of how many photographs, the rows of a table rest on.
+
+    Examples
+    --------
+    >>> basis(pl.DataFrame({"images": [48, 40], "photographs": [48, 40]}))
+    'On 40 to 48 images.'
+    """
+    rows = table.select("images", "photographs").unique().sort("images", "photographs").to_dicts()
+    least, most = rows[0]["images"], rows[-1]["images"]
+    return f"On {f'{least:,} to ' if least < most else ''}{counted(rows[-1])}."
 
 
 def data(table: pl.DataFrame) -> alt.Chart:

@@ -13,6 +13,7 @@ from padscope.report.figures.marks import (
     ORANGE,
     WIDTH,
     Chart,
+    basis,
     coloured,
     data,
     impact_of,
@@ -50,7 +51,7 @@ def views(study: Study) -> Chart:
         colour = coloured("treatment", {name: TREATMENTS[name] for name in present})
         drawn = ribbons(table, x, "value", measure.heading, colour)
         parts.append(drawn.properties(width=WIDTH, height=WIDTH // 3))
-    return alt.vconcat(*parts)
+    return alt.vconcat(*parts).properties(title=f"Bands: 95 % over images. {basis(rows)}")
 
 
 def readout(study: Study) -> Chart:
@@ -62,7 +63,7 @@ def readout(study: Study) -> Chart:
     x = alt.X("r2:Q", title="R² of the position read from the features")
     y = alt.Y("what:N", title=None, sort=order(table, "what"))
     drawn = intervals(table, x, "r2", "chance", y)
-    words = "95 % over images. Orange: with the positions shuffled."
+    words = f"95 % over images. Orange: with the positions shuffled. {basis(rows)}"
     return drawn.properties(width=WIDTH, title=words)
 
 
@@ -77,7 +78,8 @@ def bands(study: Study) -> Chart:
     known = {name: colour for name, colour in BANDS.items() if name in present}
     colour = coloured("band", known or present)
     drawn = ribbons(table, x, "value", measure.heading, colour)
-    return drawn.properties(width=WIDTH, height=WIDTH // 2)
+    words = f"Bands: 95 % over images. {basis(rows)}"
+    return drawn.properties(width=WIDTH, height=WIDTH // 2, title=words)
 
 
 def firing(study: Study) -> Chart:
