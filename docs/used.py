@@ -133,12 +133,13 @@ def doses(runs: Sequence[Run]) -> str:
         )
         rows += [
             (
-                run.name, f"{row['filters']:,}", _interval(row, "effect", "low", "high"),
+                run.name, f"{row['filters']:,}", row["images"],
+                _interval(row, "effect", "low", "high"),
                 _interval(row, "control", "control_low", "control_high"), decimal(row["p"], 3),
             )
             for row in own.iter_rows(named=True)
         ]  # fmt: skip
-    return markdown(("run", "strongest", "effect", "controls", "p"), rows)
+    return markdown(("run", "strongest", "images", "effect", "controls", "p"), rows)
 
 
 def distances(runs: Sequence[Run]) -> str:
@@ -167,17 +168,17 @@ def classes(runs: Sequence[Run]) -> str:
             continue
         own = run.impact.classes.filter(pl.col("set") == "confirmed")
         found = own.filter(pl.col("q") < SIGNIFICANT)
-        most = own.sort(pl.col("change").abs(), descending=True).head(3)
+        most = own.sort(pl.col("excess").abs(), descending=True, nulls_last=True).head(3)
         named = "; ".join(
-            f"{row['name'] or row['class']} {100 * row['change']:+.2f} [{100 * row['low']:+.2f} to "
-            f"{100 * row['high']:+.2f}], q {row['q']:.2g}, controls {100 * row['control']:+.2f}"
-            for row in most.iter_rows(named=True)
+            f"{row['name'] or row['class']} {100 * row['excess']:+.2f} "
+            f"[{100 * row['excess_low']:+.2f} to {100 * row['excess_high']:+.2f}], q {row['q']:.2g}"
+            for row in most.drop_nulls("q").iter_rows(named=True)
         )
         gain = found.filter(pl.col("excess") > 0).height
         needed = own["images_needed"][0]
         rows.append((run.name, own.height, gain, found.height - gain, needed or "–", named))
     header = ("run", "classes", "gain at q < .05", "lose", "images needed for the first",
-              "greatest changes, points")  # fmt: skip
+              "greatest changes beyond the controls, points")  # fmt: skip
     return markdown(header, rows)
 
 

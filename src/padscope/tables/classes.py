@@ -50,7 +50,7 @@ def class_table(
         Names of the sets in the rows.
     rows : mapping
         ``class_change`` and ``class_control``, (n, S, C), of
-        `engines.treatments.TreatmentMeasurement`. Without them there are no rows.
+        `measurements.effects.TreatmentMeasurement`. Without them there are no rows.
     names : sequence of str, optional
         Of the classes; "" where unknown.
     bootstrap : Bootstrap, optional

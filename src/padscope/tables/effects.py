@@ -58,7 +58,7 @@ def effect_table(
     controls : mapping
         Set → its controls.
     rows : mapping
-        Of `engines.treatments.TreatmentMeasurement` for these treatments, in their order.
+        Of `measurements.effects.TreatmentMeasurement` for these treatments, in their order.
     bootstrap : Bootstrap
     metric : Metric, optional
         That of the rows.

@@ -29,7 +29,7 @@ def measured(rows: Mapping[str, Tensor], bootstrap: Bootstrap) -> dict[str, tupl
     Parameters
     ----------
     rows : mapping
-        Of `engines.treatments.TreatmentMeasurement`, for T treatments.
+        Of `measurements.effects.TreatmentMeasurement`, for T treatments.
     bootstrap : Bootstrap
 
     Returns
