@@ -190,7 +190,7 @@ def firing(sites: Sequence[str]) -> pl.DataFrame:
                 dead = place == 1 and side == "left"
                 rows.append(
                     {"site": site, "side": side, "width": width, "filters": 12 + place,
-                     "images": IMAGES,
+                     "images": IMAGES, "photographs": IMAGES,
                      "firing": None if dead else value, "low": None if dead else 0.7 * value,
                      "high": None if dead else 1.25 * value, "control": None if dead else 0.06,
                      "mean_colour": None if dead else 0.4 * value}

@@ -66,7 +66,12 @@ def measure(
 
 
 def firing(watched: Watched, found: Recorded) -> pl.DataFrame:
-    return firing_table(watched, WIDTHS, {name: part.numpy() for name, part in found.sums.items()})
+    sums = {name: part.numpy() for name, part in found.sums.items()}
+    groups = [index // 2 for index in found.indices]  # two crops of every photograph
+    table = firing_table(watched, WIDTHS, sums, groups)
+    assert set(table["images"]) <= {len(groups)}
+    assert set(table["photographs"]) <= {len(set(groups))}
+    return table
 
 
 # Where bands are drawn
@@ -352,7 +357,8 @@ def test_firing_is_that_of_plain_maps() -> None:
         for by, at in ((change, lines.behind), (change, lines.elsewhere), (other, lines.behind))
     ]
     assert measured.sum() in (1, 3)  # an odd number, whose median is one of them
-    (row,) = firing_table(watched, [2], {k: v.numpy() for k, v in found.sums.items()}).to_dicts()
+    sums = {name: part.numpy() for name, part in found.sums.items()}
+    (row,) = firing_table(watched, [2], sums, found.indices).to_dicts()
     assert row["filters"] == measured.sum()
     assert row["firing"] == pytest.approx(expected[0].item(), abs=1e-5)
     assert row["control"] == pytest.approx(expected[1].item(), abs=1e-5)

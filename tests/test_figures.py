@@ -140,7 +140,18 @@ def impact_of(study: Study) -> Impact:
 
 
 @pytest.mark.parametrize(
-    "name", ["effects", "doses", "classes", "estimates", "views", "readout", "bands", "distances"]
+    "name",
+    [
+        "effects",
+        "doses",
+        "classes",
+        "estimates",
+        "views",
+        "readout",
+        "bands",
+        "firing",
+        "distances",
+    ],
 )
 def test_a_figure_of_the_impact_says_how_many_images_it_is_of(tested: Study, name: str) -> None:
     study = with_impact(tested, answer="dense") if name == "distances" else tested

@@ -52,14 +52,15 @@ class FalseBorders:
         job = tested.job("bands", lambda _: make(), settings.canvas_images)
         found = stage.run(job, Recorded(), passes=len(bands) + 1)
         require_images(found, "bands")
+        groups = tested.groups(found.indices)
         table = band_table(
             [(band.width, band.content) for band in compared],
             {name: rows.numpy() for name, rows in found.rows.items()},
-            tested.groups(found.indices), settings.resamples, settings.seed,
+            groups, settings.resamples, settings.seed,
         )  # fmt: skip
         widths = sorted({band.width for band in bands})
         sums = {name: part.numpy() for name, part in found.sums.items()}
-        firing = firing_table(watched, widths, sums)
+        firing = firing_table(watched, widths, sums, groups)
         return Outcome({"bands": table, "firing": firing}, images=len(found.indices))
 
     def _watched(self) -> dict[str, dict[str, list[int]]]:

@@ -71,6 +71,7 @@ def firing_table(
     watched: Mapping[str, Mapping[str, Sequence[int]]],
     widths: Sequence[int],
     sums: Mapping[str, ArrayLike],
+    groups: Sequence[object],
 ) -> pl.DataFrame:
     """One row per site, side and width of a band.
 
@@ -80,10 +81,10 @@ def firing_table(
     answers to any edge fires at a band of the mean colour as well.
 
     Columns: ``site``, ``side``, ``width`` (pixels), ``filters`` (those that answer to the border by
-    `LEAST_ANSWER` standard deviations or more), ``images``, ``firing`` (their median at a band of
-    the padding's value) with ``low`` and ``high`` (their quartiles), ``control`` (median of the
-    same at a place of the same image without a band), ``mean_colour`` (median at a band of the mean
-    colour).
+    `LEAST_ANSWER` standard deviations or more), ``images`` and ``photographs`` (independent ones
+    that they come from), ``firing`` (the filters' median at a band of the padding's value) with
+    ``low`` and ``high`` (their quartiles), ``control`` (median of the same at a place of the same
+    image without a band), ``mean_colour`` (median at a band of the mean colour).
 
     Parameters
     ----------
@@ -92,6 +93,8 @@ def firing_table(
     widths : sequence of int
     sums : mapping
         From `padscope.measurements.band_measurement.BandMeasurement`.
+    groups : sequence
+        Which photograph each image comes from.
     """
     found = []
     for site, sides in watched.items():
@@ -109,8 +112,8 @@ def firing_table(
                 if len(behind):
                     low, median, high = np.quantile(behind, [0.25, 0.5, 0.75])
                     control, other = np.median(elsewhere), np.median(colour)
-                images = int(np.asarray(sums["images"]))
-                row = (site, side, width, len(behind), images, median, low, high, control, other)
+                on = len(groups), len(set(groups))
+                row = (site, side, width, len(behind), *on, median, low, high, control, other)
                 found.append(row)
     return _frame(_FIRING, found)
 
@@ -142,7 +145,7 @@ _BANDS: _Schema = {
 }  # fmt: skip
 _FIRING: _Schema = {
     "site": pl.String, "side": pl.String, "width": pl.Int64, "filters": pl.Int64,
-    "images": pl.Int64,
+    "images": pl.Int64, "photographs": pl.Int64,
     "firing": pl.Float64, "low": pl.Float64, "high": pl.Float64, "control": pl.Float64,
     "mean_colour": pl.Float64,
 }  # fmt: skip

@@ -108,5 +108,5 @@ def firing(study: Study) -> Chart:
         y=alt.Y("share:Q", title=title, axis=alt.Axis(format="%")),
         color=coloured("band", colours),
     )  # fmt: skip
-    drawn: Chart = lines.properties(width=WIDTH, height=WIDTH // 2)
+    drawn: Chart = lines.properties(width=WIDTH, height=WIDTH // 2, title=basis(rows))
     return drawn
