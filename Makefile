@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test lint types bench kills clean
 
 demo: $(INSTALLED)
 	$(BIN)/padscope audit lite0 --out runs/lite0
@@ -22,6 +22,10 @@ types: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
+
+# About an hour; `make test` does a tenth of it.
+kills: $(INSTALLED)
+	$(BIN)/python -m benchmarks kills
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,21 +1,30 @@
-"""Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`."""
+"""Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`.
+
+`python -m benchmarks kills` is run when it is named only: it takes long, and measures no time.
+"""
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tempfile
 from argparse import ArgumentParser
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from tests.synthetic_gallery import many_filters
 
 from benchmarks.explain import explain_to_bare
 from benchmarks.impact import estimate_to_bare, estimate_to_exact
-from benchmarks.memory import peak
+from benchmarks.kills import STAGES, sweep
+from benchmarks.memory import LARGE, LITE0, SMALL_IMAGES, beside_bare, growth
 from benchmarks.page import describe_page
 from benchmarks.runners import describe_runners
 from benchmarks.scan import scan_to_bare, scan_to_bare_from_files, scan_to_script
 from padscope.running.memory import keep_freed_memory
 from padscope.store import load_study
+from padscope.study import EXPLAIN, IMPACT, SCAN
 
 
 def _scan() -> None:
@@ -36,9 +45,10 @@ def _script() -> None:
 
 
 def _memory() -> None:
-    print("peak memory of a scan of lite0 (target: within 2 %)")
-    few, many = peak(208), peak(2000)
-    print(f"  208 images {few:.0f} MB, 2,000 images {many:.0f} MB: {many / few - 1:+.1%}")
+    print("peak memory (target: within 2 % whatever the number of images)")
+    print("  lite0:", *growth(LITE0, (SCAN, EXPLAIN), 208, 2000), sep="\n    ")
+    print("  lite0, 96 pixels:", *growth(SMALL_IMAGES, (IMPACT,), 208, 2000), sep="\n    ")
+    print("  EfficientNet-B4, random weights:", *beside_bare(LARGE, 96), sep="\n    ")
 
 
 def _explain() -> None:
@@ -63,6 +73,16 @@ def _page(run: str | None = None) -> None:
     print("  made up:", describe_page(many_filters(), times=3))
 
 
+def _kills(times: int = 100, seed: int = 0) -> None:
+    print("audits killed at random moments, and run again (target: all end in the same bytes)")
+    folder = Path(tempfile.mkdtemp(prefix="padscope-kills-"))
+    swept = sweep(folder, times, seed)
+    print(f"  {swept}")
+    if swept.different or not all(swept.kills[stage] for stage in STAGES):
+        sys.exit(1)
+    shutil.rmtree(folder)
+
+
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "scan": _scan,
     "script": _script,
@@ -71,13 +91,17 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "impact": _impact,
     "page": _page,
     "runners": describe_runners,
+    "kills": _kills,
 }
+COSTS = [name for name in BENCHMARKS if name != "kills"]
 
 if __name__ == "__main__":
     parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help=", ".join(BENCHMARKS), default=list(BENCHMARKS))
+    parser.add_argument("names", nargs="*", help=", ".join(BENCHMARKS), default=COSTS)
     parser.add_argument("--images", help="photographs to check impact on; else the built-in ones")
     parser.add_argument("--run", help="a finished run whose page is measured too")
+    parser.add_argument("--times", type=int, default=100, help="kills")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     given = parser.parse_args()
     keep_freed_memory()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
@@ -86,5 +110,7 @@ if __name__ == "__main__":
             _impact(given.images)
         elif name == "page":
             _page(given.run)
+        elif name == "kills":
+            _kills(given.times, given.seed)
         else:
             BENCHMARKS[name]()

@@ -179,20 +179,28 @@ def padscope(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
     return run
 
 
-# Children are forked from a server that has imported torch once, instead of importing it each.
+# Children are forked from a server that has imported once what takes seconds, instead of each.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["padscope.cli"])
+processes.set_forkserver_preload(
+    [
+        "tests.conftest",
+        "padscope.cli",
+        "torch._dynamo",
+        "sklearn.model_selection",
+        "sklearn.linear_model",
+    ]
+)
 
 
 def start(*arguments: object, cwd: Path) -> multiprocessing.process.BaseProcess:
     """Run the command line in a process of its own, which writes what it prints to two files."""
     words = ["padscope", *map(str, arguments)]
-    process = processes.Process(target=_run_command, args=(words, cwd))
+    process = processes.Process(target=run_command, args=(words, cwd))
     process.start()
     return process
 
 
-def _run_command(words: list[str], cwd: Path) -> None:
+def run_command(words: list[str], cwd: Path) -> None:
     os.chdir(cwd)
     for number, name in ((1, "stdout"), (2, "stderr")):
         with Path(name).open("wb") as file:

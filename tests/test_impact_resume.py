@@ -26,7 +26,6 @@ from padscope import (
 from padscope.errors import Interrupted
 from padscope.images import central
 from padscope.settings import ImpactSettings
-from padscope.store.files import write_atomically
 from padscope.store.loading import impact_file
 from padscope.study import IMPACT_TABLES
 
@@ -34,10 +33,6 @@ SETTINGS = ImpactSettings(
     limit=24, batch_size=8, draws=2, disturbances=1, check=2, check_images=8, dose_images=8,
     canvas_images=8, resamples=8,
 )  # fmt: skip
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
 
 
 def after(calls: int) -> Callable[[], bool]:
@@ -115,29 +110,6 @@ def test_stopped_anywhere(made: tuple[Study, Path], path: Path) -> None:
         break
     assert stops > 4
     assert contents(path) == expected
-
-
-@pytest.mark.parametrize("writes", [1, 3, 6])
-def test_killed_at_any_file(
-    made: tuple[Study, Path], path: Path, writes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = iter(range(writes))
-
-    def dying(file: Path, content: bytes) -> None:
-        if next(left, None) is None:
-            file.with_name(file.name + ".part").write_bytes(content[: len(content) // 2])
-            raise Killed
-        write_atomically(file, content)
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr("padscope.store.directory.write_atomically", dying)
-        run = RunDirectory(path, every=0)
-        run.save(measured(made[0], run))
-    run = RunDirectory(path)
-    run.save(measured(made[0], run))
-    for part in path.glob("*.part"):
-        part.unlink()
-    assert contents(path) == contents(made[1] / "done")
 
 
 def test_what_is_done_is_not_run_again(made: tuple[Study, Path], path: Path) -> None:

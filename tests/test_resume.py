@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from tests.conftest import Command, contents, prepare, start, wait_until
+from tests.conftest import Command, contents, start, wait_until
 from torch import Tensor, nn
 
 from padscope import PadscopeError, RunDirectory, ScanSettings, Study, scan
@@ -144,37 +142,6 @@ def test_a_finished_run_does_not_run_the_images_again(tmp_path: Path) -> None:
     assert again.filters.equals(first.filters)
 
 
-@pytest.mark.parametrize("failing", range(1, UNITS + 1))
-@pytest.mark.parametrize("written", [False, True])
-def test_killed_at_any_checkpoint(
-    tmp_path: Path, undisturbed: dict[str, bytes], failing: int, written: bool
-) -> None:
-    class Dying(RunDirectory):
-        checkpoints = 0
-
-        def keep(self, kept: Kept) -> None:
-            self.checkpoints += 1
-            if self.checkpoints != failing:
-                super().keep(kept)
-            elif written:
-                super().keep(kept)
-                raise Killed
-            else:
-                (self.path / "tallies.safetensors.part").write_bytes(b"half")
-                raise Killed
-
-    # The last of them says that the run is complete.
-    expected = UNITS - KEPT_UNITS + 2
-    path = tmp_path / "run"
-    if failing <= expected:
-        with pytest.raises(Killed):
-            run(path, journal=Dying(path, every=0))
-    run(path)
-    files = contents(path)
-    files.pop("tallies.safetensors.part", None)
-    assert files == undisturbed
-
-
 @pytest.mark.parametrize("moment", ["before", "during", "after"])
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_killed_at_any_file(
@@ -277,11 +244,7 @@ def test_a_finished_until_stable_run_does_not_go_on(tmp_path: Path, seed: int) -
     assert first.counted.images < 600
 
 
-# ------------------------------------------------------------------------------ real processes
-
-
-def is_there(run: Path, name: str) -> Callable[[], bool]:
-    return (run / name).exists
+# ------------------------------------------------------------------------------ Ctrl-C
 
 
 def replaced(run: Path, times: int) -> Callable[[], bool]:
@@ -297,60 +260,8 @@ def replaced(run: Path, times: int) -> Callable[[], bool]:
     return look
 
 
-@pytest.fixture(scope="module")
-def command_undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    prepare(folder)
-    process = start(*SCAN, "-o", "run", cwd=folder)
-    process.join(60)
-    assert process.exitcode == 0
-    return contents(folder / "run")
-
-
-KILLS: dict[str, Callable[[Path], Callable[[], bool]]] = {
-    "while it calibrates": lambda run: is_there(run, "manifest.json"),
-    "at its first checkpoint": lambda run: replaced(run, 1),
-    "at a later checkpoint": lambda run: replaced(run, 4),
-    "while it saves": lambda run: is_there(run, "sites.parquet"),
-}
-
-
-def kill(process: Any) -> None:
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join(30)
-    assert process.exitcode == -signal.SIGKILL
-
-
-@pytest.mark.parametrize("moment", KILLS)
-def test_killed_at_known_moments(
-    workdir: Path, padscope: Command, command_undisturbed: dict[str, bytes], moment: str
-) -> None:
-    run = workdir / "run"
-    process = start(*SCAN, "-o", run, cwd=workdir)
-    wait_until(KILLS[moment](run), process)
-    kill(process)
-    assert padscope(*SCAN, "-o", run).status == 0
-    assert contents(run) == command_undisturbed
-
-
-def test_killed_at_random_instants_until_it_is_done(
-    workdir: Path, padscope: Command, command_undisturbed: dict[str, bytes]
-) -> None:
-    run, rng, kills = workdir / "run", random.Random(0), 0
-    for _ in range(6):
-        process = start(*SCAN, "-o", run, cwd=workdir)
-        process.join(rng.uniform(0.15, 0.5))
-        if process.is_alive():
-            kill(process)
-            kills += 1
-    assert kills
-    assert padscope(*SCAN, "-o", run).status == 0
-    assert contents(run) == command_undisturbed
-
-
 def test_ctrl_c_ends_in_one_sentence_and_can_be_resumed(
-    workdir: Path, padscope: Command, command_undisturbed: dict[str, bytes]
+    workdir: Path, padscope: Command, no_page: None
 ) -> None:
     run = workdir / "run"
     process = start(*SCAN, "-o", run, cwd=workdir)
@@ -363,7 +274,6 @@ def test_ctrl_c_ends_in_one_sentence_and_can_be_resumed(
     assert line.startswith("padscope: stopped after ")
     assert line.endswith(" of 40 images (scan); the same command goes on from there")
     assert padscope(*SCAN, "-o", run).status == 0
-    assert contents(run) == command_undisturbed
 
 
 @pytest.mark.parametrize("where", ["given.load_model", "stages.scan"])
