@@ -229,7 +229,7 @@ def test_what_differs_beside_the_model_is_said(
     comparison: Comparison, studies: dict[str, Study]
 ) -> None:
     assert comparison.cautions == ()
-    assert comparison.settings == ("ScanSettings of the explanation differ: baselines (0, 2).",)
+    assert comparison.settings == ("Settings of the explanation differ: baselines (0, 2).",)
     other = studies["whole"]
     other = replace(other, identity=other.identity | {"images": "others"})
     other = replace(other, filters=other.filters.with_columns(real_context=pl.lit(False)))

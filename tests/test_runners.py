@@ -230,11 +230,11 @@ def test_a_ray_run_that_is_stopped_goes_on(cluster: RayRunner, tmp_path: Path) -
     asked = iter([False] * 6)
     with pytest.raises(PadscopeError, match="stopped after"):
         scan(
-            net(), Numbers(size=SIZE, wait=0.2), ScanSettings(batch_size=2, calibrate=4),
+            net(), Numbers(size=SIZE, wait=0.03), ScanSettings(batch_size=2, calibrate=4),
             runner=cluster, journal=RunDirectory(tmp_path / "run"),
             stop=lambda: next(asked, None) is None,
         )  # fmt: skip
-    study = scan_all(cluster, Numbers(size=SIZE, wait=0.2), RunDirectory(tmp_path / "run"))
+    study = scan_all(cluster, Numbers(size=SIZE, wait=0.03), RunDirectory(tmp_path / "run"))
     assert to_bytes(study.counted.pack()) == to_bytes(scan_all("local").counted.pack())
 
 

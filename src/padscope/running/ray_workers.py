@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import torch
 
@@ -49,6 +50,7 @@ class RayRunner:
     gpus: float = 0.0
     leads: bool = field(default=True, init=False)
     in_order: bool = field(default=False, init=False)
+    _idle: list[Any] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Join the cluster."""
@@ -92,6 +94,17 @@ class RayRunner:
         places = [place * len(units) // count for place in range(count + 1)] if count else []
         return [list(units[first:last]) for first, last in pairwise(places)]
 
+    def hire(self) -> Any:
+        """Give an actor that has nothing to do."""
+        if self._idle:
+            return self._idle.pop()
+        options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_concurrency": 2}
+        return self._ray.remote(**options)(_Worker).remote(self.cpus)
+
+    def release(self, actor: Any) -> None:
+        """Take an actor back, for the next job: to start one takes seconds."""
+        self._idle.append(actor)
+
     def crew(self, units: int) -> int:
         """Say how many workers there are for so many units."""
         room = self.workers
@@ -118,9 +131,7 @@ class _Crew:
     def __init__(self, ray: Any, runner: RayRunner, job: Job[S], head: S, watch: Watch[S]) -> None:
         self._ray, self._runner, self._job, self._watch = ray, runner, job, watch
         self._whole = head
-        self._given = ray.put((job, head.blank(), runner.cpus))
-        options = {"num_cpus": runner.cpus, "num_gpus": runner.gpus, "max_concurrency": 2}
-        self._make = ray.remote(**options)(_Worker)
+        self._given = ray.put((uuid4().hex, job, head.blank()))
         self._tasks: dict[Any, _Task] = {}
 
     def finish(self, shards: deque[list[int]]) -> Any:
@@ -128,7 +139,7 @@ class _Crew:
         crew = self._runner.crew(sum(map(len, shards)))
         try:
             for _ in range(min(crew, len(shards))):
-                self._begin(self._make.remote(self._given), shards.popleft(), 1)
+                self._begin(self._runner.hire(), shards.popleft(), 1)
             while self._tasks:
                 ready, _ = self._ray.wait(list(self._tasks), timeout=LOOK)
                 for reference in ready:
@@ -140,7 +151,7 @@ class _Crew:
                 self._ray.kill(task.actor)
 
     def _begin(self, actor: Any, units: list[int], tries: int) -> None:
-        self._tasks[actor.measure.remote(units)] = _Task(actor, units, tries)
+        self._tasks[actor.measure.remote(self._given, units)] = _Task(actor, units, tries)
 
     def _end(self, reference: Any, shards: deque[list[int]]) -> None:
         """Take what an actor brings, and give it more to do; replace it if it has died."""
@@ -154,7 +165,7 @@ class _Crew:
                     f"{self._job.name} ({_first_line(error)}); the same command goes on from the "
                     "last checkpoint, with fewer workers if memory was short"
                 ) from error
-            self._begin(self._make.remote(self._given), task.units, task.tries + 1)
+            self._begin(self._runner.hire(), task.units, task.tries + 1)
             return
         except errors.RayTaskError as error:
             self._tasks[reference] = task  # to be ended with the others
@@ -165,7 +176,7 @@ class _Crew:
         if shards:
             self._begin(task.actor, shards.popleft(), 1)
         else:
-            self._ray.kill(task.actor)
+            self._runner.release(task.actor)
 
     def _look(self) -> None:
         """Show progress, write checkpoints, and stop when asked to."""
@@ -188,22 +199,23 @@ class _Crew:
 class _Worker:
     """Measures shards; a Ray actor."""
 
-    def __init__(self, given: tuple[Job[Any], Any, int]) -> None:
-        self._job, self._blank, threads = given
+    def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
         self._progress = _Progress()
-        seen = self._job.fingerprint() if self._job.fingerprint else self._job.digest
-        self._sees_others = seen != self._job.digest
+        self._compared = ""  # the job whose images were compared
 
-    def measure(self, units: list[int]) -> bytes:
-        """Measure some units."""
-        if self._sees_others:
-            raise PadscopeError(
-                "it sees other images than the process that leads; give a path that holds the "
-                "same files on every machine"
-            )
+    def measure(self, given: tuple[str, Job[Any], Any], units: list[int]) -> bytes:
+        """Measure some units of a job."""
+        name, job, blank = given
+        if job.fingerprint and self._compared != name:
+            if job.fingerprint() != job.digest:
+                raise PadscopeError(
+                    "it sees other images than the process that leads; give a path that holds the "
+                    "same files on every machine"
+                )
+            self._compared = name
         try:
-            state = run_units(self._job, units, self._blank, self._progress)
+            state = run_units(job, units, blank, self._progress)
         finally:
             self._progress.images = 0
         return to_bytes(state.pack())
