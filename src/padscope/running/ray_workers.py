@@ -5,20 +5,19 @@ from __future__ import annotations
 import importlib
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import torch
 
 from padscope.errors import Interrupted, PadscopeError
 from padscope.running.loop import Job, S, Unwatched, Watch, run_units
+from padscope.running.one_program import OneProgram
 from padscope.running.packing import from_bytes, to_bytes
 
-T = TypeVar("T")
 SHARDS = 4  # of each worker: what is lost with one of them, and what one may lag behind by
 TRIES = 3  # of a shard whose worker died
 LOOK = 0.5  # seconds between two looks at progress
@@ -26,7 +25,7 @@ PATIENCE = 5.0  # seconds that an address may take to answer
 
 
 @dataclass
-class RayRunner:
+class RayRunner(OneProgram):
     """Shares units out among Ray actors.
 
     Attributes
@@ -48,7 +47,6 @@ class RayRunner:
     workers: int | None = None
     cpus: int = 1
     gpus: float = 0.0
-    leads: bool = field(default=True, init=False)
     in_order: bool = field(default=False, init=False)
     _idle: list[Any] = field(default_factory=list, init=False, repr=False)
 
@@ -66,14 +64,6 @@ class RayRunner:
             )
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
             raise _no_answer(self.address, error) from error
-
-    def together(self) -> AbstractContextManager[None]:
-        """Do nothing: one process runs the program."""
-        return nullcontext()
-
-    def share(self, mine: T, _pack: Callable[[T], bytes], _unpack: Callable[[bytes], T]) -> T:
-        """Return what this process has."""
-        return mine
 
     def run(self, job: Job[S], so_far: S, watch: Watch[S]) -> S:
         """Do the units in shards; see `Runner.run`."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 from padscope.errors import PadscopeError
 from padscope.plugins import look_up, names
 from padscope.running.loop import Job, S, Watch, run_units
+from padscope.running.one_program import OneProgram
 from padscope.running.ray_workers import RayRunner
 from padscope.running.torchrun import TorchrunRunner
 
@@ -49,18 +50,10 @@ class Runner(Protocol):
         ...
 
 
-class LocalRunner:
+class LocalRunner(OneProgram):
     """Does everything in this process."""
 
-    leads = in_order = True
-
-    def together(self) -> AbstractContextManager[None]:
-        """Do nothing: there is nobody else."""
-        return nullcontext()
-
-    def share(self, mine: T, _pack: Callable[[T], bytes], _unpack: Callable[[bytes], T]) -> T:
-        """Return what this process has."""
-        return mine
+    in_order = True
 
     def run(self, job: Job[S], so_far: S, watch: Watch[S]) -> S:
         """Do the units one after the other; see `Runner.run`."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -33,12 +32,12 @@ from padscope.measurements import (
 )
 from padscope.models import LoadedModel
 from padscope.regions import SampleSize
-from padscope.running import Job, Measurement, Pulse
+from padscope.running import Job
 from padscope.running.loop import S
 from padscope.running.model import as_input, observe_first
 from padscope.settings import ExplainSettings
 from padscope.sites import Observation, observe
-from padscope.study.inputs import Batches
+from padscope.study.inputs import Batches, Start, job_over
 
 TRIED = 16  # images looked at to find one that is large enough
 # Pixels of a batch of canvases, in crops of the batch size: larger batches are no faster.
@@ -113,16 +112,10 @@ class Canvas:
             limit,
         )
 
-    def job(
-        self,
-        name: str,
-        batches: Batches,
-        start: Callable[[Pulse], AbstractContextManager[Measurement[S]]],
-    ) -> Job[S]:
+    def job(self, name: str, batches: Batches, start: Start[S]) -> Job[S]:
         """Describe a job over all units."""
-        in_order = isinstance(self.source, StreamedImages)
         units = None if self.images is None else self._count(self.images)
-        return Job(name, start, batches, units, not in_order, self.source.fingerprint, self.images)
+        return job_over(self.source, name, batches, start, units, self.images)
 
     @cached_property
     def kept(self) -> KeptBatches:

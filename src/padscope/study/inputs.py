@@ -37,6 +37,7 @@ from padscope.running.model import AUTO, find_device
 from padscope.settings import ScanSettings
 
 Batches = Callable[[Iterable[int]], Iterator[Batch]]
+Start = Callable[[Pulse], AbstractContextManager[Measurement[S]]]
 
 
 NOT_COMPARED = "not read for a fingerprint"
@@ -211,6 +212,19 @@ def identify(
     }
 
 
+def job_over(
+    source: Images | StreamedImages,
+    name: str,
+    batches: Batches,
+    start: Start[S],
+    units: int | None,
+    images: int | None,
+) -> Job[S]:
+    """Describe a job over the images of a source; arguments as of `Job`."""
+    in_order = isinstance(source, StreamedImages)
+    return Job(name, start, batches, units, not in_order, source.fingerprint, images)
+
+
 @dataclass(frozen=True)
 class Work:
     """The units of a source that a run has to do.
@@ -253,17 +267,9 @@ class Work:
         for batch in stream(self.source, units, self.batch_size, self.workers):
             yield batch if limit is None else _first(batch, limit)
 
-    def job(
-        self,
-        name: str,
-        batches: Batches,
-        start: Callable[[Pulse], AbstractContextManager[Measurement[S]]],
-    ) -> Job[S]:
+    def job(self, name: str, batches: Batches, start: Start[S]) -> Job[S]:
         """Describe a job over all units."""
-        in_order = isinstance(self.source, StreamedImages)
-        return Job(
-            name, start, batches, self.units, not in_order, self.source.fingerprint, self.images
-        )
+        return job_over(self.source, name, batches, start, self.units, self.images)
 
     def begin(self) -> tuple[Tensor, Batches]:
         """Give one image as a batch, and what gives the batches of some units.
