@@ -9,7 +9,6 @@ scan. The same command again must leave the very files that the first audit left
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
@@ -46,7 +45,7 @@ def small():
     return module
 '''
 # Bins are fitted to the first 32 photographs: a scan has checkpoints behind them only.
-PHOTOGRAPHS, TESTED, BATCH = 72, 32, 8
+PHOTOGRAPHS, TESTED, BATCH = 72, 24, 8
 AUDIT = (
     "audit", "killed_net:small", "--images", "photos", "--batch-size", str(BATCH),
     "--baselines", "1", "--tested", str(TESTED), "--checkpoint", "0", "-o",
@@ -120,8 +119,7 @@ def sweep(folder: Path, times: int, seed: int, *, page: bool = True) -> Swept:
         while process.is_alive() and aim not in _begun(folder):
             time.sleep(0.001)
         process.join(moment * lengths[aim])
-        if process.is_alive():
-            os.kill(process.pid or 0, signal.SIGKILL)
+        process.kill()
         process.join()
         if process.exitcode == -signal.SIGKILL:
             hit = _begun(folder)[-1]
