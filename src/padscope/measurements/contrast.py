@@ -29,6 +29,7 @@ from padscope.tallies.contrast import PADDED
 from padscope.tallies.gathering import BatchRows
 from padscope.threads import single_threaded_pool
 
+WHOLE_EVERY = 8  # units of which one runs to the end of the model
 # Values that wait to be counted together, in all: 128 MB. Of no more than `SLOTS` images, for
 # whose values the histograms are in the cache often enough.
 WAITING = 2**25
@@ -87,8 +88,7 @@ class Contrast:
         self._draws = {draw.fold_interval: draw for draw in draws}  # which look at the same images
         self._rows: dict[int, BatchRows] = {}
         self._looked: set[int] = set()
-        # A scan runs to the end: what lies there may run on some images only, and is to be found.
-        self._passes = StopAfter(stop=any(site.seen_on != CROP for site in self._plans.values()))
+        self._passes, self._to_the_end = StopAfter(), False
         self._known = {site.name for site in plan.observation.sites}
         self.load(Counts())
 
@@ -140,6 +140,9 @@ class Contrast:
             visits.prepare(self._rows)
         canvas = {name for name, plan in self._plans.items() if plan.seen_on == CANVAS}
         replicated = {name for name, plan in self._plans.items() if plan.seen_on == REPLICATED}
+        # What lies behind the last site may run on some images only: a scan looks for it.
+        whole = not self.ready or batch.unit % WHOLE_EVERY == 0
+        self._to_the_end = whole and not (canvas or replicated)
         crop = batch.pixels
         for axis, (margin, size) in enumerate(zip(self._plan.margin, self._plan.size, strict=True)):
             crop = crop.narrow(axis + 2, margin, size) if margin else crop
@@ -157,7 +160,7 @@ class Contrast:
     def _pass(self, phase: str, pixels: Tensor, wanted: set[str]) -> None:
         """Run the model as far as its last site: what lies behind need not take a canvas."""
         self._phase = phase
-        self._passes.expect(wanted)
+        self._passes.expect(wanted, stop=phase != CROP or not self._to_the_end)
         try:
             with suppress(StopForward):
                 run_batch(self._model, pixels, self._batch, self._plan.static_batch)

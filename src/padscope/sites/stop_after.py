@@ -17,11 +17,6 @@ class StopForward(BaseException):
 class StopAfter:
     """The calls that a pass has still to show.
 
-    Parameters
-    ----------
-    stop : bool
-        Whether the pass ends when they are seen.
-
     Attributes
     ----------
     missing : set of str
@@ -42,13 +37,13 @@ class StopAfter:
     set()
     """
 
-    def __init__(self, *, stop: bool = True) -> None:
+    def __init__(self) -> None:
         self.missing: set[str] = set()
-        self._stop = stop
+        self._stop = True
 
-    def expect(self, names: Iterable[str]) -> None:
-        """Begin a pass that is to show some calls."""
-        self.missing = set(names)
+    def expect(self, names: Iterable[str], *, stop: bool = True) -> None:
+        """Begin a pass that is to show some calls, and to stop after the last or go on."""
+        self.missing, self._stop = set(names), stop
 
     def see(self, call: Call) -> None:
         """Note a call, and end the pass if it is the last.
