@@ -76,12 +76,7 @@ def explain(
     settings = settings or ExplainSettings()
     runner = find_runner(runner)
     with runner.together():
-        loaded = as_loaded(model)
-        if loaded.weights_hash != study.identity["weights"]:
-            raise PadscopeError(
-                f"{loaded.spec} has other weights than the network that was scanned; "
-                "give the same model and weights, or scan this one"
-            )
+        loaded = as_loaded(model, weights=study.identity["weights"], done="scanned")
         source = _open(images, loaded, study, settings)
         with as_found(loaded.module) as module:
             context = find_context(module, loaded, source, study.size, settings, workers)

@@ -85,12 +85,7 @@ def impact(
         )
     runner = find_runner(runner)
     with runner.together():
-        loaded = as_loaded(model)
-        if loaded.weights_hash != study.identity["weights"]:
-            raise PadscopeError(
-                f"{loaded.spec} has other weights than the network that was explained; "
-                "give the same model and weights, or scan this one"
-            )
+        loaded = as_loaded(model, weights=study.identity["weights"], done="explained")
         tested = open_impact_images(images, loaded, study.size, settings, workers)
         with as_found(loaded.module) as module:
             subject = ask_first(study, study.explanation, loaded, module, tested, labels, settings)

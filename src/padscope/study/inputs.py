@@ -43,13 +43,27 @@ Start = Callable[[Pulse], AbstractContextManager[Measurement[S]]]
 NOT_COMPARED = "not read for a fingerprint"
 
 
-def as_loaded(model: nn.Module | LoadedModel | str) -> LoadedModel:
-    """Load a spec, onto the best device there is, or take a module as it is."""
+def as_loaded(
+    model: nn.Module | LoadedModel | str, weights: str | None = None, done: str = ""
+) -> LoadedModel:
+    """Load a spec, onto the best device there is, or take a module as it is.
+
+    Raises
+    ------
+    PadscopeError
+        It has not the weights of this hash, with which a stage before was `done`.
+    """
     if isinstance(model, str):
         loaded = load_model(model)
         loaded.module.to(find_device(AUTO))
-        return loaded
-    return model if isinstance(model, LoadedModel) else wrap_module(model)
+    else:
+        loaded = model if isinstance(model, LoadedModel) else wrap_module(model)
+    if weights is not None and loaded.weights_hash != weights:
+        raise PadscopeError(
+            f"{loaded.spec} has other weights than the network that was {done}; "
+            "give the same model and weights, or scan this one"
+        )
+    return loaded
 
 
 def as_images(

@@ -78,8 +78,3 @@ def as_pictured(means: Tensor) -> Tensor:
     tensor([3.3398e-01, 1.0003e+30])
     """
     return means.bfloat16().float()
-
-
-def kept_shape(size: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of a kept map of a full one's size."""
-    return tuple(len(kept_lines(n, len(size))) for n in size)
