@@ -4,7 +4,7 @@
 `LoadedModel`. `SOURCES` says what a spec may begin with, or a file end in; each source names an
 `Architecture`. `as_found` borrows the module for a measurement and gives it back unchanged.
 `class_names` tells what a known model's classes are called.
-`fresh_weights` and `shuffled_weights` make the untrained networks that it is compared with.
+`fresh_weights`, `matched_weights` and `shuffled_weights` make the networks it is compared with.
 """
 
 from padscope.models.architecture import Architecture
@@ -14,6 +14,7 @@ from padscope.models.borrowing import as_found
 from padscope.models.classes import class_names, class_numbers
 from padscope.models.load import SOURCES, load_model, wrap_module
 from padscope.models.loaded import LoadedModel
+from padscope.models.matching import Matched, matched_weights
 from padscope.models.preprocessing import InputDefaults, Preprocessing
 from padscope.models.structure import spatial_dims
 from padscope.models.trial import takes
@@ -23,12 +24,14 @@ __all__ = [
     "Architecture",
     "InputDefaults",
     "LoadedModel",
+    "Matched",
     "Preprocessing",
     "as_found",
     "class_names",
     "class_numbers",
     "fresh_weights",
     "load_model",
+    "matched_weights",
     "reestimate_batchnorm",
     "shuffled_weights",
     "spatial_dims",

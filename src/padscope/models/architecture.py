@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import nn
 
 from padscope.models.preprocessing import InputDefaults
+
+T = TypeVar("T")
 
 
 class Architecture(Protocol):
@@ -41,19 +43,19 @@ class Architecture(Protocol):
         """Say what a model that was built here expects as input."""
 
 
-def seeded(build: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
-    """Build a module under a fixed seed, so that the same command gives the same weights.
+def seeded(build: Callable[[], T], seed: int = 0) -> T:
+    """Build or run a module under a fixed seed, so that the same command gives the same values.
 
     Parameters
     ----------
     build : callable
-        Takes nothing, returns the module.
+        Takes nothing.
     seed : int
         For torch's CPU generator, whose state is put back afterwards.
 
     Returns
     -------
-    torch.nn.Module
+    object
         What `build` returned.
     """
     with torch.random.fork_rng(devices=()):

@@ -49,7 +49,7 @@ def fresh_weights(loaded: LoadedModel, seed: int) -> nn.Module:
         There is no knowing how the model's weights start, it sets them itself, or it is not built
         with the same shapes twice.
     """
-    _check_usable(loaded)
+    check_usable(loaded)
     # An owner's inference mode would give tensors that take no gradient later.
     with torch.inference_mode(mode=False):
         if loaded.architecture is None:
@@ -92,7 +92,7 @@ def shuffled_weights(loaded: LoadedModel, seed: int) -> nn.Module:
     PadscopeError
         The model cannot be copied, or computes a weight from other tensors.
     """
-    _check_usable(loaded)
+    check_usable(loaded)
     computed = _computed_weight(loaded.module)
     if computed is not None:
         raise PadscopeError(
@@ -101,17 +101,18 @@ def shuffled_weights(loaded: LoadedModel, seed: int) -> nn.Module:
         )
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode(mode=False), torch.no_grad():
-        module = _copied(loaded)
-        for weight in _weights(module):
+        module = copied(loaded)
+        for weight in weight_tensors(module):
             order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
             weight.copy_(weight.flatten()[order].view(weight.shape))
     set_eval(module)
     return module
 
 
-def _check_usable(loaded: LoadedModel) -> None:
+def check_usable(loaded: LoadedModel) -> None:
+    """Refuse programs, and models without weights."""
     check_keeps_layers(loaded.module, loaded.spec)
-    if next(_weights(loaded.module), None) is None:
+    if next(weight_tensors(loaded.module), None) is None:
         raise PadscopeError(
             f"{loaded.spec} holds no weights to replace: give a model with convolution layers"
         )
@@ -142,7 +143,8 @@ def _shapes(module: nn.Module) -> dict[str, tuple[torch.Size, torch.dtype]]:
     }
 
 
-def _copied(loaded: LoadedModel) -> nn.Module:
+def copied(loaded: LoadedModel) -> nn.Module:
+    """Copy a model's module, or say that it cannot be copied."""
     try:
         return copy.deepcopy(loaded.module)
     except Exception as error:
@@ -155,7 +157,7 @@ def _copied(loaded: LoadedModel) -> nn.Module:
 
 def _reinitialised(loaded: LoadedModel, seed: int) -> nn.Module:
     # Layers draw on their own device, and only the CPU's generator is seeded and put back.
-    module = _copied(loaded).cpu()
+    module = copied(loaded).cpu()
     for parameter in module.parameters():
         # A value that no initialisation leaves behind shows afterwards what was not reset.
         if parameter.is_floating_point():
@@ -189,7 +191,7 @@ def _reset(module: nn.Module) -> nn.Module:
     return module
 
 
-def _weights(module: nn.Module) -> Iterator[nn.Parameter]:
+def weight_tensors(module: nn.Module) -> Iterator[nn.Parameter]:
     """Give each weight tensor once, however many layers it is tied to."""
     yield from dict.fromkeys(
         parameter
