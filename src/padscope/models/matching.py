@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, sqrt
+from itertools import chain, count
+from math import sqrt
 from typing import Any
 
 import torch
@@ -41,9 +42,10 @@ Visitor = Callable[["_Call"], Tensor | None]
 
 LINEAR = Signature(("input", "weight", "bias"))
 TAKES_WEIGHTS = {"weight", "packed"}
-TOLERANCE = 1e-3  # in spreads: far above rounding, far below what changes a count
+TOLERANCE = 5e-4  # in spreads: far above rounding, far below what changes a count
 ROUNDINGS = 16  # where values round coarsely, so many times their precision
-TRIES = 16  # at a weight that several calls take
+TRIES = 100  # passes; more than a few are needed only where several calls take a weight
+FORETOLD = 0.05
 TINY = 1e-30
 BLOCK = 1 << 14  # values of a row added up at once: torch splits no fewer among threads
 
@@ -247,9 +249,8 @@ class _Filters:
     transposed: bool
     given: list[_Moments] = field(default_factory=list)  # of each call
     now: list[_Moments] = field(default_factory=list)
-    tries: int = 0
-    off_by: float = inf  # spreads, before the last try
-    cautious: bool = False
+    off_by: float = 0  # spreads, before the last step that was judged
+    step: float = 0
     given_up: bool = False
 
     @property
@@ -274,7 +275,7 @@ class _Filters:
         return torch.where(off > TOLERANCE + rounding, off, 0)
 
     def rescale(self, step: float = 1) -> tuple[Tensor, Tensor]:
-        """Bring the filters closer to the given ones; say what that makes of an output.
+        """Bring the calls so far closer to the given ones; say what that makes of an output.
 
         Parameters
         ----------
@@ -285,7 +286,8 @@ class _Filters:
         -------
         factor, shift : (C,) float64 Tensor
         """
-        given, now = _Moments.together(self.given), _Moments.together(self.now)
+        given = _Moments.together(self.given[: len(self.now)])
+        now = _Moments.together(self.now)
         factor = torch.where(now.constant, 1, given.spread / now.spread) ** step
         factor = torch.where(given.constant, 0, factor)
         shift = torch.zeros_like(factor)
@@ -304,17 +306,6 @@ class _Filters:
             weight = weight * factor.view(-1, 1, *kernel)
         self.weight.copy_(weight)
         return factor, shift
-
-    def approach(self) -> None:
-        """Take a step towards the given filters where several calls take the weight.
-
-        Calls beside each other follow the weight alone, and one whole step will do. Where a call
-        takes what another gave, as much as n calls' factors add up: steps of 2 / (n + 1) converge.
-        """
-        off_by = float(self.difference().max())
-        self.cautious |= off_by > self.off_by / 2
-        self.rescale(2 / (len(self.given) + 1) if self.cautious else 1)
-        self.off_by, self.tries = off_by, self.tries + 1
 
     @property
     def shortcoming(self) -> str:
@@ -342,9 +333,17 @@ class _Matching:
         self._ran: dict[nn.Module, None] = {}
         self._filters: dict[Tensor, _Filters] = {}
         self._obstacles: dict[str, str] = {}
+        self._started = False
+        self._beside: bool | None = None  # whether all calls of a weight run beside each other
         # A layer that the first pass makes has no name while it runs.
         seeded(lambda: self._run(module, batch[:2].clone()), SEED)
         self._paths = ModulePaths(module)
+        self._names: dict[Tensor, list[str]] = {}
+        for name, tensor in chain(
+            module.named_parameters(remove_duplicate=False),
+            module.named_buffers(remove_duplicate=False),
+        ):
+            self._names.setdefault(tensor, []).append(name)
 
     def matched(self, seed: int) -> Matched:
         """Draw the kernels and match them."""
@@ -373,14 +372,14 @@ class _Matching:
 
     def _note(self, call: _Call) -> None:
         """Note what the filters of a call give in the given network, or why that is no use."""
-        weight, owners = call.weight, self._paths.owners(call.weight)
-        name = self._paths.path(weight) or call.op
-        if weight is not None and not owners:
+        weight, names = call.weight, self._names_of(call.weight)
+        name = names[0].removesuffix(".weight") if names else call.home or call.op
+        if weight is not None and not names:
             # What it is made of is a guess: the weights of the module that runs it.
             self._drawn |= dict.fromkeys(weight_tensors(self._module.get_submodule(call.home)))
         elif isinstance(weight, nn.Parameter):
             self._drawn[weight] = None
-        obstacle = self._obstacles.get(name) or call.obstacle or self._obstacle(call, owners)
+        obstacle = self._obstacles.get(name) or call.obstacle or self._obstacle(call, names)
         if obstacle:
             self._obstacles[name] = obstacle
             if weight is not None:
@@ -388,29 +387,32 @@ class _Matching:
             return
         assert isinstance(weight, nn.Parameter)
         if weight not in self._filters:
-            owner = self._module.get_submodule(owners[0])
+            owner = self._module.get_submodule(names[0].rpartition(".")[0])
             bias = call.bias if isinstance(call.bias, nn.Parameter) else None
             self._filters[weight] = _Filters(
                 name, owner, weight, bias, call.groups, call.transposed
             )
         self._filters[weight].given.append(self._moments(call, name, "the given weights"))
 
-    def _obstacle(self, call: _Call, owners: Sequence[str]) -> str:
+    def _obstacle(self, call: _Call, names: Sequence[str]) -> str:
         """Why the filters of a call cannot be matched as far as their module tells, or ""."""
-        if not owners:
+        if not names:
             return "its weight is made in forward: what it is made of is drawn, not rescaled"
         if not isinstance(call.weight, nn.Parameter):
             return "its weight is no parameter: it is left as given"
-        if len(owners) > 1:
-            return f"its weight is that of {' and '.join(owners)}: it is drawn, not rescaled"
+        if len(names) > 1:
+            return f"its weight is tied ({', '.join(names)}): it is drawn, not rescaled"
         if call.bias is not None and not (
-            isinstance(call.bias, nn.Parameter) and len(self._paths.owners(call.bias)) == 1
+            isinstance(call.bias, nn.Parameter) and len(self._names_of(call.bias)) == 1
         ):
             return "its bias is tied or made in forward: its weight is drawn, not rescaled"
         known = self._filters.get(call.weight)
         if known is not None and known.bias is not call.bias:
             return "it runs with several biases: its weight is drawn, not rescaled"
         return ""
+
+    def _names_of(self, tensor: Tensor | None) -> Sequence[str]:
+        return () if tensor is None else self._names.get(tensor, ())
 
     def _note_untaken(self) -> None:
         """Name the weights of what ran that no call was seen to take, as in attention."""
@@ -427,14 +429,33 @@ class _Matching:
                 drawn = torch.randn(weight.shape, generator=generator)
                 weight.copy_(drawn * sqrt(2 / max(1, weight[0].numel())))
 
+    def _step(self, several: Sequence[_Filters]) -> None:
+        """Rescale filters of weights that several calls take, behind the pass.
+
+        Where a call takes what another gave, factors of n calls may add up, and steps of
+        2 / (n + 1) converge. Calls beside each other depend on the weight alone: a step leaves
+        just what it should, which the first layer that is off tells, and one whole step will do.
+        """
+        first, *_ = several
+        off_by = float(first.difference().max())
+        if first.step:
+            as_foretold = abs(off_by / first.off_by - (1 - first.step)) < FORETOLD
+            self._beside = as_foretold and self._beside is not False
+        for filters in several:
+            step = 1 if self._beside else 2 / (len(filters.given) + 1)
+            filters.rescale(step)
+            if filters is first:
+                filters.off_by, filters.step = off_by, step
+
     def _match(self, call: _Call) -> Tensor | None:
-        """Rescale the filters of a call as it runs, unless other calls take them as well."""
+        """Rescale the filters of a call as it runs, unless it is for all of several calls."""
         filters = None if call.weight is None else self._filters.get(call.weight)
         if filters is None:
             return None
         filters.now.append(self._moments(call, filters.name, "matched ones"))
-        alone = len(filters.given) == len(filters.now) == 1
-        if not alone or filters.given_up or not filters.difference().any():
+        # Other calls of its weight follow: until they have been seen, it stands for them.
+        waits = len(filters.given) > 1 and self._started
+        if len(filters.now) > 1 or waits or filters.given_up or not filters.difference().any():
             return None
         wide = (-1, *(1,) * (filters.weight.ndim - 2))
         factor, shift = (part.to(call.output.dtype).view(wide) for part in filters.rescale())
@@ -443,22 +464,25 @@ class _Matching:
     def _settle(self) -> None:
         """Match pass by pass, until one finds nothing to do; name what stays as it is."""
         in_order = False  # whether the last pass has matched all layers, each behind matched ones
-        while True:
+        for tries in count():
+            self._started = tries > 0
             for filters in self._filters.values():
                 filters.now.clear()
             self._pass(self._match)
-            ran = [filters for filters in self._filters.values() if filters.now]
-            off = [f for f in ran if not f.given_up and f.difference().any()]
+            off = [
+                filters
+                for filters in self._filters.values()
+                if filters.now and not filters.given_up and filters.difference().any()
+            ]
+            several = [filters for filters in off if len(filters.given) > 1]
             if not off:
                 break
-            # One at a time: a step at one changes what the later ones get.
-            several = next((filters for filters in off if len(filters.given) > 1), None)
-            if several is not None and several.tries < TRIES:
-                several.approach()
-            elif several is not None or in_order:
-                for filters in off if several is None else [several]:
+            if in_order or tries == TRIES:
+                for filters in off:
                     filters.given_up = True
-            in_order = several is None and not in_order
+            elif several and self._started:
+                self._step(several)
+            in_order = not several and not in_order
         for filters in self._filters.values():
             if shortcoming := filters.shortcoming:
                 self._obstacles[filters.name] = shortcoming

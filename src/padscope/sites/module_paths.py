@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 
@@ -58,13 +58,9 @@ class ModulePaths:
                 hooks.callback(register_module_forward_hook(leave, always_call=True).remove)
             yield
 
-    def owners(self, tensor: Tensor | None) -> Sequence[str]:
-        """Paths of the modules that hold a parameter or buffer."""
-        return self._owners.get(id(tensor), ())
-
     def sole_owner(self, weight: Tensor | None) -> bool:
         """Whether a weight tells its module."""
-        return len(self.owners(weight)) == 1
+        return len(self._owners.get(id(weight), ())) == 1
 
     @property
     def running(self) -> str:
@@ -73,5 +69,5 @@ class ModulePaths:
 
     def path(self, weight: Tensor | None) -> str:
         """Path of the module that a call belongs to."""
-        owners = self.owners(weight)
+        owners = self._owners.get(id(weight), [])
         return self.running if not owners or self.running in owners else owners[0]
