@@ -22,7 +22,7 @@ from padscope.models import LoadedModel
 from padscope.planted import PlantedNetwork
 from padscope.regions import SampleSize
 from padscope.running.model import observe_first
-from padscope.scores import score_borders
+from padscope.scores import causal_distances
 from padscope.settings import ExplainSettings
 from padscope.sites import observe
 from padscope.study.inputs import make_probe
@@ -232,7 +232,7 @@ def _largest_causal(twin: PlantedNetwork) -> float | None:
     batches = list(stream(canvases, range(TWIN_IMAGES // 16), 16))
     counted = contrast_units(twin.module, batches, plan, 2)
     causal = [
-        score_borders(site.layout, counted.of_site(name)).causal
+        causal_distances(site.layout, counted.of_site(name))
         for name, site in plan.elsewhere.items()
     ]
     return float(np.nanmax(np.concatenate([ks.ravel() for ks in causal])))

@@ -14,7 +14,7 @@ from padscope.measurements import contrast_units, plan_contrast
 from padscope.planted import Judgement, PlantedNetwork
 from padscope.regions import SampleSize
 from padscope.running.model import observe_first
-from padscope.scores import score_borders
+from padscope.scores import causal_distances
 from padscope.settings import ExplainSettings
 from padscope.sites import observe
 
@@ -128,7 +128,7 @@ def largest_causal(network: PlantedNetwork, images: int) -> float:
     batches = list(stream(canvases, range(images // 16), 16))
     counted = contrast_units(module, batches, plan, 2)
     causal = [
-        score_borders(site.layout, counted.of_site(name)).causal
+        causal_distances(site.layout, counted.of_site(name))
         for name, site in plan.elsewhere.items()
     ]
     return float(np.nanmax(np.concatenate([ks.ravel() for ks in causal])))

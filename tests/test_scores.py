@@ -75,14 +75,14 @@ def test_distances_broadcast_over_sides_and_filters() -> None:
 def test_intervals_of_folds_that_agree_have_no_width() -> None:
     border = np.tile(histogram([1, 2, 3])[None, None], (8, 1, 1))
     core = np.tile(histogram([5, 6, 7])[None, None], (8, 1, 1))
-    interval = jackknife(np.array([1.0]), border, core)
+    interval = jackknife(np.array([1.0]), ks_distance, (border, core))
     assert interval.low == interval.high == 1.0
 
 
 def test_one_fold_gives_no_interval() -> None:
     border = np.zeros((8, 1, 31), dtype=np.int64)
     border[0] = histogram([1, 2])
-    interval = jackknife(np.array([0.5]), border, border)
+    interval = jackknife(np.array([0.5]), ks_distance, (border, border))
     assert np.isnan(interval.low[0]) and np.isnan(interval.high[0])
 
 
@@ -102,6 +102,6 @@ def test_intervals_cover_the_true_distance_when_images_differ() -> None:
                 codes = np.clip(np.floor((drawn + 5) * 3), 0, 30).astype(int)
                 counts[image % 8, 0] += histogram(codes)
         ks = ks_distance(border.sum(axis=0), core.sum(axis=0))
-        interval = jackknife(ks, border, core)
+        interval = jackknife(ks, ks_distance, (border, core))
         hits += bool(interval.low[0] <= true <= interval.high[0])
     assert 0.85 <= hits / trials <= 1.0

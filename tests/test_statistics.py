@@ -46,7 +46,7 @@ def install(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
 def test_the_table_is_what_the_tables_show() -> None:
     assert set(STATISTICS) <= set(plain().sides.columns)
     assert set(STATISTICS) <= set(plain().filters.columns)
-    assert list(listed_statistics(plain().filters.columns)) == ["polarity"]
+    assert list(listed_statistics(plain().filters.columns)) == ["polarity", "border_recall"]
 
 
 def test_an_installed_package_adds_a_statistic(
@@ -125,7 +125,7 @@ def test_a_name_that_is_taken_is_refused(monkeypatch: pytest.MonkeyPatch, name: 
 def test_what_is_not_finite_is_no_value() -> None:
     endless = Statistic(lambda counts: np.full(counts.border.shape[:-1], np.inf), "", "")
     ones = np.ones((2, 1, 4), np.int32)
-    assert np.isnan(measure({"endless": endless}, ones, ones[0])["endless"]).all()
+    assert np.isnan(measure({"endless": endless}, Counts(ones, ones[0]))["endless"]).all()
 
 
 def test_shares_below_are_those_of_samples_of_any_size() -> None:

@@ -84,9 +84,15 @@ class ExplainSettings:
         None: by the number of images and the length of the line; see `regions.SampleSize`.
     calibrate : int
         First images, to which the bins are fitted.
+    content : float
+        Share of the core's values that may lie beyond the threshold of a filter's border recall.
     baselines : int
-        Networks of the same architecture with fresh weights that are run beside the trained one,
-        and, unless 0, one with the trained weights shuffled within each layer.
+        Networks of each kind that are run beside the given one: with fresh weights, and with random
+        kernels that keep the mean and spread of every filter.
+    baseline_images : int
+        First images that these are run on.
+    shuffled : bool
+        Whether one more is run, with the given weights shuffled within each layer.
     check : int
         Images on which the margin is doubled, to see whether it suffices.
     resamples : int
@@ -101,15 +107,22 @@ class ExplainSettings:
     per_core: int | None = None
     per_deeper: int | None = None
     calibrate: int = 32
+    content: float = 0.01
     baselines: int = 3
+    baseline_images: int = 32
+    shuffled: bool = False
     check: int = 16
     resamples: int = 50
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
         counted = ("limit", "margin", "batch_size", "per_line", "per_core", "per_deeper",
-                   "calibrate", "resamples")  # fmt: skip
+                   "calibrate", "resamples", "baseline_images")  # fmt: skip
         _refuse(self, counted, ("seed", "baselines", "check"))
+        if not 0 < self.content < 0.5:
+            raise PadscopeError(
+                f"content is {self.content}; give a share of the content above 0 and below 0.5"
+            )
 
 
 @dataclass(frozen=True)

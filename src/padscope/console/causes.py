@@ -7,9 +7,10 @@ from rich.table import Table
 
 from padscope.console.responses import skipped_lines
 from padscope.console.terminal import shown
-from padscope.evidence import CANDIDATE, CONFIRMED, GREY, KINDS, SMALL_MAP
+from padscope.evidence import CANDIDATE, CONFIRMED, GREY, KINDS, RECOGNISED, SMALL_MAP
 from padscope.study import Explanation, Study
-from padscope.study.opening import read_baselines
+from padscope.study.opening import caused_sentence
+from padscope.study.recognition import recognition
 from padscope.tables import MEASURED
 
 DECIDED = 0.05  # false discovery rate
@@ -20,8 +21,8 @@ def cause_listing(study: Study) -> Table:
     """Draw one row per explained site: labels, origins, reach, checks."""
     table = Table(box=None, pad_edge=False)
     table.add_column("site", overflow="fold")
-    for name in ("map", "confirmed", "grey", "rejected", "nascent", "inherited", "both", "reach",
-                 "margin ×2"):  # fmt: skip
+    counts = ("recognise", "confirmed", "grey", "rejected", "nascent", "inherited", "both")
+    for name in ("map", *counts, "reach", "margin ×2"):
         table.add_column(name, justify="right")
     table.add_column("strongest filter")
     for row in _by_site(study).iter_rows(named=True):
@@ -31,7 +32,6 @@ def cause_listing(study: Study) -> Table:
         strongest = "–"
         if row["causal_ks"] is not None:
             strongest = f"{row['filter']} {row['causal_side']} {row['causal_ks']:.3f}"
-        counts = ("confirmed", "grey", "rejected", "nascent", "inherited", "both")
         table.add_row(
             shown(row["site"]), "×".join(map(str, row["map_size"])) + marks,
             *(str(row[name]) for name in counts), "–" if reach is None else f"{reach + 1:.1f}",
@@ -44,6 +44,7 @@ def _by_site(study: Study) -> pl.DataFrame:
     confirmed = pl.col("label") == "confirmed"
     origins = ("nascent", "inherited", "both")
     counts = study.filters.group_by("site").agg(
+        pl.col("recognises").sum().alias("recognise"),
         *((pl.col("label") == label).sum().alias(label) for label in
           ("confirmed", "grey", "rejected")),
         *((confirmed & (pl.col("origin") == origin)).sum().alias(origin) for origin in origins),
@@ -67,31 +68,32 @@ def network_listing(explanation: Explanation) -> Table:
     """Draw the trained network beside its baselines: shares of the measured filters."""
     table = Table(box=None, pad_edge=False)
     table.add_column("network")
-    for name in ("filters", f"KS ≥ {CANDIDATE:g}", "≥ 0.8", f"caused (causal KS ≥ {CONFIRMED:g})"):
+    for name in ("filters", f"KS ≥ {CANDIDATE:g}", "≥ 0.8", f"recall ≥ {RECOGNISED:g}"):
         table.add_column(name, justify="right")
     for row in explanation.baselines.iter_rows(named=True):
         shares = (
             f"{row[name]:,} ({row[f'{name}_share']:.1%})"
-            for name in ("candidates", "strong", "confirmed")
+            for name in ("candidates", "strong", "recalled")
         )
         table.add_row(shown(row["network"]), f"{row['filters']:,}", *shares)
     return table
 
 
 def cause_lines(study: Study) -> list[str]:
-    """Put the second rung, and what limits it, into sentences."""
+    """Put the second rung and the third, and what limits them, into sentences."""
     explanation = study.explanation
     assert explanation is not None
     measured = study.filters.filter(MEASURED)
     confirmed = study.filters.filter(pl.col("label") == "confirmed")
+    found = recognition(study.filters, explanation)
     lines = [
-        f"{confirmed.height:,} of {measured.height:,} measured filters "
-        f"({_share(confirmed.height, measured.height)}) respond because of padding (causal KS ≥ "
-        f"{CONFIRMED:g}, {explanation.counts.images} images, {explanation.images}).",
+        f"{found.lead}. {found.rule}",
+        *found.sentences,
+        caused_sentence(study.filters),
+        f"All on the same {explanation.counts.images} images ({explanation.images}).",
         *_candidate_lines(study),
         _kind_line(confirmed),
         _chance_line(study),
-        read_baselines(explanation.baselines),
     ]
     if explanation.counts.images < FEW:
         lines.append(

@@ -11,6 +11,7 @@ from padscope.evidence.causes import (
 from padscope.evidence.kind import ACTIVE_SHARE, KINDS, Kinds, classify
 from padscope.evidence.labels import CANDIDATE, SMALL_MAP, STRONG, UNDECIDED_BAND, label_responses
 from padscope.evidence.origin import label_origins, label_refilled
+from padscope.evidence.recognition import RECOGNISED, STRONGLY_RECOGNISED, recognises
 from padscope.evidence.stability import kind_stability
 
 __all__ = [
@@ -20,8 +21,10 @@ __all__ = [
     "GREY",
     "KINDS",
     "LADDER",
+    "RECOGNISED",
     "SMALL_MAP",
     "STRONG",
+    "STRONGLY_RECOGNISED",
     "UNDECIDED_BAND",
     "Kinds",
     "classify",
@@ -31,5 +34,6 @@ __all__ = [
     "label_refilled",
     "label_responses",
     "reach_of",
+    "recognises",
     "strongest_label",
 ]

@@ -2,7 +2,8 @@
 
 The evidence is the causal KS: the distance between a filter's activations at a padded border and
 those at the same positions computed with real surroundings. It shows that padding makes the
-difference. It does not show that the network makes use of it.
+difference. It does not show that the filter tells the border from content, nor that the network
+makes use of it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from padscope.evidence.labels import CANDIDATE
+from padscope.scores import LEAST_SHIFT
 
 CONFIRMED = 0.5
-GREY = 0.3
+GREY = LEAST_SHIFT
 LADDER = ("unmeasured", "quiet", "rejected", "grey", "confirmed")  # weakest evidence first
 
 
@@ -30,19 +32,20 @@ def label_causes(ks: ArrayLike, causal: ArrayLike) -> NDArray[np.str_]:
     Returns
     -------
     array of str
-        ``unmeasured`` where either is NaN; ``confirmed`` and ``grey`` from causal KS `CONFIRMED`
-        and `GREY` on; below, ``rejected`` for candidates, which respond for another reason, and
-        ``quiet`` for the rest.
+        ``unmeasured`` where either is NaN; ``confirmed`` for candidates with a causal KS of
+        `CONFIRMED` and more; ``grey`` for others, and filters that do not respond, from `GREY` on;
+        below, ``rejected`` for candidates, which respond for another reason, and ``quiet`` for the
+        rest.
 
     Examples
     --------
-    >>> label_causes([0.9, 0.1, 0.7, 0.2, 0.9], [0.5, 0.3, 0.1, 0.1, float("nan")]).tolist()
+    >>> label_causes([0.9, 0.1, 0.7, 0.2, 0.9], [0.5, 0.5, 0.1, 0.1, float("nan")]).tolist()
     ['confirmed', 'grey', 'rejected', 'quiet', 'unmeasured']
     """
     ks, causal = np.asarray(ks), np.asarray(causal)
     conditions = [
         np.isnan(ks) | np.isnan(causal),
-        causal >= CONFIRMED,
+        (causal >= CONFIRMED) & (ks >= CANDIDATE),
         causal >= GREY,
         ks >= CANDIDATE,
     ]

@@ -23,7 +23,7 @@ from padscope.sites import (
     observe,
 )
 from padscope.tallies import border_streams, streams_of, streams_under
-from padscope.tallies.contrast import PADDED
+from padscope.tallies.contrast import NEAR, PADDED
 
 TRIALS = (64, 96, 160, 224)  # margins, in pixels, from which total strides are read
 NO_CANVAS = "the model runs on inputs of one size only"
@@ -75,7 +75,7 @@ class ContrastPlan:
         )
 
     def light(self) -> ContrastPlan:
-        """Return the plan for a baseline: line 0 and core of the padded sites alone."""
+        """Return the plan for a change of the margin: line 0 and core of the padded sites alone."""
         sites = {
             name: replace(
                 plan, streams=border_streams(plan.layout, core=True), pseudo=None,
@@ -84,6 +84,12 @@ class ContrastPlan:
             )
             for name, plan in self.sites.items()
         }  # fmt: skip
+        return replace(self, sites=sites, elsewhere={})
+
+    def of_crops(self, sample: SampleSize) -> ContrastPlan:
+        """Return the plan for a baseline: line 0 and core of the crop, at positions of its own."""
+        planner = _SitePlanner(sample)
+        sites = {name: planner.near(plan.site) for name, plan in self.sites.items()}
         return replace(self, sites=sites, elsewhere={})
 
 
@@ -227,6 +233,11 @@ class _SitePlanner:
         layout = _layout_of(site)
         drawn, streams = self._draw(site, layout), streams_under(layout, (PADDED,))
         return SitePlan(site, None, "", drawn, None, None, streams, fitted=None)
+
+    def near(self, site: Site) -> SitePlan:
+        whole = self.scanned(site)
+        near = tuple(stream for stream in whole.streams if stream.part == NEAR)
+        return replace(whole, positions=_near(whole.positions), streams=near)
 
     def padded(self, site: Site, layout: Layout, aligned: Alignment | str) -> SitePlan:
         alignment, reason = (None, aligned) if isinstance(aligned, str) else (aligned, "")

@@ -26,6 +26,7 @@ from padscope.regions.sampling import (
 SPACING = 8  # positions of a line for each that is looked at
 ENOUGH, LEAST = 2000, 192  # values of a line, over all images
 ROOM = 512  # values of a line in each image that are looked at whatever the number of images
+CORE_LEAST = 16  # positions of the core in each image: the threshold of recall rests on its tail
 FEW = 96  # values of deeper lines, of corners, and of operations without padding, likewise
 
 
@@ -43,7 +44,8 @@ class SampleSize:
         Positions per image on line 0 of each side, in the core, and on each deeper line and
         corner. None: on line 0 one in `SPACING`, but as many as bring about `LEAST` values over
         all images, and no more than bring about `ENOUGH`, unless the site's filters are so few that
-        more make less than `ROOM` values in each image; twice as many in the core; on a deeper
+        more make less than `ROOM` values in each image; twice as many in the core,
+        and at least `CORE_LEAST`; on a deeper
         line and in a corner one, in all images or in as small a part, down to a quarter, as brings
         about `FEW` values. Of operations without padding likewise.
     fold_interval : int or None
@@ -82,7 +84,8 @@ class SampleSize:
     def draw(self, layout: Layout, filters: int | None = None) -> Positions:
         """Draw positions from every region of the maps of an operation with padding."""
         per_line = self.on_line(layout, filters)
-        per_core, per_deeper = self.per_core or 2 * per_line, self.per_deeper or 1
+        per_core = self.per_core or max(2 * per_line, CORE_LEAST)
+        per_deeper = self.per_deeper or 1
         fold_interval = self.fold_interval or (1 if self.per_deeper else self._every())
         return draw_positions(layout, self.seed, per_line, per_core, per_deeper, fold_interval)
 

@@ -14,7 +14,7 @@ from padscope.report.glyphs import drawable, frame_glyph, sign_of
 from padscope.report.kinds import CORNERS
 from padscope.report.words import number, plural
 from padscope.study import Explanation
-from padscope.tables.causes import REPORTED_LINES
+from padscope.tables.responses import REPORTED_LINES
 from padscope.tallies import BINS, NEAR
 from padscope.tallies.contrast import REAL
 

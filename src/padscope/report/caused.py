@@ -1,4 +1,4 @@
-"""What an explained study found, in numbers and sentences: the second rung."""
+"""What an explained study found, in numbers and sentences: the second rung and the third."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from padscope.evidence import CANDIDATE
-from padscope.report.words import percent
 from padscope.study import Explanation, Study
-from padscope.study.opening import read_baselines
+from padscope.study.recognition import Recognition, recognition
 from padscope.tables import MEASURED
 from padscope.tables.comparison import response_columns
 
@@ -26,14 +25,14 @@ class Caused:
         Measured filters that do, by their strongest side.
     caused, grey, rejected : int
         Labels of measured filters; rejected ones all respond.
-    caused_responding, grey_responding : int
-        Those of them that respond.
+    grey_responding : int
+        Grey ones that respond; those that are caused all do.
+    recognition : Recognition
+        The third rung.
     apart : int
         Measured filters whose contrast was made without real context.
     images, skipped : int
         Images explained, and left out.
-    reading : str
-        What the baselines make of the share, in a sentence or two.
     """
 
     filters: int
@@ -43,12 +42,11 @@ class Caused:
     caused: int
     grey: int
     rejected: int
-    caused_responding: int
     grey_responding: int
+    recognition: Recognition
     apart: int
     images: int
     skipped: int
-    reading: str
 
     @property
     def all_apart(self) -> bool:
@@ -72,10 +70,9 @@ def count_caused(study: Study, explanation: Explanation) -> Caused:
         caused=count(pl.col("label") == "confirmed"),
         grey=count(pl.col("label") == "grey"),
         rejected=count(pl.col("label") == "rejected"),
-        caused_responding=count((pl.col("label") == "confirmed") & responding),
         grey_responding=count((pl.col("label") == "grey") & responding),
+        recognition=recognition(study.filters, explanation),
         apart=count(~pl.col("real_context")),
         images=explanation.counts.images,
         skipped=len(explanation.counts.skipped),
-        reading=read_baselines(explanation.baselines, lambda share: percent(share, 1)),
     )

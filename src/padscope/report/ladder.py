@@ -1,4 +1,4 @@
-"""Baselines: how many filters climb each rung in the same architecture without training."""
+"""Baselines: how many filters climb each rung in networks that the given one is compared with."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from padscope.evidence import CONFIRMED, SMALL_MAP
+from padscope.evidence import CANDIDATE, SMALL_MAP
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
-from padscope.report.words import percent, percent_range, plural, size
+from padscope.report.words import percent, percent_range, size
 from padscope.study import TRAINED, Explanation, Study
-from padscope.study.explanation import FRESH, SHUFFLED
+from padscope.study.explanation import FRESH, MATCHED, SHUFFLED
 
-RUNGS = (("candidates", "respond"), ("strong", "strongly"), ("confirmed", "because of padding"))
+RUNGS = (("candidates", "respond"), ("strong", "strongly"), ("recalled", "recall the border"))
+TITLES = {FRESH: "fresh weights", MATCHED: "matched kernels", SHUFFLED: "weights shuffled"}
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,15 @@ class SiteShares:
     site, map_size : str
     small, apart : bool
         Whether the map is under 14 px, and whether it was explained without real context.
-    measured, confirmed : int
-    share, fresh, shuffled : str
-        Shares of confirmed filters; "" where there is no such baseline.
+    measured, recalled : int
+        Measured filters, and those with a recall of `RECOGNISED` and more.
+    share : str
+        Of the latter.
+    baselines : list of str
+        Their shares in each kind of baseline; "" where the site has none.
     bar, deciles : Markup
     median : float or None
-        Of the filters' causal KS.
+        Of the filters' KS.
     """
 
     site: str
@@ -59,10 +63,9 @@ class SiteShares:
     small: bool
     apart: bool
     measured: int
-    confirmed: int
+    recalled: int
     share: str
-    fresh: str
-    shuffled: str
+    baselines: list[str]
     bar: Markup
     deciles: Markup
     median: float | None
@@ -79,19 +82,15 @@ class Ladder:
     end, site_end : float
         Where the scales of the networks' and of the sites' bars end.
     sites : list of SiteShares
-    fresh, shuffled : bool
-        Which baselines there are.
-    by_site : str
-        A sentence on the sites; "" without fresh networks.
+    kinds : list of (str, str)
+        Kinds of baselines there are, and what they are called.
     """
 
     networks: list[Shares]
     end: float
     site_end: float
     sites: list[SiteShares]
-    fresh: bool
-    shuffled: bool
-    by_site: str
+    kinds: list[tuple[str, str]]
 
 
 def make_ladder(study: Study, explanation: Explanation) -> Ladder:
@@ -102,16 +101,14 @@ def make_ladder(study: Study, explanation: Explanation) -> Ladder:
     end = end_of_scale([_over(row[name], row["filters"]) for row in networks for name in counts])
     sites = _by_network(explanation)
     shares = [_over(*count) for by_site in sites.values() for count in by_site.values()]
-    names = list(sites)
+    kinds = [kind for kind in TITLES if any(_is_of(kind, name) for name in sites)]
     site_end = end_of_scale(shares)
     return Ladder(
         [_shares(row, end) for row in networks],
         end,
         site_end,
-        _site_rows(study, explanation, sites, site_end),
-        any(name.startswith(FRESH) for name in names),
-        SHUFFLED in names,
-        _compare_sites(sites),
+        _site_rows(study, explanation, sites, site_end, kinds),
+        [(kind, TITLES[kind]) for kind in kinds],
     )
 
 
@@ -127,9 +124,12 @@ def title_of(network: str) -> str:
     >>> title_of("fresh 2"), title_of("shuffled")
     ('fresh weights 2', 'weights shuffled')
     """
-    if network.startswith(FRESH):
-        return network.replace(FRESH, "fresh weights", 1)
-    return "weights shuffled" if network == SHUFFLED else network
+    kind, _, seed = network.partition(" ")
+    return f"{TITLES.get(kind, kind)} {seed}".rstrip()
+
+
+def _is_of(kind: str, network: str) -> bool:
+    return network.partition(" ")[0] == kind
 
 
 def _shares(row: dict[str, int], end: float) -> Shares:
@@ -151,29 +151,12 @@ def _shares(row: dict[str, int], end: float) -> Shares:
 
 
 def _by_network(explanation: Explanation) -> dict[str, dict[str, tuple[int, int]]]:
-    """Network → site → confirmed and measured filters."""
+    """Network → site → filters that recall the border, and measured ones."""
     found: dict[str, dict[str, tuple[int, int]]] = {}
     for row in explanation.networks.iter_rows(named=True):
         measured = row["filters"] - row["unmeasured"]
-        found.setdefault(row["network"], {})[row["site"]] = row["confirmed"], measured
+        found.setdefault(row["network"], {})[row["site"]] = row["recalled"], measured
     return found
-
-
-def _compare_sites(networks: dict[str, dict[str, tuple[int, int]]]) -> str:
-    fresh = [sites for name, sites in networks.items() if name.startswith(FRESH)]
-    trained = networks.get(TRAINED, {})
-    if not fresh:
-        return ""
-    more = fewer = 0
-    for site, count in trained.items():
-        others = [_over(*sites.get(site, (0, 0))) for sites in fresh]
-        more += _over(*count) > max(others)
-        fewer += _over(*count) < min(others)
-    every = "the fresh network" if len(fresh) == 1 else f"every one of {len(fresh)} fresh networks"
-    return (
-        f"Site by site, the trained network has a larger share than {every} at {more} of "
-        f"{plural(len(trained), 'site')}, and a smaller one at {fewer}."
-    )
 
 
 def _site_rows(
@@ -181,27 +164,29 @@ def _site_rows(
     explanation: Explanation,
     networks: dict[str, dict[str, tuple[int, int]]],
     end: float,
+    kinds: list[str],
 ) -> list[SiteShares]:
     deciles = _deciles(explanation.networks)
     apart = set(study.filters.filter(~pl.col("real_context"))["site"])
     maps = dict(study.sites.select("site", "map_size").iter_rows())
     rows = []
-    for site, (confirmed, measured) in networks.get(TRAINED, {}).items():
-        fresh = [
-            sites[site]
-            for name, sites in networks.items()
-            if name.startswith(FRESH) and site in sites
-        ]
-        shuffled = networks.get(SHUFFLED, {}).get(site)
-        ticks = [Tick("fresh", _over(*count)) for count in fresh]
-        ticks += [Tick("shuffled", _over(*shuffled))] if shuffled else []
+    for site, (recalled, measured) in networks.get(TRAINED, {}).items():
+        beside = {
+            kind: [
+                sites[site]
+                for name, sites in networks.items()
+                if _is_of(kind, name) and site in sites
+            ]
+            for kind in kinds
+        }
+        ticks = [Tick(kind, _over(*count)) for kind, counts in beside.items() for count in counts]
         own = deciles.get((TRAINED, site), [])
         rows.append(
             SiteShares(
                 site, size(maps[site]), min(maps[site]) < SMALL_MAP, site in apart, measured,
-                confirmed, percent(confirmed, measured), percent_range(fresh),
-                percent(*shuffled) if shuffled else "",
-                strip([Bar("full", 0, _over(confirmed, measured))], ticks, end),
+                recalled, percent(recalled, measured),
+                [percent_range(counts) if counts else "" for counts in beside.values()],
+                strip([Bar("full", 0, _over(recalled, measured))], ticks, end),
                 _draw_deciles(own, deciles.get((FRESH, site), [])), own[5] if own else None,
             )
         )  # fmt: skip
@@ -209,17 +194,17 @@ def _site_rows(
 
 
 def _deciles(networks: pl.DataFrame) -> dict[tuple[str, str], list[float]]:
-    """Causal deciles by network and site; those of fresh networks averaged under one name."""
+    """Deciles of the KS by network and site; those of fresh networks averaged under one name."""
     found: dict[tuple[str, str], list[list[float]]] = {}
-    for network, site, values in networks.select("network", "site", "causal_deciles").iter_rows():
-        name = FRESH if network.startswith(FRESH) else network
+    for network, site, values in networks.select("network", "site", "response_deciles").iter_rows():
+        name = FRESH if _is_of(FRESH, network) else network
         if values:
             found.setdefault((name, site), []).append(values)
     return {key: np.mean(values, axis=0).tolist() for key, values in found.items()}
 
 
 def _draw_deciles(trained: list[float], fresh: list[float]) -> Markup:
-    bars, ticks = [], [Tick("cut", CONFIRMED)]
+    bars, ticks = [], [Tick("cut", CANDIDATE)]
     for values, lane, style in ((trained, "upper", "trained"), (fresh, "lower", "untrained")):
         if values:
             bars += [

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from padscope.evidence import CANDIDATE, CONFIRMED, GREY, SMALL_MAP, STRONG, UNDECIDED_BAND
+from padscope.evidence import (
+    CANDIDATE,
+    CONFIRMED,
+    GREY,
+    RECOGNISED,
+    SMALL_MAP,
+    STRONG,
+    UNDECIDED_BAND,
+)
 from padscope.report.again import commands
 from padscope.report.answer import answer, site_rows
 from padscope.report.caused import count_caused
@@ -24,6 +32,7 @@ SKIPPED_SHOWN = 20
 SCRIPTS = ("gallery_draw", "gallery_card", "gallery")  # in this order
 CUTS = {
     "candidate": CANDIDATE, "strong": STRONG, "small": SMALL_MAP, "confirmed": CONFIRMED,
+    "recognised": RECOGNISED,
     "grey": GREY,
 }  # fmt: skip
 

@@ -1,21 +1,20 @@
-"""What a study found, in three sentences and a funnel: who responds, is caused, is used."""
+"""What a study found, in a sentence a rung and a funnel: who responds, is caused, recognises."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
 from markupsafe import Markup
 
-from padscope.evidence import CANDIDATE, CONFIRMED, STRONG
+from padscope.evidence import CANDIDATE, CONFIRMED, RECOGNISED, STRONG
 from padscope.report.answer import Answer
 from padscope.report.caused import Caused
 from padscope.report.strips import Bar, strip
-from padscope.report.words import number, percent, percent_range, plural
-from padscope.study import TRAINED, Study
-from padscope.study.explanation import FRESH, SHUFFLED
+from padscope.report.words import number, percent, plural
+from padscope.study import Study
 from padscope.study.impact_result import UNITS, Impact, effect_of_matched
 from padscope.study.opening import used_sentence
+from padscope.study.recognition import Recognition
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Rung:
 
 
 def tell(study: Study, answer: Answer, caused: Caused | None) -> tuple[Sentence, ...]:
-    """Answer in three sentences: how many respond, are caused, are used, beside the baselines.
+    """Answer rung by rung, the one that says most first: recognised, responding, caused, used.
 
     Parameters
     ----------
@@ -75,36 +74,23 @@ def tell(study: Study, answer: Answer, caused: Caused | None) -> tuple[Sentence,
     caused : Caused or None
         Of an explained study.
     """
-    return _respond(study, answer), _cause(caused), _use(study.impact)
+    first = () if caused is None else (_recognise(caused.recognition),)
+    return (*first, _respond(answer), _cause(caused), _use(study.impact))
 
 
-def _respond(study: Study, answer: Answer) -> Sentence:
+def _recognise(found: Recognition) -> Sentence:
+    return Sentence(found.lead, f". {found.rule}")
+
+
+def _respond(answer: Answer) -> Sentence:
     measured, respond = answer.filters - answer.unmeasured, answer.respond
     lead = (
         f"{respond:,} of {plural(measured, 'measured filter')} ({percent(respond, measured)}) "
         f"{'responds' if respond == 1 else 'respond'} to the border"
     )
-    rest = f" (KS ≥ {CANDIDATE:g}), {answer.strong:,} of them strongly (KS ≥ {STRONG:g})"
-    networks = study.explanation.baselines if study.explanation else None
-    beside = "" if networks is None else _responding_beside(networks)
-    return Sentence(lead, f"{rest}; {beside}." if beside else f"{rest}.")
-
-
-def _responding_beside(networks: pl.DataFrame) -> str:
-    """Tell the share that responds in baselines, beside the same images' of the network itself."""
-    counts = {
-        name: (responding, filters)
-        for name, responding, filters in networks.select(
-            "network", "candidates", "filters"
-        ).iter_rows()
-    }
-    fresh = [count for name, count in counts.items() if name.startswith(FRESH)]
-    told = [f"{percent_range(fresh)} with fresh weights"] if fresh else []
-    if SHUFFLED in counts:
-        told.append(f"{percent(*counts[SHUFFLED])} with its own weights shuffled")
-    if not told or TRAINED not in counts:
-        return ""
-    return f"on the images explained {percent(*counts[TRAINED])}, beside {' and '.join(told)}"
+    return Sentence(
+        lead, f" (KS ≥ {CANDIDATE:g}), {answer.strong:,} of them strongly (KS ≥ {STRONG:g})."
+    )
 
 
 def _cause(caused: Caused | None) -> Sentence:
@@ -120,7 +106,7 @@ def _cause(caused: Caused | None) -> Sentence:
         f"{'responds' if caused.caused == 1 else 'respond'} because of padding"
     )
     apart = "‡" if caused.apart else ""
-    return Sentence(lead, f" (causal KS ≥ {CONFIRMED:g}){apart}. {caused.reading}")
+    return Sentence(lead, f" (causal KS ≥ {CONFIRMED:g} too){apart}.")
 
 
 def _use(impact: Impact | None) -> Sentence:
@@ -150,13 +136,20 @@ def make_funnel(answer: Answer, caused: Caused | None, impact: Impact | None) ->
     if caused is None:
         rungs.append(Rung("because of padding", "", None, words="not tested here"))
     else:
-        bars = [Bar("wash", 0, caused.caused), Bar("full", 0, caused.caused_responding)]
-        rungs.append(
+        found = caused.recognition
+        rungs += [
             Rung(
                 "because of padding", f"causal KS ≥ {CONFIRMED}", caused.caused,
-                percent(caused.caused, measured), strip(bars, end=end), apart=caused.apart > 0,
-            )
-        )  # fmt: skip
+                percent(caused.caused, measured), strip([Bar("wash", 0, caused.caused)], end=end),
+                apart=caused.apart > 0,
+            ),
+            Rung(
+                "recognise", f"recall ≥ {RECOGNISED}", found.recognising,
+                percent(found.recognising, measured),
+                strip([Bar("wash", 0, found.recognising), Bar("full", 0, found.strongly)], end=end),
+                apart=caused.apart > 0,
+            ),
+        ]  # fmt: skip
     return [*rungs, _used_rung(impact)]
 
 

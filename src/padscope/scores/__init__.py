@@ -1,16 +1,19 @@
 """How different two distributions are, how well that is resolved, and how sure it is."""
 
 from padscope.scores.causal import (
-    BorderScores,
     CausalScores,
+    causal_distances,
     coarse_counts,
     contrast_lines,
-    score_borders,
+    recall_of,
     score_contrast,
 )
 from padscope.scores.chance import q_values, simes, tail_probability
-from padscope.scores.distance import Counts
+from padscope.scores.comparison import Comparison, NetworkCount, compare_counts, images_needed
+from padscope.scores.decoys import decoy_q, told_apart
+from padscope.scores.distance import CONTENT, Counts
 from padscope.scores.interval import Interval, jackknife
+from padscope.scores.recall import LEAST_SHIFT, border_recall
 from padscope.scores.sides import Scores, score_site
 from padscope.scores.statistics import (
     STATISTICS,
@@ -21,23 +24,32 @@ from padscope.scores.statistics import (
 )
 
 __all__ = [
+    "CONTENT",
+    "LEAST_SHIFT",
     "STATISTICS",
-    "BorderScores",
     "CausalScores",
+    "Comparison",
     "Counts",
     "Interval",
+    "NetworkCount",
     "Scores",
     "Statistic",
     "Values",
+    "border_recall",
+    "causal_distances",
     "coarse_counts",
+    "compare_counts",
     "contrast_lines",
+    "decoy_q",
+    "images_needed",
     "jackknife",
     "known_statistics",
     "listed_statistics",
     "q_values",
-    "score_borders",
+    "recall_of",
     "score_contrast",
     "score_site",
     "simes",
     "tail_probability",
+    "told_apart",
 ]

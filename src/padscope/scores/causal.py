@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from padscope.regions import Layout
-from padscope.scores.distance import ks_distance, polarity_of
+from padscope.scores.distance import CONTENT, Counts, ks_distance, polarity_of
 from padscope.scores.interval import Interval, jackknife
+from padscope.scores.recall import border_recall
 from padscope.scores.statistics import Statistic, Values, measure
 from padscope.tallies.bins import BINS, COARSE_BINS, DEAD_BINS
 from padscope.tallies.contrast import (
@@ -38,7 +39,7 @@ class CausalScores:
     ----------
     causal : dict
         Name of a statistic → (S, C) values, of line 0 padded against line 0 with real
-        surroundings.
+        surroundings; none of those that are of a core only.
     interval : Interval of (S, C) arrays
         Of the KS in `causal`, over image folds.
     profile : (D, S, C) float64 array
@@ -52,8 +53,6 @@ class CausalScores:
     own, incoming : (S, C) float64 array
         With real context: KS of the site's own padding alone, and of the padded input alone,
         against real. Without: KS of padded against refilled, and of refilled against the core.
-    response : (S, C) float64 array
-        KS of line 0 against the core, both padded: the first rung again, on these images.
     null : (S, C) float64 array
         The same where no border is: at the crop's place on the canvas, or inside the core.
     """
@@ -65,7 +64,6 @@ class CausalScores:
     core: FloatArray
     own: FloatArray
     incoming: FloatArray
-    response: FloatArray
     null: FloatArray
 
 
@@ -92,7 +90,8 @@ def score_contrast(
     sides = len(layout.sides)
     padded, real = _near(tallies)
     dead = _dead(padded, real)
-    measured = measure(statistics, padded[:sides], real[:sides])
+    contrasted = {name: each for name, each in statistics.items() if not each.of_core}
+    measured = measure(contrasted, Counts(padded[:sides], real[:sides]))
     causal = {name: _without(dead, array) for name, array in measured.items()}
     ks = causal["ks"]
     own = _fine(tallies, OWN, LINES)
@@ -106,7 +105,7 @@ def score_contrast(
         parts = ks_distance(padded[:sides], own), ks_distance(own, padded[sides])
         null = ks_distance(_fine(tallies, PSEUDO, LINES), padded[sides])
     folds = [_coarse(tallies, condition, NEAR) for condition in (PADDED, REAL)]
-    intervals = [jackknife(ks[s], folds[0][s], folds[1][s]) for s in range(sides)]
+    intervals = [jackknife(ks[s], ks_distance, [each[s] for each in folds]) for s in range(sides)]
     return CausalScores(
         causal,
         Interval(np.stack([i.low for i in intervals]), np.stack([i.high for i in intervals])),
@@ -115,7 +114,6 @@ def score_contrast(
         _without(dead, ks_distance(padded[sides], real[sides])),
         _without(dead, parts[0]),
         _without(dead, parts[1]),
-        _without(dead, ks_distance(padded[:sides], padded[sides])),
         _without(dead, null),
     )
 
@@ -128,23 +126,35 @@ def contrast_lines(layout: Layout, tallies: Tallies) -> tuple[FloatArray, FloatA
     return _without(dead, ks_distance(*lines)), _without(dead, polarity_of(*lines))
 
 
-@dataclass(frozen=True)
-class BorderScores:
-    """KS of line 0 alone: attributes as of `CausalScores`, `causal` the KS of it."""
-
-    causal: FloatArray
-    response: FloatArray
+def causal_distances(layout: Layout, tallies: Tallies) -> FloatArray:
+    """KS of line 0 of every side, padded against real: (S, C)."""
+    return contrast_lines(layout, tallies)[0]
 
 
-def score_borders(layout: Layout, tallies: Tallies) -> BorderScores:
-    """Score line 0 of every side, padded against real, and against the core if that is counted."""
-    padded, real = _near(tallies)
-    sides, dead = len(layout.sides), _dead(padded, real)
-    causal = ks_distance(padded[:sides], real[:sides])
-    response = np.full_like(causal, np.nan)
-    if len(padded) > sides:
-        response = ks_distance(padded[:sides], padded[sides])
-    return BorderScores(_without(dead, causal), _without(dead, response))
+def recall_of(
+    layout: Layout, tallies: Tallies, content: float = CONTENT
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Response and border recall of a network that is seen on crops alone, as a baseline is.
+
+    Returns
+    -------
+    response, recall : (S, C) float64 array
+        KS of line 0 against the core, and border recall in the direction of that shift.
+    left_out : (F, S, C) float64 array
+        The recall without each fold of the images, from coarse bins.
+    """
+    near, sides = tallies[f"{PADDED}/{NEAR}"], len(layout.sides)
+    values = near.fine.numpy()[..., :BINS]
+    folds = near.folds.numpy()[..., :COARSE_BINS]
+    dead = values.sum(axis=(0, 2)) == values[..., DEAD_BINS].sum(axis=(0, 2))
+    counts = Counts(values[:sides], values[sides], content=content)
+    rest = np.moveaxis(folds.sum(axis=1, keepdims=True) - folds, 1, 0)
+    left_out = border_recall(Counts(rest[:, :sides], rest[:, sides:], content=content))
+    return (
+        _without(dead, counts.ks),
+        _without(dead, border_recall(counts)),
+        _without(dead, left_out),
+    )
 
 
 def _near(tallies: Tallies) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+CONTENT = 0.01  # of the core's values may lie beyond a threshold
 FloatArray = NDArray[np.float64]
 Sums = NDArray[Any]  # of integers, or shares of them
 
@@ -19,11 +20,23 @@ class Counts:
     ----------
     border, core : (..., B) integer array
         Counts in B ascending bins; leading axes broadcast.
+    real : (..., B) integer array, optional
+        The same border with real surroundings, where that is known.
+    content : float
+        Share of the core's values that may lie beyond a threshold; see `border_recall`.
     """
 
-    def __init__(self, border: ArrayLike, core: ArrayLike) -> None:
+    def __init__(
+        self,
+        border: ArrayLike,
+        core: ArrayLike,
+        real: ArrayLike | None = None,
+        content: float = CONTENT,
+    ) -> None:
         self.border = np.asarray(border)
         self.core = np.asarray(core)
+        self.real = None if real is None else np.asarray(real)
+        self.content = content
 
     @property
     def border_below(self) -> FloatArray:
@@ -40,17 +53,22 @@ class Counts:
         return _divide(sums[which], whole[..., None])
 
     @cached_property
+    def sums(self) -> tuple[Sums, Sums]:
+        """Both counts summed over every bin and those below it; the last sum is the total."""
+        p, q = (
+            np.cumsum(counts, axis=-1, dtype=_wide_enough(counts))
+            for counts in (self.border, self.core)
+        )
+        return p, q
+
+    @cached_property
     def cumulative(self) -> tuple[Sums, Sums, Sums]:
         """Both cumulative distributions, and what a gap between them is to be divided by.
 
         Samples of one size, as of the same positions, are left as integers: they need a division of
         the greatest gap alone.
         """
-        # Sums of integers are exact, and the last one is the total.
-        p, q = (
-            np.cumsum(counts, axis=-1, dtype=_wide_enough(counts))
-            for counts in (self.border, self.core)
-        )
+        p, q = self.sums  # of integers, and exact
         totals = p[..., -1:], q[..., -1:]
         if (totals[0] == totals[1]).all():
             return p, q, np.maximum(totals[0], totals[1])[..., 0]
@@ -63,9 +81,17 @@ class Counts:
         A lower bound of the Kolmogorov-Smirnov distance of the binned values' originals. NaN where
         either side has no count.
         """
+        return np.maximum(*self.gaps)
+
+    @cached_property
+    def gaps(self) -> tuple[FloatArray, FloatArray]:
+        """Greatest gap where the border's distribution lies below the core's, and above it.
+
+        The first is the larger one of a border whose values are greater than the core's.
+        """
         p, q, whole = self.cumulative
         gap = p - q
-        return _divide(np.maximum(gap.max(axis=-1), -gap.min(axis=-1)), whole)
+        return _divide(-gap.min(axis=-1), whole), _divide(gap.max(axis=-1), whole)
 
 
 def ks_distance(border: ArrayLike, core: ArrayLike) -> FloatArray:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-
-from padscope.scores.distance import ks_distance
 
 FloatArray = NDArray[np.float64]
 
@@ -28,18 +27,23 @@ class Interval:
 
 
 def jackknife(
-    ks: FloatArray, border: NDArray[np.int64], core: NDArray[np.int64], level: float = 0.95
+    centre: FloatArray,
+    of: Callable[..., FloatArray],
+    folds: Sequence[NDArray[np.int64] | None],
+    level: float = 0.95,
 ) -> Interval:
-    """Interval of a KS distance over images.
+    """Interval of a statistic of counts over images.
 
     Images, not pixels, are the unit of chance: the spread is that of leaving out whole folds.
 
     Parameters
     ----------
-    ks : (C,) float64 array
-        The distances, from fine bins: the interval's centre.
-    border, core : (F, C, B) integer array
-        Counts in (coarser) bins, per image fold.
+    centre : (C,) float64 array
+        The statistic, from fine bins: the interval's centre.
+    of : callable
+        Takes (F, C, B) counts, as many of them as `folds` has, and gives the (F, C) values.
+    folds : sequence of (F, C, B) integer arrays
+        Counts in (coarser) bins, per image fold: of border and core, and what else `of` takes.
     level : float
         Coverage that a normal estimate would have.
 
@@ -52,14 +56,15 @@ def jackknife(
     ----------
     Miller, Biometrika 61 (1974) 1-15; delete-a-group form.
     """
-    present = (border.sum(axis=(1, 2)) > 0) & (core.sum(axis=(1, 2)) > 0)
-    folds = int(present.sum())
-    if folds < 2:
-        unknown = np.full_like(ks, np.nan)
+    seen = [counts.sum(axis=(1, 2)) > 0 for counts in folds if counts is not None]
+    present = np.logical_and.reduce(seen)
+    number = int(present.sum())
+    if number < 2:
+        unknown = np.full_like(centre, np.nan)
         return Interval(unknown, unknown)
-    border, core = border[present], core[present]
-    left_out = ks_distance(border.sum(axis=0) - border, core.sum(axis=0) - core)  # (F, C)
+    kept = [None if counts is None else counts[present] for counts in folds]
+    left_out = of(*(None if each is None else each.sum(axis=0) - each for each in kept))
     squares = ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
-    deviation = np.sqrt(squares * (folds - 1) / folds)
-    half = stats.t.ppf((1 + level) / 2, folds - 1) * deviation
-    return Interval(np.clip(ks - half, 0, 1), np.clip(ks + half, 0, 1))
+    deviation = np.sqrt(squares * (number - 1) / number)
+    half = stats.t.ppf((1 + level) / 2, number - 1) * deviation
+    return Interval(np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1))

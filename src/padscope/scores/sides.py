@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from padscope.regions import Layout
-from padscope.scores.distance import ks_distance
+from padscope.scores.distance import CONTENT, Counts
 from padscope.scores.interval import Interval, jackknife
+from padscope.scores.recall import border_recall
 from padscope.scores.statistics import Statistic, Values, measure
 from padscope.tallies.bins import BINS, COARSE_BINS, DEAD_BINS, HOLE
-from padscope.tallies.contrast import CORNERS, DEEP, NEAR, PADDED
+from padscope.tallies.contrast import CORNERS, DEEP, NEAR, PADDED, REAL
 from padscope.tallies.tally import Tally
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,13 @@ class Scores:
     ----------
     line : dict
         Name of a statistic → (S, C) values, of line 0 against the core.
-    interval : Interval of (S, C) arrays
-        Of the KS in `line`, over image folds.
-    profile : (S, D, C) float64 array
-        KS of lines 1 … D against the core, from coarse bins; NaN where a side has no such line.
-    corners : dict
-        Corner name → (C,) KS against the core, from coarse bins.
+    intervals : dict
+        Name of a statistic that has one → `Interval` of (S, C) arrays, over image folds.
+    profile, recall_profile : (S, D, C) float64 array
+        KS of lines 1 … D against the core, and border recall of them, from coarse bins; NaN where a
+        side has no such line.
+    corners, corner_recall : dict
+        Corner name → (C,) KS against the core, and border recall, from coarse bins.
     dead : (C,) bool array
         Filters without spread: unmeasured, which is not a score of 0.
     nonfinite : (C,) int64 array
@@ -38,15 +42,20 @@ class Scores:
     """
 
     line: Values
-    interval: Interval
+    intervals: dict[str, Interval]
     profile: NDArray[np.float64]
+    recall_profile: NDArray[np.float64]
     corners: dict[str, NDArray[np.float64]]
+    corner_recall: dict[str, NDArray[np.float64]]
     dead: NDArray[np.bool_]
     nonfinite: NDArray[np.int64]
 
 
 def score_site(
-    layout: Layout, tallies: Mapping[str, Tally], statistics: Mapping[str, Statistic]
+    layout: Layout,
+    tallies: Mapping[str, Tally],
+    statistics: Mapping[str, Statistic],
+    content: float = CONTENT,
 ) -> Scores:
     """Score every filter of a site at every side.
 
@@ -55,9 +64,12 @@ def score_site(
     layout : Layout
         Of the maps.
     tallies : mapping
-        Stream key → counts, of all regions as they are.
+        Stream key → counts, of all regions as they are, and with real surroundings where they have
+        been seen with them.
     statistics : mapping
         The KS among them; see `known_statistics`.
+    content : float
+        Of `Counts`.
 
     Returns
     -------
@@ -65,38 +77,84 @@ def score_site(
         Those of dead filters are NaN.
     """
     near = tallies[f"{PADDED}/{NEAR}"]
-    fine, folds = near.fine.numpy(), near.folds.numpy()
-    values, coarse = fine[..., :BINS], folds[..., :COARSE_BINS]
+    fine, folds = near.fine.numpy(), near.folds.numpy()[..., :COARSE_BINS]
+    values = fine[..., :BINS]
     sides = len(layout.sides)
     core = sides  # the compared regions are line 0 of every side, then the core
+    real = tallies.get(f"{REAL}/{NEAR}")
+    around = None if real is None else real.fine.numpy()[:sides, :, :BINS]
+    folds_around = None if real is None else real.folds.numpy()[..., :COARSE_BINS]
     dead = values.sum(axis=(0, 2)) == values[..., DEAD_BINS].sum(axis=(0, 2))
-    measured = measure(statistics, values[:sides], values[core])
+    measured = measure(statistics, Counts(values[:sides], values[core], around, content))
     line = {name: np.where(dead, np.nan, array) for name, array in measured.items()}
-    intervals = [jackknife(line["ks"][s], coarse[s], coarse[core]) for s in range(sides)]
-    deeper = _coarse_distances(layout, tallies, dead)
+    intervals = {
+        name: _intervals(statistics[name], line[name], folds, folds_around, content)
+        for name in line
+        if statistics[name].interval
+    }
+    deeper = _coarse(layout, tallies, dead, content)
     depth = max((layout.depth(axis) for axis in range(len(layout.size))), default=1)
-    missing = np.full(len(dead), np.nan)
-    profile = [
-        [deeper.get(f"{side.name}+{d}", missing) for d in range(1, depth)] for side in layout.sides
-    ]
+    missing = np.full((2, len(dead)), np.nan)
+    profile = np.array(
+        [
+            [deeper.get(f"{side.name}+{d}", missing) for d in range(1, depth)]
+            for side in layout.sides
+        ]
+    ).reshape(sides, depth - 1, 2, len(dead))
+    corners = {
+        region.name: deeper[region.name] for region in layout.regions if len(region.sides) > 1
+    }
     return Scores(
         line,
-        Interval(np.stack([i.low for i in intervals]), np.stack([i.high for i in intervals])),
-        np.array(profile).reshape(sides, depth - 1, len(dead)),
-        {region.name: deeper[region.name] for region in layout.regions if len(region.sides) > 1},
+        intervals,
+        profile[:, :, 0],
+        profile[:, :, 1],
+        {name: ks for name, (ks, _) in corners.items()},
+        {name: recall for name, (_, recall) in corners.items()},
         dead,
         fine[..., HOLE].sum(axis=0),
     )
 
 
-def _coarse_distances(
-    layout: Layout, tallies: Mapping[str, Tally], dead: NDArray[np.bool_]
-) -> dict[str, NDArray[np.float64]]:
-    """KS against the core of the regions that are counted coarsely only, by name."""
-    near, *others = (
-        tallies[f"{PADDED}/{part}"].folds.numpy()[..., :COARSE_BINS].sum(axis=1)
-        for part in (NEAR, DEEP, CORNERS)
+def _intervals(
+    statistic: Statistic,
+    line: FloatArray,
+    folds: NDArray[np.int32],
+    around: NDArray[np.int32] | None,
+    content: float,
+) -> Interval:
+    def of(
+        border: NDArray[np.int64], core: NDArray[np.int64], real: NDArray[np.int64] | None
+    ) -> FloatArray:
+        return statistic.of(Counts(border, core, real, content))
+
+    found = [
+        jackknife(values, of, (folds[side], folds[-1], None if around is None else around[side]))
+        for side, values in enumerate(line)
+    ]
+    shape = line.shape  # no side, no interval
+    return Interval(
+        np.array([each.low for each in found]).reshape(shape),
+        np.array([each.high for each in found]).reshape(shape),
     )
-    distances = np.where(dead, np.nan, ks_distance(np.concatenate(others), near[-1]))
+
+
+def _coarse(
+    layout: Layout, tallies: Mapping[str, Tally], dead: NDArray[np.bool_], content: float
+) -> dict[str, NDArray[np.float64]]:
+    """KS against the core, and border recall, of what is counted coarsely only, by name: (2, C)."""
+
+    def counted(condition: str, part: str) -> NDArray[np.int64]:
+        summed: NDArray[np.int64] = (
+            tallies[f"{condition}/{part}"].folds.numpy()[..., :COARSE_BINS].sum(axis=1)
+        )
+        return summed
+
+    def others(condition: str) -> NDArray[np.int64]:
+        return np.concatenate([counted(condition, part) for part in (DEEP, CORNERS)])
+
+    real = others(REAL) if f"{REAL}/{DEEP}" in tallies else None
+    counts = Counts(others(PADDED), counted(PADDED, NEAR)[-1], real, content)
+    scores = np.where(dead, np.nan, np.stack([counts.ks, border_recall(counts)], axis=1))
     names = [region.name for region in layout.regions[len(layout.compared) :]]
-    return dict(zip(names, distances, strict=True))
+    return dict(zip(names, scores, strict=True))

@@ -1,8 +1,8 @@
 """What is told of a border beside its core: one table, each entry a number per filter and side.
 
 Every entry is a column of the tables of sides and filters, and ``causal_`` and its name another, of
-the border with padding beside the same border with real surroundings. What is listed is on the
-page's cards, in its menu and in the terminal too.
+the border with padding beside the same border with real surroundings, unless it is of the core
+alone. What is listed is on the page's cards, in its menu and in the terminal too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from padscope.errors import PadscopeError, brief
 from padscope.plugins import complete
 from padscope.scores.distance import Counts, ks_bound, polarity_of
+from padscope.scores.recall import border_recall, recall_bound
 from padscope.tallies.bins import BINS, CENTRE
 
 FloatArray = NDArray[np.float64]
@@ -41,7 +42,11 @@ class Statistic:
     words : callable, optional
         Puts a value into words, instead of its number and unit.
     listed : bool
-        Whether it is listed beside the KS; the KS and its bound have places of their own.
+        Whether it is listed beside the KS; the KS and the bounds have places of their own.
+    of_core : bool
+        Whether it is of a border beside a core only: no ``causal_`` column.
+    interval : bool
+        Whether it has an interval over images: columns ``…_low`` and ``…_high``.
     """
 
     of: Callable[[Counts], FloatArray]
@@ -51,6 +56,8 @@ class Statistic:
     bounds: tuple[float | None, float | None] = (0.0, 1.0)
     words: Callable[[float], str] | None = None
     listed: bool = True
+    of_core: bool = False
+    interval: bool = False
 
     @property
     def share(self) -> bool:
@@ -93,6 +100,7 @@ STATISTICS: dict[str, Statistic] = {
         "KS",
         "greatest gap between the two cumulative distributions",
         listed=False,
+        interval=True,
     ),
     "ks_bound": Statistic(
         lambda counts: ks_bound(counts, single=CENTRE),
@@ -105,6 +113,20 @@ STATISTICS: dict[str, Statistic] = {
         "P(border > core)",
         "how often the border has the higher value; ½ is neither",
         words=_sign,
+    ),
+    "border_recall": Statistic(
+        border_recall,
+        "border recall",
+        "share of the border beyond a threshold that 1 % of the core exceeds",
+        of_core=True,
+        interval=True,
+    ),
+    "border_recall_bound": Statistic(
+        recall_bound,
+        "bound of the border recall",
+        "how far the exact recall can lie from it",
+        listed=False,
+        of_core=True,
     ),
 }
 STATISTICS_GROUP = "padscope.statistics"
@@ -126,7 +148,7 @@ def known_statistics() -> dict[str, Statistic]:
                 "padscope.scores.Statistic, under a name that can be a column's"
             )
     # Tried here, and not only when all images are counted.
-    measure(known, np.ones((2, 1, BINS), np.int32), np.ones((1, BINS), np.int32))
+    measure(known, Counts(np.ones((2, 1, BINS), np.int32), np.ones((1, BINS), np.int32)))
     return {name: known[name] for name in (*STATISTICS, *sorted(known.keys() - STATISTICS.keys()))}
 
 
@@ -140,9 +162,7 @@ def listed_statistics(columns: Iterable[str]) -> dict[str, Statistic]:
     }
 
 
-def measure(
-    statistics: Mapping[str, Statistic], border: NDArray[np.int32], core: NDArray[np.int32]
-) -> Values:
+def measure(statistics: Mapping[str, Statistic], counts: Counts) -> Values:
     """Work out every statistic of (..., B) counts.
 
     Raises
@@ -150,8 +170,8 @@ def measure(
     PadscopeError
         One fails, or gives something else than a number for each pair.
     """
-    counts, values = Counts(border, core), {}
-    shape = np.broadcast_shapes(border.shape[:-1], core.shape[:-1])
+    values = {}
+    shape = np.broadcast_shapes(counts.border.shape[:-1], counts.core.shape[:-1])
     for name, statistic in statistics.items():
         try:
             found = np.asarray(statistic.of(counts), dtype=np.float64)
@@ -160,7 +180,7 @@ def measure(
         if found.shape != shape:
             raise PadscopeError(
                 f"the statistic {name!r} gave an array of {found.shape} for counts of "
-                f"{(*shape, border.shape[-1])}: it must leave out the last axis alone"
+                f"{(*shape, counts.border.shape[-1])}: it must leave out the last axis alone"
             )
         values[name] = np.where(np.isfinite(found), found, np.nan)
     return values

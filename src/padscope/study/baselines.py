@@ -23,26 +23,47 @@ from padscope.models import (
     shuffled_weights,
 )
 from padscope.running.model import as_input
-from padscope.scores import score_borders
+from padscope.scores import recall_of
 from padscope.settings import ExplainSettings
 from padscope.study.context import Canvas
 from padscope.study.explanation import FRESH, SHUFFLED
 from padscope.study.stage import Stage
 from padscope.tables import network_table
 
-Build = Callable[[], nn.Module]
+Crops = Callable[[nn.Module], Iterator[Tensor]]  # as a module takes them
+Build = Callable[[Crops, ContrastPlan], nn.Module]
 
 
 def baseline_networks(loaded: LoadedModel, settings: ExplainSettings) -> dict[str, Build]:
     """Name the baselines of a model, each with what builds it."""
-    if not settings.baselines:
-        return {}
     # From 1 on: a model that is itself untrained was built with seed 0.
     seeds = [settings.seed + number for number in range(1, settings.baselines + 1)]
-    fresh: dict[str, Build] = {
-        f"{FRESH} {seed}": partial(fresh_weights, loaded, seed) for seed in seeds
-    }
-    return fresh | {SHUFFLED: partial(shuffled_weights, loaded, settings.seed)}
+    fresh: dict[str, Build] = {f"{FRESH} {seed}": partial(_fresh, loaded, seed) for seed in seeds}
+    return fresh | (
+        {SHUFFLED: partial(_shuffled, loaded, settings.seed)} if settings.shuffled else {}
+    )
+
+
+def _fresh(loaded: LoadedModel, seed: int, crops: Crops, plan: ContrastPlan) -> nn.Module:
+    return _settled(fresh_weights(loaded, seed), crops, plan)
+
+
+def _shuffled(loaded: LoadedModel, seed: int, crops: Crops, plan: ContrastPlan) -> nn.Module:
+    return _settled(shuffled_weights(loaded, seed), crops, plan)
+
+
+def _settled(module: nn.Module, crops: Crops, plan: ContrastPlan) -> nn.Module:
+    """Estimate statistics of batch norm on the crops.
+
+    Those of the given network belong to activations that other weights do not bring about.
+    """
+    # A layer that the first pass makes has no name while it runs.
+    with torch.no_grad():
+        for crop in itertools.islice(crops(module), 1):
+            module(crop[:2])
+    with shortened(module, plan) as run:
+        reestimate_batchnorm(module, crops(module), run)
+    return module
 
 
 def run_baseline(
@@ -50,51 +71,41 @@ def run_baseline(
     build: Build,
     canvas: Canvas,
     plan: ContrastPlan,
+    images: int,
     settings: ExplainSettings,
     stage: Stage,
 ) -> pl.DataFrame:
-    """Run one baseline on the images and score it, as `network_table` does.
-
-    Batch norm statistics are estimated anew on the crops: those of the trained network belong to
-    activations that a baseline does not have.
+    """Run one baseline on crops of the first images and score it, as `network_table` does.
 
     Raises
     ------
     PadscopeError
         The architecture has no such baseline.
     """
-    light = plan.light()
+
+    def crops(module: nn.Module) -> Iterator[Tensor]:
+        for batch in canvas.kept(canvas.units_of(images)):
+            if batch.indices:
+                yield as_input(module, central(batch.pixels, plan.size, "a batch of images"))
+
     calibrate = unit_count(settings.calibrate, canvas.batch_size)
-    with as_found(build()) as module:
-
-        def crops() -> Iterator[Tensor]:
-            for batch in canvas.kept(canvas.units):
-                if batch.indices:
-                    yield as_input(module, central(batch.pixels, plan.size, "a batch of images"))
-
-        # A layer that the first pass makes has no name while it runs.
-        with torch.no_grad():
-            for crop in itertools.islice(crops(), 1):
-                module(crop[:2])
-        with shortened(module, light) as run:
-            reestimate_batchnorm(module, crops(), run)
-        job = canvas.job(name, canvas.kept, lambda _: contrasting(module, light, calibrate))
+    with as_found(build(crops, plan)) as module:
+        job = canvas.job(name, canvas.kept, lambda _: contrasting(module, plan, calibrate), images)
         counts = stage.run(job, Counts())
-    return network_scores(name, light, counts)
+    return network_scores(name, plan, counts, settings.content)
 
 
-def network_scores(name: str, plan: ContrastPlan, counts: Counts) -> pl.DataFrame:
-    """Score line 0 at every padded site of one network."""
+def network_scores(
+    name: str, plan: ContrastPlan, counts: Counts, content: float, note: str = ""
+) -> pl.DataFrame:
+    """Score line 0 at every padded site of one network, as it is seen on crops alone."""
     if not counts.images:
         raise PadscopeError("no image could be run; give images that are large enough")
     sites = plan.sites.values()
+    core = {site.site.name: site.positions.draws[0].lengths[-1] for site in sites}
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the lock
         scored = pool.map(
-            lambda site: score_borders(site.layout, counts.of_site(site.site.name)), sites
+            lambda site: recall_of(site.layout, counts.of_site(site.site.name), content), sites
         )
         scores = dict(zip(plan.sites, scored, strict=True))
-    return network_table(
-        name,
-        {site: score.response for site, score in scores.items()},
-        {site: score.causal for site, score in scores.items()},
-    )
+    return network_table(name, scores, core, counts.images, note)

@@ -7,31 +7,33 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 
 from padscope.measurements import Counts, SitePlan
 from padscope.scores import (
-    CausalScores,
     Statistic,
     contrast_lines,
     known_statistics,
     score_contrast,
+    score_site,
 )
 from padscope.settings import ExplainSettings
+from padscope.study.baselines import network_scores
 from padscope.study.context import Context
-from padscope.study.explanation import TRAINED, Explanation
+from padscope.study.explanation import COMPARED, TRAINED, Explanation
 from padscope.study.result import Study
 from padscope.tables import (
     cause_tables,
     inherited_table,
-    network_table,
     no_inherited,
+    response_tables,
     with_causes,
     with_context,
+    with_decoys,
 )
+
+Tables = tuple[pl.DataFrame, pl.DataFrame]
 
 
 def conclude(
@@ -43,7 +45,7 @@ def conclude(
     margin: dict[str, dict[str, float]],
     settings: ExplainSettings,
 ) -> Study:
-    """Score every filter, and put the explanation beside the scan.
+    """Score every filter on the explained images, and put the explanation in the scan's place.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ def conclude(
         Of the explanation.
     context : Context
     counts : Counts
-        Counts of the trained network.
+        Counts of the given network.
     networks : mapping
         Baseline → its scores, or why there are none.
     margin : dict
@@ -61,22 +63,23 @@ def conclude(
     settings : ExplainSettings
     """
     plan = context.plan
-    score = _Scoring.of(study, counts, settings)
+    score = _Scoring(counts, settings, known_statistics())
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the lock
         # The largest sites come last in most networks; begun last, one would be waited for.
         largest_first = sorted(plan.sites.items(), key=lambda item: -item[1].site.filters)
         begun = {name: pool.submit(score.explained, site) for name, site in largest_first}
         inherited = list(pool.map(score.inherited, plan.elsewhere.values()))
         explained = {name: begun[name].result() for name in plan.sites}
+        given = network_scores(TRAINED, plan, counts, settings.content)
+    responses = [responses for responses, _ in explained.values()]
     causes = [causes for _, causes in explained.values()]
-    sides, filters = with_causes(study.sides, study.filters, causes)
+    filters, sides = (pl.concat(tables) for tables in zip(*responses, strict=True))
+    sides, filters = with_causes(sides, filters, causes)
     checks = {name: _found(site, context, margin) for name, site in plan.sites.items()}
-    trained = network_table(
-        TRAINED,
-        {name: found.response for name, (found, _) in explained.items()},
-        {name: found.causal["ks"] for name, (found, _) in explained.items()},
-    )
-    tables = [table for table in networks.values() if isinstance(table, pl.DataFrame)]
+    made = {name: table for name, table in networks.items() if isinstance(table, pl.DataFrame)}
+    noted = [table["note"][0] for table in made.values() if table["note"][0]]
+    of_kind = {kind: [t for n, t in made.items() if n.startswith(f"{kind} ")] for kind in COMPARED}
+    filters = with_decoys(filters, given, of_kind, settings.content)
     refused = [
         f"No baseline {name!r}: {reason}."
         for name, reason in networks.items()
@@ -84,8 +87,8 @@ def conclude(
     ]
     explanation = Explanation(
         identity, context.canvas.describe(), context.canvas.margin, counts,
-        pl.concat(inherited) if inherited else no_inherited(), pl.concat([trained, *tables]),
-        (*context.notes, *refused),
+        pl.concat(inherited) if inherited else no_inherited(), pl.concat([given, *made.values()]),
+        (*context.notes, *refused, *noted),
     )  # fmt: skip
     return replace(
         study, sites=with_context(study.sites, checks), sides=sides, filters=filters,
@@ -97,29 +100,20 @@ def conclude(
 class _Scoring:
     """Scores one site at a time, in whichever thread."""
 
-    responses: dict[object, NDArray[np.float64]]
     counts: Counts
     settings: ExplainSettings
     statistics: Mapping[str, Statistic]
 
-    @classmethod
-    def of(cls, study: Study, counts: Counts, settings: ExplainSettings) -> _Scoring:
-        by_site = study.sides.group_by(["site"], maintain_order=True)
-        responses: dict[object, NDArray[np.float64]] = {
-            name: table["ks"].to_numpy() for (name,), table in by_site
-        }
-        return cls(responses, counts, settings, known_statistics())
-
-    def explained(self, site: SitePlan) -> tuple[CausalScores, tuple[pl.DataFrame, pl.DataFrame]]:
-        """Score a padded site, and make its tables of sides and filters."""
-        tallies = self.counts.of_site(site.site.name)
+    def explained(self, site: SitePlan) -> tuple[Tables, Tables]:
+        """Score a padded site: tables of responses and of causes."""
+        settings, tallies = self.settings, self.counts.of_site(site.site.name)
+        responses = score_site(site.layout, tallies, self.statistics, settings.content)
         scores = score_contrast(site.layout, tallies, self.statistics, real_context=site.contextual)
-        ks = self.responses[site.site.name].reshape(-1, len(site.layout.sides)).T
-        tables = cause_tables(
-            site.site, site.layout, ks, scores, tallies, real_context=site.contextual,
-            resamples=self.settings.resamples, seed=self.settings.seed,
+        causes = cause_tables(
+            site.site, site.layout, responses, scores, tallies, real_context=site.contextual,
+            resamples=settings.resamples, seed=settings.seed,
         )  # fmt: skip
-        return scores, tables
+        return response_tables(site.site, site.layout, responses), causes
 
     def inherited(self, site: SitePlan) -> pl.DataFrame:
         ks, polarity = contrast_lines(site.layout, self.counts.of_site(site.site.name))

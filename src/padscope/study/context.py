@@ -92,7 +92,17 @@ class Canvas:
     @property
     def units(self) -> Iterable[int]:
         """All units; of a stream of unknown length, without end."""
-        return itertools.count() if self.images is None else range(self._count(self.images))
+        return self.units_of(self.images)
+
+    def first_images(self, limit: int, seen: int | None = None) -> int:
+        """Find how many images the units hold that so many are in; `seen` if no more came."""
+        there = self.images if seen is None else seen
+        most = self._count(limit) * self.batch_size
+        return most if there is None else min(most, there)
+
+    def units_of(self, images: int | None) -> Iterable[int]:
+        """Give the units of the first images."""
+        return itertools.count() if images is None else range(self._count(images))
 
     def _count(self, images: int) -> int:
         return unit_count(images, self.batch_size)
@@ -112,10 +122,13 @@ class Canvas:
             limit,
         )
 
-    def job(self, name: str, batches: Batches, start: Start[S]) -> Job[S]:
-        """Describe a job over all units."""
-        units = None if self.images is None else self._count(self.images)
-        return job_over(self.source, name, batches, start, units, self.images)
+    def job(
+        self, name: str, batches: Batches, start: Start[S], images: int | None = None
+    ) -> Job[S]:
+        """Describe a job over all units, or those of the first images."""
+        images = self.images if images is None else images
+        units = None if images is None else self._count(images)
+        return job_over(self.source, name, batches, start, units, images)
 
     @cached_property
     def kept(self) -> KeptBatches:

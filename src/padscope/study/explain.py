@@ -11,7 +11,7 @@ from torch import nn
 
 from padscope.errors import Interrupted, PadscopeError
 from padscope.images import Images, StreamedImages, unit_count
-from padscope.measurements import Counts, contrasting
+from padscope.measurements import ContrastPlan, Counts, contrasting
 from padscope.models import LoadedModel, as_found
 from padscope.running import Runner, find_runner
 from padscope.settings import ExplainSettings, ScanSettings
@@ -86,14 +86,19 @@ def explain(
             stage = Stage(EXPLAIN, identity, runner, journal, progress, stop)
             baselines = baseline_networks(loaded, settings)
             if context.canvas.images is not None:
-                stage.total = (1 + len(baselines)) * context.canvas.images
+                few = context.canvas.first_images(settings.baseline_images)
+                stage.total = context.canvas.images + len(baselines) * few
             counts = _contrast(module, context, settings, stage)
             margin = check_margin(module, context, counts, settings)
+            seen = counts.images + len(counts.skipped)
+            few = context.canvas.first_images(settings.baseline_images, seen)
+            plan = context.plan.of_crops(replace(context.canvas.sample_size(settings), images=few))
             for name, build in baselines.items():
                 if name in stage.kept.tables:
-                    stage.skip(counts.images)
+                    stage.skip(few)
                 else:
-                    stage.conclude(name, _baseline(name, build, context, settings, stage))
+                    scores = _baseline(name, build, context, plan, few, settings, stage)
+                    stage.conclude(name, scores)
         stage.finish()
         return conclude(
             _without_other_impact(study, identity), identity, context, counts,
@@ -118,10 +123,16 @@ def _contrast(
 
 
 def _baseline(
-    name: str, build: Build, context: Context, settings: ExplainSettings, stage: Stage
+    name: str,
+    build: Build,
+    context: Context,
+    plan: ContrastPlan,
+    images: int,
+    settings: ExplainSettings,
+    stage: Stage,
 ) -> Scores:
     try:
-        return run_baseline(name, build, context.canvas, context.plan, settings, stage)
+        return run_baseline(name, build, context.canvas, plan, images, settings, stage)
     except Interrupted:
         raise
     except PadscopeError as error:

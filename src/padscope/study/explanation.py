@@ -9,7 +9,8 @@ import polars as pl
 
 from padscope.measurements import Counts
 
-TRAINED, FRESH, SHUFFLED = "trained", "fresh", "shuffled"  # "fresh 1", "fresh 2" …
+TRAINED, FRESH, MATCHED, SHUFFLED = "trained", "fresh", "matched", "shuffled"  # "fresh 1" …
+COMPARED = (FRESH, MATCHED)  # kinds of baselines that answer where a count comes from
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Explanation:
         What convolutions without padding inherit; see `padscope.tables.inherited_table`.
     networks : polars.DataFrame
         The trained network and its baselines, site by site; see `padscope.tables.network_table`.
-        Baselines are named ``fresh 1`` … and ``shuffled``.
+        Baselines are named ``fresh 1`` …, ``matched 1`` … and ``shuffled``.
     notes : tuple of str
         What could not be done, and why, in sentences.
     """
@@ -52,13 +53,18 @@ class Explanation:
         )
 
     @property
+    def content(self) -> float:
+        """Share of the core's values that may lie beyond the threshold of a border recall."""
+        return float(self.identity["settings"]["content"])
+
+    @property
     def baselines(self) -> pl.DataFrame:
-        """Shares of filters per network, the trained one first.
+        """Shares of filters per network, the given one first.
 
         Columns: ``network``, ``filters`` (measured ones), ``candidates``, ``strong``,
-        ``confirmed`` (counts), and each of these as a ``…_share``.
+        ``recalled`` (counts), and each of these as a ``…_share``.
         """
-        counts = ["candidates", "strong", "confirmed"]
+        counts = ["candidates", "strong", "recalled"]
         totals = self.networks.group_by("network", maintain_order=True).agg(
             (pl.col("filters") - pl.col("unmeasured")).sum(), pl.col(counts).sum()
         )
@@ -66,6 +72,14 @@ class Explanation:
         return totals.with_columns(share.name.suffix("_share") for share in shares)
 
     @property
+    def kinds_of_baselines(self) -> tuple[str, ...]:
+        """Those of `COMPARED` of which a network was run."""
+        names = self.networks["network"].unique().to_list()
+        return tuple(
+            kind for kind in COMPARED if any(name.startswith(f"{kind} ") for name in names)
+        )
+
+    @property
     def has_baselines(self) -> bool:
-        """Whether anything stands beside the trained network."""
+        """Whether anything stands beside the given network."""
         return self.networks["network"].n_unique() > 1

@@ -12,7 +12,7 @@ from padscope.evidence import CONFIRMED
 from padscope.images import Batch, central
 from padscope.measurements import ContrastPlan, Counts, contrast_units, plan_contrast
 from padscope.running.model import as_input
-from padscope.scores import score_borders
+from padscope.scores import causal_distances
 from padscope.settings import ExplainSettings
 from padscope.sites import observe
 from padscope.study.context import Canvas, Context
@@ -70,7 +70,7 @@ def _causal(
 ) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
     counted = contrast_units(module, batches, plan, 1, counts.blank())
     return {
-        name: score_borders(site.layout, counted.of_site(name)).causal
+        name: causal_distances(site.layout, counted.of_site(name))
         for name, site in plan.sites.items()
     }
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import polars as pl
 
 from padscope.evidence import CANDIDATE, CONFIRMED, STRONG
-from padscope.study.explanation import FRESH, SHUFFLED, TRAINED, Explanation
+from padscope.study.explanation import Explanation
 from padscope.study.impact_result import (
     UNITS,
     Impact,
@@ -16,29 +14,19 @@ from padscope.study.impact_result import (
     counted,
     effect_of_matched,
 )
+from padscope.study.recognition import recognition
 from padscope.tables import MEASURED
-from padscope.tables.comparison import (
-    Standing,
-    baseline_columns,
-    cause_columns,
-    response_columns,
-    standing,
-)
-
-NO_BASELINE = (
-    "No baseline was run, so nothing here can be called learned: untrained networks of the same "
-    "architecture have filters like these too."
-)
-_AMONG = ", by more than these differ among themselves"
+from padscope.tables.comparison import cause_columns, response_columns
 
 
 def opening(
     filters: pl.DataFrame, explanation: Explanation | None, impact: Impact | None
 ) -> list[str]:
-    """Tell how many filters respond, how many of padding, and whether they are used."""
+    """Tell how many filters recognise the border, where that comes from, and the other rungs."""
     told = [responding_sentence(filters)]
     if explanation:
-        told += _caused(filters, explanation)
+        found = recognition(filters, explanation)
+        told = [f"{found.lead}. {found.rule}", *found.sentences, *told, caused_sentence(filters)]
     if impact:
         told.append(" ".join(used_sentence(impact)).rstrip())
     return told
@@ -57,12 +45,12 @@ def responding_sentence(filters: pl.DataFrame) -> str:
 
 
 def counted_in_summaries(*, explained: bool) -> pl.Expr:
-    """Select what summaries count: confirmed filters, or responding ones if none is explained."""
-    return pl.col("label") == "confirmed" if explained else pl.col("ks") >= CANDIDATE
+    """Select what summaries count: recognising filters, or responding ones if none is explained."""
+    return pl.col("recognises") if explained else pl.col("ks") >= CANDIDATE
 
 
 def site_bars(filters: pl.DataFrame, *, explained: bool) -> tuple[list[tuple[str, int, int]], str]:
-    """Count at every site the filters that are confirmed, or respond if none is explained.
+    """Count at every site the filters that recognise, or respond if none is explained.
 
     Returns
     -------
@@ -75,79 +63,21 @@ def site_bars(filters: pl.DataFrame, *, explained: bool) -> tuple[list[tuple[str
         counted=counted_in_summaries(explained=explained).sum(),
         measured=MEASURED.sum(),
     )
-    title = "respond because of padding" if explained else "respond to the border"
+    title = "recognise the border" if explained else "respond to the border"
     return list(bars.iter_rows()), f"Filters that {title}"
 
 
-def _caused(filters: pl.DataFrame, explanation: Explanation) -> Iterator[str]:
+def caused_sentence(filters: pl.DataFrame) -> str:
+    """Tell how many of the measured filters respond because of padding."""
     found = response_columns(filters) | cause_columns(filters)
-    yield (
+    return (
         f"{found['caused']:,} of {found['measured']:,} ({_share(found['caused_share'])}) respond "
-        f"because of padding (causal KS ≥ {CONFIRMED:g})."
+        f"because of padding (causal KS ≥ {CONFIRMED:g} too)."
     )
-    yield read_baselines(explanation.baselines)
 
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
-
-
-def read_baselines(networks: pl.DataFrame, write: Callable[[float], str] = _share) -> str:
-    """Say what the baselines make of the trained network's share of confirmed filters.
-
-    Parameters
-    ----------
-    networks : polars.DataFrame
-        Of `Explanation.baselines`.
-    write : callable
-        Writes a share.
-
-    Examples
-    --------
-    >>> table = {"network": ["trained", "fresh 1"], "filters": [50, 50], "confirmed": [5, 6]}
-    >>> read_baselines(pl.DataFrame(table)).split(". ")[1]
-    'The share is smaller than with fresh weights'
-    """
-    measured = networks.filter(pl.col("filters") > 0).select(
-        "network", confirmed_share=pl.col("confirmed") / pl.col("filters")
-    )
-    beside = baseline_columns(measured, FRESH, SHUFFLED)
-    own = measured.filter(pl.col("network") == TRAINED)["confirmed_share"]
-    if not len(own) or not (beside["fresh"] or beside["shuffled"] is not None):
-        return NO_BASELINE
-    found, count = standing(own[0], beside), beside["fresh"]
-    told, compared = [], []
-    if found.fresh:
-        low, high = write(beside["fresh_low"]), write(beside["fresh_high"])
-        networks_run = "1 network" if count == 1 else f"{count} networks"
-        between = low if low == high else f"{low} to {high}"
-        told.append(f"with fresh weights {between} ({networks_run})")
-        among = _AMONG if count > 1 and found.fresh != "alike" else ""
-        compared.append(f"{_than(found.fresh)} with fresh weights{among}")
-    if found.shuffled:
-        told.append(f"with its own weights shuffled {write(beside['shuffled'])}")
-        compared.append(f"{_than(found.shuffled)} with its own weights shuffled")
-    return (
-        f"Beside it: {', '.join(told)}. The share is {', and '.join(compared)}. "
-        f"{_conclude(found, count)}"
-    )
-
-
-def _than(found: str) -> str:
-    return "about as large as" if found == "alike" else f"{found} than"
-
-
-def _conclude(found: Standing, fresh: int) -> str:
-    if found.beyond:
-        return (
-            "It goes beyond what this architecture has untrained; which filters make the "
-            "difference, it does not say."
-        )
-    if {found.fresh, found.shuffled} & {"alike", "smaller"}:
-        return "The share alone is no evidence of learning."
-    if not fresh:
-        return "No network with fresh weights was run, so nothing here can be called learned."
-    return "One network with fresh weights does not show how much such networks differ."
 
 
 def used_sentence(impact: Impact) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from padscope.study.inputs import Work, as_images, as_loaded, identify
 from padscope.study.kernels import kernels_of
 from padscope.study.result import Portrait, Study
 from padscope.study.stage import SCAN, Journal, Progress, Stage
-from padscope.tables import filter_table, side_table, site_table, undecided
+from padscope.tables import response_tables, site_table, undecided
 
 FIRST_LOOK = 128.0  # images after which a run may be found stable
 PORTRAITS = 24  # the strongest filters, whose kernels and maps are kept
@@ -152,10 +152,7 @@ def score_plan(plan: ContrastPlan, counts: Counts) -> tuple[pl.DataFrame, pl.Dat
 
     def tables(site: SitePlan) -> tuple[pl.DataFrame, pl.DataFrame]:
         scores = score_site(site.layout, counts.of_site(site.site.name), statistics)
-        return (
-            filter_table(site.site, site.layout, scores),
-            side_table(site.site, site.layout, scores),
-        )
+        return response_tables(site.site, site.layout, scores)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the lock
         filters, sides = zip(*pool.map(tables, plan.sites.values()), strict=True)

@@ -13,10 +13,11 @@ from padscope.tables.impacts import (
     with_impact,
     without_impact,
 )
-from padscope.tables.networks import inherited_table, network_table, no_inherited
+from padscope.tables.networks import inherited_table, network_table, no_inherited, with_decoys
 from padscope.tables.responses import (
     RESOLUTION,
     filter_table,
+    response_tables,
     responses_alone,
     side_table,
     site_table,
@@ -40,6 +41,7 @@ __all__ = [
     "missing_estimates",
     "network_table",
     "no_inherited",
+    "response_tables",
     "responses_alone",
     "side_table",
     "site_table",
@@ -47,6 +49,7 @@ __all__ = [
     "undecided",
     "with_causes",
     "with_context",
+    "with_decoys",
     "with_impact",
     "without_impact",
 ]

@@ -16,23 +16,30 @@ from padscope.evidence import (
     label_origins,
     label_refilled,
     reach_of,
+    recognises,
     strongest_label,
 )
 from padscope.regions import Layout
-from padscope.scores import CausalScores, coarse_counts, q_values, simes, tail_probability
+from padscope.scores import (
+    CausalScores,
+    Scores,
+    coarse_counts,
+    q_values,
+    simes,
+    tail_probability,
+)
 from padscope.sites import Site
-from padscope.tables.responses import with_statistics
+from padscope.tables.responses import REPORTED_LINES, with_statistics
 from padscope.tallies import CORNERS, NEAR, Tally
 
 FloatArray = NDArray[np.float64]
 TextArray = NDArray[np.str_]
-REPORTED_LINES = (1, 2, 3)
 
 
 def cause_tables(
     site: Site,
     layout: Layout,
-    ks: FloatArray,
+    responses: Scores,
     scores: CausalScores,
     tallies: Mapping[str, Tally],
     *,
@@ -46,8 +53,8 @@ def cause_tables(
     ----------
     site : Site
     layout : Layout
-    ks : (S, C) float64 array
-        Scores of the first rung, from the scan.
+    responses : Scores
+        Of the first rung, on the same images, crops and positions.
     scores : CausalScores
     tallies : mapping
         Stream key → counts behind the scores.
@@ -57,16 +64,18 @@ def cause_tables(
         Of `kind_stability`.
     """
     causal = scores.causal["ks"]
-    labels = label_causes(ks, causal)
+    labels = label_causes(responses.line["ks"], causal)
     label_both = label_origins if real_context else label_refilled
     origin = label_both(scores.own, scores.incoming)
     reach = reach_of(scores.profile)
-    p = tail_probability(scores.response, scores.null)
-    sides = _side_rows(site, layout, scores, labels, origin, reach, p, real_context)
+    p = tail_probability(responses.line["ks"], scores.null)
+    recognised = recognises(labels, responses.line["border_recall"])
+    sides = _side_rows(site, layout, scores, labels, recognised, origin, reach, p, real_context)
     kinds, stability = _kinds(layout, scores, tallies, resamples, seed)
     filters = _filter_rows(
-        site, layout, scores, labels, origin, reach, kinds, stability, real_context
-    )
+        site, layout, responses, scores, labels, recognised, origin, reach, kinds, stability,
+        real_context,
+    )  # fmt: skip
     return sides, filters
 
 
@@ -93,6 +102,7 @@ def _side_rows(
     layout: Layout,
     scores: CausalScores,
     labels: TextArray,
+    recognised: NDArray[np.bool_],
     origin: TextArray,
     reach: FloatArray,
     p: FloatArray,
@@ -110,6 +120,7 @@ def _side_rows(
             "filter": np.repeat(np.arange(filters), sides),
             "side": pl.Series([side.name for side in layout.sides] * filters, dtype=pl.String),
             "label": _texts(labels.T.ravel()),
+            "recognises": recognised.T.ravel(),
             "causal_low": numbers(scores.interval.low.T),
             "causal_high": numbers(scores.interval.high.T),
             **{f"causal_{d}": numbers(line(d).T) for d in REPORTED_LINES},
@@ -117,7 +128,6 @@ def _side_rows(
             "own_ks": numbers(scores.own.T),
             "incoming_ks": numbers(scores.incoming.T),
             "origin": _texts(origin.T.ravel()),
-            "response_ks": numbers(scores.response.T),
             "null_ks": numbers(scores.null.T),
             "p": numbers(p.T),
             "real_context": [real_context] * (sides * filters),
@@ -129,8 +139,10 @@ def _side_rows(
 def _filter_rows(
     site: Site,
     layout: Layout,
+    responses: Scores,
     scores: CausalScores,
     labels: TextArray,
+    recognised: NDArray[np.bool_],
     origin: TextArray,
     reach: FloatArray,
     kinds: Kinds,
@@ -138,6 +150,8 @@ def _filter_rows(
     real_context: bool,
 ) -> pl.DataFrame:
     best, strongest = strongest_of(scores.causal["ks"])
+    recall, recalled = strongest_of(responses.line["border_recall"])
+    recall_interval = responses.intervals["border_recall"]
     filters = np.arange(site.filters)
     measured = ~np.isnan(best)
     names = np.array([side.name for side in layout.sides])
@@ -151,9 +165,14 @@ def _filter_rows(
             "site": pl.repeat(site.name, site.filters, eager=True),
             "filter": filters,
             "label": _texts(strongest_label(labels)),
+            "recognises": recognised.any(axis=0),
             "causal_low": numbers(scores.interval.low[strongest, filters]),
             "causal_high": numbers(scores.interval.high[strongest, filters]),
             "causal_side": _texts(np.where(measured, names[strongest], "")),
+            "recall": numbers(recall),
+            "recall_low": numbers(recall_interval.low[recalled, filters]),
+            "recall_high": numbers(recall_interval.high[recalled, filters]),
+            "recall_side": _texts(np.where(np.isnan(recall), "", names[recalled])),
             "origin": _texts(origin[strongest, filters]),
             "kind": _texts(kinds.kind),
             "active": active.gather(which.ravel()),
@@ -194,21 +213,23 @@ def _texts(values: TextArray) -> pl.Series:
 def with_causes(
     sides: pl.DataFrame, filters: pl.DataFrame, causes: Sequence[tuple[pl.DataFrame, pl.DataFrame]]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Add what `cause_tables` gave of every site to the tables of a scan.
+    """Add what `cause_tables` gave of every site to the tables of responses.
 
-    Columns of sides: ``label`` (see `evidence.causes`), ``causal_`` and each of
+    Columns of sides: ``label`` (see `evidence.causes`), ``recognises`` (see
+    `evidence.recognition`), ``causal_`` and each of
     `padscope.scores.STATISTICS` (``causal_ks``, ``causal_ks_bound``, ``causal_polarity``, …: padded
     against real), ``causal_low`` and ``causal_high`` (95 % over images, of the KS), ``causal_1`` …
-    ``causal_3`` (deeper lines, from coarse bins), ``reach``
-    (lines), ``own_ks``, ``incoming_ks``, ``origin``, ``response_ks`` (the first rung again, on the
-    images explained), ``null_ks`` (the same where no border is), ``p`` and ``q`` (chance of such a
-    response without a border, alone and over all filters and sides), ``real_context``.
+    ``causal_3`` (deeper lines, from coarse bins), ``reach`` (lines), ``own_ks``, ``incoming_ks``,
+    ``origin``, ``null_ks`` (KS where no border is), ``p`` and ``q`` (chance of such a response
+    without a border, alone and over all filters and sides), ``real_context``.
 
-    Columns of filters: ``label``, those of the statistics, ``causal_low``, ``causal_high`` and
-    ``origin`` at ``causal_side`` (the strongest); ``kind``, ``active``
-    (its sides), ``sign``, ``stability`` (share of resamples that agree), ``reach`` (deepest of the
-    active sides), ``causal_corner`` and ``causal_corner_ks``, ``core_causal_ks`` (a control), ``p``
-    (of its sides together, see `scores.simes`) and ``q`` (over all filters), ``real_context``.
+    Columns of filters: ``label``, ``recognises`` (any side), those of the statistics,
+    ``causal_low``, ``causal_high`` and ``origin`` at ``causal_side`` (the strongest); ``recall``,
+    ``recall_low`` and ``recall_high`` (border recall at ``recall_side``, the greatest); ``kind``,
+    ``active`` (its sides), ``sign``, ``stability`` (share of resamples that agree), ``reach``
+    (deepest of the active sides), ``causal_corner`` and ``causal_corner_ks``, ``core_causal_ks`` (a
+    control), ``p`` (of its sides together, see `scores.simes`) and ``q`` (over all filters),
+    ``real_context``.
 
     Returns
     -------

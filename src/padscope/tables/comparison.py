@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
@@ -19,15 +18,14 @@ _USED = {
     "draws": "draws", "p": "p", "excess": "excess", "excess_low": "excess_low",
     "excess_high": "excess_high", "images": "tested",
 }  # fmt: skip
-LEAST_DIFFERENCE = 0.0005  # between shares: less does not show in the digits they are written with
-Against = Literal["larger", "alike", "smaller"]
 COMPARISON: dict[str, type[pl.DataType]] = {
     "name": pl.String, "run": pl.String, "model": pl.String, "sites": pl.Int64,
     "filters": pl.Int64, "measured": pl.Int64, "responds": pl.Int64, "responds_share": pl.Float64,
     "strong": pl.Int64, "caused": pl.Int64, "caused_share": pl.Float64,
-    **dict.fromkeys(KINDS, pl.Int64),
-    "fresh": pl.Int64, "fresh_low": pl.Float64, "fresh_high": pl.Float64,
-    "shuffled": pl.Float64, "measure": pl.String, "change": pl.String, "used": pl.Float64,
+    "recognises": pl.Int64, "recognises_share": pl.Float64, "recalled": pl.Int64,
+    "fresh_low": pl.Int64, "fresh_high": pl.Int64, "training": pl.String,
+    "matched_low": pl.Int64, "matched_high": pl.Int64, "kernels": pl.String,
+    **dict.fromkeys(KINDS, pl.Int64), "measure": pl.String, "change": pl.String, "used": pl.Float64,
     "used_low": pl.Float64, "used_high": pl.Float64, "matched": pl.Int64,
     "matched_used": pl.Float64, "control": pl.Float64, "control_low": pl.Float64,
     "control_high": pl.Float64, "draws": pl.Int64, "p": pl.Float64, "excess": pl.Float64,
@@ -40,8 +38,11 @@ def comparison_table(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """One row per model.
 
     Columns: ``name`` (tells the rows apart), ``run`` (its directory), ``model`` (a line for
-    people), ``sites`` (scored); those of `response_columns`, `cause_columns`, `baseline_columns`
-    and `used_columns`; ``beyond_controls`` (whether the effect goes beyond that of controls; null
+    people), ``sites`` (scored); those of `response_columns`, `cause_columns` and `used_columns`;
+    ``recognises`` and its share; ``recalled`` (the same count, measured as that of baselines is),
+    the least and greatest of networks with fresh weights and with matched kernels, and what the
+    comparison with them says (``training``, ``kernels``: more, as many, fewer, or null);
+    ``beyond_controls`` (whether the effect goes beyond that of controls; null
     where they could not show it); ``scanned``, ``explained`` and ``tested`` (images of
     each stage). Null is what a run has not measured.
 
@@ -100,76 +101,6 @@ def cause_columns(filters: pl.DataFrame) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def baseline_columns(baselines: pl.DataFrame, fresh: str, shuffled: str) -> dict[str, Any]:
-    """Find the shares of confirmed filters in baseline networks.
-
-    Parameters
-    ----------
-    baselines : polars.DataFrame
-        ``network`` and ``confirmed_share``.
-    fresh, shuffled : str
-        How the names of networks with fresh weights begin, and the name of the shuffled one.
-
-    Returns
-    -------
-    dict
-        ``fresh`` (how many such networks), ``fresh_low`` and ``fresh_high`` (the least and the
-        greatest of their shares), ``shuffled``; None where there is no such network.
-    """
-    untrained = baselines.filter(pl.col("network").str.starts_with(fresh))["confirmed_share"]
-    mixed = baselines.filter(pl.col("network") == shuffled)["confirmed_share"]
-    return {
-        "fresh": len(untrained), "fresh_low": untrained.min(), "fresh_high": untrained.max(),
-        "shuffled": mixed[0] if len(mixed) else None,
-    }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a network's share of confirmed filters compares with those of its baselines.
-
-    Attributes
-    ----------
-    fresh, shuffled : {"larger", "alike", "smaller"} or None
-        Whether the share lies above, within or below the range of the networks with fresh weights,
-        and of the shuffled one, widened by as much as those with fresh weights differ among
-        themselves. None where there is no such network.
-    beyond : bool
-        Whether it is larger than in every baseline, and more than one has fresh weights: of one
-        alone nobody knows how far another would lie.
-    """
-
-    fresh: Against | None
-    shuffled: Against | None
-    beyond: bool
-
-
-def standing(share: float, beside: Mapping[str, Any]) -> Standing:
-    """Compare a share of confirmed filters with what `baseline_columns` found.
-
-    Examples
-    --------
-    >>> fresh = {"fresh": 3, "fresh_low": 0.132, "fresh_high": 0.152}
-    >>> standing(0.153, fresh | {"shuffled": 0.286})
-    Standing(fresh='alike', shuffled='smaller', beyond=False)
-    >>> standing(0.2, fresh | {"shuffled": None})
-    Standing(fresh='larger', shuffled=None, beyond=True)
-    """
-    low, high, shuffled = beside["fresh_low"], beside["fresh_high"], beside["shuffled"]
-    scatter = LEAST_DIFFERENCE if low is None else max(high - low, LEAST_DIFFERENCE)
-
-    def against(low: float | None, high: float | None) -> Against | None:
-        if low is None or high is None:
-            return None
-        if share - high > scatter:
-            return "larger"
-        return "smaller" if low - share > scatter else "alike"
-
-    found = against(low, high), against(shuffled, shuffled)
-    beyond = beside["fresh"] > 1 and set(found) <= {"larger", None}
-    return Standing(*found, beyond)
-
-
 def used_columns(effect: Mapping[str, Any] | None) -> dict[str, Any]:
     """Take what undoing the confirmed filters changes from its row of `tables.effects`.
 
@@ -187,28 +118,28 @@ def used_columns(effect: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def depth_profile(filters: pl.DataFrame) -> pl.DataFrame:
-    """Share of confirmed filters at each site of an explained study, along its depth.
+    """Share of recognising filters at each site of an explained study, along its depth.
 
     Columns: ``site``, ``depth`` (from 0, the first site of the forward pass, to 1, the last; 0 for
-    a single one), ``confirmed``, ``measured`` (counts of filters), ``share`` (null where none is
+    a single one), ``recognises``, ``measured`` (counts of filters), ``share`` (null where none is
     measured).
 
     Examples
     --------
     >>> table = {"site": ["a", "a", "b"], "label": ["confirmed", "quiet", "unmeasured"]}
-    >>> depth_profile(pl.DataFrame(table)).rows()
+    >>> depth_profile(pl.DataFrame(table | {"recognises": [True, False, False]})).rows()
     [('a', 0.0, 1, 2, 0.5), ('b', 1.0, 0, 0, None)]
     """
     counts = (
         filters.filter(pl.col("label").is_not_null())
         .group_by("site", maintain_order=True)
         .agg(
-            confirmed=(pl.col("label") == "confirmed").sum().cast(pl.Int64),
+            recognises=pl.col("recognises").sum().cast(pl.Int64),
             measured=MEASURED.sum().cast(pl.Int64),
         )
     )
     depth = pl.int_range(pl.len()) / max(counts.height - 1, 1)
-    share = pl.when(pl.col("measured") > 0).then(pl.col("confirmed") / pl.col("measured"))
+    share = pl.when(pl.col("measured") > 0).then(pl.col("recognises") / pl.col("measured"))
     return counts.select(
-        "site", depth.alias("depth"), "confirmed", "measured", share.alias("share")
+        "site", depth.alias("depth"), "recognises", "measured", share.alias("share")
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from padscope.evidence import CANDIDATE, CONFIRMED, STRONG
+from padscope.evidence import CANDIDATE, RECOGNISED, STRONG
 from padscope.regions import Layout
+from padscope.scores import decoy_q, images_needed
 from padscope.sites import Site
 from padscope.tables.causes import numbers, strongest_of
 
@@ -52,35 +53,89 @@ def inherited_table(
 
 
 def network_table(
-    network: str, responses: Mapping[str, FloatArray], causal: Mapping[str, FloatArray]
+    network: str,
+    scores: Mapping[str, tuple[FloatArray, FloatArray, FloatArray]],
+    core: Mapping[str, int],
+    images: int,
+    note: str = "",
 ) -> pl.DataFrame:
-    """One row per site of one network, trained or baseline, from (S, C) scores of its sites.
+    """One row per site of one network, given or baseline, from `padscope.scores.recall_of` it.
 
-    Columns: ``network``, ``site``, ``filters``, ``unmeasured``, ``candidates``, ``strong``,
-    ``confirmed`` (counts of filters, by their strongest side), ``response_deciles`` and
-    ``causal_deciles`` (of the strongest side's scores: 11 values, least to greatest).
+    Columns: ``network``, ``site``, ``images`` (looked at), ``core`` (positions in each),
+    ``filters``, ``unmeasured``, ``candidates``, ``strong``, ``recalled`` (counts of filters, by
+    their strongest side; the last at `RECOGNISED`), ``response_deciles`` (of the strongest side's
+    KS: 11 values, least to greatest), ``recall`` (of each filter, the greatest of its sides; null where
+    unmeasured), ``recalled_without`` (the count ``recalled`` without each fold of the images),
+    ``note`` (what could not be done for the network; "" if nothing).
     """
     rows = []
-    for site, response in responses.items():
+    for site, (response, recall, left_out) in scores.items():
         best, _ = strongest_of(response)
-        cause, _ = strongest_of(causal[site])
+        recalled, _ = strongest_of(recall)
+        without = np.fmax.reduce(left_out, axis=1, initial=-1)
         rows.append(
             {
                 "network": network,
                 "site": site,
+                "images": images,
+                "core": core[site],
                 "filters": len(best),
                 "unmeasured": int(np.isnan(best).sum()),
                 "candidates": int((best >= CANDIDATE).sum()),
                 "strong": int((best >= STRONG).sum()),
-                "confirmed": int((cause >= CONFIRMED).sum()),
+                "recalled": int((recalled >= RECOGNISED).sum()),
                 "response_deciles": _deciles(best),
-                "causal_deciles": _deciles(cause),
+                "recall": [None if np.isnan(value) else value for value in recalled.tolist()],
+                "recalled_without": (without >= RECOGNISED).sum(axis=1).tolist(),
+                "note": note,
             }
         )
-    deciles = pl.List(pl.Float64)
+    numbers_each = pl.List(pl.Float64)
     return pl.DataFrame(
-        rows, schema_overrides={"response_deciles": deciles, "causal_deciles": deciles}
+        rows, schema_overrides={"response_deciles": numbers_each, "recall": numbers_each}
     )
+
+
+def with_decoys(
+    filters: pl.DataFrame,
+    given: pl.DataFrame,
+    baselines: Mapping[str, Sequence[pl.DataFrame]],
+    content: float,
+) -> pl.DataFrame:
+    """Add to the table of filters how each stands out from those of baselines.
+
+    Columns: ``q_`` and each kind of baseline, see `padscope.scores.decoy_q`; null where no baseline
+    of the kind could be run, or on too few images (see `padscope.scores.images_needed`).
+
+    Parameters
+    ----------
+    filters : polars.DataFrame
+        See `padscope.tables.with_causes`.
+    given : polars.DataFrame
+        Of `network_table`, for the network itself.
+    baselines : mapping
+        Kind → `network_table` of each network.
+    content : float
+        Of `padscope.scores.Counts`.
+    """
+    own = _every_recall(given)
+    places = given.select("site", filter=pl.int_ranges("filters")).explode("filter")
+    for kind, tables in baselines.items():
+        q = own * np.nan
+        if tables and all(_has_images(table, content) for table in (given, *tables)):
+            q = decoy_q(own, [_every_recall(table) for table in tables])
+        places = places.with_columns(numbers(q).alias(f"q_{kind}"))
+    return filters.join(places, on=["site", "filter"], how="left", maintain_order="left")
+
+
+def _has_images(table: pl.DataFrame, content: float) -> bool:
+    images, core = table.select(pl.col("images", "core").min()).row(0)
+    return bool(images >= images_needed(core, content))
+
+
+def _every_recall(table: pl.DataFrame) -> FloatArray:
+    """Recall of every filter of a network, site after site; NaN where unmeasured."""
+    return table["recall"].explode().fill_null(float("nan")).to_numpy()
 
 
 def _deciles(values: FloatArray) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from padscope.sites import Site
 
 # Above this the bins may hide more of a KS than the reports show digits of.
 RESOLUTION = 0.01
+REPORTED_LINES = (1, 2, 3)
 
 
 def site_table(sites: Sequence[Site]) -> pl.DataFrame:
@@ -49,22 +50,30 @@ def site_table(sites: Sequence[Site]) -> pl.DataFrame:
     return pl.DataFrame(dict(zip(schema, columns, strict=True)), schema=schema)
 
 
+def response_tables(
+    site: Site, layout: Layout, scores: Scores
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Tables of a site's filters and of its sides; see `filter_table` and `side_table`."""
+    return filter_table(site, layout, scores), side_table(site, layout, scores)
+
+
 def side_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
     """One row per filter and side of a site.
 
     Columns: ``site``, ``filter``, ``side``, ``contact`` (lines touching padding), those of
-    `padscope.scores.STATISTICS` (``ks``, ``ks_bound``, ``polarity``, …), ``ks_low`` and ``ks_high``
-    (95 % over images), ``flagged`` (``ks_bound`` is more than `RESOLUTION`), ``ks_1`` … ``ks_3``
-    (deeper lines, from coarse bins). Dead filters have nulls.
+    `padscope.scores.STATISTICS` (``ks``, ``ks_bound``, ``polarity``, ``border_recall``, …),
+    ``_low`` and ``_high`` of those that have an interval (95 % over images), ``flagged``
+    (``ks_bound`` is more than `RESOLUTION`), ``ks_1`` … ``ks_3`` and ``border_recall_1`` …
+    ``border_recall_3`` (deeper lines, from coarse bins). Dead filters have nulls.
     """
     sides, filters = len(layout.sides), site.filters
 
     def column(values: NDArray[np.float64]) -> pl.Series:
         return pl.Series(values.T.ravel(), dtype=pl.Float64, nan_to_null=True)
 
-    def line(d: int) -> pl.Series:
+    def line(profile: NDArray[np.float64], d: int) -> pl.Series:
         missing = np.full((sides, filters), np.nan)
-        return column(scores.profile[:, d - 1] if d <= scores.profile.shape[1] else missing)
+        return column(profile[:, d - 1] if d <= profile.shape[1] else missing)
 
     contact = [len(site.contact[side.axis][side.far]) for side in layout.sides]
     return with_statistics(
@@ -73,13 +82,24 @@ def side_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
             "filter": np.repeat(np.arange(filters), sides),
             "side": pl.Series([side.name for side in layout.sides] * filters, dtype=pl.String),
             "contact": np.tile(np.array(contact, dtype=np.int64), filters),
-            "ks_low": column(scores.interval.low),
-            "ks_high": column(scores.interval.high),
+            **interval_columns(scores, column),
             "flagged": column(scores.line["ks_bound"]) > RESOLUTION,
-            **{f"ks_{d}": line(d) for d in (1, 2, 3)},
+            **{f"ks_{d}": line(scores.profile, d) for d in REPORTED_LINES},
+            **{f"border_recall_{d}": line(scores.recall_profile, d) for d in REPORTED_LINES},
         },
         {name: column(values) for name, values in scores.line.items()},
     )
+
+
+def interval_columns(
+    scores: Scores, column: Callable[[NDArray[np.float64]], pl.Series]
+) -> dict[str, pl.Series]:
+    """Make columns of the ends of every interval, by way of a function of (S, C) values."""
+    return {
+        f"{name}_{end}": column(getattr(interval, end))
+        for name, interval in scores.intervals.items()
+        for end in ("low", "high")
+    }
 
 
 def with_statistics(
@@ -107,9 +127,9 @@ def filter_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
     """One row per filter of a site.
 
     Columns: ``site``, ``filter``, ``label`` (see `evidence.labels`), ``side`` (the strongest),
-    ``ks_low``, ``ks_high`` and those of `padscope.scores.STATISTICS` (there), ``corner`` and
-    ``corner_ks`` (the strongest corner), ``needs_counterfactual`` (map too small for the label to
-    be trusted without one), ``nonfinite`` (NaN and infinities among the values drawn).
+    those of `padscope.scores.STATISTICS` and their intervals (there), ``corner`` (the strongest),
+    ``corner_ks`` and ``corner_recall`` (there), ``needs_counterfactual`` (map too small for the
+    label to be trusted without one), ``nonfinite`` (NaN and infinities among the values drawn).
     """
     ks = np.nan_to_num(scores.line["ks"], nan=-1)
     strongest = ks.argmax(axis=0)
@@ -120,17 +140,17 @@ def filter_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
 
     measured = ~scores.dead
     names = np.array([side.name for side in layout.sides])
-    corner_names, corner_ks = _strongest_corner(scores, site.filters)
+    corner_names, corner_ks, corner_recall = _strongest_corner(scores, site.filters)
     return with_statistics(
         {
             "site": pl.repeat(site.name, site.filters, eager=True),
             "filter": filters,
             "label": label_responses(scores.line["ks"][strongest, filters]),
             "side": pl.Series(np.where(measured, names[strongest], ""), dtype=pl.String),
-            "ks_low": at_strongest(scores.interval.low),
-            "ks_high": at_strongest(scores.interval.high),
+            **interval_columns(scores, at_strongest),
             "corner": pl.Series(corner_names, dtype=pl.String),
             "corner_ks": pl.Series(corner_ks, dtype=pl.Float64, nan_to_null=True),
+            "corner_recall": pl.Series(corner_recall, dtype=pl.Float64, nan_to_null=True),
             "needs_counterfactual": [min(site.map_size) < SMALL_MAP] * site.filters,
             "nonfinite": scores.nonfinite.astype(np.int64),
         },
@@ -147,10 +167,15 @@ def responses_alone(filters: pl.DataFrame) -> pl.DataFrame:
     return filters.select(name for name in first if name != "label").insert_column(2, labels)
 
 
-def _strongest_corner(scores: Scores, filters: int) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
+def _strongest_corner(
+    scores: Scores, filters: int
+) -> tuple[NDArray[np.str_], NDArray[np.float64], NDArray[np.float64]]:
     if not scores.corners:  # one-dimensional maps have none
-        return np.full(filters, ""), np.full(filters, np.nan)
+        unknown = np.full(filters, np.nan)
+        return np.full(filters, ""), unknown, unknown
     ks = np.stack(list(scores.corners.values()))
-    strongest = np.nan_to_num(ks, nan=-1).argmax(axis=0)
-    best = ks[strongest, np.arange(filters)]
-    return np.where(np.isnan(best), "", np.array(list(scores.corners))[strongest]), best
+    recall = np.stack(list(scores.corner_recall.values()))
+    strongest = np.nan_to_num(ks, nan=-1).argmax(axis=0), np.arange(filters)
+    best = ks[strongest]
+    names = np.where(np.isnan(best), "", np.array(list(scores.corners))[strongest[0]])
+    return names, best, recall[strongest]

@@ -8,16 +8,17 @@ from typing import Any
 
 import polars as pl
 
-from padscope.evidence import CANDIDATE, CONFIRMED, KINDS
+from padscope.evidence import CANDIDATE, CONFIRMED, KINDS, RECOGNISED
 from padscope.report.impact.words import NONE, Measure, chance, measure_of
 from padscope.report.words import percent, plural
 from padscope.study.impact_result import LEVEL
-from padscope.tables.comparison import standing
 
 HEADINGS = (
     "model", "filters", f"responds (KS ≥ {CANDIDATE:g})", f"caused (causal KS ≥ {CONFIRMED:g})",
-    "fresh weights", "weights shuffled", "used: change if undone", "controls", "p", "images",
+    f"recognises (recall ≥ {RECOGNISED:g})", "fresh weights", "matched kernels",
+    "used: change if undone", "controls", "p", "images",
 )  # fmt: skip
+_ANSWERS = {"more": "more than", "as many": "as many as", "fewer": "fewer than"}
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,10 @@ class Cells:
     Attributes
     ----------
     name, filters : str
-    responds, caused : str
+    responds, caused, recognises : str
         Counts, and shares of the measured filters.
-    fresh, shuffled : str
-        Shares of confirmed filters in the baselines.
+    fresh, matched : str
+        Counts of filters that recall the border in the baselines, least to greatest.
     used, used_span, control, control_span, p : str
         Spans are intervals in brackets; "" for none.
     images : str
@@ -41,8 +42,9 @@ class Cells:
     filters: str
     responds: str
     caused: str
+    recognises: str
     fresh: str
-    shuffled: str
+    matched: str
     used: str
     used_span: str
     control: str
@@ -54,7 +56,8 @@ class Cells:
     def texts(self) -> tuple[str, ...]:
         """All of them, in the order of `HEADINGS`."""
         return (
-            self.name, self.filters, self.responds, self.caused, self.fresh, self.shuffled,
+            self.name, self.filters, self.responds, self.caused, self.recognises,
+            self.fresh, self.matched,
             f"{self.used} {self.used_span}".rstrip(),
             f"{self.control} {self.control_span}".rstrip(), self.p, self.images,
         )  # fmt: skip
@@ -69,8 +72,9 @@ def write_cells(row: Mapping[str, Any]) -> Cells:
         filters=f"{row['filters']:,}",
         responds=_count(row["responds"], row["measured"]),
         caused=_count(row["caused"], row["measured"]),
+        recognises=_count(row["recognises"], row["measured"]),
         fresh=_range(row["fresh_low"], row["fresh_high"]),
-        shuffled=share(row["shuffled"]),
+        matched=_range(row["matched_low"], row["matched_high"]),
         used=_used(row, measure),
         used_span=measure.between(row, "used_low", "used_high") if measure else "",
         control=measure.figure(row["control"]) if measure and row["draws"] else NONE,
@@ -95,10 +99,10 @@ def share(value: float | None) -> str:
     return NONE if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
-def _range(low: float | None, high: float | None) -> str:
+def _range(low: int | None, high: int | None) -> str:
     if low is None or high is None:
         return NONE
-    return share(low) if share(low) == share(high) else f"{100 * low:.1f}–{share(high)}"
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
 def _used(row: Mapping[str, Any], measure: Measure | None) -> str:
@@ -121,37 +125,39 @@ def read_comparison(table: pl.DataFrame) -> list[str]:
     >>> read_comparison(comparison_table([{"name": "vdsr", "measured": None}]))
     ['None of these runs is explained: nothing is known of what padding causes.']
     """
-    explained = table.filter(pl.col("caused_share").is_not_null()).sort("caused_share", "name")
+    explained = table.filter(pl.col("recognises_share").is_not_null())
     if explained.is_empty():
         return ["None of these runs is explained: nothing is known of what padding causes."]
-    return [_read_caused(explained.to_dicts()), *_read_used(table)]
+    rows = explained.sort("recognises_share", "name").to_dicts()
+    return [_read_recognising(rows), *_read_origins(rows), *_read_used(table)]
 
 
-def _read_caused(rows: Sequence[Mapping[str, Any]]) -> str:
+def _read_recognising(rows: Sequence[Mapping[str, Any]]) -> str:
     least, most = rows[0], rows[-1]
     if len(rows) == 1:
-        shares = f"{share(most['caused_share'])} of the measured filters"
+        shares = f"{share(most['recognises_share'])} of the measured filters"
     else:
         shares = (
-            f"Between {share(least['caused_share'])} ({least['name']}) and "
-            f"{share(most['caused_share'])} ({most['name']}) of the measured filters"
+            f"Between {share(least['recognises_share'])} ({least['name']}) and "
+            f"{share(most['recognises_share'])} ({most['name']}) of the measured filters"
         )
-    beside = [row for row in rows if row["fresh_high"] is not None]
-    if not beside:
-        return f"{shares} respond because of padding. No untrained network stands beside them."
-    found = [standing(row["caused_share"], row) for row in beside]
-    # Of one fresh network alone nobody knows how far another would lie.
-    more = [
-        one for one, row in zip(found, beside, strict=True)
-        if one.fresh == "larger" and row["fresh"] > 1
-    ]  # fmt: skip
-    beyond = sum(one.shuffled == "larger" for one in more)
-    also = f", and also larger than with its own weights shuffled in {beyond}" if more else ""
-    return (
-        f"{shares} respond because of padding. The share is larger than in networks of the same "
-        f"architecture with fresh weights, by more than these differ among themselves, in "
-        f"{len(more)} of {plural(len(beside), 'run')}{also}."
-    )
+    return f"{shares} recognise the border."
+
+
+def _read_origins(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    told = []
+    for question, beside in (("training", "with fresh weights"),
+                             ("kernels", "with random kernels on the same channels")):  # fmt: skip
+        answers = [row[question] for row in rows if row[question]]
+        if not answers:
+            continue
+        counts = ", ".join(
+            f"{words} {beside} in {answers.count(answer)}"
+            for answer, words in _ANSWERS.items()
+            if answer in answers
+        )
+        told.append(f"Of {plural(len(answers), 'run')} there are {counts}.")
+    return told or ["No baseline stands beside them: nothing here can be called learned."]
 
 
 def _read_used(table: pl.DataFrame) -> list[str]:

@@ -13,10 +13,9 @@ import polars as pl
 from padscope.errors import PadscopeError
 from padscope.report.words import plural
 from padscope.study import Study
-from padscope.study.explanation import FRESH, SHUFFLED
 from padscope.study.impact_result import beyond_controls, cannot_show
+from padscope.study.recognition import recognition
 from padscope.tables.comparison import (
-    baseline_columns,
     cause_columns,
     comparison_table,
     depth_profile,
@@ -163,7 +162,7 @@ def _row(directory: str, study: Study) -> dict[str, Any]:
     }  # fmt: skip
     if study.explanation:
         row |= cause_columns(study.filters) | {"explained": study.explanation.counts.images}
-        row |= baseline_columns(study.explanation.baselines, FRESH, SHUFFLED)
+        row |= recognition(study.filters, study.explanation).columns
     used = _used(study)
     if used and not cannot_show(used):
         row["beyond_controls"] = beyond_controls(used)

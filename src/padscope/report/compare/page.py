@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from padscope.evidence import CANDIDATE, CONFIRMED
+from padscope.evidence import CANDIDATE, CONFIRMED, RECOGNISED
 from padscope.report.compare.cells import (
     Cells,
     kinds_found,
@@ -27,6 +27,7 @@ from padscope.report.templates import content_hash, page_environment, style_shee
 from padscope.study.impact_result import LEVEL
 
 STYLES = ("report", "strips", "explained", "impact", "compare")
+_BASELINES = ("fresh_low", "fresh_high", "matched_low", "matched_high")
 _DRAWN = ("used", "used_low", "used_high", "control", "control_low", "control_high", "matched_used")
 
 
@@ -37,8 +38,8 @@ class Row:
     Attributes
     ----------
     cells : Cells
-    caused : Markup
-        Its share of confirmed filters beside those of its baselines, drawn.
+    recognises : Markup
+        Its share of recognising filters beside those of its baselines, drawn.
     used : Markup
         The effect of undoing them beside the controls, drawn.
     matched : str
@@ -50,7 +51,7 @@ class Row:
     """
 
     cells: Cells
-    caused: Markup
+    recognises: Markup
     used: Markup
     matched: str
     decided: bool
@@ -71,8 +72,9 @@ def render_comparison(comparison: Comparison) -> str:
     """
     css = style_sheet(*STYLES)
     table = comparison.table
-    shares = [table[name] for name in ("caused_share", "fresh_high", "shuffled")]
-    end = end_of_scale([value for share in shares for value in share.drop_nulls()])
+    shares = [_share(row, name) for row in table.iter_rows(named=True) for name in _BASELINES]
+    shares += table["recognises_share"].to_list()
+    end = end_of_scale([share for share in shares if share is not None])
     kinds = kinds_found(table)
     scales = _scales(table)
     rows = [_row(row, end, scales, kinds) for row in table.iter_rows(named=True)]
@@ -91,9 +93,10 @@ def render_comparison(comparison: Comparison) -> str:
         refused=comparison.refused,
         cautions=comparison.cautions,
         settings=comparison.settings,
-        cuts={"candidate": CANDIDATE, "confirmed": CONFIRMED, "decided": LEVEL},
-        fresh=bool(table["fresh"].sum()),
-        shuffled=table["shuffled"].count() > 0,
+        cuts={"candidate": CANDIDATE, "confirmed": CONFIRMED, "recognised": RECOGNISED,
+              "decided": LEVEL},
+        fresh=table["fresh_low"].count() > 0,
+        kernels=table["matched_low"].count() > 0,
         partly=any(row.matched for row in rows),
     )  # fmt: skip
 
@@ -113,7 +116,7 @@ def _row(row: dict[str, Any], end: float, scales: dict[str, Scale], kinds: Seque
     part = row["matched_used"] if row["draws"] and row["matched"] < row["caused"] else None
     return Row(
         write_cells(row),
-        _draw_caused(row, end),
+        _draw_recognising(row, end),
         _draw_used(row, part, scales[measure.name]) if measure else Markup(""),
         measure.figure(part) if measure and part is not None else "",
         bool(row["beyond_controls"]),
@@ -129,16 +132,19 @@ def _draw_used(row: dict[str, Any], part: float | None, scale: Scale) -> Markup:
     return dot_strip(dot, scale)
 
 
-def _draw_caused(row: dict[str, Any], end: float) -> Markup:
-    if row["caused_share"] is None:
+def _draw_recognising(row: dict[str, Any], end: float) -> Markup:
+    if row["recognises_share"] is None:
         return Markup("")
     ticks = [
-        Tick(style, row[name])
-        for name, style in (("fresh_low", "fresh"), ("fresh_high", "fresh"),
-                            ("shuffled", "shuffled"))
-        if row[name] is not None
-    ]  # fmt: skip
-    return strip([Bar("full", 0, row["caused_share"])], ticks, end)
+        Tick(name.partition("_")[0], share)
+        for name in _BASELINES
+        if (share := _share(row, name)) is not None
+    ]
+    return strip([Bar("full", 0, row["recognises_share"])], ticks, end)
+
+
+def _share(row: dict[str, Any], name: str) -> float | None:
+    return row[name] / row["measured"] if row[name] is not None and row["measured"] else None
 
 
 def _kind(row: dict[str, Any], kind: str) -> tuple[str, Markup]:

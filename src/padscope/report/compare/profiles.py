@@ -79,7 +79,7 @@ def draw_profiles(profiles: Sequence[tuple[str, pl.DataFrame]]) -> list[Chart]:
 
 
 def _draw(lines: Sequence[Line], scale: Scale, width: int) -> Markup:
-    alt = "Share of confirmed filters from the first site to the last. " + ". ".join(
+    alt = "Share of recognising filters from the first site to the last. " + ". ".join(
         _describe(line) for line in lines
     )
     drawn = Markup("").join(_draw_line(line, scale, width) for line in reversed(lines))
@@ -119,11 +119,11 @@ def _draw_line(line: Line, scale: Scale, width: int) -> Markup:
 
 def _points(line: Line, scale: Scale, width: int) -> Iterator[tuple[float, float | None, str]]:
     bottom, right = HEIGHT - BOTTOM_GAP, width - RIGHT_GAP
-    for site, depth, confirmed, measured, share in line.profile.iter_rows():
+    for site, depth, recognises, measured, share in line.profile.iter_rows():
         y = None if share is None else bottom - (bottom - TOP) * scale.at(100 * share)
         yield (
             LEFT + (right - LEFT) * depth, y,
-            f"{visible(line.name)}, {visible(site)}: {confirmed:,} of {measured:,} filters",
+            f"{visible(line.name)}, {visible(site)}: {recognises:,} of {measured:,} filters",
         )  # fmt: skip
 
 
@@ -142,5 +142,5 @@ def _axes(scale: Scale, width: int) -> Markup:
     for depth, label in ((0.0, "first site"), (0.5, "half of the sites"), (1.0, "last")):
         anchor = {0.0: "start", 0.5: "middle", 1.0: "end"}[depth]
         parts.append(text.format(LEFT + (right - LEFT) * depth, bottom + 18, anchor, label))
-    parts.append(text.format(0, 14, "start", "confirmed filters, % of the measured ones"))
+    parts.append(text.format(0, 14, "start", "recognising filters, % of the measured ones"))
     return Markup("").join(parts)

@@ -1,4 +1,4 @@
-"""Figures of the second rung: what padding causes, beside networks without training."""
+"""Figures of the second rung and the third: what padding causes, and who recognises it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.evidence import CANDIDATE, CONFIRMED, KINDS, STRONG
+from padscope.evidence import CANDIDATE, KINDS, RECOGNISED, STRONG
 from padscope.report.figures.marks import (
     BLUE,
     GREEN,
@@ -24,14 +24,17 @@ from padscope.report.figures.marks import (
     share_axis,
 )
 from padscope.report.kinds import TITLES
+from padscope.report.ladder import TITLES as TITLES_OF_BASELINES
 from padscope.report.words import plural
 from padscope.study import TRAINED, Study
-from padscope.study.explanation import FRESH, SHUFFLED
 
 MOST = 3000  # points of a scatter plot
 ORIGIN_COLOURS = {"nascent": BLUE, "both": GREEN, "inherited": ORANGE, "neither": GREY}
 LABEL_COLOURS = {"confirmed": BLUE, "grey": SKY, "rejected": ORANGE, "quiet": GREY}
-NETWORK_COLOURS = {"trained": BLUE, "fresh weights": GREY, "weights shuffled": ORANGE}
+LEAST_RECALL = 0.05  # below it a filter fires at the border hardly more than elsewhere
+NETWORK_COLOURS = {
+    TRAINED: BLUE, "fresh weights": GREY, "matched kernels": GREEN, "weights shuffled": ORANGE,
+}  # fmt: skip
 DECILES = ("least", "tenth", "upper", "median", "lower", "ninetieth", "most")
 PLACES = (0, 1, 3, 5, 7, 9, 10)  # of the deciles that are drawn
 
@@ -40,14 +43,14 @@ def ladder(study: Study) -> Chart:
     """Share of filters on each rung, in the network and its baselines."""
     rungs = {
         "candidates_share": f"respond: KS ≥ {CANDIDATE}", "strong_share": f"KS ≥ {STRONG}",
-        "confirmed_share": f"because of padding: causal KS ≥ {CONFIRMED}",
+        "recalled_share": f"border recall ≥ {RECOGNISED}",
     }  # fmt: skip
     table = (
         explanation_of(study)
         .baselines.unpivot(list(rungs), index="network", variable_name="rung", value_name="share")
         .with_columns(pl.col("rung").replace_strict(rungs))
     )
-    trained = alt.condition("datum.network == 'trained'", alt.value(BLUE), alt.value(GREY))
+    trained = alt.condition(f"datum.network == '{TRAINED}'", alt.value(BLUE), alt.value(GREY))
     bars = data(table).mark_bar().encode(
         x=share_axis("share", "share of measured filters"),
         y=alt.Y("network:N", title=None, sort=order(table, "network")),
@@ -59,51 +62,71 @@ def ladder(study: Study) -> Chart:
 
 
 def _networks(study: Study) -> pl.DataFrame:
-    """Sites of all networks, those of fresh ones under one name."""
+    """Sites of all networks, those of one kind under one name."""
+    kinds = {TRAINED: TRAINED} | TITLES_OF_BASELINES
     return explanation_of(study).networks.with_columns(
-        kind=pl.when(pl.col("network") == TRAINED)
-        .then(pl.lit("trained"))
-        .when(pl.col("network") == SHUFFLED)
-        .then(pl.lit("weights shuffled"))
-        .when(pl.col("network").str.starts_with(FRESH))
-        .then(pl.lit("fresh weights"))
-        .otherwise("network"),
+        kind=pl.col("network").str.split(" ").list.first().replace_strict(kinds, default="network"),
         measured=pl.col("filters") - pl.col("unmeasured"),
     )
 
 
+def recall(study: Study) -> Chart:
+    """Count the filters whose border recall reaches a value, in the network and its baselines."""
+    table = (
+        _networks(study)
+        .select("network", "kind", pl.col("recall"))
+        .explode("recall")
+        .drop_nulls("recall")
+        .filter(pl.col("recall") >= LEAST_RECALL)
+        .sort("network", "recall", maintain_order=True)
+        .with_columns(filters=pl.len().over("network") - pl.int_range(pl.len()).over("network"))
+    )
+    if table.is_empty():
+        raise PadscopeError(f"no filter has a border recall of {LEAST_RECALL} or more")
+    known = {word: NETWORK_COLOURS[word] for word in order(table, "kind")}
+    drawn: Chart = data(table).mark_line(interpolate="step-after", strokeWidth=1.5).encode(
+        x=alt.X("recall:Q", title="border recall", scale=alt.Scale(domain=[LEAST_RECALL, 1])),
+        y=alt.Y(
+            "filters:Q", title="filters with that recall or more", scale=alt.Scale(type="log")
+        ),
+        color=coloured("kind", known),
+        detail="network:N",
+    ).properties(width=WIDTH, height=WIDTH // 2)  # fmt: skip
+    return drawn
+
+
 def baselines(study: Study) -> Chart:
-    """Share of confirmed filters by site, in the network and its baselines."""
+    """Share of filters that recall the border by site, in the network and its baselines."""
     table = named(
         _networks(study)
         .filter(pl.col("measured") > 0)
-        .select("site", "network", "kind", share=pl.col("confirmed") / pl.col("measured"))
+        .select("site", "network", "kind", share=pl.col("recalled") / pl.col("measured"))
     )
     if table.is_empty():
         raise PadscopeError("no filter could be measured")
     base = data(table)
-    x = share_axis("share", f"share of measured filters with causal KS ≥ {CONFIRMED}")
+    x = share_axis("share", f"share of measured filters with border recall ≥ {RECOGNISED}")
     y = alt.Y("site:N", title=None, sort=order(table))
     known = {word: NETWORK_COLOURS[word] for word in order(table, "kind")}
     colour = coloured("kind", known)
-    bars = base.transform_filter("datum.kind == 'trained'").mark_bar().encode(
+    bars = base.transform_filter(f"datum.kind == '{TRAINED}'").mark_bar().encode(
         x=x, y=y, color=colour
     )  # fmt: skip
-    ticks = base.transform_filter("datum.kind != 'trained'").mark_tick(thickness=3).encode(
+    ticks = base.transform_filter(f"datum.kind != '{TRAINED}'").mark_tick(thickness=3).encode(
         x=x, y=y, color=colour
     )  # fmt: skip
     return alt.layer(bars, ticks).properties(width=WIDTH)
 
 
 def scores(study: Study) -> Chart:
-    """Deciles of the causal KS of all filters by site, beside those of fresh networks."""
+    """Deciles of the KS of all filters by site, beside those of fresh networks."""
     networks = _networks(study).filter(
-        pl.col("kind").is_in(["trained", "fresh weights"])
-        & (pl.col("causal_deciles").list.len() > 0)
+        pl.col("kind").is_in([TRAINED, "fresh weights"])
+        & (pl.col("response_deciles").list.len() > 0)
     )
     table = named(
         networks.group_by("site", "kind", maintain_order=True).agg(
-            pl.col("causal_deciles").list.get(place).mean().alias(name)
+            pl.col("response_deciles").list.get(place).mean().alias(name)
             for name, place in zip(DECILES, PLACES, strict=True)
         )
     )
@@ -111,9 +134,9 @@ def scores(study: Study) -> Chart:
         raise PadscopeError("no filter could be measured")
     base = data(table)
     y = alt.Y("site:N", title=None, sort=order(table))
-    offset = alt.YOffset("kind:N", sort=["trained", "fresh weights"])
+    offset = alt.YOffset("kind:N", sort=[TRAINED, "fresh weights"])
     colour = coloured("kind", {k: NETWORK_COLOURS[k] for k in order(table, "kind")})
-    title = "causal KS: all filters, the middle 80 %, the middle 40 %, the median"
+    title = "KS: all filters, the middle 80 %, the middle 40 %, the median"
 
     def span(low: str, high: str, width: int, opacity: float) -> alt.Chart:
         x = alt.X(f"{low}:Q", title=title, scale=alt.Scale(domain=[0, 1]))

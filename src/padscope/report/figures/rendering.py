@@ -16,8 +16,9 @@ from padscope.study import Study
 SCALE = 3  # pixels of the PNG for each of the SVG: 288 to the inch at the SVG's size
 FIGURES: Mapping[str, Callable[[Study], Chart]] = {
     "depth": responses.depth, "overview": responses.overview, "neurons": neurons,
-    "ladder": causes.ladder, "baselines": causes.baselines, "scores": causes.scores,
-    "kinds": causes.kinds, "origins": causes.origins, "scatter": causes.scatter,
+    "ladder": causes.ladder, "baselines": causes.baselines, "recall": causes.recall,
+    "scores": causes.scores, "kinds": causes.kinds, "origins": causes.origins,
+    "scatter": causes.scatter,
     "effects": effects.effects, "doses": effects.doses, "distances": effects.distances,
     "classes": effects.classes, "estimates": effects.estimates,
     "views": positions.views, "readout": positions.readout, "bands": positions.bands,

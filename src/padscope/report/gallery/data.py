@@ -20,7 +20,7 @@ from padscope.report.words import size, visible
 from padscope.scores import listed_statistics
 from padscope.study import Study
 from padscope.tables import RESOLUTION
-from padscope.tables.causes import REPORTED_LINES
+from padscope.tables.responses import REPORTED_LINES
 
 # Columns of numbers: name in the block, and column of the table of filters. Scores keep a third
 # decimal, to sort by; what stands beside them is written as it is printed. Statistics that are

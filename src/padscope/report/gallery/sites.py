@@ -24,7 +24,7 @@ from padscope.report.gallery.curves import Points, Shares, choose_points, cumula
 from padscope.report.photos import ends_of_firing, first_images
 from padscope.report.words import size
 from padscope.study import Kernels, Study
-from padscope.tables.causes import REPORTED_LINES
+from padscope.tables.responses import REPORTED_LINES
 from padscope.tallies import BINS, NEAR
 from padscope.tallies.contrast import PADDED, REAL
 

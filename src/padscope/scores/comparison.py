@@ -1,0 +1,265 @@
+"""Whether a network has more filters that recognise the border than its baselines, or fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import ceil, sqrt
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, special, stats
+
+FloatArray = NDArray[np.float64]
+
+LEVEL = 0.05  # share of null networks that are said to differ, both ways together
+SPREAD = 0.3  # networks that differ by their seed alone have counts that vary so much, at most
+CLUSTERS = 1.0  # filters may recognise in pairs, by one cause: the variance of counts is doubled
+FEWEST_FILTERS = 50
+FEWEST_BASELINES = 2  # one shows no spread
+FEWEST_IMAGES = 16  # a share of all or nothing per image is known to ±.25: .25 · (1.96 / .25)²
+
+
+@dataclass(frozen=True)
+class NetworkCount:
+    """How many filters of a network recognise the border, and how many without some images.
+
+    Attributes
+    ----------
+    count : int
+        Filters that recognise the border.
+    filters : int
+        Filters that are measured.
+    left_out : tuple of int
+        `count` without the images of the first, second, … fold.
+    """
+
+    count: int
+    filters: int
+    left_out: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot have been counted."""
+        if not all(0 <= count <= self.filters for count in (self.count, *self.left_out)):
+            raise ValueError("a count lies between 0 and the number of measured filters")
+
+    @classmethod
+    def of(cls, recall: ArrayLike, left_out: ArrayLike, least: float) -> Self:
+        """Count the filters of a network whose recall is large enough.
+
+        Parameters
+        ----------
+        recall : (N,) array
+            Border recall of N filters, NaN where unmeasured.
+        left_out : (F, N) array
+            The same without each of F folds of images.
+        least : float
+            The recall from which on a filter recognises the border.
+        """
+        recall, without = np.asarray(recall, np.float64), np.asarray(left_out, np.float64)
+        measured = ~np.isnan(recall)
+        reaching = (without >= least) & measured
+        return cls(
+            int((recall >= least).sum()),
+            int(measured.sum()),
+            tuple(reaching.sum(axis=1).tolist()),
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What comparing a network's count with those of its baselines says.
+
+    Attributes
+    ----------
+    answer : {"more", "as many", "fewer"} or None
+        What the network has, compared with its baselines. "As many": no difference is shown.
+    reason : str
+        Why there is no answer; empty if there is one.
+    count : int
+        Of the given network.
+    baselines : tuple of int
+        Counts of the baselines, seed by seed.
+    low, high : int or None
+        One more baseline would have a count from `low` to `high`, in 95 % of cases. Outside, the
+        answer is "more" or "fewer".
+    p : float or None
+        How often one more baseline would differ as much, in either direction.
+    """
+
+    answer: Literal["more", "as many", "fewer"] | None
+    reason: str
+    count: int
+    baselines: tuple[int, ...]
+    low: int | None = None
+    high: int | None = None
+    p: float | None = None
+
+
+def images_needed(core_per_image: int, content: float) -> int:
+    """How many images a comparison, or a q, needs.
+
+    Parameters
+    ----------
+    core_per_image : int
+        Core outputs of a filter per image; the fewest that a measured filter has.
+    content : float
+        Share of core outputs that may exceed a filter's threshold.
+
+    Returns
+    -------
+    int
+        At least 16: border and core of an image are no independent draws, and with so many images
+        a recall of .5 can be told from .25 and .75 even if it is all or nothing in every image.
+        More where there would be less than one core output beyond the threshold.
+
+    Examples
+    --------
+    >>> images_needed(16, 0.01), images_needed(4, 0.01), images_needed(16, 0.002)
+    (16, 25, 32)
+    """
+    # Rounded: 1 / .005 / 25 is not to need a ninth image because of its last bit.
+    return max(FEWEST_IMAGES, ceil(round(1 / content / core_per_image, 9)))
+
+
+def compare_counts(
+    given: NetworkCount,
+    baselines: Sequence[NetworkCount],
+    *,
+    images: int,
+    core_per_image: int,
+    content: float,
+) -> Comparison:
+    """Say whether a network has more filters that recognise the border than its baselines have.
+
+    Parameters
+    ----------
+    given : NetworkCount
+    baselines : sequence of NetworkCount
+        Networks of one kind that differ by their seed only, with the same folds of images.
+    images : int
+        On which the network with the fewest was measured.
+    core_per_image, content
+        See `images_needed`.
+
+    Returns
+    -------
+    Comparison
+        Without an answer where filters, baselines or images are too few.
+
+    Raises
+    ------
+    ValueError
+        Networks have different numbers of folds, or fewer than two.
+
+    Notes
+    -----
+    Null hypothesis: the given network is one more draw from the law of its baselines. Counts of N
+    filters are compared as y = 2 √N asin √((count + 3/8) / (N + 3/4)), whose variance is 1 for
+    independent filters, whatever the count. The test statistic is
+
+        t = |y - ȳ| / √((1 + 1/S) max(1, s²) + J)
+
+    with the mean ȳ and the variance s² of S baselines, and the variance J over images, of the
+    jackknife over folds of y - ȳ; what images do to all networks alike cancels.
+
+    A rank test of S = 3 baselines cannot reach 5 %. So the variance of y over seeds is bounded:
+    1 for independent filters, 1 more as filters may come in pairs, and the square of a coefficient
+    of variation of 30 % of the counts (of what the rarer kind of filters counts). p is the
+    probability of t at this bound, over the normal law of y - ȳ and the χ² law of s². A smaller
+    variance makes t smaller, so p is no smaller than with the variance that the networks have.
+    Where counts are large, this is the t-test with S - 1 degrees of freedom, which holds for any
+    spread of networks; where they are small, the floor of s² carries it.
+
+    Each of "more" and "fewer" is wrong in 2.5 % of null networks, at most.
+
+    References
+    ----------
+    Anscombe, Biometrika 35 (1948) 246-254, for y; Miller, Biometrika 61 (1974) 1-15, for the
+    jackknife; Satterthwaite, Biometrics Bull. 2 (1946) 110-114, for the degrees of freedom of
+    a variance that is J in part.
+
+    Examples
+    --------
+    >>> seeds = [NetworkCount(n, 4224, (n,) * 16) for n in (6, 10, 14)]
+    >>> given = NetworkCount(31, 4224, (31,) * 16)
+    >>> found = compare_counts(given, seeds, images=96, core_per_image=16, content=0.01)
+    >>> found.answer, found.low, found.high, round(found.p, 2)
+    ('more', 1, 25, 0.02)
+    """
+    counts = tuple(network.count for network in baselines)
+    networks = (given, *baselines)
+    filters = min(network.filters for network in networks)
+    needed = images_needed(core_per_image, content)
+    for there, least, what in (
+        (filters, FEWEST_FILTERS, "measured filters"),
+        (len(baselines), FEWEST_BASELINES, "baselines"),
+        (images, needed, "images"),
+    ):
+        if there < least:
+            reason = f"{there} {what} are too few to compare counts; it takes {least}"
+            return Comparison(None, reason, given.count, counts)
+    folds = len(given.left_out)
+    if folds < 2 or any(len(network.left_out) != folds for network in networks):
+        raise ValueError("counts are compared over the same folds of images, two or more")
+
+    def gap(count: int, of_baselines: Sequence[int]) -> float:
+        return scaled(count, given) - float(np.mean(list(map(scaled, of_baselines, baselines))))
+
+    def scaled(count: int, network: NetworkCount) -> float:
+        return 2 * sqrt(filters) * float(_angle(count, network.filters))
+
+    of_seeds = np.array([scaled(network.count, network) for network in baselines])
+    centre = float(of_seeds.mean())
+    without = [
+        gap(of_given, of_baselines)
+        for of_given, *of_baselines in zip(*(network.left_out for network in networks), strict=True)
+    ]
+    over_images = (folds - 1) * float(np.var(without))
+    share = np.sin(centre / 2 / sqrt(filters)) ** 2
+    bound = 1 + CLUSTERS + SPREAD**2 * filters * share / (1 - share)
+    weight = 1 + 1 / len(baselines)
+    error = sqrt(weight * max(1, of_seeds.var(ddof=1)) + over_images)
+    true = weight * bound + over_images
+    estimated = weight * np.maximum(1, bound * _mean_squares(len(baselines) - 1)) + over_images
+    freedom = (folds - 1) * (true / over_images) ** 2 if over_images else np.inf
+
+    def probability(distance: float) -> float:
+        """Of a greater distance, over the draws of the baselines' own variance."""
+        reached = distance / error * np.sqrt(estimated / true)
+        return float(2 * special.stdtr(freedom, -reached).mean())
+
+    found = scaled(given.count, given) - centre
+    p = probability(abs(found))
+    reach = float(optimize.brentq(lambda distance: probability(distance) - LEVEL, 0, 1e4 * error))
+    low, high = (
+        _count(float(np.clip(end / 2 / sqrt(filters), 0, np.pi / 2)), given.filters)
+        for end in (centre - reach, centre + reach)
+    )
+    answer: Literal["more", "as many", "fewer"] = "as many"
+    if p <= LEVEL:
+        answer = "more" if found > 0 else "fewer"
+    return Comparison(
+        answer, "", given.count, counts,
+        max(ceil(low), 0), min(int(np.floor(high)), given.filters), p,
+    )  # fmt: skip
+
+
+def _angle(count: ArrayLike, filters: int) -> FloatArray:
+    """Angle whose squared sine is a share; of independent filters its variance is 1 / 4N."""
+    return np.arcsin(np.sqrt((np.asarray(count) + 3 / 8) / (filters + 3 / 4)))
+
+
+def _count(angle: float, filters: int) -> float:
+    """Invert `_angle`."""
+    return (filters + 3 / 4) * float(np.sin(angle)) ** 2 - 3 / 8
+
+
+@cache
+def _mean_squares(freedom: int) -> FloatArray:
+    """Estimates of a variance of 1 with some degrees of freedom, equally likely each."""
+    nodes = 1000
+    middle: FloatArray = stats.chi2.ppf((np.arange(nodes) + 0.5) / nodes, freedom) / freedom
+    return middle

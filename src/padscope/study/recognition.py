@@ -1,0 +1,184 @@
+"""The third rung in numbers and sentences: who recognises the border, and where that comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from padscope.evidence import RECOGNISED, STRONGLY_RECOGNISED
+from padscope.scores import Comparison, NetworkCount, compare_counts, told_apart
+from padscope.study.explanation import FRESH, TRAINED, Explanation
+from padscope.tables import MEASURED
+
+APART = 0.05  # false discovery rate
+NO_BASELINE = (
+    "No baseline was run, so nothing here can be called learned: untrained networks of the same "
+    "architecture have such filters too."
+)
+NO_AIM = (
+    "Neither says that training aimed at it: an edge filter takes a border of zeros for an edge."
+)
+_TRAINING = {
+    "more": "training brings them about",
+    "as many": "nothing shows that training brings them about",
+    "fewer": "training does away with them",
+}
+_KERNELS = {
+    "more": "the kernels themselves look for it",
+    "as many": "what their channels carry is enough for that",
+    "fewer": "what the channels carry shows the border to any kernel, and to these less",
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a count compares with that of one kind of baseline.
+
+    Attributes
+    ----------
+    kind : str
+        ``fresh`` or ``matched``.
+    comparison : Comparison
+    apart : int
+        Filters that can be told apart from this baseline's one by one, at a false discovery rate of
+        `APART`.
+    """
+
+    kind: str
+    comparison: Comparison
+    apart: int
+
+    @property
+    def beside(self) -> str:
+        """The counts of the baselines: ``0, 1 and 2``."""
+        *most, last = (f"{count:,}" for count in sorted(self.comparison.baselines))
+        return f"{', '.join(most)} and {last}" if most else last
+
+    @property
+    def sentence(self) -> str:
+        """What the comparison says."""
+        training = self.kind == FRESH
+        others = "untrained networks" if training else "random kernels on the same channels"
+        found = self.comparison
+        if found.answer is None:
+            return f"How that compares with {others} is open: {found.reason}."
+        what = (_TRAINING if training else _KERNELS)[found.answer]
+        told = (
+            f"{self.apart:,} can be told from theirs one by one"
+            if self.apart
+            else "none can be told from theirs one by one"
+        )
+        than = "as" if found.answer == "as many" else "than"
+        return (
+            f"{found.answer.capitalize()} {than} {others} have ({found.count:,} beside "
+            f"{self.beside}): {what}; {told} (q ≤ {APART:g})."
+        )
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What is known of the third rung.
+
+    Attributes
+    ----------
+    measured, recognising, strongly : int
+        Measured filters; those that recognise the border; those with a recall of
+        `STRONGLY_RECOGNISED` and more among them.
+    content : float
+        Share of the content that may pass a filter's threshold.
+    without : int
+        Filters whose core has too few values for the threshold.
+    origins : tuple of Origin
+        Beside each kind of baseline that was run.
+    """
+
+    measured: int
+    recognising: int
+    strongly: int
+    content: float
+    without: int
+    origins: tuple[Origin, ...]
+
+    @property
+    def share(self) -> float:
+        """Recognising ones among the measured."""
+        return self.recognising / self.measured if self.measured else 0.0
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What a comparison of several models takes of it."""
+        found: dict[str, Any] = {"recognises": self.recognising, "recognises_share": self.share}
+        for origin in self.origins:
+            counts, kind = origin.comparison.baselines, origin.kind
+            found["recalled"] = origin.comparison.count
+            found |= {f"{kind}_low": min(counts), f"{kind}_high": max(counts)}
+            found["training" if kind == FRESH else "kernels"] = origin.comparison.answer
+        return found
+
+    @property
+    def lead(self) -> str:
+        """The finding, without a full stop."""
+        verb = "recognises" if self.recognising == 1 else "recognise"
+        return (
+            f"{self.recognising:,} of {self.measured:,} measured filters ({self.share:.1%}) {verb} "
+            "the border"
+        )
+
+    @property
+    def rule(self) -> str:
+        """What recognising means, in a sentence."""
+        return (
+            f"Padding makes them differ there, and at a threshold that {self.content:.3g} of the "
+            f"content passes they fire on half of the border or more (recall ≥ {RECOGNISED:g}; "
+            f"{self.strongly:,} on ≥ {STRONGLY_RECOGNISED:g})."
+        )
+
+    @property
+    def sentences(self) -> Iterator[str]:
+        """Where it comes from: what the baselines say of the count."""
+        if not self.origins:
+            yield NO_BASELINE
+            return
+        yield from (origin.sentence for origin in self.origins)
+        yield NO_AIM
+
+
+def recognition(filters: pl.DataFrame, explanation: Explanation) -> Recognition:
+    """Count the third rung of an explained study, and set it beside its baselines."""
+    measured = filters.filter(MEASURED)
+    found = measured.filter(pl.col("recognises"))
+    return Recognition(
+        measured.height,
+        found.height,
+        found.filter(pl.col("recall") >= STRONGLY_RECOGNISED).height,
+        explanation.content,
+        measured["recall"].null_count(),
+        tuple(_origin(kind, measured, explanation) for kind in explanation.kinds_of_baselines),
+    )
+
+
+def _origin(kind: str, filters: pl.DataFrame, explanation: Explanation) -> Origin:
+    tables = {
+        name: table
+        for (name,), table in explanation.networks.group_by(["network"], maintain_order=True)
+    }
+    given = tables[TRAINED]
+    beside = [table for name, table in tables.items() if str(name).startswith(f"{kind} ")]
+    comparison = compare_counts(
+        _count(given),
+        [_count(table) for table in beside],
+        images=min(table["images"][0] for table in (given, *beside)),
+        core_per_image=min(min(table["core"]) for table in (given, *beside)),
+        content=explanation.content,
+    )
+    return Origin(kind, comparison, told_apart(filters[f"q_{kind}"].to_numpy(), APART))
+
+
+def _count(table: pl.DataFrame) -> NetworkCount:
+    without = np.array(table["recalled_without"].to_list()).sum(axis=0)
+    measured = int((table["filters"] - table["unmeasured"]).sum())
+    return NetworkCount(int(table["recalled"].sum()), measured, tuple(without.tolist()))
