@@ -47,6 +47,7 @@ ROUNDINGS = 16  # where values round coarsely, so many times their precision
 TRIES = 100  # passes; more than a few are needed only where several calls take a weight
 FORETOLD = 0.05
 TINY = 1e-30
+CACHE = 1 << 18  # values that are measured while they are at hand
 BLOCK = 1 << 14  # values of a row added up at once: torch splits no fewer among threads
 
 
@@ -133,7 +134,6 @@ class _Moments:
     count: int
     mean: Tensor  # (C,), as all below
     squares: Tensor  # sum of the squared differences from the mean
-    largest: Tensor  # absolute value
     precision: float  # of the outputs, relative
 
     @classmethod
@@ -141,11 +141,11 @@ class _Moments:
         """Measure outputs, (C, n). Which are added to which does not depend on the threads."""
         precision = torch.finfo(rows.dtype).eps
         parts = []
-        for block in torch.split(rows, BLOCK, dim=1):
+        for block in torch.split(rows, min(BLOCK, max(1, CACHE // len(rows))), dim=1):
             values, count = block.double(), block.shape[1]
             mean = values.sum(1) / count
-            squares = (values - mean[:, None]).square().sum(1)
-            parts.append(cls(count, mean, squares, values.abs().amax(1), precision))
+            squares = (values - mean[:, None]).square_().sum(1)
+            parts.append(cls(count, mean, squares, precision))
         return cls.together(parts)
 
     @classmethod
@@ -153,9 +153,8 @@ class _Moments:
         count = sum(part.count for part in parts)
         mean = sum(part.mean * (part.count / count) for part in parts)
         squares = sum(part.squares + part.count * (part.mean - mean) ** 2 for part in parts)
-        largest = torch.stack([part.largest for part in parts]).amax(0)
         assert isinstance(mean, Tensor) and isinstance(squares, Tensor)
-        return cls(count, mean, squares, largest, parts[0].precision)
+        return cls(count, mean, squares, parts[0].precision)
 
     @property
     def spread(self) -> Tensor:
@@ -164,7 +163,7 @@ class _Moments:
     @property
     def constant(self) -> Tensor:
         """Whether a filter gives one value, as far as it can be told."""
-        return self.spread <= self.precision * self.largest
+        return self.spread <= self.precision * self.mean.abs()
 
 
 @dataclass(frozen=True)
@@ -260,18 +259,26 @@ class _Filters:
         return self.bias is not None or (slots.get("weight") is self.weight and "bias" in slots)
 
     @property
+    def so_far(self) -> tuple[_Moments, _Moments]:
+        """What the calls of the pass gave in the given network, and give now."""
+        given = self.given[: len(self.now)]
+        return _Moments.together(given), _Moments.together(self.now)
+
+    @property
     def dead(self) -> Tensor:
         """Which filters give one value now, but did not."""
-        return _Moments.together(self.now).constant & ~_Moments.together(self.given).constant
+        given, now = self.so_far
+        return now.constant & ~given.constant
 
     def difference(self) -> Tensor:
         """By how many spreads each filter is off; 0 where that is rounding or cannot be mended."""
-        given, now = _Moments.together(self.given), _Moments.together(self.now)
-        scale = torch.where(given.constant, given.largest.clamp_min(TINY), given.spread)
+        given, now = self.so_far
+        size = given.mean.abs() + given.spread
+        scale = torch.where(given.constant, size.clamp_min(TINY), given.spread)
         off = torch.where(self.dead, 0, now.spread - given.spread).abs() / scale
         if self.shiftable:
             off = torch.maximum(off, (now.mean - given.mean).abs() / scale)
-        rounding = ROUNDINGS * given.precision * given.largest / scale
+        rounding = ROUNDINGS * given.precision * size / scale
         return torch.where(off > TOLERANCE + rounding, off, 0)
 
     def rescale(self, step: float = 1) -> tuple[Tensor, Tensor]:
@@ -286,8 +293,7 @@ class _Filters:
         -------
         factor, shift : (C,) float64 Tensor
         """
-        given = _Moments.together(self.given[: len(self.now)])
-        now = _Moments.together(self.now)
+        given, now = self.so_far
         factor = torch.where(now.constant, 1, given.spread / now.spread) ** step
         factor = torch.where(given.constant, 0, factor)
         shift = torch.zeros_like(factor)
@@ -312,8 +318,8 @@ class _Filters:
         """What could not be matched in the end, or ""."""
         if not self.now:
             return "it does not run with matched weights: it is drawn, not rescaled"
-        if self.given_up:
-            return f"its outputs stay off by up to {self.difference().max():.2g} of their spread"
+        if self.given_up and (off_by := float(self.difference().max())):
+            return f"its outputs stay off by up to {off_by:.2g} of their spread"
         if count := int(self.dead.sum()):
             return f"{count} of {len(self.dead)} filters give one value, whatever their kernels"
         if not self.shiftable:
@@ -477,11 +483,11 @@ class _Matching:
             several = [filters for filters in off if len(filters.given) > 1]
             if not off:
                 break
-            if in_order or tries == TRIES:
+            if several and self._started and tries < TRIES:
+                self._step(several)
+            elif in_order or tries >= TRIES:
                 for filters in off:
                     filters.given_up = True
-            elif several and self._started:
-                self._step(several)
             in_order = not several and not in_order
         for filters in self._filters.values():
             if shortcoming := filters.shortcoming:
