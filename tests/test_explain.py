@@ -24,14 +24,15 @@ from padscope.settings import ExplainSettings
 COUNT, SIZE, MARGIN = 20, 18, 8
 QUICK = ExplainSettings(margin=MARGIN, baselines=0, check=0, resamples=4, calibrate=8, batch_size=8)
 SIDE_COLUMNS = {
-    "label", "causal_ks", "causal_low", "causal_high", "causal_ks_bound", "causal_polarity",
-    "causal_1", "causal_2", "causal_3", "reach", "own_ks", "incoming_ks", "origin", "response_ks",
-    "null_ks", "p", "q", "real_context",
+    "label", "recognises", "causal_ks", "causal_low", "causal_high", "causal_ks_bound",
+    "causal_polarity", "causal_1", "causal_2", "causal_3", "reach", "own_ks", "incoming_ks",
+    "origin", "null_ks", "p", "q", "real_context",
 }  # fmt: skip
 FILTER_COLUMNS = {
     "label", "causal_ks", "causal_low", "causal_high", "causal_side", "causal_ks_bound",
     "causal_polarity", "origin", "kind", "active", "sign", "stability", "reach", "causal_corner",
-    "causal_corner_ks", "core_causal_ks", "p", "q", "real_context",
+    "causal_corner_ks", "core_causal_ks", "p", "q", "q_fresh", "q_matched", "real_context",
+    "recognises", "recall", "recall_low", "recall_high", "recall_side",
 }  # fmt: skip
 SITE_COLUMNS = {
     "total_stride", "no_context", "out_of_reach", "difference", "window_error", "margin_change",
@@ -105,8 +106,6 @@ def test_tables_of_the_second_rung() -> None:
         found, had = getattr(study, table), getattr(before, table)
         assert set(found.columns) == set(had.columns) | added
         assert found.height == had.height
-        kept = [column for column in had.columns if column not in added]
-        assert found.select(kept).equals(had.select(kept))
     assert study.sides["real_context"].all()
     assert set(study.sides["label"]) <= LABELS
     assert study.sides["p"].is_between(0, 1).all()
@@ -144,12 +143,28 @@ def test_inherited_signals_and_networks() -> None:
     assert set(explanation.inherited["site"]) == {"3"}
     assert explanation.inherited.height == 4 * 4
     networks = explanation.baselines
-    assert networks["network"].to_list() == ["trained", "fresh 1", "shuffled"]
+    assert networks["network"].to_list() == ["trained", "fresh 1", "matched 1"]
     assert networks["filters"].to_list() == [10, 10, 10]
     assert explanation.has_baselines
-    confirmed = (explained().filters["causal_ks"] >= 0.5).sum()
-    assert networks["confirmed"][0] == confirmed > 0
-    assert explanation.networks["causal_deciles"].list.len().to_list() == [11] * 6
+    assert networks["candidates"][0] == (explained().filters["ks"] >= 0.5).sum() > 0
+    assert explanation.networks["response_deciles"].list.len().to_list() == [11] * 6
+    assert explanation.networks["recall"].list.len().to_list() == [4, 6] * 3
+    assert explanation.networks["recalled_without"].list.len().to_list() == [8] * 6
+
+
+def test_every_rung_is_of_the_images_explained_and_part_of_the_one_before() -> None:
+    """A scan of other crops is a first look, of which an explanation keeps nothing."""
+    other = scan(net(), crops().flip(0)[:12], ScanSettings(batch_size=8))
+    study = explain(other, net(), canvases(), replace(QUICK, baselines=1, check=8))
+    assert not study.sides.select("ks").equals(other.sides.select("ks"))
+    assert study.sides.equals(explained().sides) and study.filters.equals(explained().filters)
+    sides = study.sides
+    confirmed = sides["label"] == "confirmed"
+    assert (sides.filter(confirmed)["ks"] >= 0.5).all()
+    assert not (sides["recognises"] & ~confirmed).any()
+    both = confirmed & (sides["border_recall"] >= 0.5)
+    assert sides["recognises"].equals(both.alias("recognises"))
+    assert study.filters["recognises"].sum() == sides.filter("recognises")["filter"].len() > 0
 
 
 def test_the_margin_is_doubled_where_the_images_allow_it() -> None:
@@ -446,5 +461,5 @@ def test_what_the_first_pass_makes_is_scanned_explained_and_gone(by_spec: bool) 
     assert study.sites["site"].to_list() == ["conv", "extra"]
     study = explain(study, model, canvases(), replace(QUICK, baselines=1))
     assert study.explanation
-    assert set(study.explanation.networks["network"]) == {"trained", "fresh 1", "shuffled"}
+    assert set(study.explanation.networks["network"]) == {"trained", "fresh 1", "matched 1"}
     assert list(module.state_dict()) == names

@@ -291,8 +291,8 @@ def test_notes_and_empty_deciles_read_back(tmp_path: Path) -> None:
     assert "too few pixels" in found.notes[0]
     assert found.networks.equals(explained.explanation.networks)
     trained = found.networks.filter(network="trained")
-    assert trained["causal_deciles"].to_list() == [[], []]
-    assert found.networks.schema["causal_deciles"] == pl.List(pl.Float64)
+    assert trained["response_deciles"].to_list() == [[], []]
+    assert found.networks.schema["response_deciles"] == pl.List(pl.Float64)
     assert found.baselines["filters"][0] == 0
 
 
@@ -328,4 +328,4 @@ def test_checkpoints_hold_what_is_done(made: tuple[Study, Path], path: Path) -> 
 
     explain(made[0], net(), canvases(), SETTINGS, journal=Watching(path, every=0))
     assert trained[: UNITS - 1] == list(range(KEPT_UNITS, UNITS + 1))
-    assert concluded[-1] == ["fresh 1", "shuffled"]
+    assert concluded[-1] == ["fresh 1", "matched 1"]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from padscope.regions import SLOTS, Layout, Region, SampleSize, Side, draw_positions, sides_of
-from padscope.regions.sample_size import ENOUGH, FEW, LEAST, ROOM, SPACING
+from padscope.regions.sample_size import CORE_LEAST, ENOUGH, FEW, LEAST, ROOM, SPACING
 
 Position = tuple[int, ...]
 
@@ -360,7 +360,7 @@ def test_every_region_gets_its_share(layout: Layout, images: int) -> None:
     sample = SampleSize(0, images)
     near, *deeper = sample.draw(layout).draws
     per_line = sample.on_line(layout)
-    wanted = [per_line] * len(layout.sides) + [2 * per_line]
+    wanted = [per_line] * len(layout.sides) + [max(2 * per_line, CORE_LEAST)]
     for each, span, count in zip(layout.compared, near.spans, wanted, strict=True):
         assert span.stop - span.start == min(count, len(layout.positions(each)))
     for draw in deeper:

@@ -1,10 +1,11 @@
-"""The same architecture untrained, on the same images: what every count is set beside."""
+"""Networks of the same architecture, on the same images: what every count is set beside."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 import polars as pl
@@ -19,6 +20,7 @@ from padscope.models import (
     LoadedModel,
     as_found,
     fresh_weights,
+    matched_weights,
     reestimate_batchnorm,
     shuffled_weights,
 )
@@ -26,30 +28,53 @@ from padscope.running.model import as_input
 from padscope.scores import recall_of
 from padscope.settings import ExplainSettings
 from padscope.study.context import Canvas
-from padscope.study.explanation import FRESH, SHUFFLED
+from padscope.study.explanation import FRESH, MATCHED, SHUFFLED
 from padscope.study.stage import Stage
 from padscope.tables import network_table
 
 Crops = Callable[[nn.Module], Iterator[Tensor]]  # as a module takes them
-Build = Callable[[Crops, ContrastPlan], nn.Module]
+Build = Callable[[Crops, ContrastPlan], "Built"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A baseline network, and what could not be done for it; "" if nothing."""
+
+    module: nn.Module
+    note: str = ""
 
 
 def baseline_networks(loaded: LoadedModel, settings: ExplainSettings) -> dict[str, Build]:
     """Name the baselines of a model, each with what builds it."""
     # From 1 on: a model that is itself untrained was built with seed 0.
     seeds = [settings.seed + number for number in range(1, settings.baselines + 1)]
-    fresh: dict[str, Build] = {f"{FRESH} {seed}": partial(_fresh, loaded, seed) for seed in seeds}
-    return fresh | (
-        {SHUFFLED: partial(_shuffled, loaded, settings.seed)} if settings.shuffled else {}
-    )
+    named: dict[str, Build] = {f"{FRESH} {seed}": partial(_fresh, loaded, seed) for seed in seeds}
+    named |= {f"{MATCHED} {seed}": partial(_matched, loaded, seed) for seed in seeds}
+    if settings.shuffled:
+        named[SHUFFLED] = partial(_shuffled, loaded, settings.seed)
+    return named
 
 
-def _fresh(loaded: LoadedModel, seed: int, crops: Crops, plan: ContrastPlan) -> nn.Module:
-    return _settled(fresh_weights(loaded, seed), crops, plan)
+def _fresh(loaded: LoadedModel, seed: int, crops: Crops, plan: ContrastPlan) -> Built:
+    return Built(_settled(fresh_weights(loaded, seed), crops, plan))
 
 
-def _shuffled(loaded: LoadedModel, seed: int, crops: Crops, plan: ContrastPlan) -> nn.Module:
-    return _settled(shuffled_weights(loaded, seed), crops, plan)
+def _shuffled(loaded: LoadedModel, seed: int, crops: Crops, plan: ContrastPlan) -> Built:
+    return Built(_settled(shuffled_weights(loaded, seed), crops, plan))
+
+
+def _matched(loaded: LoadedModel, seed: int, crops: Crops, plan: ContrastPlan) -> Built:
+    def run(module: nn.Module, pixels: Tensor) -> None:
+        with shortened(module, plan) as short:
+            short(pixels)
+
+    found = matched_weights(loaded, seed, crops(loaded.module), run)
+    if not found.unmatched:
+        return Built(found.module)
+    name, reason = next(iter(found.unmatched.items()))
+    more = f", and {len(found.unmatched) - 1} more" if len(found.unmatched) > 1 else ""
+    note = f"Not matched in baseline {f'{MATCHED} {seed}'!r}: {name} ({reason}){more}."
+    return Built(found.module, note)
 
 
 def _settled(module: nn.Module, crops: Crops, plan: ContrastPlan) -> nn.Module:
@@ -89,10 +114,11 @@ def run_baseline(
                 yield as_input(module, central(batch.pixels, plan.size, "a batch of images"))
 
     calibrate = unit_count(settings.calibrate, canvas.batch_size)
-    with as_found(build(crops, plan)) as module:
+    built = build(crops, plan)
+    with as_found(built.module) as module:
         job = canvas.job(name, canvas.kept, lambda _: contrasting(module, plan, calibrate), images)
         counts = stage.run(job, Counts())
-    return network_scores(name, plan, counts, settings.content)
+    return network_scores(name, plan, counts, settings.content, built.note)
 
 
 def network_scores(

@@ -44,8 +44,8 @@ class Origin:
         ``fresh`` or ``matched``.
     comparison : Comparison
     apart : int
-        Filters that can be told apart from this baseline's one by one, at a false discovery rate of
-        `APART`.
+        Recognising filters that can be told apart from this baseline's one by one, at a false
+        discovery rate of `APART`.
     """
 
     kind: str
@@ -67,11 +67,7 @@ class Origin:
         if found.answer is None:
             return f"How that compares with {others} is open: {found.reason}."
         what = (_TRAINING if training else _KERNELS)[found.answer]
-        told = (
-            f"{self.apart:,} can be told from theirs one by one"
-            if self.apart
-            else "none can be told from theirs one by one"
-        )
+        told = f"{f'{self.apart:,}' if self.apart else 'none'} can be told from theirs one by one"
         than = "as" if found.answer == "as many" else "than"
         return (
             f"{found.answer.capitalize()} {than} {others} have ({found.count:,} beside "
@@ -132,9 +128,9 @@ class Recognition:
     def rule(self) -> str:
         """What recognising means, in a sentence."""
         return (
-            f"Padding makes them differ there, and at a threshold that {self.content:.3g} of the "
-            f"content passes they fire on half of the border or more (recall ≥ {RECOGNISED:g}; "
-            f"{self.strongly:,} on ≥ {STRONGLY_RECOGNISED:g})."
+            f"Padding makes them differ there, and at a threshold that {100 * self.content:.3g} % "
+            "of the content passes they fire on half of the border or more (recall ≥ "
+            f"{RECOGNISED:g}; {self.strongly:,} on ≥ {STRONGLY_RECOGNISED:g})."
         )
 
     @property
@@ -175,7 +171,8 @@ def _origin(kind: str, filters: pl.DataFrame, explanation: Explanation) -> Origi
         core_per_image=min(min(table["core"]) for table in (given, *beside)),
         content=explanation.content,
     )
-    return Origin(kind, comparison, told_apart(filters[f"q_{kind}"].to_numpy(), APART))
+    q = filters.filter("recognises")[f"q_{kind}"].to_numpy()
+    return Origin(kind, comparison, told_apart(q, APART))
 
 
 def _count(table: pl.DataFrame) -> NetworkCount:

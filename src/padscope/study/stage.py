@@ -94,8 +94,8 @@ class Kept:
 
 
 def _table(text: str) -> pl.DataFrame:
-    deciles = pl.List(pl.Float64)  # which an empty list would not tell
-    overrides = {"response_deciles": deciles, "causal_deciles": deciles}
+    numbers = pl.List(pl.Float64)  # which an empty list would not tell
+    overrides = {"response_deciles": numbers, "recall": numbers}
     return pl.read_json(io.StringIO(text), schema_overrides=overrides)
 
 

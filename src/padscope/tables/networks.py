@@ -64,9 +64,9 @@ def network_table(
     Columns: ``network``, ``site``, ``images`` (looked at), ``core`` (positions in each),
     ``filters``, ``unmeasured``, ``candidates``, ``strong``, ``recalled`` (counts of filters, by
     their strongest side; the last at `RECOGNISED`), ``response_deciles`` (of the strongest side's
-    KS: 11 values, least to greatest), ``recall`` (of each filter, the greatest of its sides; null where
-    unmeasured), ``recalled_without`` (the count ``recalled`` without each fold of the images),
-    ``note`` (what could not be done for the network; "" if nothing).
+    KS: 11 values, least to greatest), ``recall`` (of each filter, the greatest of its sides; null
+    where unmeasured), ``recalled_without`` (the count ``recalled`` without each fold of the
+    images), ``note`` (what could not be done for the network; "" if nothing).
     """
     rows = []
     for site, (response, recall, left_out) in scores.items():
