@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import polars as pl
 import pytest
 
 from padscope import PadscopeError, ScanSettings, Study, explain, planted, scan
-from padscope.evidence import CONFIRMED, GREY
+from padscope.evidence import CANDIDATE, CONFIRMED, GREY
 from padscope.images import Canvases, TensorImages, stream
 from padscope.measurements import contrast_units, plan_contrast
 from padscope.planted import Judgement, PlantedNetwork
