@@ -84,7 +84,7 @@ def linear_chain() -> nn.Sequential:
     ).double().eval()  # fmt: skip
 
 
-@pytest.mark.parametrize("fill", ["reflect", "replicate", "circular", "core", 0.75])
+@pytest.mark.parametrize("fill", ["reflect", "replicate", "circular", "mean", "core", 0.75])
 def test_on_a_linear_network_estimates_are_exact_effects(fill: FillName) -> None:
     model, x = linear_chain(), pixels(3, 3, 13, 14).double()
     same(estimated(model, x, fill=fill), exact(model, x, fill))

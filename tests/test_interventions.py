@@ -26,7 +26,7 @@ from padscope.interventions.fills import CoreValues, tell_fill
 from padscope.interventions.pointwise import gathered
 from padscope.models import load_model
 from padscope.sites import Call, Interception, contact_boxes, observe, refill, refilled
-from padscope.sites.fills import Boundary, Constant, NamedFill
+from padscope.sites.fills import Boundary, ChannelMean, Constant, Fill, NamedFill
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning"),
@@ -34,12 +34,17 @@ pytestmark = [
 ]
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
 MINE = NamedFill(lambda seed, images: Constant(0.5), "with a half")
-MODES = ("reflect", "replicate", "circular", "zeros", 0.75)
+MODES = ("reflect", "replicate", "circular", "zeros", "mean", 0.75)
 NUMPY_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 CONVS: dict[int, type[Any]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED: dict[int, type[Any]] = {
     1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d,
 }  # fmt: skip
+
+
+def means(x: Tensor) -> Tensor:
+    """Of every image and channel."""
+    return x.mean(dim=tuple(range(2, x.ndim)), keepdim=True)
 
 
 class Padded(nn.Module):
@@ -51,6 +56,9 @@ class Padded(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         value = 0.0 if self.fill == "zeros" else self.fill
+        if value == "mean":
+            mean = means(x)
+            return torch.as_tensor(self.conv(F.pad(x - mean, self.pads) + mean))
         if isinstance(value, str):
             return torch.as_tensor(self.conv(F.pad(x, self.pads, mode=value)))
         return torch.as_tensor(self.conv(F.pad(x, self.pads, value=value)))
@@ -123,7 +131,7 @@ def test_repadding_equals_the_architecture_of_that_padding(kind: str, fill: Any)
 
 
 @of_every_kind
-@pytest.mark.parametrize("fill", ["zeros", "replicate"])
+@pytest.mark.parametrize("fill", ["zeros", "mean", "replicate"])
 def test_other_paddings_are_filled_anew(kind: str, fill: str) -> None:
     for held in ("circular", 2.5):
         model, twin, x = pair(kind, fill, held)
@@ -132,7 +140,7 @@ def test_other_paddings_are_filled_anew(kind: str, fill: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["plain", "depthwise", "stem", "asymmetric", "3D"])
-@pytest.mark.parametrize("fill", ["reflect", 0.75, "core"])
+@pytest.mark.parametrize("fill", ["reflect", 0.75, "mean", "core"])
 def test_memory_formats_agree_and_are_kept(kind: str, fill: Any) -> None:
     model, _, x = pair(kind, fill)
     last = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
@@ -144,7 +152,7 @@ def test_memory_formats_agree_and_are_kept(kind: str, fill: Any) -> None:
 
 
 def test_an_image_without_batch_axis() -> None:
-    for fill in ("reflect", 0.75, "core"):
+    for fill in ("reflect", 0.75, "mean", "core"):
         model, _, x = pair("grouped", fill)
         with torch.no_grad(), repad(model, filters={"conv2d": [1, 4]}, fill=fill):
             close(model(x[0]), model(x[:1])[0])
@@ -222,7 +230,7 @@ def test_a_chain_equals_the_chain_of_that_padding(mode: str) -> None:
         close(model(x), zeros(x))
 
 
-@pytest.mark.parametrize("fill", ["reflect", "zeros", "core"])
+@pytest.mark.parametrize("fill", ["reflect", "zeros", "mean", "core"])
 def test_gradients_are_taken_after_the_same_was_done_under_inference_mode(fill: str) -> None:
     model, x = chain("reflect" if fill == "zeros" else "zeros"), pixels(2, 3, 11, 17)
     with torch.inference_mode(), repad(model, fill=fill):
@@ -324,11 +332,15 @@ def surround(x: Tensor, before: Iterable[int], after: Iterable[int], fill: Any) 
     pads = [(0, 0), (0, 0), *zip(before, after, strict=True)]
     if fill in NUMPY_MODES:
         return torch.from_numpy(np.pad(x.numpy(), pads, mode=NUMPY_MODES[fill]))  # type: ignore[call-overload]
+    if fill == "mean":
+        return surround(x - means(x), before, after, "zeros") + means(x)
     value = 0.0 if fill == "zeros" else fill
     return torch.from_numpy(np.pad(x.numpy(), pads, constant_values=value))
 
 
-def how_to_fill(fill: Any) -> Boundary | Constant:
+def how_to_fill(fill: Any) -> Fill:
+    if fill == "mean":
+        return ChannelMean()
     return Boundary(fill) if fill in NUMPY_MODES else Constant(0.0 if fill == "zeros" else fill)
 
 
@@ -412,7 +424,7 @@ def test_reflection_goes_on_where_torch_refuses() -> None:
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-@pytest.mark.parametrize("fill", ["reflect", 0.75])
+@pytest.mark.parametrize("fill", ["reflect", "mean", 0.75])
 def test_gradients_equal_those_of_the_built_architecture(kind: str, fill: Any) -> None:
     model, twin, x = pair(kind, fill)
     gradients = []
@@ -552,6 +564,27 @@ def test_the_core_fill_depends_on_seed_image_and_site_alone() -> None:
         assert not torch.allclose(model(x[2:]), whole[2:])
     with torch.no_grad(), repad(model, fill="core", seed=1):
         assert not torch.allclose(model(x), whole)
+
+
+def test_the_mean_fill_is_each_image_and_channel_by_itself() -> None:
+    model, x = chain(), pixels(4, 3, 13, 14)
+    other = x.clone()
+    other[1] *= 100
+    with torch.no_grad(), repad(model, fill="mean") as running:
+        whole, changed = model(x), model(other)
+        close(model(x[2:]), whole[2:])
+    assert running.changed == {"0", "3", "5"}
+    assert torch.equal(whole[[0, 2, 3]], changed[[0, 2, 3]])
+    assert not torch.allclose(whole[1], changed[1])
+
+
+def test_the_mean_fill_leaves_real_values_and_takes_none_from_explicit_padding() -> None:
+    call = call_of(explicit(nn.Conv2d(4, 6, 3), 9.0, [1, 2, 3, 0]), x := pixels(2, 4, 5, 6))
+    around = ChannelMean().around(call)(((-3, 5), (-1, 8)))
+    assert torch.equal(call.real_input, x)
+    assert torch.equal(around[..., 3:, 1:7], x)
+    for strip in (around[..., :3, :], around[..., :1], around[..., 7:]):
+        close(strip, means(x).expand_as(strip))
 
 
 # Chosen filters

@@ -71,7 +71,8 @@ Output = Annotated[
 Fill = Annotated[
     str,
     typer.Option(
-        help="What undoes padding: reflect, replicate, circular, core, …; docs/extending/fill.md."
+        help="What undoes padding: reflect, replicate, circular, mean, core, …; see "
+        "docs/extending/fill.md."
     ),
 ]
 Draws = Annotated[

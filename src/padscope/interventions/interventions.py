@@ -52,10 +52,12 @@ def repad(
         In eval mode.
     sites, filters : optional
         See `Selection.of`; all by default.
-    fill : {"reflect", "replicate", "circular", "zeros", "core", …}, float or ("constant", float)
-        What comes in place of the padding, whatever that is: a name of `padscope.sites.FILLS` or
-        of one that an installed package adds, or a value. ``core`` takes values from random
-        positions of the central half of the same input map, see `CoreValues`. Reflection goes on
+    fill : str, float or ("constant", float)
+        What comes in place of the padding, whatever that is: a name of `padscope.sites.FILLS`
+        (``reflect``, ``replicate``, ``circular``, ``zeros``, ``mean``, ``core``) or of one that
+        an installed package adds, or a value. ``mean`` takes the mean of each channel of the same
+        image's input map, ``core`` values from random positions of its central half: see
+        `padscope.sites.fills.ChannelMean` and `CoreValues`. Reflection goes on
         back and forth where padding is as large as the input. Zeros in place of zeros leave the
         very output.
     seed : int

@@ -59,7 +59,7 @@ class Replay:
             return None
         taken, given = self._canvas.pop(call.name)
         size = call.operation.window.size
-        here = _cut(call.input, call.operation.offset, size)
+        here = call.real_input
         first = [-(-n // 4) if n > 2 else 0 for n in size]
         centre = [n - 2 * f for n, f in zip(size, first, strict=True)]
         apart = finite((_cut(here, first, centre) - _cut(taken, first, centre)).double().abs())

@@ -22,6 +22,7 @@ from padscope.sites.fills import (
     NamedFill,
     gather_positions,
     select_channels,
+    surrounded,
 )
 from padscope.sites.focus import unobserved
 from padscope.sites.geometry import Window
@@ -83,6 +84,7 @@ __all__ = [
     "run_partly",
     "select_channels",
     "select_taps",
+    "surrounded",
     "unobserved",
     "write_boxes",
 ]

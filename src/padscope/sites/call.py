@@ -42,6 +42,14 @@ class Call:
     home: str = ""
     padded_in: tuple[str, ...] = ()
 
+    @property
+    def real_input(self) -> Tensor:
+        """View of the input without the explicit padding inside it."""
+        real, window = self.input, self.operation.window
+        for axis, (first, size) in enumerate(zip(self.operation.offset, window.size, strict=True)):
+            real = real.narrow(axis - len(window.size), first, size)
+        return real
+
 
 class Visitor(Protocol):
     """What looks at the calls; returns an output to put in place of the call's own, or None."""

@@ -125,20 +125,60 @@ class Constant:
 
     def around(self, call: Call) -> Cut:
         """Cut boxes from the input, with the value beyond it; see `Fill`."""
-        window, offset = call.operation.window, call.operation.offset
-        dims = len(window.size)
+        return surrounded(call, self.value)
 
-        def cut(box: Box) -> Tensor:
-            slab, pads = call.input, list[int]()
-            for axis, (first, stop) in enumerate(box):
-                size = window.size[axis]
-                start, end = (min(max(place, 0), size) for place in (first, stop))
-                before = min(max(-first, 0), stop - first)
-                pads[:0] = (before, stop - first - before - (end - start))
-                slab = slab.narrow(axis - dims, start + offset[axis], end - start)
-            return F.pad(slab, pads, value=self.value) if any(pads) else slab
 
-        return cut
+@dataclass(frozen=True)
+class ChannelMean:
+    """The mean of each channel over the same image's input map.
+
+    It depends on nothing but the image: not on what shares its batch, nor on which images were
+    seen before. Where the padding of earlier operations is filled anew as well, it is the mean of
+    what they then give.
+    """
+
+    def unchanged(self, call: Call) -> bool:  # noqa: ARG002 - of `Fill`
+        """Say no: no padding is made this way."""
+        return False
+
+    def around(self, call: Call) -> Cut:
+        """Cut boxes from the input, with the means beyond it; see `Fill`."""
+        spatial = tuple(range(-len(call.operation.window.size), 0))
+        return surrounded(call, call.real_input.mean(dim=spatial, keepdim=True))
+
+
+def surrounded(call: Call, level: float | Tensor) -> Cut:
+    """Surround the input of a call with one value, or with one of every image and channel.
+
+    Parameters
+    ----------
+    call : Call
+    level : float or (N, C_in, 1, …) Tensor
+
+    Returns
+    -------
+    callable
+        See `Fill.around`; real values are as they were, to the last bit.
+    """
+    real, window = call.real_input, call.operation.window
+    dims = len(window.size)
+
+    def cut(box: Box) -> Tensor:
+        slab, pads = real, list[int]()
+        for axis, (first, stop) in enumerate(box):
+            size = window.size[axis]
+            start, end = (min(max(place, 0), size) for place in (first, stop))
+            before = min(max(-first, 0), stop - first)
+            pads[:0] = (before, stop - first - before - (end - start))
+            slab = slab.narrow(axis - dims, start, end - start)
+        if not any(pads):
+            return slab
+        if not isinstance(level, Tensor):
+            return F.pad(slab, pads, value=level)
+        inside = torch.ones(slab.shape[-dims:], dtype=torch.bool, device=slab.device)
+        return torch.where(F.pad(inside, pads), F.pad(slab, pads), level)
+
+    return cut
 
 
 def told_fill(call: Call) -> Fill | None:
@@ -225,5 +265,6 @@ FILLS: dict[str, NamedFill] = {
     "replicate": NamedFill(lambda seed, images: Boundary("replicate"), "with its last pixels"),  # noqa: ARG005
     "circular": NamedFill(lambda seed, images: Boundary("circular"), "from the opposite side"),  # noqa: ARG005
     "zeros": NamedFill(lambda seed, images: Constant(0.0), "with zeros"),  # noqa: ARG005
+    "mean": NamedFill(lambda seed, images: ChannelMean(), "with its channel's mean"),  # noqa: ARG005
 }
 FILLS_GROUP = "padscope.fills"
