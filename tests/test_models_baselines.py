@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from timm.layers.norm_act import BatchNormAct2d, FrozenBatchNormAct2d
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations, weight_norm
+from torch.nn.utils import parametrizations, parametrize, weight_norm
 from torchvision.ops import FrozenBatchNorm2d
 
 from padscope.errors import PadscopeError
@@ -22,6 +22,7 @@ from padscope.models import (
     load_model,
     reestimate_batchnorm,
     shuffled_weights,
+    without_shifts,
     wrap_module,
 )
 from padscope.models.loaded import hash_weights, same_weights
@@ -496,3 +497,72 @@ def test_traced_layers_are_layers() -> None:
 
 def test_a_formula_in_a_library_is_no_trained_weight() -> None:
     assert "random weights" in load_model("timm:convit_tiny", weights="random").describe()
+
+
+# No shifts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_shifts_every_norm_does_as_before_but_for_its_bias(kind: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3), kind(4), nn.Conv2d(4, 5, 3), kind(5), nn.InstanceNorm2d(5, affine=True)
+    )
+    loaded = wrap_module(as_if_trained(module))
+    plain = without_shifts(loaded)
+    assert hash_weights(module) == loaded.weights_hash
+    assert not any(child.training for child in plain.modules())
+    for name, value in plain.state_dict().items():
+        kept = module.state_dict()[name]
+        expected = torch.zeros_like(kept) if name in ("1.bias", "3.bias") else kept
+        assert torch.equal(value, expected), name
+
+
+def test_without_shifts_and_estimated_anew_channels_stand_around_zero() -> None:
+    loaded = load_model("examples.cifar_resnet:resnet20")
+    norms = [child for child in loaded.module.modules() if isinstance(child, nn.BatchNorm2d)]
+    for norm in norms:
+        nn.init.constant_(norm.bias, 3)
+    plain, batches = without_shifts(loaded), [torch.randn(8, 3, 32, 32)]
+    assert reestimate_batchnorm(plain, batches)
+    means: list[Tensor] = []
+    norms = [child for child in plain.modules() if isinstance(child, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.register_forward_hook(lambda _, given, out: means.append(out.mean(dim=(0, 2, 3))))
+    with torch.no_grad():
+        plain(batches[0])
+    assert len(means) == len(norms) > 10
+    # Not 0: statistics are kept of the unbiased variance.
+    assert max(float(mean.abs().max()) for mean in means) < 0.03
+
+
+def test_a_shift_of_two_norms_stays_one() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4))
+    module[2].bias = module[1].bias
+    plain = without_shifts(wrap_module(as_if_trained(module)))
+    assert plain.get_parameter("1.bias") is plain.get_submodule("2").bias
+    assert not plain.get_parameter("1.bias").any()
+
+
+def parametrized_norm() -> nn.Module:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    parametrize.register_parametrization(module[1], "bias", nn.Softplus())
+    return module
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: nn.Conv2d(3, 4, 3), "no batch norm of .*Conv2d has a shift that could be set"),
+        (lambda: nn.BatchNorm2d(4, affine=False), "no batch norm of .* has a shift"),
+        (lambda: nn.GroupNorm(2, 4), "no batch norm of .* has a shift"),
+        (parametrized_norm, "a parameter of 1 in .*Sequential is computed from other tensors"),
+        (exported, "is an exported or scripted program"),
+        (lambda: torch.jit.script(small()), "is an exported or scripted program"),
+        (uncopied, "Conv2d cannot be copied"),
+    ],
+)
+def test_what_has_no_shifts(build: Callable[[], nn.Module], message: str) -> None:
+    with pytest.raises(PadscopeError, match=message):
+        without_shifts(wrap_module(build()))

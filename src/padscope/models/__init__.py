@@ -4,11 +4,12 @@
 `LoadedModel`. `SOURCES` says what a spec may begin with, or a file end in; each source names an
 `Architecture`. `as_found` borrows the module for a measurement and gives it back unchanged.
 `class_names` tells what a known model's classes are called.
-`fresh_weights`, `matched_weights` and `shuffled_weights` make the networks it is compared with.
+`fresh_weights`, `matched_weights` and `shuffled_weights` make the networks it is compared with,
+`without_shifts` the one whose batch norms shift nothing.
 """
 
 from padscope.models.architecture import Architecture
-from padscope.models.baselines import fresh_weights, shuffled_weights
+from padscope.models.baselines import fresh_weights, shuffled_weights, without_shifts
 from padscope.models.batchnorm import reestimate_batchnorm
 from padscope.models.borrowing import as_found
 from padscope.models.classes import class_names, class_numbers
@@ -36,5 +37,6 @@ __all__ = [
     "shuffled_weights",
     "spatial_dims",
     "takes",
+    "without_shifts",
     "wrap_module",
 ]

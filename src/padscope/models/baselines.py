@@ -1,4 +1,4 @@
-"""Untrained networks of the same architecture: what a count needs beside it to mean learning."""
+"""Networks of the same architecture without what was learned, or without a part of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 
 from padscope.errors import PadscopeError
 from padscope.models.architecture import seeded
-from padscope.models.batchnorm import is_frozen_norm
+from padscope.models.batchnorm import is_batch_norm, is_frozen_norm
 from padscope.models.borrowing import set_eval
 from padscope.models.load import build_initial
 from padscope.models.loaded import LoadedModel, same_weights
@@ -107,6 +107,55 @@ def shuffled_weights(loaded: LoadedModel, seed: int) -> nn.Module:
             weight.copy_(weight.flatten()[order].view(weight.shape))
     set_eval(module)
     return module
+
+
+def without_shifts(loaded: LoadedModel) -> nn.Module:
+    """Copy a model and set the shift of every batch norm to zero.
+
+    The shift is the bias that batch norm adds last. It is what makes zero, the value of padding, a
+    usual or an unusual one for the layers behind; scales, kernels and all other biases stay.
+
+    Parameters
+    ----------
+    loaded : LoadedModel
+        Left as it is.
+
+    Returns
+    -------
+    torch.nn.Module
+        In eval mode, with the batch-norm statistics of the original, which belong to other
+        values from the second layer on: see `reestimate_batchnorm`.
+
+    Raises
+    ------
+    PadscopeError
+        No batch norm of the model has a shift (they are folded into the convolutions, or there are
+        none), a shift is computed from other tensors, or the model cannot be copied.
+    """
+    check_keeps_layers(loaded.module, loaded.spec)
+    with torch.inference_mode(mode=False), torch.no_grad():
+        module = copied(loaded)
+        norms = {name: child for name, child in module.named_modules() if is_batch_norm(child)}
+        computed = [name for name, norm in norms.items() if parametrize.is_parametrized(norm)]
+        if computed:
+            raise PadscopeError(
+                f"a parameter of {computed[0]} in {loaded.spec} is computed from other tensors: "
+                "remove its parametrization first"
+            )
+        shifts = [shift for norm in norms.values() if (shift := _shift(norm)) is not None]
+        if not shifts:
+            raise PadscopeError(
+                f"no batch norm of {loaded.spec} has a shift that could be set to zero: give a "
+                "model whose batch norms are modules of their own, not folded into convolutions"
+            )
+        for shift in shifts:
+            shift.zero_()
+    set_eval(module)
+    return module
+
+
+def _shift(norm: nn.Module) -> Tensor | None:
+    return norm._parameters.get("bias", norm._buffers.get("bias"))  # a frozen one keeps a buffer
 
 
 def check_usable(loaded: LoadedModel) -> None:

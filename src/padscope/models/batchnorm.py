@@ -93,6 +93,11 @@ def is_frozen_norm(module: nn.Module) -> bool:
     )
 
 
+def is_batch_norm(module: nn.Module) -> bool:
+    """Tell a batch norm, frozen or not; parameters as of `is_frozen_norm`."""
+    return isinstance(module, _BatchNorm) or is_frozen_norm(module)
+
+
 def _moves(child: nn.Module) -> TypeGuard[_BatchNorm]:
     own = isinstance(child, _BatchNorm) and child.track_running_stats
     return own and child.running_mean is not None
