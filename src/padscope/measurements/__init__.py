@@ -1,5 +1,6 @@
 """What is measured on every batch, and the states that come of it."""
 
+from padscope.measurements.content_around_fill import ContentAroundFill
 from padscope.measurements.contrast import Contrast, contrast_units, contrasting
 from padscope.measurements.contrast_plan import (
     ContrastPlan,
@@ -15,6 +16,7 @@ from padscope.measurements.site_plan import SitePlan
 from padscope.measurements.verification import Verification, verify_alignment
 
 __all__ = [
+    "ContentAroundFill",
     "Contrast",
     "ContrastPlan",
     "Counts",

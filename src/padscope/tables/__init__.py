@@ -23,6 +23,7 @@ from padscope.tables.responses import (
     site_table,
 )
 from padscope.tables.summaries import MEASURED, summarize, undecided
+from padscope.tables.zero_usual import zero_usual, zero_usual_by_site
 
 __all__ = [
     "MEASURED",
@@ -52,4 +53,6 @@ __all__ = [
     "with_decoys",
     "with_impact",
     "without_impact",
+    "zero_usual",
+    "zero_usual_by_site",
 ]

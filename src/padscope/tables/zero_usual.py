@@ -1,0 +1,92 @@
+"""How usual the value that padding holds is among the content of each input channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import polars as pl
+from torch import Tensor
+
+from padscope.sites import Site
+
+UNUSUAL = 0.01  # a share of content; border recall is taken at the same
+SIDES = ("below", "equal", "above")
+CHANNELS: dict[str, type[pl.DataType]] = {
+    "site": pl.String, "channel": pl.Int64, "fill": pl.String,
+    **dict.fromkeys(SIDES, pl.Int64), "usual": pl.Float64,
+    **{f"{side}_without": pl.Int64 for side in SIDES}, "usual_without": pl.Float64,
+}  # fmt: skip
+
+
+def zero_usual(
+    sites: Iterable[Site], given: Mapping[str, Tensor], without: Mapping[str, Tensor] | None = None
+) -> pl.DataFrame:
+    """One row per input channel of a site whose padding holds one value, mostly zero.
+
+    Columns: ``site``, ``channel``, ``fill``; ``below``, ``equal`` and ``above``, how many values of
+    the content are less than the fill, equal to it and greater; ``usual``, the share of content
+    that lies no nearer to the middle than the fill does: (min(below, above) + equal) ÷ all, 0 where
+    no content reaches the fill, ½ where it is the median of content without ties. The same with
+    ``_without`` for the network whose batch norms shift nothing: what ``usual_without`` exceeds
+    ``usual`` by is the part of zero's being unusual that the shifts explain. It is null where there
+    is no such network, and a share of no content is null.
+
+    Parameters
+    ----------
+    sites : iterable of Site
+    given, without : mapping
+        Site name → (3, C_in) integer Tensor, counts as of
+        `padscope.measurements.ContentAroundFill`; of the network as given, and of the one from
+        `padscope.models.without_shifts`.
+    """
+    parts = []
+    for site in sites:
+        if site.name not in given:
+            continue
+        counts = given[site.name].numpy()
+        columns = {
+            "site": np.repeat(site.name, counts.shape[1]),
+            "channel": np.arange(counts.shape[1]),
+            "fill": np.repeat(site.fill, counts.shape[1]),
+            **dict(zip(SIDES, counts, strict=True)),
+        }
+        if without is not None:
+            names = (f"{side}_without" for side in SIDES)
+            columns |= dict(zip(names, without[site.name].numpy(), strict=True))
+        parts.append(pl.DataFrame(columns))
+    joined = pl.concat(parts) if parts else pl.DataFrame()
+    missing = [pl.lit(None).alias(name) for name in CHANNELS if name not in joined.columns]
+    return (
+        joined.with_columns(missing)
+        .with_columns(usual=_usual(""), usual_without=_usual("_without"))
+        .select(pl.col(name).cast(kind) for name, kind in CHANNELS.items())
+    )
+
+
+def _usual(of: str) -> pl.Expr:
+    below, equal, above = (pl.col(f"{side}{of}") for side in SIDES)
+    values = below + equal + above
+    share = (pl.min_horizontal(below, above) + equal) / values
+    return pl.when(values > 0).then(share)
+
+
+def zero_usual_by_site(channels: pl.DataFrame, content: float = UNUSUAL) -> pl.DataFrame:
+    """One row per site of a table from `zero_usual`, in its order.
+
+    Columns: ``site``, ``fill``, ``channels``; ``unusual`` and ``unusual_without``, how many of them
+    have less content than a share of `content` as far out as the fill; ``usual`` and
+    ``usual_without``, medians over the channels.
+    """
+    both = ("", "_without")
+    known = {of: pl.col(f"usual{of}") for of in both}
+    return channels.group_by("site", "fill", maintain_order=True).agg(
+        pl.len().cast(pl.Int64).alias("channels"),
+        *(
+            pl.when(known[of].is_not_null().any())
+            .then((known[of] < content).sum().cast(pl.Int64))
+            .alias(f"unusual{of}")
+            for of in both
+        ),
+        *(known[of].median() for of in both),
+    )
