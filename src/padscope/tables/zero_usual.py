@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from torch import Tensor
 
+from padscope.scores import CONTENT
 from padscope.sites import Site
 
-UNUSUAL = 0.01  # a share of content; border recall is taken at the same
 SIDES = ("below", "equal", "above")
 CHANNELS: dict[str, type[pl.DataType]] = {
     "site": pl.String, "channel": pl.Int64, "fill": pl.String,
@@ -71,12 +71,12 @@ def _usual(of: str) -> pl.Expr:
     return pl.when(values > 0).then(share)
 
 
-def zero_usual_by_site(channels: pl.DataFrame, content: float = UNUSUAL) -> pl.DataFrame:
+def zero_usual_by_site(channels: pl.DataFrame, content: float = CONTENT) -> pl.DataFrame:
     """One row per site of a table from `zero_usual`, in its order.
 
     Columns: ``site``, ``fill``, ``channels``; ``unusual`` and ``unusual_without``, how many of them
-    have less content than a share of `content` as far out as the fill; ``usual`` and
-    ``usual_without``, medians over the channels.
+    have less content as far out as the fill than the share `content`, that of border recall;
+    ``usual`` and ``usual_without``, medians over the channels.
     """
     both = ("", "_without")
     known = {of: pl.col(f"usual{of}") for of in both}
