@@ -6,18 +6,30 @@ import os
 import signal
 import time
 from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from padscope import PadscopeError, RunDirectory, Study, explain, impact, scan
-from padscope.running import Runner
+from padscope.images import Batch
+from padscope.running import Job, Runner, Watch
+from padscope.running.loop import S
 from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 
-SIZE, MARGIN, COUNT = 16, 16, 26
+SIZE, MARGIN, COUNT = 16, 8, 26
+EXPLAINING = ExplainSettings(
+    margin=MARGIN, batch_size=2, calibrate=4, baselines=1, check=4, resamples=5
+)
+ESTIMATING = ImpactSettings(
+    limit=None, batch_size=4, draws=2, disturbances=1, check=3, check_images=20, dose_images=20,
+    canvas_images=8, resamples=10,
+)  # fmt: skip
+T = TypeVar("T")
 _READ: Counter[tuple[Numbers, int]] = Counter()  # in this process
 
 
@@ -27,9 +39,7 @@ class Numbers:
 
     count: int = COUNT
     size: int = SIZE + 2 * MARGIN
-    kill_at: int = -1  # index whose second reading ends the process
     fail_at: int = -1  # index whose second reading raises an error
-    once: Path | None = None  # made when the process was ended
     wait: float = 0.0  # seconds
     shift: int = 0  # of the seeds: other images
 
@@ -38,33 +48,75 @@ class Numbers:
 
     def __getitem__(self, index: int) -> Tensor:
         _READ[self, index] += 1
-        if _READ[self, index] > 1:  # the first reading is for the fingerprint
-            if index == self.kill_at and self.once is not None and not self.once.exists():
-                with suppress(FileNotFoundError):
-                    self.once.write_text("killed")
-                os.kill(os.getpid(), signal.SIGKILL)
-            if index == self.fail_at:
-                raise PadscopeError(f"image {index} cannot be had")
+        if index == self.fail_at and _READ[self, index] > 1:  # the first is for the fingerprint
+            raise PadscopeError(f"image {index} cannot be had")
         time.sleep(self.wait)
         generator = torch.Generator().manual_seed(index + self.shift)
         return torch.rand(1, self.size, self.size, generator=generator)
 
-    @property
-    def armed(self) -> bool:
-        """Whether this is a worker, and none was ended yet."""
-        return (
-            self.once is not None and not self.once.exists() and "PADSCOPE_TEST" not in os.environ
-        )
-
 
 @dataclass(frozen=True)
 class Elsewhere(Numbers):
-    """Other images in other processes."""
+    """Other images in other processes, from when a file is there."""
 
     process: int = field(default_factory=os.getpid)
+    since: Path = Path()
 
     def __getitem__(self, index: int) -> Tensor:
-        return super().__getitem__(index) + (os.getpid() != self.process)
+        other = os.getpid() != self.process and self.since.exists()
+        return super().__getitem__(index) + other
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """A runner in some of whose jobs something happens, in a worker that has measured a unit."""
+
+    runner: Runner
+    jobs: tuple[str, ...]
+    folder: Path | None  # to note in what has happened, which happens once then in each job
+    spared: int  # the process that it does not happen in
+    happens: Callable[[], None] = die
+
+    @property
+    def leads(self) -> bool:
+        return self.runner.leads
+
+    @property
+    def in_order(self) -> bool:
+        return self.runner.in_order
+
+    def together(self) -> AbstractContextManager[None]:
+        return self.runner.together()
+
+    def share(self, mine: T, pack: Callable[[T], bytes], unpack: Callable[[bytes], T]) -> T:
+        return self.runner.share(mine, pack, unpack)
+
+    def run(self, job: Job[S], so_far: S, watch: Watch[S]) -> S:
+        if job.name in self.jobs:
+            note = self.folder / job.name if self.folder else None
+            batches = _DisturbedBatches(job.batches, note, self.spared, self.happens)
+            job = replace(job, batches=batches)
+        return self.runner.run(job, so_far, watch)
+
+
+@dataclass(frozen=True)
+class _DisturbedBatches:
+    batches: Callable[[Iterable[int]], Iterator[Batch]]
+    note: Path | None
+    spared: int
+    happens: Callable[[], None]
+
+    def __call__(self, units: Iterable[int]) -> Iterator[Batch]:
+        for batch in self.batches(units):
+            yield batch
+            if os.getpid() != self.spared and not (self.note and self.note.exists()):
+                if self.note:
+                    self.note.touch()
+                self.happens()
 
 
 def net(seed: int = 0) -> nn.Module:
@@ -91,15 +143,10 @@ def run_all(
     if journal and _leads():
         journal.save(study)
     images = images or Numbers()
-    how = ExplainSettings(batch_size=2, calibrate=4, baselines=1, check=4, resamples=5)
-    study = explain(study, net(), images, how, runner=runner, journal=journal)
+    study = explain(study, net(), images, EXPLAINING, runner=runner, journal=journal)
     if journal and _leads():
         journal.save(study)
-    last = ImpactSettings(
-        limit=None, batch_size=4, draws=2, disturbances=1, check=3, check_images=20, dose_images=20,
-        canvas_images=20, resamples=10,
-    )  # fmt: skip
-    study = impact(study, net(), images, settings=last, runner=runner, journal=journal)
+    study = impact(study, net(), images, settings=ESTIMATING, runner=runner, journal=journal)
     if journal and _leads():
         journal.save(study)
     return study

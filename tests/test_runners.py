@@ -15,12 +15,23 @@ import pytest
 import torch
 import torch.distributed as dist
 from tests.conftest import contents, processes
-from tests.nets_to_share import SIZE, Elsewhere, Numbers, net, run_all, scan_all
+from tests.nets_to_share import (
+    ESTIMATING,
+    EXPLAINING,
+    SIZE,
+    Disturbed,
+    Elsewhere,
+    Numbers,
+    net,
+    run_all,
+    scan_all,
+)
 
-from padscope import PadscopeError, RunDirectory, ScanSettings, Study, scan
-from padscope.running import RayRunner, find_runner, to_bytes
+from padscope import PadscopeError, RunDirectory, ScanSettings, Study, explain, impact, scan
+from padscope.running import RayRunner, TorchrunRunner, find_runner, to_bytes
 
 SECONDS = 120
+KILLED = ("scan", "trained", "fresh 1", "estimates", "views")  # jobs of all stages, in order
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,10 +79,11 @@ def live(rank: int, count: int, member: Member, folder: Path) -> None:
         raise
 
 
-def among(count: int, member: Member, folder: Path) -> list[Any]:
-    """What every process of a group of real ones returns; None of one that did not end well."""
+def among(count: int, member: Member, folder: Path, *, lost: int = 0) -> list[Any]:
+    """What every process of a group of real ones returns; None of those that are lost."""
     folder.mkdir(exist_ok=True)
-    (folder / "store").unlink(missing_ok=True)
+    for file in (folder / "store", *folder.glob("*.pt")):
+        file.unlink(missing_ok=True)
     group = [
         processes.Process(target=live, args=(rank, count, member, folder)) for rank in range(count)
     ]
@@ -83,7 +95,7 @@ def among(count: int, member: Member, folder: Path) -> list[Any]:
             process.kill()
     files = [folder / f"{rank}.pt" for rank in range(count)]
     results = [torch.load(file, weights_only=False) if file.exists() else None for file in files]
-    if None in results and not (folder / "killed").exists():
+    if results.count(None) != lost:
         pytest.fail("\n".join(file.read_text() for file in folder.glob("*.txt")))
     return results
 
@@ -123,9 +135,13 @@ def test_more_ranks_than_units(tmp_path: Path) -> None:
 def sentence(work: Callable[[], object]) -> str:
     try:
         work()
-    except PadscopeError as error:
+    except (PadscopeError, OSError) as error:
         return str(error)
     return "no error"
+
+
+def full() -> None:
+    raise OSError("no space left")
 
 
 def refusals(rank: int, folder: Path) -> list[str]:
@@ -133,50 +149,56 @@ def refusals(rank: int, folder: Path) -> list[str]:
     torn = Numbers(size=SIZE, fail_at=17)
     other = Numbers(size=SIZE, shift=rank)
     odd = Numbers(size=SIZE + 2 * rank)
+    failing = Disturbed(TorchrunRunner(), ("fresh 1",), folder, spared(rank), full)
     works: list[Callable[[], object]] = [
         lambda: scan_all("torchrun", torn),
         lambda: scan_all("torchrun", other),
         lambda: scan_all("torchrun", odd),
         lambda: scan(net(), [torch.rand(4, 1, SIZE, SIZE)], runner="torchrun"),
         lambda: scan(net(), Numbers(), ScanSettings(until_stable=True), runner="torchrun"),
+        lambda: explain(scan_all("torchrun"), net(), Numbers(), EXPLAINING, runner=failing),
         lambda: scan_all("torchrun"),
     ]
     return [sentence(work) for work in works]
 
 
 def test_an_error_of_one_rank_reaches_all_and_ends_all(tmp_path: Path) -> None:
-    for said in among(2, refusals, tmp_path / "group"):
+    told = among(2, refusals, tmp_path / "group")
+    for said in told:
         assert said[0] == "process 1 of 2 failed: image 17 cannot be had"
         assert "other images" in said[1] and "on the same files" in said[1]
         assert "other images" in said[2]
         assert "need images with random access" in said[3]
         assert "until_stable needs the local runner" in said[4]
-        assert said[5] == "no error"
+        assert said[6] == "no error"
+    # Nor is it a reason to go on without the baseline that it happened in.
+    assert [said[5] for said in told] == [
+        "process 1 of 2 failed: OSError('no space left')", "no space left"
+    ]  # fmt: skip
 
 
-def killed_once(rank: int, folder: Path) -> Study | str:
-    images = Numbers(size=SIZE, kill_at=21, once=folder / "killed")
-    journal = RunDirectory(folder / "run", every=0)
+def spared(rank: int) -> int:
+    return os.getpid() if rank == 0 else 0
+
+
+def with_deaths(rank: int, folder: Path) -> Study | str:
+    runner = Disturbed(TorchrunRunner(), KILLED, folder, spared(rank))
     try:
-        return scan_all("torchrun", images, journal)
+        return run_all(runner, journal=RunDirectory(folder / "run", every=0))
     except PadscopeError as error:
         return str(error)
 
 
 def test_a_rank_that_is_killed_ends_the_run_which_the_same_command_ends_well(
-    tmp_path: Path,
+    alone: tuple[Study, dict[str, bytes]], tmp_path: Path
 ) -> None:
     folder = tmp_path / "group"
-    first = among(2, killed_once, folder)
-    assert None in first
-    (told,) = (said for said in first if said is not None)
-    assert "a process of the group has ended" in told
-    for file in folder.glob("*.pt"):
-        file.unlink()
-    one, other = among(2, killed_once, folder)
-    expected = scan_all("local")
-    for study in (one, other):
-        assert to_bytes(study.counted.pack()) == to_bytes(expected.counted.pack())
+    for job in KILLED:
+        told, _ = among(2, with_deaths, folder, lost=1)
+        assert (folder / job).exists()
+        assert "a process of the group has ended" in told
+    assert all(same(study, alone[0]) for study in among(2, with_deaths, folder))
+    assert contents(folder / "run") == alone[1]
 
 
 # ------------------------------------------------------------------------------------------- Ray
@@ -195,35 +217,50 @@ def cluster() -> Iterator[RayRunner]:
     ray.shutdown()
 
 
-def test_ray_workers_end_in_the_same_bytes_as_one_process(
+@pytest.fixture
+def worker(cluster: RayRunner, monkeypatch: pytest.MonkeyPatch) -> RayRunner:
+    """One worker at a time: an error is the end of all, and to start one takes seconds."""
+    monkeypatch.setattr(cluster, "workers", 1)
+    return cluster
+
+
+def test_ray_workers_end_in_the_same_bytes_as_one_process_and_are_replaced_when_killed(
     alone: tuple[Study, dict[str, bytes]], cluster: RayRunner, tmp_path: Path
 ) -> None:
-    study = run_all(cluster, journal=RunDirectory(tmp_path / "run"))
+    killed = KILLED[::2]  # one in each stage
+    study = run_all(
+        Disturbed(cluster, killed, tmp_path, os.getpid()), journal=RunDirectory(tmp_path / "run")
+    )
+    assert all((tmp_path / job).exists() for job in killed)
     assert same(study, alone[0])
     assert contents(tmp_path / "run") == alone[1]
 
 
-def test_a_ray_worker_that_is_killed_is_replaced(cluster: RayRunner, tmp_path: Path) -> None:
-    images = Numbers(size=SIZE, kill_at=21, once=tmp_path / "killed")
-    study = scan_all(cluster, images)
-    assert (tmp_path / "killed").exists()
-    assert to_bytes(study.counted.pack()) == to_bytes(scan_all("local").counted.pack())
-
-
-def test_a_shard_that_kills_every_worker_ends_the_run(cluster: RayRunner, tmp_path: Path) -> None:
-    images = Numbers(size=SIZE, kill_at=21, once=tmp_path / "missing" / "killed")
+def test_a_shard_that_kills_every_worker_ends_the_run(
+    alone: tuple[Study, dict[str, bytes]], worker: RayRunner
+) -> None:
+    runner = Disturbed(worker, ("fresh 1",), None, os.getpid())
     with pytest.raises(PadscopeError, match=r"3 workers died on units .* with fewer workers"):
-        scan_all(cluster, images)
+        explain(alone[0], net(), Numbers(), EXPLAINING, runner=runner)
 
 
-def test_an_error_of_a_ray_worker_is_told(cluster: RayRunner) -> None:
+def test_an_error_of_a_ray_worker_is_told(worker: RayRunner) -> None:
     with pytest.raises(PadscopeError, match=r"a worker failed: image 17 cannot be had"):
-        scan_all(cluster, Numbers(size=SIZE, fail_at=17))
+        scan_all(worker, Numbers(size=SIZE, fail_at=17))
 
 
-def test_a_ray_worker_that_sees_other_images_is_refused(cluster: RayRunner) -> None:
+def test_a_ray_worker_that_sees_other_images_is_refused(worker: RayRunner) -> None:
     with pytest.raises(PadscopeError, match="a worker failed: it sees other images than the"):
-        scan_all(cluster, Elsewhere(size=SIZE))
+        scan_all(worker, Elsewhere(size=SIZE))
+
+
+def test_a_ray_worker_that_comes_later_and_sees_other_images_is_refused(
+    alone: tuple[Study, dict[str, bytes]], worker: RayRunner, tmp_path: Path
+) -> None:
+    runner = Disturbed(worker, ("check",), tmp_path, os.getpid())
+    images = Elsewhere(since=tmp_path / "check")
+    with pytest.raises(PadscopeError, match="a worker failed: it sees other images than the"):
+        impact(alone[0], net(), images, settings=ESTIMATING, runner=runner)
 
 
 def test_a_ray_run_that_is_stopped_goes_on(cluster: RayRunner, tmp_path: Path) -> None:

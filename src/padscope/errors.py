@@ -9,8 +9,15 @@ class PadscopeError(Exception):
     """
 
 
-class Interrupted(PadscopeError):  # noqa: N818 - it names a state of the run
-    """The run was asked to stop before its end."""
+class Unfinished(PadscopeError):  # noqa: N818 - it names a state of the run
+    """The run ended before its end, for a reason that says nothing of what it measures.
+
+    What goes on without a part that cannot be measured does not go on without this.
+    """
+
+
+class Interrupted(Unfinished):
+    """The run was asked to stop."""
 
 
 def brief(error: BaseException) -> str:

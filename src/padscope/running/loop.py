@@ -141,10 +141,12 @@ class Job(Generic[S]):
         Whether units may be asked for in any order, as several workers do.
     fingerprint : callable or None
         Gives a digest of the images that a worker sees, to be compared with `digest`.
-    digest : str
-        Of the images that the process sees that leads.
     images : int or None
         How many there are, if it is known.
+    digest : str
+        Of the images that the process sees that leads.
+    stage : str
+        What all jobs of one run over these images have in common: a worker compares once for them.
     """
 
     name: str
@@ -155,6 +157,7 @@ class Job(Generic[S]):
     fingerprint: Callable[[], str] | None = None
     images: int | None = None
     digest: str = ""
+    stage: str = ""
 
     def stopped_after(self, images: int) -> str:
         """Say where the job was stopped."""

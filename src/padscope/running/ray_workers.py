@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
-from uuid import uuid4
 
 import torch
 
-from padscope.errors import Interrupted, PadscopeError
+from padscope.errors import Interrupted, PadscopeError, Unfinished
 from padscope.running.loop import Job, S, Unwatched, Watch, run_units
 from padscope.running.one_program import OneProgram
 from padscope.running.packing import from_bytes, to_bytes
@@ -121,7 +120,7 @@ class _Crew:
     def __init__(self, ray: Any, runner: RayRunner, job: Job[S], head: S, watch: Watch[S]) -> None:
         self._ray, self._runner, self._job, self._watch = ray, runner, job, watch
         self._whole = head
-        self._given = ray.put((uuid4().hex, job, head.blank()))
+        self._given = ray.put((job, head.blank()))
         self._tasks: dict[Any, _Task] = {}
 
     def finish(self, shards: deque[list[int]]) -> Any:
@@ -150,7 +149,7 @@ class _Crew:
             packed = from_bytes(self._ray.get(reference))
         except (errors.RayActorError, errors.OutOfMemoryError, errors.WorkerCrashedError) as error:
             if task.tries == TRIES:
-                raise PadscopeError(
+                raise Unfinished(
                     f"{TRIES} workers died on units {task.units[0]} to {task.units[-1]} of "
                     f"{self._job.name} ({_first_line(error)}); the same command goes on from the "
                     "last checkpoint, with fewer workers if memory was short"
@@ -160,8 +159,10 @@ class _Crew:
         except errors.RayTaskError as error:
             self._tasks[reference] = task  # to be ended with the others
             cause = error.cause
-            reason = str(cause) if isinstance(cause, PadscopeError) else _first_line(cause)
-            raise PadscopeError(f"a worker failed: {reason}") from error
+            mine = isinstance(cause, PadscopeError)
+            kind = PadscopeError if mine and not isinstance(cause, Unfinished) else Unfinished
+            reason = str(cause) if mine else _first_line(cause)
+            raise kind(f"a worker failed: {reason}") from error
         self._whole = self._whole.merge(type(self._whole).unpack(packed.tensors, packed.facts))
         if shards:
             self._begin(task.actor, shards.popleft(), 1)
@@ -192,18 +193,18 @@ class _Worker:
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
         self._progress = _Progress()
-        self._compared = ""  # the job whose images were compared
+        self._compared = ""  # the stage whose images were compared
 
-    def measure(self, given: tuple[str, Job[Any], Any], units: list[int]) -> bytes:
+    def measure(self, given: tuple[Job[Any], Any], units: list[int]) -> bytes:
         """Measure some units of a job."""
-        name, job, blank = given
-        if job.fingerprint and self._compared != name:
+        job, blank = given
+        if job.fingerprint and self._compared != job.stage:
             if job.fingerprint() != job.digest:
-                raise PadscopeError(
+                raise Unfinished(
                     "it sees other images than the process that leads; give a path that holds the "
                     "same files on every machine"
                 )
-            self._compared = name
+            self._compared = job.stage
         try:
             state = run_units(job, units, blank, self._progress)
         finally:

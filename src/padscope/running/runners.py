@@ -44,6 +44,8 @@ class Runner(Protocol):
         ------
         PadscopeError
             A worker failed, or the job cannot be shared out.
+        Unfinished
+            Too many workers died, or something else failed that says nothing of what is measured.
         Interrupted
             The watch was asked to stop; what is known was kept.
         """

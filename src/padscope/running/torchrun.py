@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from padscope.errors import Interrupted, PadscopeError
+from padscope.errors import Interrupted, PadscopeError, Unfinished
 from padscope.running.loop import Job, S, State, Unwatched, Watch, run_units
 from padscope.running.packing import from_bytes, to_bytes
 
@@ -35,11 +35,16 @@ class _Word(IntEnum):
     ON = 0
     KEEP = 1
     STOP = 2
-    ERROR = 3
+    ERROR = 3  # of what is measured
+    BROKEN = 4
 
 
 class _ToldError(PadscopeError):
     """An error of which all processes know."""
+
+
+class _BrokenError(_ToldError, Unfinished):
+    """An error of which all processes know, and which says nothing of what is measured."""
 
 
 class TorchrunRunner:
@@ -98,8 +103,9 @@ class TorchrunRunner:
             if error is self._known:
                 raise
             self._known = error
-            mine = isinstance(error, PadscopeError)
-            self._meet(_Word.ERROR, str(error) if mine else repr(error), ours=mine)
+            if isinstance(error, PadscopeError):
+                self._meet(_Word.ERROR, str(error))
+            self._meet(_Word.BROKEN, repr(error))
             raise
 
     def share(self, mine: T, pack: Callable[[T], bytes], unpack: Callable[[bytes], T]) -> T:
@@ -159,9 +165,7 @@ class TorchrunRunner:
             step *= 2
         return mine
 
-    def _meet(
-        self, word: _Word, message: str = "", images: int = 0, *, ours: bool = True
-    ) -> tuple[_Word, int]:
+    def _meet(self, word: _Word, message: str = "", images: int = 0) -> tuple[_Word, int]:
         """Hear what the others have to say.
 
         Returns
@@ -182,11 +186,12 @@ class TorchrunRunner:
             dist.all_gather(words, mine)
         said = [(_Word(int(each[0])), int(each[1])) for each in words]
         gravest = max(each for each, _ in said)
-        if gravest is _Word.ERROR:
-            failed = next(rank for rank, (each, _) in enumerate(said) if each is _Word.ERROR)
+        if gravest >= _Word.ERROR:
+            failed = next(rank for rank, (each, _) in enumerate(said) if each is gravest)
             text = self._broadcast(message.encode(), failed).decode()
-            if ours:  # an error that is no user's keeps its traceback where it happened
-                raise _ToldError(f"process {failed} of {self._count} failed: {text}")
+            if word is not _Word.BROKEN:  # which keeps its traceback where it happened
+                told = _BrokenError if gravest is _Word.BROKEN else _ToldError
+                raise told(f"process {failed} of {self._count} failed: {text}")
         return gravest, sum(each for _, each in said)
 
     def _broadcast(self, content: bytes, source: int) -> bytes:
@@ -226,7 +231,7 @@ def _others() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, dist.DistError) as error:
-        raise _ToldError(GONE) from error
+        raise _BrokenError(GONE) from error
 
 
 def _as_bytes(buffer: Tensor) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from padscope.errors import Interrupted, PadscopeError
+from padscope.errors import PadscopeError, Unfinished
 from padscope.images import Images, StreamedImages, unit_count
 from padscope.measurements import ContrastPlan, Counts, contrasting
 from padscope.models import LoadedModel, as_found
@@ -133,7 +133,7 @@ def _baseline(
 ) -> Scores:
     try:
         return run_baseline(name, build, context.canvas, plan, images, settings, stage)
-    except Interrupted:
+    except Unfinished:
         raise
     except PadscopeError as error:
         return str(error)

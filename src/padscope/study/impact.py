@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from padscope.errors import Interrupted, PadscopeError
+from padscope.errors import PadscopeError, Unfinished
 from padscope.interventions.fills import find_fill
 from padscope.interventions.sets import CONFIRMED_SET
 from padscope.models import LoadedModel, as_found
@@ -125,7 +125,7 @@ def _measure(stage: Stage, steps: Sequence[Step]) -> list[Outcome]:
     for step in steps:
         try:
             outcomes.append(step.run(stage))
-        except Interrupted:
+        except Unfinished:
             raise
         except PadscopeError as error:
             if isinstance(step, SetEffects):  # without effects there is no impact

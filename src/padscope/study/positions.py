@@ -78,7 +78,7 @@ class PositionBias:
         )  # fmt: skip
         draws = 1 + sum(map(len, treatments.values()))
         job = canvas.job("views", canvas.batches, lambda pulse: nullcontext(Recording(make(pulse))))
-        job = replace(job, fingerprint=None)  # the digest is of the images and their labels
+        job = replace(job, fingerprint=subject.tested.fingerprint)  # as of the other steps
         found = stage.run(job, Recorded(), passes=draws * (1 + len(plan.others)))
         require_images(found, "views")
         names = (AS_IS, *treatments)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
+from uuid import uuid4
 
 import polars as pl
 
@@ -145,7 +146,7 @@ class Stage:
         self._progress = progress if runner.leads else None
         self._runner, self._stop = runner, stop
         self._digest: str = identity["images"]
-        self._compared = False  # whether workers have compared the images that they see
+        self._key = uuid4().hex
         agreed = runner.share(identity, _dump, json.loads)
         if agreed != json.loads(_dump(identity)):
             differing = [key for key, value in json.loads(_dump(identity)).items()
@@ -189,10 +190,7 @@ class Stage:
             `stop` said so.
         """
         so_far: S = self.kept.parts.get(job.name, empty)
-        job = replace(
-            job, digest=self._digest, fingerprint=None if self._compared else job.fingerprint
-        )
-        self._compared = True
+        job = replace(job, digest=self._digest, stage=self._key)
         watch = _PartWatch(self, job.name, passes, enough)
         state = self._runner.run(job, so_far, watch)
         self.kept.parts[job.name] = state
