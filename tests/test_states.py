@@ -184,3 +184,33 @@ def test_packed_bytes_hold_any_name_and_no_code() -> None:
     read = from_bytes(to_bytes(Packed(tensors, {"facts": [1, "ü"]})))
     assert read.facts == {"facts": [1, "ü"]}
     assert all(torch.equal(read.tensors[name], tensor) for name, tensor in tensors.items())
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int32, torch.int64])
+@pytest.mark.parametrize(("large", "bytes_each"), [(0, 1), (5, 1), (500, None)])
+def test_small_integers_travel_as_bytes_and_arrive_as_they_were(
+    dtype: torch.dtype, large: int, bytes_each: int | None
+) -> None:
+    tensor = torch.arange(1000).remainder(256).to(dtype)
+    ends = torch.tensor([torch.iinfo(dtype).min, -1, 256, torch.iinfo(dtype).max]).to(dtype)
+    tensor[1000 - large :] = ends[torch.arange(large) % 4]
+    tensors = {"a": tensor, "b": tensor.reshape(2, 5, 100).movedim(0, -1), "0": tensor[:0]}
+    tensors |= {"one": tensor[-1], "uint8": tensor.to(torch.uint8), "bool": tensor > 5}
+    content = to_bytes(Packed(tensors, {}))
+    header = 8 + int.from_bytes(content[:8], "little")
+    data = len(content) - header - 2000
+    assert data < 2 * 1000 * (bytes_each or dtype.itemsize) + 16 * dtype.itemsize + 40 * large
+    read = from_bytes(content).tensors
+    assert read.keys() == tensors.keys()
+    for name, each in tensors.items():
+        assert read[name].dtype == each.dtype and torch.equal(read[name], each)
+
+
+@pytest.mark.parametrize("kind", ["scan", "explain"])
+def test_a_shard_of_counts_is_a_byte_a_bin(kind: str) -> None:
+    state = KINDS[kind][0]()([1, 2])
+    assert isinstance(state, Counts)
+    bins = sum(tally.fine.numel() + tally.folds.numel() for tally in state.tallies.values())
+    content = packed(state)
+    header = 8 + int.from_bytes(content[:8], "little")
+    assert len(content) - header < 1.05 * bins
