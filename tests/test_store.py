@@ -69,7 +69,7 @@ def test_what_is_saved_comes_back(made: tuple[Study, Path]) -> None:
     assert list(loaded.counted.tallies) == list(study.counted.tallies)
     for key, tally in study.counted.tallies.items():
         found = loaded.counted.tallies[key]
-        assert found.fine.dtype == tally.fine.dtype == torch.int32
+        assert found.fine.dtype == tally.fine.dtype == torch.int16
         assert torch.equal(found.fine, tally.fine)
         assert torch.equal(found.folds, tally.folds)
     for site, bins in study.counted.bins.items():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ from padscope.tallies.bins import CENTRE, COARSE_SHIFT, CODES, DEAD_BINS
 from padscope.tallies.buffer import ValueBuffer
 from padscope.tallies.calibration import fit_bins
 from padscope.tallies.maps import kept_lines, sum_maps
-from padscope.tallies.tally import count_values
+from padscope.tallies.tally import WIDTHS, count_values
 
 LAYOUT = Layout((9, 8), ((1, 1), (1, 0)))
 FILTERS = 5
@@ -283,6 +285,31 @@ def test_all_images_of_a_batch_are_counted_however_many(size: int) -> None:
     assert near[0].sum(dim=1).tolist() == [600] * FILTERS
 
 
+def test_the_memory_of_counts_and_waiting_values_is_taken_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: dict[str, int] = {"counts": 0, "values": 0}
+
+    def counted(what: str, take: Callable[..., Any]) -> Callable[..., Any]:
+        def taking(*args: Any) -> Any:
+            taken[what] += 1
+            return take(*args)
+
+        return taking
+
+    monkeypatch.setattr(Tally, "zeros", counted("counts", Tally.zeros))
+    monkeypatch.setattr(ValueBuffer, "_room_for", counted("values", ValueBuffer._room_for))
+    net = Net().eval()
+    pixels = torch.randn(64, 2, 9, 8, generator=torch.Generator().manual_seed(0))
+    plan = plan_scan(observe_first(net, pixels[:1]), (9, 8), SampleSize(0, None, 1, 2, 1, 1))
+    # Room for fewer images than the bins are fitted to.
+    monkeypatch.setattr("padscope.measurements.contrast.WAITING", 1)
+    batches = [Batch(u, tuple(range(4 * u, 4 * u + 4)), pixels[4 * u :][:4]) for u in range(16)]
+    found = contrast_units(net, batches, plan, calibrate=12)
+    buffers = sum(len(site.columns) for site in plan.sites.values())
+    assert taken == {"counts": len(found.tallies), "values": buffers}
+
+
 def test_a_pass_that_failed_leaves_no_trace() -> None:
     net = Net().eval()
     pixels = torch.randn(8, 2, 9, 8, generator=torch.Generator().manual_seed(0))
@@ -301,7 +328,7 @@ def test_a_pass_that_failed_leaves_no_trace() -> None:
 
 @given(most=st.integers(0, 10**12), parts=st.integers(1, 20))
 def test_no_count_overflows(most: int, parts: int) -> None:
-    one = Tally.zeros(1, 1, 1, 1)
+    one = Tally.zeros(1, 1, 1, 1).of_width(torch.int32)
     for table in (one.fine, one.folds):
         table.view(-1)[0] = min(most, 2**31 - 1)
     total, expected = one, min(most, 2**31 - 1)
@@ -312,20 +339,28 @@ def test_no_count_overflows(most: int, parts: int) -> None:
     assert total.fine.view(-1)[0] == total.folds.view(-1)[0] == expected
 
 
-def test_counting_goes_on_in_64_bits_where_32_are_too_few() -> None:
-    tally = Tally.zeros(1, 1, 1, 1)
+@pytest.mark.parametrize(("narrow", "wide"), [*pairwise(WIDTHS)])
+def test_counting_goes_on_in_more_bits_where_some_are_too_few(
+    narrow: torch.dtype, wide: torch.dtype
+) -> None:
+    most = torch.iinfo(narrow).max
+    tally = Tally.zeros(1, 1, 1, 1).of_width(narrow)
     bins, values = Bins(torch.zeros(1), torch.ones(1)), torch.zeros(3, 2, 1)
     for table in (tally.fine, tally.folds):
-        table.fill_(2**31 - 4)
-    wide = tally.merge(Tally.zeros(1, 1, 1, 1)).with_room(6)
-    assert wide.fine.dtype == torch.int64
-    count_values(wide, bins, values, torch.zeros(3, dtype=torch.int32), [2])
-    assert int(wide.fine[0, 0, CENTRE]) == int(wide.folds.max()) == 2**31 + 2
+        table.fill_(most - 3)
+    merged = tally.merge(Tally.zeros(1, 1, 1, 1))
+    assert merged.with_room(3).fine.dtype == narrow
+    found = merged.with_room(6)
+    assert found.fine.dtype == wide
+    count_values(found, bins, values, torch.zeros(3, dtype=torch.int32), [2])
+    assert int(found.fine[0, 0, CENTRE]) == int(found.folds.max()) == most + 3
+    assert found.narrowest().fine.dtype == wide and same(found.narrowest(), found)
+    assert same(merged.at_least(torch.int64).narrowest(), merged.at_least(narrow))
 
 
 def test_tables_of_unequal_width_are_both_widened() -> None:
     tally = Tally.zeros(1, 1, 1, 1)  # as read from a file, where each table has its own type
-    uneven = Tally(tally.fine.long() + 2**31, tally.folds + (2**31 - 4))
+    uneven = Tally(tally.fine.long() + 2**31, tally.folds.int() + (2**31 - 4))
     wide = uneven.with_room(6)
     assert wide.fine.dtype == wide.folds.dtype == torch.int64
 

@@ -24,7 +24,7 @@ from padscope.regions import SLOTS
 from padscope.running import Spans
 from padscope.running.model import device_of, run_batch
 from padscope.sites import Call, StopAfter, StopForward, repadded
-from padscope.tallies import NEAR, ContrastCounter, fit_bins, no_contrast
+from padscope.tallies import NEAR, ContrastCounter, fit_bins
 from padscope.tallies.contrast import PADDED
 from padscope.tallies.gathering import BatchRows
 from padscope.threads import single_threaded_pool
@@ -110,8 +110,9 @@ class Contrast:
         filters = {name: site.site.filters for name, site in self._plans.items()}
         values = sum(site.values for site in self._plans.values())
         room = min(SLOTS, int(WAITING / max(1, values)))
-        tallies = dict(state.tallies) or no_contrast(streams, filters)
-        self._counter = ContrastCounter(streams, tallies, room, self._pool, self._device)
+        self._counter = ContrastCounter(
+            streams, filters, dict(state.tallies), room, self._calibrate, self._pool, self._device
+        )
         self._counter.bins = state.bins or None
         self._visits = {
             name: SiteVisits(site, self._counter, self._device)

@@ -43,8 +43,12 @@ class Counts:
     complete: bool = False
 
     def of_site(self, name: str) -> dict[str, Tally]:
-        """Select the counts of one site, by stream."""
-        return {key: tally for (site, key), tally in self.tallies.items() if site == name}
+        """Select the counts of one site, by stream; in 32 bits or more, to be calculated with."""
+        return {
+            key: tally.at_least(torch.int32)
+            for (site, key), tally in self.tallies.items()
+            if site == name
+        }
 
     def near(self, site: str) -> Tally:
         """Return the counts of line 0 of every side, and of the core, as they are."""
@@ -86,7 +90,8 @@ class Counts:
         tensors: dict[str, Tensor] = {}
         for name, bins in self.bins.items():
             tensors |= {f"{name}/centre": bins.centre, f"{name}/spread": bins.spread}
-        for (name, key), tally in self.tallies.items():
+        for (name, key), counted in self.tallies.items():
+            tally = counted.narrowest()  # whatever the way in which it came about
             # Folds are much alike: beside each other they are compressed better.
             by_fold = tally.folds.movedim(1, -1)
             tensors |= {f"{name}/{key}/fine": tally.fine, f"{name}/{key}/folds": by_fold}
@@ -151,7 +156,8 @@ def _tally(tensors: Mapping[str, Tensor], name: str, filters: int) -> Tally:
     folds = FOLDS if by_fold.shape[-1] > 1 else 1
     _require(fine, name, (None, filters, CODES), floating=False)
     _require(by_fold, name, (None, filters, COARSE_CODES, folds), floating=False)
-    return Tally(fine, by_fold.movedim(-1, 1).contiguous())
+    tally = Tally(fine, by_fold.movedim(-1, 1)).narrowest()
+    return Tally(tally.fine, tally.folds.contiguous())
 
 
 def _require(values: Tensor, name: str, shape: tuple[int | None, ...], *, floating: bool) -> None:

@@ -43,8 +43,8 @@ from padscope.store.files import read_tensors, readable
 COUNTS = {"count1": "<u1", "count2": "<u2", "count4": "<u4", "count8": "<u8"}
 UPPER = "upper"
 AS_THEY_ARE = {
-    "bool": "?", "uint8": "<u1", "int32": "<i4", "int64": "<i8", "float32": "<f4",
-    "float64": "<f8",
+    "bool": "?", "uint8": "<u1", "int16": "<i2", "int32": "<i4", "int64": "<i8",
+    "float32": "<f4", "float64": "<f8",
 }  # fmt: skip
 KINDS = {kind: np.dtype(t) for kind, t in (COUNTS | {UPPER: "<u2"} | AS_THEY_ARE).items()}
 MEMORY = 9  # zlib's most: 256 kB for each stream that is written
@@ -84,7 +84,7 @@ def _narrowest(values: NDArray[Any]) -> tuple[str, NDArray[Any]]:
     if kind == "float32":
         bits = stored.view("<u4")
         return (kind, stored) if (bits & 0xFFFF).any() else (UPPER, (bits >> 16).astype("<u2"))
-    if kind not in ("int32", "int64") or values.min(initial=0) < 0:
+    if kind not in ("int16", "int32", "int64") or values.min(initial=0) < 0:
         return kind, stored
     most = int(values.max(initial=0))
     kind = next(kind for kind in COUNTS if most <= np.iinfo(KINDS[kind]).max)

@@ -17,7 +17,6 @@ from padscope.tallies.contrast import (
     PositionColumns,
     Stream,
     border_streams,
-    no_contrast,
     streams_of,
     streams_under,
 )
@@ -41,7 +40,6 @@ __all__ = [
     "border_streams",
     "fit_bins",
     "gather_all",
-    "no_contrast",
     "streams_of",
     "streams_under",
 ]

@@ -112,10 +112,14 @@ class ContrastCounter:
     ----------
     streams : mapping
         Site name → its streams.
+    filters : mapping
+        Site name → how many it has.
     tallies : dict
-        (site name, stream key) → counts to add to, in place: everything up to the last `flush`.
+        (site name, stream key) → counts to add to, in place; none to begin with those of no image.
     room : int
         Images whose values may wait to be counted.
+    calibrate : int
+        Batches that wait in any case, until there are bins.
     pool : Executor
         What counts, side by side.
     device : torch.device
@@ -126,20 +130,25 @@ class ContrastCounter:
     bins : dict or None
         Site name → bins of its filters, the same for all conditions. Until there are some, values
         wait.
+    tallies : dict
+        Everything up to the last `flush`; empty before the first.
     """
 
     def __init__(
         self,
         streams: Mapping[str, tuple[Stream, ...]],
+        filters: Mapping[str, int],
         tallies: dict[tuple[str, str], Tally],
         room: int,
+        calibrate: int,
         pool: Executor,
         device: torch.device,
     ) -> None:
         self._streams = {(name, s.key): s for name, listed in streams.items() for s in listed}
-        self.tallies = tallies
+        self._filters, self.tallies = filters, tallies
         self.bins: dict[str, Bins] | None = None
-        self._room, self._pool, self._device = room, pool, device
+        self._room, self._calibrate = room, calibrate
+        self._pool, self._device = pool, device
         self._buffers: dict[tuple[str, str], tuple[PositionColumns, ValueBuffer]] = {}
 
     def begin(self, images: int) -> None:
@@ -171,7 +180,8 @@ class ContrastCounter:
         """
         key = name, f"{condition}/{next(iter(columns.parts))}"
         if key not in self._buffers:
-            room = max(self._room // columns.fold_interval + FOLDS, len(folds))
+            ahead = len(folds) if self.bins else len(folds) * self._calibrate
+            room = max(self._room // columns.fold_interval + FOLDS, ahead)
             self._buffers[key] = (
                 columns,
                 ValueBuffer(room, columns.positions, filters, self._device),
@@ -193,6 +203,8 @@ class ContrastCounter:
 
         Between forward passes, for counting keeps one core busy, and the others would wait.
         """
+        if not self.tallies:  # as late as can be: they are the most that a measurement holds
+            self.tallies = self._no_counts()
         done = self._pool.map(lambda each: self._count(*each), self._buffers.items())
         deque(done, maxlen=0)  # raises what a thread raised
         for _, waiting in self._buffers.values():
@@ -209,19 +221,16 @@ class ContrastCounter:
             key = name, f"{condition}/{part}"
             if key in self._streams:
                 values = every[:, spans[0].start : spans[-1].stop]
-                self.tallies[key] = self.tallies[key].with_room(values[..., 0].numel())
+                lengths = lengths_of(spans)
+                most = len(values) * max(lengths)  # in a bin, which is of one region
+                self.tallies[key] = self.tallies[key].with_room(most)
                 count_values(
-                    self.tallies[key], self.bins[name], values, waiting.folds, lengths_of(spans),
+                    self.tallies[key], self.bins[name], values, waiting.folds, lengths,
                     snap_to_centre=condition in (OWN, INCOMING),
                 )  # fmt: skip
 
-
-def no_contrast(
-    streams: Mapping[str, tuple[Stream, ...]], filters: Mapping[str, int]
-) -> dict[tuple[str, str], Tally]:
-    """Tallies of no image."""
-    return {
-        (name, stream.key): Tally.zeros(filters[name], stream.fine, stream.coarse, stream.folds)
-        for name, listed in streams.items()
-        for stream in listed
-    }
+    def _no_counts(self) -> dict[tuple[str, str], Tally]:
+        return {
+            (name, key): Tally.zeros(self._filters[name], stream.fine, stream.coarse, stream.folds)
+            for (name, key), stream in self._streams.items()
+        }

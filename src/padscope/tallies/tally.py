@@ -17,8 +17,8 @@ from padscope.tallies.bins import COARSE_CODES, COARSE_SHIFT, CODES, Bins
 CHUNK, NARROWEST = 2**18, 32
 
 
-# Counts have 32 bits while they fit: half the memory, and half the time to count.
-ROOM = 2**31 - 1
+# Of a count, the first while all of them fit: they are the most that a measurement holds.
+WIDTHS = torch.int16, torch.int32, torch.int64
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Tally:
 
     Attributes
     ----------
-    fine : (fine regions, C, CODES) int32 or int64 Tensor
-    folds : (regions, F, C, COARSE_CODES) int32 or int64 Tensor
+    fine : (fine regions, C, CODES) Tensor of one of `WIDTHS`
+    folds : (regions, F, C, COARSE_CODES) Tensor of one of `WIDTHS`
         F is `FOLDS`, or 1 where folds do not matter. Both are widened before they can overflow.
     """
 
@@ -46,8 +46,8 @@ class Tally:
         # Outside inference mode, whose tensors could not be counted into later.
         with torch.inference_mode(mode=False):
             return cls(
-                torch.zeros(fine, filters, CODES, dtype=torch.int32),
-                torch.zeros(coarse, folds, filters, COARSE_CODES, dtype=torch.int32),
+                torch.zeros(fine, filters, CODES, dtype=WIDTHS[0]),
+                torch.zeros(coarse, folds, filters, COARSE_CODES, dtype=WIDTHS[0]),
                 [0],
             )
 
@@ -64,13 +64,24 @@ class Tally:
                 f"tallies of {tuple(self.folds.shape)} and {tuple(other.folds.shape)} "
                 "(regions, folds, filters, bins) count different things"
             )
-        wide = self.greatest() + other.greatest() > ROOM
-        one, two = (part.widened() if wide else part for part in (self, other))
+        width = _width_for(self.greatest() + other.greatest())
+        one, two = self.of_width(width), other.of_width(width)
         return Tally(one.fine + two.fine, one.folds + two.folds)
 
-    def widened(self) -> Tally:
-        """Return the same counts with 64 bits."""
-        return Tally(self.fine.long(), self.folds.long(), self._most)
+    def of_width(self, width: torch.dtype) -> Tally:
+        """Return the same counts in an integer type, which must hold them."""
+        return Tally(self.fine.to(width), self.folds.to(width), self._most)
+
+    def at_least(self, width: torch.dtype) -> Tally:
+        """Return the same counts in an integer type, or in the wider one that they have."""
+        have = torch.promote_types(self.fine.dtype, self.folds.dtype)
+        return self.of_width(torch.promote_types(have, width))
+
+    def narrowest(self) -> Tally:
+        """Return the same counts in the first of `WIDTHS` that holds them."""
+        if self.fine.dtype == self.folds.dtype == WIDTHS[0]:
+            return self
+        return self.of_width(_width_for(self.greatest()))
 
     def greatest(self) -> int:
         """Return the count of the fullest bin."""
@@ -80,11 +91,12 @@ class Tally:
 
     def with_room(self, values: int) -> Tally:
         """Return these counts so that any bin takes so many values more."""
-        if not self._most or self._most[0] + values > ROOM:
+        # What comes from elsewhere may have two types.
+        limit = min(torch.iinfo(table.dtype).max for table in (self.fine, self.folds))
+        if not self._most or self._most[0] + values > limit:
             self._most[:] = [self.greatest()]
         self._most[0] += values
-        wide = self.fine.dtype == self.folds.dtype == torch.int64  # in a file each has its own type
-        return self if self._most[0] <= ROOM or wide else self.widened()
+        return self if self._most[0] <= limit else self.of_width(_width_for(self._most[0]))
 
     def count(
         self, codes: Tensor, folds: Tensor, lengths: Sequence[int], region: int = 0, first: int = 0
@@ -154,6 +166,10 @@ def count_values(
         part = slice(first, first + together)
         codes = bins.of(part).codes(values[..., part], snap_to_centre=snap_to_centre)
         tally.count(codes, folds, lengths, region, first)
+
+
+def _width_for(most: int) -> torch.dtype:
+    return next(width for width in WIDTHS if most <= torch.iinfo(width).max)
 
 
 def _add_one(table: Tensor, places: Tensor) -> None:
