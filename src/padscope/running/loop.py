@@ -32,13 +32,13 @@ class Packed:
 
     Attributes
     ----------
-    tensors : dict
+    tensors : mapping
         Name → Tensor, on the CPU.
     facts : dict
         Everything else, as JSON has it.
     """
 
-    tensors: dict[str, Tensor]
+    tensors: Mapping[str, Tensor]
     facts: dict[str, Any]
 
 

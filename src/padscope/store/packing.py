@@ -91,8 +91,8 @@ def _narrowest(values: NDArray[Any]) -> tuple[str, NDArray[Any]]:
     return kind, values.astype(KINDS[kind], order="C")
 
 
-class PackedFile:
-    """An open file of packed tensors.
+class PackedFile(Mapping[str, Tensor]):
+    """An open file of packed tensors, each of which is unpacked when it is asked for.
 
     Attributes
     ----------
@@ -112,7 +112,11 @@ class PackedFile:
         """Name the tensors."""
         return iter(self._described)
 
-    def get(self, name: str) -> Tensor:
+    def __len__(self) -> int:
+        """Count the tensors."""
+        return len(self._described)
+
+    def __getitem__(self, name: str) -> Tensor:
         """Unpack a tensor. Counts are int32 if all of them fit, else int64.
 
         Raises

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import polars as pl
+from torch import Tensor
 
 from padscope.errors import PadscopeError
 from padscope.images import Batch
@@ -77,14 +78,7 @@ class Kept:
     def unpack(cls, stage: str, packed: Packed) -> Kept:
         """Put what a stage has done together again."""
         parts = {
-            name: STATES[stage].unpack(
-                {
-                    key.removeprefix(f"{name}/"): tensor
-                    for key, tensor in packed.tensors.items()
-                    if key.startswith(f"{name}/")
-                },
-                facts,
-            )
+            name: STATES[stage].unpack(_Beneath(packed.tensors, f"{name}/"), facts)
             for name, facts in packed.facts["parts"].items()
         }
         tables = {
@@ -92,6 +86,24 @@ class Kept:
             for name, table in packed.facts["tables"].items()
         }
         return cls(parts, tables)
+
+
+@dataclass(frozen=True)
+class _Beneath(Mapping[str, Tensor]):
+    """Tensors whose names begin alike, by what follows; none is read before it is asked for."""
+
+    tensors: Mapping[str, Tensor]
+    prefix: str
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.tensors[self.prefix + name]
+
+    def __iter__(self) -> Iterator[str]:
+        own = (name for name in self.tensors if name.startswith(self.prefix))
+        return (name.removeprefix(self.prefix) for name in own)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _table(text: str) -> pl.DataFrame:
