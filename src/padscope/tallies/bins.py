@@ -107,8 +107,10 @@ class Bins:
             scaled.mul_(beyond > self._rounding)
         beyond.add_(1)
         squeezed = torch.addcdiv(_CENTRE, scaled, beyond, value=CENTRE, out=scaled)
-        # What lies above the centre, and would share its bin or a higher one, moves up by one.
-        codes = squeezed.to(torch.int32).add_(squeezed > CENTRE)
+        # What lies above the centre, and would share its bin or a higher one, moves up by one. All
+        # of it in floats: a mask of bools, and adding it to integers, would take twice as long.
+        above = torch.gt(squeezed, CENTRE, out=beyond)
+        codes = squeezed.trunc_().add_(above).to(torch.int32)
         # One sum tells whether anything is not finite: infinity became inf / inf, and so did what
         # is too large to be scaled.
         if not math.isfinite(squeezed.sum().item()):

@@ -120,9 +120,9 @@ class Tally:
             The first of the K filters.
         """
         filters = self.folds.shape[2]
-        regions = np.repeat(np.arange(region, region + len(lengths)), lengths)
-        starts = (regions[:, None] * filters + np.arange(first, first + codes.shape[2])) * CODES
-        places = codes + torch.from_numpy(starts.astype(np.int32))
+        regions = np.repeat(np.arange(region, region + len(lengths), dtype=np.int32), lengths)
+        columns = np.arange(first, first + codes.shape[2], dtype=np.int32)
+        places = codes + torch.from_numpy((regions * filters)[:, None] * CODES + columns * CODES)
         fine = int((regions < len(self.fine)).sum())
         coarse = int((regions < len(self.folds)).sum())
         if fine:
@@ -131,8 +131,9 @@ class Tally:
             places = places[:, :coarse].bitwise_right_shift_(COARSE_SHIFT)
             # A region has one coarse table per fold; so far there was room for one.
             step, tables = filters * COARSE_CODES, self.folds.shape[1]
-            apart = torch.from_numpy((regions[:coarse] * (tables - 1) * step).astype(np.int32))
-            places += (apart + (folds % tables * step)[:, None])[:, :, None]
+            if tables > 1:
+                apart = torch.from_numpy(regions[:coarse] * np.int32((tables - 1) * step))
+                places += (apart + (folds % tables * step)[:, None])[:, :, None]
             _add_one(self.folds, places)
 
 
