@@ -13,11 +13,28 @@ Examples
 >>> scores = {(p.site, p.filter, s): s in p.sides for p in network.plants for s in network.sides}
 >>> judge(network, scores, cut=0.5).recall
 1.0
+
+Where recognising is at stake, what a filter was made for is no truth. `detectors` mixes kernels of
+all sorts, and `raw_recalls` tells by brute force which of them recognise a border.
 """
 
 from padscope.planted.catalogue import networks
+from padscope.planted.detectors import DetectorNetwork, detectors
 from padscope.planted.judgement import Judgement, judge
 from padscope.planted.network import PlantedNetwork
 from padscope.planted.plant import Cause, Plant
+from padscope.planted.recall import raw_border_recall, raw_recalls, raw_shift
 
-__all__ = ["Cause", "Judgement", "Plant", "PlantedNetwork", "judge", "networks"]
+__all__ = [
+    "Cause",
+    "DetectorNetwork",
+    "Judgement",
+    "Plant",
+    "PlantedNetwork",
+    "detectors",
+    "judge",
+    "networks",
+    "raw_border_recall",
+    "raw_recalls",
+    "raw_shift",
+]

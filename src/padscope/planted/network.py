@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from padscope.planted.canvases import canvases
+from padscope.planted.canvases import MEAN, canvases
 from padscope.planted.layers import Layer, PadAndConv2d, assemble
 from padscope.planted.plant import Plant
 from padscope.planted.truth import plants_of
@@ -17,28 +17,28 @@ from padscope.regions import sides_of
 
 
 @dataclass(frozen=True, eq=False)
-class PlantedNetwork:
-    """A network in eval mode and the truth about all its filters.
+class FramedNetwork:
+    """A network in eval mode, and the canvases to look at it on.
 
     Attributes
     ----------
     module : nn.Module
-    plants : tuple of Plant
-        One per filter of every convolution, padded or not.
     channels : int
         Input channels.
     size : tuple of int
-        Spatial input size that the truth is meant for.
+        Spatial input size.
     margin : tuple of int
         Real context per end that leaves the frame's outputs untouched by padding beyond it; a
         multiple of the total stride.
+    mean : float
+        Of its inputs.
     """
 
     module: nn.Module
-    plants: tuple[Plant, ...]
     channels: int
     size: tuple[int, ...]
     margin: tuple[int, ...]
+    mean: float
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ class PlantedNetwork:
         return tuple(side.name for side in sides_of(len(self.size)))
 
     def images(self, count: int, seed: int = 0) -> Tensor:
-        r"""Draw positive canvases: the frame and a margin of real context at each end.
+        r"""Draw canvases: the frame and a margin of real context at each end.
 
         Returns
         -------
@@ -54,13 +54,27 @@ class PlantedNetwork:
             Stationary, so only padding makes a border special. `crop` cuts out the frame.
         """
         sizes = zip(self.size, self.margin, strict=True)
-        return canvases(count, self.channels, tuple(n + 2 * m for n, m in sizes), seed)
+        drawn = canvases(count, self.channels, tuple(n + 2 * m for n, m in sizes), seed)
+        return drawn + (self.mean - MEAN)
 
     def crop(self, canvas: Tensor) -> Tensor:
         """Cut the frame out of canvases of `images`."""
         for axis, (n, margin) in enumerate(zip(self.size, self.margin, strict=True), start=2):
             canvas = canvas.narrow(axis, margin, n)
         return canvas
+
+
+@dataclass(frozen=True, eq=False)
+class PlantedNetwork(FramedNetwork):
+    """A network and the truth about all its filters, on images of positive values.
+
+    Attributes
+    ----------
+    plants : tuple of Plant
+        One per filter of every convolution, padded or not.
+    """
+
+    plants: tuple[Plant, ...]
 
     def null_twin(self) -> PlantedNetwork:
         """Build the same network without any padding, in which no filter can see a border."""
@@ -79,7 +93,7 @@ def plant(
     """Make a network of layers, and derive the truth about it."""
     margin = (8 if len(size) < 3 else 4,) * len(size)  # volumes grow fast, and theirs reach less
     plants = tuple(plants_of(layers, channels, size))
-    return PlantedNetwork(assemble(layers), plants, channels, size, margin)
+    return PlantedNetwork(assemble(layers), channels, size, margin, MEAN, plants)
 
 
 def _strip(part: nn.Module) -> None:
