@@ -1,6 +1,6 @@
 """Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`.
 
-`python -m benchmarks kills` is run when it is named only: it takes long, and measures no time.
+`kills` and `controls` are run when they are named only: they take long, and measure no time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from tests.synthetic_gallery import many_filters
 
+from benchmarks.controls import describe_controls
 from benchmarks.explain import explain_to_bare
 from benchmarks.impact import estimate_to_bare, estimate_to_exact
 from benchmarks.kills import STAGES, sweep
@@ -92,16 +93,18 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "page": _page,
     "runners": describe_runners,
     "kills": _kills,
+    "controls": describe_controls,
 }
-COSTS = [name for name in BENCHMARKS if name != "kills"]
+COSTS = [name for name in BENCHMARKS if name not in ("kills", "controls")]
 
 if __name__ == "__main__":
     parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=", ".join(BENCHMARKS), default=COSTS)
-    parser.add_argument("--images", help="photographs to check impact on; else the built-in ones")
+    parser.add_argument("--images", help="photographs of impact and controls; else built-in")
     parser.add_argument("--run", help="a finished run whose page is measured too")
     parser.add_argument("--times", type=int, default=100, help="kills")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
+    parser.add_argument("--seeds", type=int, default=10, help="of controls")
     given = parser.parse_args()
     keep_freed_memory()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
@@ -112,5 +115,7 @@ if __name__ == "__main__":
             _page(given.run)
         elif name == "kills":
             _kills(given.times, given.seed)
+        elif name == "controls":
+            describe_controls(given.seeds, given.images)
         else:
             BENCHMARKS[name]()

@@ -7,7 +7,7 @@ A part imports from itself and from those to its left. `settings`, `threads`, `p
 `images`, `running` and `measurements` stand beside this order and serve the study and what is
 right of it.
 `planted`, networks to test detectors with, stands beside it too and knows of the rest only the
-names of the sides.
+regions of a map, and photographs to train on.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SERVICES = {
     "paths": set(),
     "models": {"errors", "paths", "plugins", "sites"},
     "images": {"errors", "paths", "plugins", "threads"},
-    "planted": {"errors", "regions"},
+    "planted": {"errors", "regions", "images"},
     "running": {"errors", "plugins", "sites", "tallies", "effects", "images"},
     "measurements": {
         "errors",

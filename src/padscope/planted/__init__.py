@@ -15,10 +15,12 @@ Examples
 1.0
 
 Where recognising is at stake, what a filter was made for is no truth. `detectors` mixes kernels of
-all sorts, and `raw_recalls` tells by brute force which of them recognise a border.
+all sorts, and `raw_recalls` tells by brute force which of them recognise a border. `train_control`
+trains networks for which it pays to recognise it, and others for which it does not.
 """
 
 from padscope.planted.catalogue import networks
+from padscope.planted.controls import Task, control_accuracy, control_photographs, train_control
 from padscope.planted.detectors import DetectorNetwork, detectors
 from padscope.planted.judgement import Judgement, judge
 from padscope.planted.network import PlantedNetwork
@@ -31,10 +33,14 @@ __all__ = [
     "Judgement",
     "Plant",
     "PlantedNetwork",
+    "Task",
+    "control_accuracy",
+    "control_photographs",
     "detectors",
     "judge",
     "networks",
     "raw_border_recall",
     "raw_recalls",
     "raw_shift",
+    "train_control",
 ]
