@@ -1,6 +1,6 @@
 """Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`.
 
-`kills` and `controls` are run when they are named only: they take long, and measure no time.
+`kills` and `decoys` are run when they are named only: they take long, and measure no time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from tests.synthetic_gallery import many_filters
 
-from benchmarks.controls import describe_controls
+from benchmarks.decoys import describe_decoys
 from benchmarks.explain import explain_to_bare
 from benchmarks.impact import estimate_to_bare, estimate_to_exact
 from benchmarks.kills import STAGES, sweep
@@ -93,9 +93,9 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "page": _page,
     "runners": describe_runners,
     "kills": _kills,
-    "controls": describe_controls,
+    "decoys": describe_decoys,
 }
-COSTS = [name for name in BENCHMARKS if name not in ("kills", "controls")]
+COSTS = [name for name in BENCHMARKS if name not in ("kills", "decoys")]
 
 if __name__ == "__main__":
     parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
