@@ -44,8 +44,13 @@ def planted():
 
 def backbone():
     module = nn.Sequential(net(), nn.Conv2d(4, 2, 1))
-    torch.manual_seed(5)
-    nn.init.normal_(module[0][0].weight)
+    nn.init.normal_(module[0][0].weight, generator=torch.Generator().manual_seed(5))
+    return module
+
+def seeded():
+    torch.manual_seed(1)
+    module = net()
+    nn.init.normal_(module[0].weight, std=5)
     return module
 
 def structured():
@@ -157,8 +162,68 @@ def test_fresh_weights_are_those_the_seed_gives_a_built_model() -> None:
 
 def test_the_weights_of_the_model_itself_are_no_baseline() -> None:
     loaded = load_model("timm:test_resnet", weights="random")
-    with pytest.raises(PadscopeError, match="are those that seed 0 gives: take another seed"):
-        fresh_weights(loaded, 0)
+    module = fresh_weights(loaded, 0)
+    assert hash_weights(module) not in (loaded.weights_hash, hash_weights(fresh_weights(loaded, 1)))
+
+
+def test_a_seed_in_a_factory_gives_way_to_the_seed_asked_for(nets: str) -> None:
+    loaded = load_model(f"{nets}:seeded", size=8)
+    seeds = torch.manual_seed, torch.random.manual_seed
+    hashes = {hash_weights(fresh_weights(loaded, value)) for value in (1, 2)}
+    assert len(hashes) == 2 and loaded.weights_hash not in hashes
+    assert (torch.manual_seed, torch.random.manual_seed) == seeds
+    # The factory's own initialisation holds.
+    assert float(fresh_weights(loaded, 1)[0].weight.std()) == pytest.approx(5, rel=0.2)  # type: ignore[index]
+    assert load_model(f"{nets}:seeded", size=8).weights_hash == loaded.weights_hash
+    drawn = load_model(f"{nets}:seeded", size=8, weights="random")
+    assert drawn.weights_hash != loaded.weights_hash
+
+
+@pytest.mark.parametrize("name", ["planted", "backbone"])
+def test_what_a_factory_sets_is_reset_layer_by_layer(nets: str, name: str) -> None:
+    loaded = load_model(f"{nets}:{name}", size=8)
+    by_layers = fresh_weights(wrap_module(loaded.module), 1)
+    module = fresh_weights(loaded, 1)
+    assert hash_weights(module) == hash_weights(by_layers)
+    assert not torch.equal(next(module.parameters()), next(loaded.module.parameters()))
+
+
+def test_weights_that_start_the_same_each_time_have_no_baseline() -> None:
+    class Ones(nn.Conv2d):
+        def reset_parameters(self) -> None:
+            nn.init.ones_(self.weight)
+
+    with pytest.raises(PadscopeError, match="start the same whatever the seed"):
+        fresh_weights(wrap_module(Ones(3, 4, 3, bias=False)), 1)
+
+
+def test_classes_initialise_as_they_call_it() -> None:
+    class Applying(nn.Module):
+        """As in many transformers: one method for each of the modules."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+            self.attention = nn.MultiheadAttention(4, 2)
+            self.scale = nn.Parameter(torch.rand(4))
+            self.apply(self._init_weights)
+
+        def _init_weights(self, module: nn.Module) -> None:
+            if isinstance(module, nn.Conv2d):
+                nn.init.constant_(module.bias, 0.25)  # type: ignore[arg-type]
+            if module is self:
+                nn.init.constant_(self.scale, 0.1)
+
+    class Outer(nn.Sequential):
+        def initialize_weights(self, gain: float = 2.0) -> None:
+            nn.init.constant_(self[0].conv.bias, gain)  # type: ignore[arg-type, union-attr]
+
+    inner = fresh_weights(wrap_module(Applying()), 1)
+    assert torch.equal(inner.get_parameter("conv.bias"), torch.full((4,), 0.25))
+    assert torch.equal(inner.get_parameter("scale"), torch.full((4,), 0.1))
+    assert not inner.get_parameter("attention.in_proj_weight").isnan().any()
+    outer = fresh_weights(wrap_module(Outer(Applying())), 1)
+    assert torch.equal(outer.get_parameter("0.conv.bias"), torch.full((4,), 2.0))
 
 
 def test_weights_are_the_same_if_their_hashes_are() -> None:
@@ -373,14 +438,6 @@ class Scaled(nn.Module):
         self.gamma = nn.Parameter(torch.ones(4, 1, 1))
 
 
-class Attending(nn.Module):
-    """Its attention has a recipe for its weights, under a private name."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.attention = nn.MultiheadAttention(4, 2)
-
-
 class Failing(nn.Conv2d):
     def reset_parameters(self) -> None:
         if hasattr(self, "built"):
@@ -411,10 +468,9 @@ def exported() -> nn.Module:
 @pytest.mark.parametrize(
     ("make", "build", "message"),
     [
-        (fresh_weights, Scaled, r"no reset_parameters\(\) sets gamma of .*Scaled.*load the model"),
-        (fresh_weights, Attending, r"sets attention.in_proj_weight of"),
+        (fresh_weights, Scaled, r"no reset_parameters\(\) or _init_weights\(\) sets gamma of"),
         (fresh_weights, parametrized, r"sets 0.parametrizations.weight.original0 of"),
-        (fresh_weights, failing, r"reset_parameters\(\) of a layer in .*failed with ValueError"),
+        (fresh_weights, failing, r"the initialisation of a layer in .*failed with ValueError"),
         (fresh_weights, uncopied, r"Conv2d cannot be copied \(RuntimeError: .*deepcopy"),
         (shuffled_weights, uncopied, r"Conv2d cannot be copied"),
         (shuffled_weights, parametrized, r"the weight of 0 in .*Sequential is computed from other"),
@@ -470,8 +526,6 @@ def test_an_exported_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("planted", "has the same weights whatever the seed, so they are not random"),
-        ("backbone", r"has the same weights whatever the seed in 0\.0\.weight, so they are not"),
         ("growing", "built anew differs from the loaded model in 2 weights, the first weight"),
         ("scripted", "is an exported or scripted program"),
     ],
@@ -483,9 +537,10 @@ def test_refusals_of_factories(nets: str, name: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_backbone_of_its_own_is_not_called_random(nets: str) -> None:
-    with pytest.raises(PadscopeError, match=r"whatever the seed in 0\.0\.weight"):
-        load_model(f"{nets}:backbone", size=8, weights="random")
+def test_a_backbone_of_its_own_is_drawn_too_where_random_weights_are_asked_for(nets: str) -> None:
+    given = load_model(f"{nets}:backbone", size=8)
+    drawn = load_model(f"{nets}:backbone", size=8, weights="random")
+    assert not torch.equal(*(m.module.get_parameter("0.0.weight") for m in (given, drawn)))
 
 
 def test_traced_layers_are_layers() -> None:

@@ -55,6 +55,11 @@ def planted():
         nn.init.ones_(parameter)
     return module
 
+def scaled():
+    module = planted()
+    module.scale = nn.Parameter(torch.ones(4))
+    return module
+
 def volume():
     return nn.Conv3d(1, 1, 3)
 
@@ -168,7 +173,11 @@ def test_factory_with_a_weights_file(nets: str, tmp_path: Path) -> None:
         ("my_nets:fresh", {}, r"size of my_nets:fresh is not known: pass --size.*224x224$"),
         ("my_nets:volume", {}, r"--size 224x224x224$"),
         ("my_nets:volume", {"size": (8, 8)}, r"has 2 numbers.*3 spatial axes"),
-        ("my_nets:planted", {"weights": "random", "size": 8}, "remove the seed in your factory"),
+        (
+            "my_nets:scaled",
+            {"weights": "random", "size": 8},
+            "same weights whatever the seed.*remove the weights that your factory loads",
+        ),
         ("my_nets:fresh", {"weights": "none.pt", "size": 8}, "none.pt does not exist"),
         ("my_nets:frsh", {}, "no 'frsh'; did you mean fresh?"),
         ("my_nets:number", {}, "my_nets:number is int: give a callable"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from typing import Protocol, TypeVar
 
 import torch
@@ -43,7 +44,7 @@ class Architecture(Protocol):
         """Say what a model that was built here expects as input."""
 
 
-def seeded(build: Callable[[], T], seed: int = 0) -> T:
+def seeded(build: Callable[[], T], seed: int = 0, *, ignore_others: bool = False) -> T:
     """Build or run a module under a fixed seed, so that the same command gives the same values.
 
     Parameters
@@ -52,15 +53,26 @@ def seeded(build: Callable[[], T], seed: int = 0) -> T:
         Takes nothing.
     seed : int
         For torch's CPU generator, whose state is put back afterwards.
+    ignore_others : bool
+        Whether `torch.manual_seed` does nothing meanwhile, so that this seed holds whatever
+        `build` seeds.
 
     Returns
     -------
     object
         What `build` returned.
     """
-    with torch.random.fork_rng(devices=()):
+    with torch.random.fork_rng(devices=()), ExitStack() as seeds:
         torch.default_generator.manual_seed(seed)
+        if ignore_others:
+            for holder in (torch, torch.random):
+                seeds.callback(vars(holder).update, manual_seed=holder.manual_seed)
+                vars(holder)["manual_seed"] = _keep_seed
         return build()
+
+
+def _keep_seed(seed: int) -> torch.Generator:  # noqa: ARG001 - of the one it stands in for
+    return torch.default_generator
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -11,32 +11,32 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils import parametrize
 
 from padscope.errors import PadscopeError
-from padscope.models.architecture import seeded
-from padscope.models.batchnorm import is_batch_norm, is_frozen_norm
+from padscope.models.batchnorm import is_batch_norm
 from padscope.models.borrowing import set_eval
+from padscope.models.initial import reset_weights
 from padscope.models.load import build_initial
 from padscope.models.loaded import LoadedModel, same_weights
 from padscope.models.structure import check_keeps_layers
 
 LAYERS = (_ConvNd, nn.Linear)
 NORMS = (nn.LayerNorm, nn.RMSNorm)  # the ones whose parameters can have several axes
-FROZEN_NORM_START = {"weight": 1, "bias": 0, "running_mean": 0, "running_var": 1}
+OTHER_SEED = 2**31  # far from seeds that people take; the generator keeps 32 bits
 COUNTER = "num_batches_tracked"
 
 
 def fresh_weights(loaded: LoadedModel, seed: int) -> nn.Module:
     """Build the same architecture with fresh weights.
 
-    A model from `load_model` is built anew, so its authors' initialisation holds. Of a module from
-    `wrap_module` only the layers' own ``reset_parameters()`` are known: a copy gets these called,
-    parents after their children, and keeps its buffers other than batch-norm statistics.
+    A model from `load_model` is built anew, so its authors' initialisation holds, whatever its
+    factory seeds. Of a module from `wrap_module`, and of one whose factory loads weights, only what
+    the classes of its layers do is known: see `reset_weights`.
 
     Parameters
     ----------
     loaded : LoadedModel
         Left as it is.
     seed : int
-        Of the weights. `load_model` builds untrained models under seed 0: take another for theirs.
+        Of the weights. Where it gives those that the model has, another is taken.
 
     Returns
     -------
@@ -46,26 +46,29 @@ def fresh_weights(loaded: LoadedModel, seed: int) -> nn.Module:
     Raises
     ------
     PadscopeError
-        There is no knowing how the model's weights start, it sets them itself, or it is not built
-        with the same shapes twice.
+        There is no knowing how the model's weights start, they start the same each time, or it is
+        not built with the same shapes twice.
     """
     check_usable(loaded)
-    # An owner's inference mode would give tensors that take no gradient later.
-    with torch.inference_mode(mode=False):
-        if loaded.architecture is None:
-            module = _reinitialised(loaded, seed)
-        else:
-            module = build_initial(loaded.architecture, loaded.spec, seed)
-        reference = next((p for p in loaded.module.parameters() if p.is_floating_point()), None)
-        if reference is not None:
-            module.to(reference)
-    _check_same_shapes(module, loaded)
-    if same_weights(module, loaded.module):
-        raise PadscopeError(
-            f"the weights of {loaded.spec} are those that seed {seed} gives: take another seed"
-        )
-    set_eval(module)
-    return module
+    for value in (seed, seed + OTHER_SEED):
+        # An owner's inference mode would give tensors that take no gradient later.
+        with torch.inference_mode(mode=False):
+            if loaded.architecture is None:
+                module = copied(loaded)
+                reset_weights(module, loaded.spec, value)
+            else:
+                module = build_initial(loaded.architecture, loaded.spec, value)
+            reference = next((p for p in loaded.module.parameters() if p.is_floating_point()), None)
+            if reference is not None:
+                module.to(reference)
+        _check_same_shapes(module, loaded)
+        if not same_weights(module, loaded.module):
+            set_eval(module)
+            return module
+    raise PadscopeError(
+        f"the weights of {loaded.spec} start the same whatever the seed, so no other network "
+        "stands beside it: give one whose initial weights are drawn"
+    )
 
 
 def shuffled_weights(loaded: LoadedModel, seed: int) -> nn.Module:
@@ -202,42 +205,6 @@ def copied(loaded: LoadedModel) -> nn.Module:
             f"{loaded.spec} cannot be copied ({type(error).__name__}: {reason}): "
             "give a model that copy.deepcopy can copy"
         ) from error
-
-
-def _reinitialised(loaded: LoadedModel, seed: int) -> nn.Module:
-    # Layers draw on their own device, and only the CPU's generator is seeded and put back.
-    module = copied(loaded).cpu()
-    for parameter in module.parameters():
-        # A value that no initialisation leaves behind shows afterwards what was not reset.
-        if parameter.is_floating_point():
-            parameter.data.fill_(torch.nan)
-    try:
-        seeded(lambda: _reset(module), seed)
-    except Exception as error:
-        raise PadscopeError(
-            f"reset_parameters() of a layer in {loaded.spec} failed with {type(error).__name__}: "
-            "load the model by a spec, package.module:factory"
-        ) from error
-    for name, parameter in module.named_parameters():
-        if not parameter.is_floating_point() or bool(parameter.isnan().any()):
-            raise PadscopeError(
-                f"no reset_parameters() sets {name} of {loaded.spec}, so its initial values are "
-                "not known: load the model by a spec, package.module:factory"
-            )
-    return module
-
-
-def _reset(module: nn.Module) -> nn.Module:
-    # Backwards, so that what a block does to its layers comes after what they do themselves.
-    for child in reversed(list(module.modules())):
-        reset = getattr(child, "reset_parameters", None)
-        if callable(reset):
-            reset()
-        elif is_frozen_norm(child):
-            for name, value in FROZEN_NORM_START.items():
-                if isinstance(buffer := child._buffers.get(name), Tensor):
-                    buffer.fill_(value)
-    return module
 
 
 def weight_tensors(module: nn.Module) -> Iterator[nn.Parameter]:

@@ -14,6 +14,7 @@ from padscope.models.borrowing import set_eval
 from padscope.models.checkpoints import load_weights
 from padscope.models.exported import Exported
 from padscope.models.factories import Factory, own_defaults
+from padscope.models.initial import reset_weights
 from padscope.models.libraries import Timm, Torchvision, lite0, similar_specs
 from padscope.models.loaded import LoadedModel, hash_weights, same_weights
 from padscope.models.quantisation import check_observed
@@ -172,22 +173,28 @@ def build_initial(architecture: Architecture, spec: str, seed: int = 0) -> nn.Mo
     Raises
     ------
     PadscopeError
-        It cannot be built, or brings weights of its own: all of them are the same under another
-        seed, or, unless a library is known to draw them, those of one weight tensor that is
-        neither constant nor mostly zeros.
+        It cannot be built; or it sets its weights itself and its layers cannot be reset one by one.
     """
-    module, other = (_built(architecture.fresh, spec, value) for value in (seed, seed ^ 1))
-    # A factory may set its weights itself; to call those random would falsify every baseline.
+    # Seeds that a factory sets are ignored. The weights that it loads show in a second build: all
+    # of them are the same, or, in code that no library vouches for, those of one weight tensor
+    # that is neither constant nor mostly zeros. To call those random would falsify every baseline.
+    module, other = (
+        _built(architecture.fresh, spec, value, ignore_others=True) for value in (seed, seed ^ 1)
+    )
     set_all = same_weights(module, other)
     # The libraries are known to draw theirs, and start a few from a formula.
     own_code = not isinstance(architecture, Timm | Torchvision)
     set_one = _weight_in_common(module, other) if own_code and not set_all else None
     if set_all or set_one:
-        where = "" if set_all else f" in {set_one}"
-        raise PadscopeError(
-            f"{spec} has the same weights whatever the seed{where}, so they are not random: remove "
-            "the seed in your factory (torch.manual_seed), or the weights that it loads"
-        )
+        try:
+            reset_weights(module, spec, seed)
+        except PadscopeError as error:
+            where = "" if set_all else f" in {set_one}"
+            raise PadscopeError(
+                f"{spec} has the same weights whatever the seed{where}, so they are not random, "
+                "and its layers' own initialisation is not known: remove the weights that your "
+                "factory loads"
+            ) from error
     return module
 
 
@@ -246,9 +253,11 @@ def _ask(source: Source, name: str, spec: str) -> Architecture:
         raise PadscopeError(f"{spec} could not be found: {brief(error)}") from error
 
 
-def _built(build: Callable[[], nn.Module], spec: str, seed: int = 0) -> nn.Module:
+def _built(
+    build: Callable[[], nn.Module], spec: str, seed: int = 0, *, ignore_others: bool = False
+) -> nn.Module:
     try:
-        module = seeded(build, seed)
+        module = seeded(build, seed, ignore_others=ignore_others)
     except PadscopeError:
         raise
     except Exception as error:
