@@ -5,7 +5,8 @@
 `Architecture`. `as_found` borrows the module for a measurement and gives it back unchanged.
 `class_names` tells what a known model's classes are called.
 `fresh_weights`, `matched_weights` and `shuffled_weights` make the networks it is compared with,
-`without_shifts` the one whose batch norms shift nothing.
+`without_shifts` the one whose batch norms shift nothing; `at_initial_values` tells whether the model
+is untrained itself, `compare_norms` whether the statistics of its batch norms fit the images.
 """
 
 from padscope.models.architecture import Architecture
@@ -13,9 +14,11 @@ from padscope.models.baselines import fresh_weights, shuffled_weights, without_s
 from padscope.models.batchnorm import reestimate_batchnorm
 from padscope.models.borrowing import as_found
 from padscope.models.classes import class_names, class_numbers
+from padscope.models.initial import at_initial_values
 from padscope.models.load import SOURCES, load_model, wrap_module
 from padscope.models.loaded import LoadedModel
 from padscope.models.matching import Matched, matched_weights
+from padscope.models.norm_fit import NormFit, compare_norms
 from padscope.models.preprocessing import InputDefaults, Preprocessing
 from padscope.models.structure import spatial_dims
 from padscope.models.trial import takes
@@ -26,10 +29,13 @@ __all__ = [
     "InputDefaults",
     "LoadedModel",
     "Matched",
+    "NormFit",
     "Preprocessing",
     "as_found",
+    "at_initial_values",
     "class_names",
     "class_numbers",
+    "compare_norms",
     "fresh_weights",
     "load_model",
     "matched_weights",

@@ -98,6 +98,17 @@ def is_batch_norm(module: nn.Module) -> bool:
     return isinstance(module, _BatchNorm) or is_frozen_norm(module)
 
 
+def holds_statistics(module: nn.Module) -> bool:
+    """Tell a batch norm with running statistics, whether training moves them or not.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any module; its submodules do not count.
+    """
+    return _moves(module) or is_frozen_norm(module)
+
+
 def _moves(child: nn.Module) -> TypeGuard[_BatchNorm]:
     own = isinstance(child, _BatchNorm) and child.track_running_stats
     return own and child.running_mean is not None

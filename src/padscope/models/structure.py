@@ -91,16 +91,31 @@ def check_keeps_layers(module: nn.Module, name: str) -> None:
     PadscopeError
         The module, or a part of it, was exported by `torch.export` or is scripted.
     """
+    if not keeps_layers(module):
+        raise PadscopeError(
+            f"{name} is an exported or scripted program, which does not keep its layers: "
+            "for a baseline, load the model that it was made from"
+        )
+
+
+def keeps_layers(module: nn.Module) -> bool:
+    """Tell whether all of a module's layers are modules: those of programs are operators.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any module.
+    """
     for child in module.modules():
-        program = isinstance(child, torch.jit.ScriptModule)
-        if not program and isinstance(graph := getattr(child, "graph", None), fx.Graph):
-            # Symbolic tracing keeps the layers as modules; exporting leaves operators.
-            program = any(isinstance(node.target, OpOverload) for node in graph.nodes)
-        if program:
-            raise PadscopeError(
-                f"{name} is an exported or scripted program, which does not keep its layers: "
-                "for a baseline, load the model that it was made from"
-            )
+        if isinstance(child, torch.jit.ScriptModule):
+            return False
+        # Symbolic tracing keeps the layers as modules; exporting leaves operators.
+        graph = getattr(child, "graph", None)
+        if isinstance(graph, fx.Graph) and any(
+            isinstance(node.target, OpOverload) for node in graph.nodes
+        ):
+            return False
+    return True
 
 
 def _kernel_shape(module: nn.Module) -> tuple[int, ...] | None:
