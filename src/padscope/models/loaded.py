@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import nn
@@ -13,6 +14,8 @@ from torch.nn.parameter import is_lazy
 from padscope.errors import PadscopeError
 from padscope.models.architecture import Architecture
 from padscope.models.preprocessing import Preprocessing
+
+WeightsAre = Literal["given", "random", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,9 @@ class LoadedModel:
         Channels of the input; None if nothing tells.
     static_batch : int or None
         The batch size an exported program is fixed to; None if any will do.
+    weights_are : str
+        What is known of them: ``given`` (published with the model or read from a file), ``random``,
+        or ``unknown`` (as a factory, a program or a module from Python has them).
     architecture : Architecture or None
         What `load_model` built the module from; None from `wrap_module`.
     """
@@ -47,6 +53,7 @@ class LoadedModel:
     preprocessing: Preprocessing | None
     input_channels: int | None
     static_batch: int | None = None
+    weights_are: WeightsAre = "unknown"
     architecture: Architecture | None = field(default=None, repr=False, compare=False)
     _names: frozenset[str] = field(init=False, repr=False, compare=False)
 
