@@ -65,7 +65,7 @@ def baselines(measured: Sequence[Measured]) -> str:
     for entry in measured:
         table = explanation(entry.first).baselines
         names = table["network"].to_list()
-        values = table.with_columns(trained=pl.col("network") == "trained").to_dicts()
+        values = table.with_columns(given=pl.col("network") == "given").to_dicts()
         panels = [_bars(values, names, entry.network.name, measure) for measure in MEASURES]
         rows.append(alt.hconcat(*panels, spacing=16))
     return _svg(alt.vconcat(*rows, spacing=18))
@@ -82,7 +82,7 @@ def _bars(values: list[dict[str, Any]], names: list[str], network: str, measure:
         axis=alt.Axis(format="%", tickCount=4),
         scale=alt.Scale(domainMin=0),
     )
-    colour = alt.condition("datum.trained", alt.value(STRONG_BLUE), alt.value(GRAY))
+    colour = alt.condition("datum.given", alt.value(STRONG_BLUE), alt.value(GRAY))
     chart = alt.Chart(alt.InlineData(values=values)).mark_bar().encode(x=x, y=y, color=colour)
     return chart.properties(width=170, height=alt.Step(15))
 

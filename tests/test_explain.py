@@ -143,7 +143,7 @@ def test_inherited_signals_and_networks() -> None:
     assert set(explanation.inherited["site"]) == {"3"}
     assert explanation.inherited.height == 4 * 4
     networks = explanation.baselines
-    assert networks["network"].to_list() == ["trained", "fresh 1", "matched 1"]
+    assert networks["network"].to_list() == ["given", "fresh 1", "matched 1"]
     assert networks["filters"].to_list() == [10, 10, 10]
     assert explanation.has_baselines
     assert networks["candidates"][0] == (explained().filters["ks"] >= 0.5).sum() > 0
@@ -461,5 +461,5 @@ def test_what_the_first_pass_makes_is_scanned_explained_and_gone(by_spec: bool) 
     assert study.sites["site"].to_list() == ["conv", "extra"]
     study = explain(study, model, canvases(), replace(QUICK, baselines=1))
     assert study.explanation
-    assert set(study.explanation.networks["network"]) == {"trained", "fresh 1", "matched 1"}
+    assert set(study.explanation.networks["network"]) == {"given", "fresh 1", "matched 1"}
     assert list(module.state_dict()) == names

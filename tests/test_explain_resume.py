@@ -290,7 +290,7 @@ def test_notes_and_empty_deciles_read_back(tmp_path: Path) -> None:
     assert found.notes == explained.explanation.notes
     assert "too few pixels" in found.notes[0]
     assert found.networks.equals(explained.explanation.networks)
-    trained = found.networks.filter(network="trained")
+    trained = found.networks.filter(network="given")
     assert trained["response_deciles"].to_list() == [[], []]
     assert found.networks.schema["response_deciles"] == pl.List(pl.Float64)
     assert found.baselines["filters"][0] == 0
@@ -322,7 +322,7 @@ def test_checkpoints_hold_what_is_done(made: tuple[Study, Path], path: Path) -> 
 
     class Watching(RunDirectory):
         def keep(self, kept: Kept) -> None:
-            trained.append(len(kept.parts["trained"].done))
+            trained.append(len(kept.parts["given"].done))
             concluded.append(list(kept.tables))
             super().keep(kept)
 

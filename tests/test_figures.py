@@ -212,8 +212,8 @@ def test_overview_and_baselines_are_the_tables(study: Study) -> None:
     ):
         measured = counted["filters"] - counted["unmeasured"]
         assert row["share"] == pytest.approx(counted["confirmed"] / measured)
-    medians = rows_of(study, "scores").filter(pl.col("kind") == "trained")["median"]
-    trained = networks.filter(pl.col("network") == "trained")["causal_deciles"]
+    medians = rows_of(study, "scores").filter(pl.col("kind") == "given")["median"]
+    trained = networks.filter(pl.col("network") == "given")["causal_deciles"]
     assert medians.to_list() == [deciles[5] for deciles in trained]
 
 

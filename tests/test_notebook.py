@@ -239,7 +239,7 @@ def test_the_summary_says_what_the_tables_say(study: Study) -> None:
 
 def test_a_summary_without_baselines_or_effects(study: Study) -> None:
     assert study.explanation is not None and study.impact is not None
-    networks = study.explanation.networks.filter(pl.col("network") == "trained")
+    networks = study.explanation.networks.filter(pl.col("network") == "given")
     alone = replace(
         study, explanation=replace(study.explanation, networks=networks),
         impact=replace(study.impact, effects=pl.DataFrame()),

@@ -136,7 +136,7 @@ def test_rungs_and_baselines_are_the_tables(study: Study, html: str) -> None:
 def test_sites_are_the_tables(study: Study, html: str) -> None:
     explanation = explanation_of(study)
     ladder = make_ladder(study, explanation)
-    trained = explanation.networks.filter(pl.col("network") == "trained")
+    trained = explanation.networks.filter(pl.col("network") == "given")
     assert [site.confirmed for site in ladder.sites] == trained["confirmed"].to_list()
     assert [site.median for site in ladder.sites] == [d[5] for d in trained["causal_deciles"]]
     for row, site in zip(rows_of(html, "by-site")[1:], ladder.sites, strict=True):

@@ -44,7 +44,7 @@ def fallback() -> Study:
 
 
 def table(trained: int, *fresh: int, shuffled: int | None = None) -> pl.DataFrame:
-    names = ["trained", *(f"fresh {i}" for i, _ in enumerate(fresh, start=1))]
+    names = ["given", *(f"fresh {i}" for i, _ in enumerate(fresh, start=1))]
     counts = [trained, *fresh]
     if shuffled is not None:
         names, counts = [*names, "shuffled"], [*counts, shuffled]

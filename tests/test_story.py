@@ -91,7 +91,7 @@ def test_each_rung_stands_beside_its_baselines(explained: Study) -> None:
     fresh = [counts[name] for name in counts if name.startswith("fresh")]
     assert len(fresh) == 2
     assert respond.rest.endswith(
-        f"; on the images explained {percent(*counts['trained'])}, beside {percent_range(fresh)} "
+        f"; on the images explained {percent(*counts['given'])}, beside {percent_range(fresh)} "
         f"with fresh weights and {percent(*counts['shuffled'])} with its own weights shuffled."
     )
     confirmed = (explained.filters["label"] == "confirmed").sum()
@@ -145,7 +145,7 @@ def test_baselines_are_read_alike_everywhere(explained: Study) -> None:
     """Of lite0: more confirmed filters in one fresh network, of more measured ones."""
     networks = pl.DataFrame(
         {
-            "network": ["trained", "fresh 1", "fresh 2", "fresh 3", "shuffled"],
+            "network": ["given", "fresh 1", "fresh 2", "fresh 3", "shuffled"],
             "site": "a", "filters": 8992, "unmeasured": [69, 14, 5, 0, 40],
             "candidates": 0, "strong": 0, "confirmed": [1362, 1185, 1250, 1369, 2560],
             "causal_deciles": [[0.0] * 11] * 5,

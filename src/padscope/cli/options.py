@@ -42,7 +42,7 @@ Margin = Annotated[
     int | None, typer.Option(help="Pixels of real surroundings. Default: by the total stride.")
 ]
 Baselines = Annotated[
-    int, typer.Option(help="Fresh networks beside the trained one, and one shuffled; 0 for none.")
+    int, typer.Option(help="Fresh networks beside the given one, and one shuffled; 0 for none.")
 ]
 Tested = Annotated[
     int | None,

@@ -65,7 +65,7 @@ def _by_site(study: Study) -> pl.DataFrame:
 
 
 def network_listing(explanation: Explanation) -> Table:
-    """Draw the trained network beside its baselines: shares of the measured filters."""
+    """Draw the given network beside its baselines: shares of the measured filters."""
     table = Table(box=None, pad_edge=False)
     table.add_column("network")
     for name in ("filters", f"KS ≥ {CANDIDATE:g}", "≥ 0.8", f"recall ≥ {RECOGNISED:g}"):

@@ -5,8 +5,8 @@
 `Architecture`. `as_found` borrows the module for a measurement and gives it back unchanged.
 `class_names` tells what a known model's classes are called.
 `fresh_weights`, `matched_weights` and `shuffled_weights` make the networks it is compared with,
-`without_shifts` the one whose batch norms shift nothing; `at_initial_values` tells whether the model
-is untrained itself, `compare_norms` whether the statistics of its batch norms fit the images.
+`without_shifts` the one whose batch norms shift nothing; `at_initial_values` tells whether it
+is untrained, `compare_norms` whether the statistics of its batch norms fit the images.
 """
 
 from padscope.models.architecture import Architecture

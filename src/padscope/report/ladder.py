@@ -11,7 +11,7 @@ from markupsafe import Markup
 from padscope.evidence import CANDIDATE, SMALL_MAP
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
 from padscope.report.words import percent, percent_range, size
-from padscope.study import TRAINED, Explanation, Study
+from padscope.study import GIVEN, Explanation, Study
 from padscope.study.explanation import FRESH, MATCHED, SHUFFLED
 
 RUNGS = (("candidates", "respond"), ("strong", "strongly"), ("recalled", "recall the border"))
@@ -25,7 +25,7 @@ class Shares:
     Attributes
     ----------
     title : str
-    trained : bool
+    given : bool
     measured : int
         Filters with a score.
     rungs : list of (str, int, Markup)
@@ -33,14 +33,14 @@ class Shares:
     """
 
     title: str
-    trained: bool
+    given: bool
     measured: int
     rungs: list[tuple[str, int, Markup]]
 
 
 @dataclass(frozen=True)
 class SiteShares:
-    """One site of the trained network, beside the same site of the baselines.
+    """One site of the given network, beside the same site of the baselines.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Ladder:
     Attributes
     ----------
     networks : list of Shares
-        The trained one first.
+        The given one first.
     end, site_end : float
         Where the scales of the networks' and of the sites' bars end.
     sites : list of SiteShares
@@ -134,10 +134,10 @@ def _is_of(kind: str, network: str) -> bool:
 
 def _shares(row: dict[str, int], end: float) -> Shares:
     name, measured = str(row["network"]), row["filters"]
-    style = "full" if name == TRAINED else "grey"
+    style = "full" if name == GIVEN else "grey"
     return Shares(
         title_of(name),
-        name == TRAINED,
+        name == GIVEN,
         measured,
         [
             (
@@ -170,7 +170,7 @@ def _site_rows(
     apart = set(study.filters.filter(~pl.col("real_context"))["site"])
     maps = dict(study.sites.select("site", "map_size").iter_rows())
     rows = []
-    for site, (recalled, measured) in networks.get(TRAINED, {}).items():
+    for site, (recalled, measured) in networks.get(GIVEN, {}).items():
         beside = {
             kind: [
                 sites[site]
@@ -180,7 +180,7 @@ def _site_rows(
             for kind in kinds
         }
         ticks = [Tick(kind, _over(*count)) for kind, counts in beside.items() for count in counts]
-        own = deciles.get((TRAINED, site), [])
+        own = deciles.get((GIVEN, site), [])
         rows.append(
             SiteShares(
                 site, size(maps[site]), min(maps[site]) < SMALL_MAP, site in apart, measured,

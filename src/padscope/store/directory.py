@@ -37,7 +37,7 @@ from padscope.store.manifest import (
     read_manifest,
 )
 from padscope.store.pictures import pack_pictures
-from padscope.study import EXPLAIN, IMPACT, IMPACT_TABLES, SCAN, TRAINED, Kept, Study
+from padscope.study import EXPLAIN, GIVEN, IMPACT, IMPACT_TABLES, SCAN, Kept, Study
 from padscope.study.stage import Scores
 
 EXPLAINED_FILES = tuple(f"{name}.parquet" for name in EXPLAINED_TABLES)
@@ -205,9 +205,9 @@ class RunDirectory:
         if study.explanation:
             self._stage = EXPLAIN
             self._identity = json.loads(dump_json(study.explanation.identity))
-            networks = study.explanation.networks.filter(pl.col("network") != TRAINED)
+            networks = study.explanation.networks.filter(pl.col("network") != GIVEN)
             tables: dict[str, Scores] = {
                 str(name): table
                 for (name,), table in networks.group_by(["network"], maintain_order=True)
             }
-            self.keep(Kept({TRAINED: study.explanation.counts}, tables))
+            self.keep(Kept({GIVEN: study.explanation.counts}, tables))

@@ -17,9 +17,9 @@ from padscope.store.manifest import UNFINISHED, read_manifest
 from padscope.store.pictures import read_pictures
 from padscope.study import (
     EXPLAIN,
+    GIVEN,
     IMPACT_TABLES,
     SCAN,
-    TRAINED,
     Explanation,
     Impact,
     Kernels,
@@ -117,7 +117,7 @@ def _read_counts(path: Path, stage: str, part: str, identity: dict[str, Any]) ->
 def _read_explanation(path: Path, found: dict[str, Any] | None) -> Explanation | None:
     if found is None:
         return None
-    counts = _read_counts(path, EXPLAIN, TRAINED, found["identity"])
+    counts = _read_counts(path, EXPLAIN, GIVEN, found["identity"])
     tables: dict[str, pl.DataFrame] = {
         name: read_table(path / f"{name}.parquet") for name in EXPLAINED_TABLES
     }

@@ -12,7 +12,7 @@ from padscope.paths import MISSING, file_problem
 from padscope.store.files import readable
 from padscope.study import Explanation, Impact, Study
 
-SCHEMA = 4
+SCHEMA = 5
 # What the manifest holds until the run has come to its end, and then.
 UNFINISHED = {"schema", "identity"}
 FINISHED = UNFINISHED | {

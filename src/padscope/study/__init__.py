@@ -1,7 +1,7 @@
 """The stages in order: `scan`, `explain`, `impact`. Each adds to a `Study`, the frozen result."""
 
 from padscope.study.explain import explain
-from padscope.study.explanation import TRAINED, Explanation
+from padscope.study.explanation import GIVEN, Explanation
 from padscope.study.impact import impact
 from padscope.study.impact_result import IMPACT_TABLES, Impact
 from padscope.study.inputs import as_images, as_loaded, make_probe
@@ -15,10 +15,10 @@ from padscope.study.verdict import Heading, verdict
 
 __all__ = [
     "EXPLAIN",
+    "GIVEN",
     "IMPACT",
     "IMPACT_TABLES",
     "SCAN",
-    "TRAINED",
     "Explanation",
     "Heading",
     "Impact",

@@ -21,7 +21,7 @@ from padscope.scores import (
 from padscope.settings import ExplainSettings
 from padscope.study.baselines import network_scores
 from padscope.study.context import Context
-from padscope.study.explanation import COMPARED, TRAINED, Explanation
+from padscope.study.explanation import COMPARED, GIVEN, Explanation
 from padscope.study.result import Study
 from padscope.tables import (
     cause_tables,
@@ -70,7 +70,7 @@ def conclude(
         begun = {name: pool.submit(score.explained, site) for name, site in largest_first}
         inherited = list(pool.map(score.inherited, plan.elsewhere.values()))
         explained = {name: begun[name].result() for name in plan.sites}
-        given = network_scores(TRAINED, plan, counts, settings.content)
+        given = network_scores(GIVEN, plan, counts, settings.content)
     responses = [responses for responses, _ in explained.values()]
     causes = [causes for _, causes in explained.values()]
     filters, sides = (pl.concat(tables) for tables in zip(*responses, strict=True))

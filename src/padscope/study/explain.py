@@ -18,7 +18,7 @@ from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study.baselines import Build, baseline_networks, run_baseline
 from padscope.study.conclusion import conclude
 from padscope.study.context import Context, find_context
-from padscope.study.explanation import TRAINED
+from padscope.study.explanation import GIVEN
 from padscope.study.inputs import as_images, as_loaded, fingerprint
 from padscope.study.margin import check_margin
 from padscope.study.result import Study
@@ -112,7 +112,7 @@ def _contrast(
     canvas = context.canvas
     calibrate = unit_count(settings.calibrate, canvas.batch_size)
     batches = canvas.kept if settings.baselines else canvas.batches
-    job = canvas.job(TRAINED, batches, lambda _: contrasting(module, context.plan, calibrate))
+    job = canvas.job(GIVEN, batches, lambda _: contrasting(module, context.plan, calibrate))
     counts = stage.run(job, Counts())
     if not counts.images:
         raise PadscopeError(

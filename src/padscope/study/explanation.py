@@ -9,7 +9,7 @@ import polars as pl
 
 from padscope.measurements import Counts
 
-TRAINED, FRESH, MATCHED, SHUFFLED = "trained", "fresh", "matched", "shuffled"  # "fresh 1" …
+GIVEN, FRESH, MATCHED, SHUFFLED = "given", "fresh", "matched", "shuffled"  # "fresh 1" …
 COMPARED = (FRESH, MATCHED)  # kinds of baselines that answer where a count comes from
 
 

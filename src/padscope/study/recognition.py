@@ -11,7 +11,7 @@ import polars as pl
 
 from padscope.evidence import RECOGNISED, STRONGLY_RECOGNISED
 from padscope.scores import Comparison, NetworkCount, compare_counts, told_apart
-from padscope.study.explanation import FRESH, TRAINED, Explanation
+from padscope.study.explanation import FRESH, GIVEN, Explanation
 from padscope.tables import MEASURED
 
 APART = 0.05  # false discovery rate
@@ -162,7 +162,7 @@ def _origin(kind: str, filters: pl.DataFrame, explanation: Explanation) -> Origi
         name: table
         for (name,), table in explanation.networks.group_by(["network"], maintain_order=True)
     }
-    given = tables[TRAINED]
+    given = tables[GIVEN]
     beside = [table for name, table in tables.items() if str(name).startswith(f"{kind} ")]
     comparison = compare_counts(
         _count(given),

@@ -26,14 +26,14 @@ from padscope.report.figures.marks import (
 from padscope.report.kinds import TITLES
 from padscope.report.ladder import TITLES as TITLES_OF_BASELINES
 from padscope.report.words import plural
-from padscope.study import TRAINED, Study
+from padscope.study import GIVEN, Study
 
 MOST = 3000  # points of a scatter plot
 ORIGIN_COLOURS = {"nascent": BLUE, "both": GREEN, "inherited": ORANGE, "neither": GREY}
 LABEL_COLOURS = {"confirmed": BLUE, "grey": SKY, "rejected": ORANGE, "quiet": GREY}
 LEAST_RECALL = 0.05  # below it a filter fires at the border hardly more than elsewhere
 NETWORK_COLOURS = {
-    TRAINED: BLUE, "fresh weights": GREY, "matched kernels": GREEN, "weights shuffled": ORANGE,
+    GIVEN: BLUE, "fresh weights": GREY, "matched kernels": GREEN, "weights shuffled": ORANGE,
 }  # fmt: skip
 DECILES = ("least", "tenth", "upper", "median", "lower", "ninetieth", "most")
 PLACES = (0, 1, 3, 5, 7, 9, 10)  # of the deciles that are drawn
@@ -50,11 +50,11 @@ def ladder(study: Study) -> Chart:
         .baselines.unpivot(list(rungs), index="network", variable_name="rung", value_name="share")
         .with_columns(pl.col("rung").replace_strict(rungs))
     )
-    trained = alt.condition(f"datum.network == '{TRAINED}'", alt.value(BLUE), alt.value(GREY))
+    trained = alt.condition(f"datum.network == '{GIVEN}'", alt.value(BLUE), alt.value(GREY))
     bars = data(table).mark_bar().encode(
         x=share_axis("share", "share of measured filters"),
         y=alt.Y("network:N", title=None, sort=order(table, "network")),
-        color=trained,
+        color=own,
     )  # fmt: skip
     rows = alt.Row("rung:N", title=None, sort=list(rungs.values()), header=above())
     drawn: Chart = bars.properties(width=WIDTH).facet(row=rows)
@@ -63,7 +63,7 @@ def ladder(study: Study) -> Chart:
 
 def _networks(study: Study) -> pl.DataFrame:
     """Sites of all networks, those of one kind under one name."""
-    kinds = {TRAINED: TRAINED} | TITLES_OF_BASELINES
+    kinds = {GIVEN: GIVEN} | TITLES_OF_BASELINES
     return explanation_of(study).networks.with_columns(
         kind=pl.col("network").str.split(" ").list.first().replace_strict(kinds, default="network"),
         measured=pl.col("filters") - pl.col("unmeasured"),
@@ -109,10 +109,10 @@ def baselines(study: Study) -> Chart:
     y = alt.Y("site:N", title=None, sort=order(table))
     known = {word: NETWORK_COLOURS[word] for word in order(table, "kind")}
     colour = coloured("kind", known)
-    bars = base.transform_filter(f"datum.kind == '{TRAINED}'").mark_bar().encode(
+    bars = base.transform_filter(f"datum.kind == '{GIVEN}'").mark_bar().encode(
         x=x, y=y, color=colour
     )  # fmt: skip
-    ticks = base.transform_filter(f"datum.kind != '{TRAINED}'").mark_tick(thickness=3).encode(
+    ticks = base.transform_filter(f"datum.kind != '{GIVEN}'").mark_tick(thickness=3).encode(
         x=x, y=y, color=colour
     )  # fmt: skip
     return alt.layer(bars, ticks).properties(width=WIDTH)
@@ -121,8 +121,7 @@ def baselines(study: Study) -> Chart:
 def scores(study: Study) -> Chart:
     """Deciles of the KS of all filters by site, beside those of fresh networks."""
     networks = _networks(study).filter(
-        pl.col("kind").is_in([TRAINED, "fresh weights"])
-        & (pl.col("response_deciles").list.len() > 0)
+        pl.col("kind").is_in([GIVEN, "fresh weights"]) & (pl.col("response_deciles").list.len() > 0)
     )
     table = named(
         networks.group_by("site", "kind", maintain_order=True).agg(
@@ -134,7 +133,7 @@ def scores(study: Study) -> Chart:
         raise PadscopeError("no filter could be measured")
     base = data(table)
     y = alt.Y("site:N", title=None, sort=order(table))
-    offset = alt.YOffset("kind:N", sort=[TRAINED, "fresh weights"])
+    offset = alt.YOffset("kind:N", sort=[GIVEN, "fresh weights"])
     colour = coloured("kind", {k: NETWORK_COLOURS[k] for k in order(table, "kind")})
     title = "KS: all filters, the middle 80 %, the middle 40 %, the median"
 
