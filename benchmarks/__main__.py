@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from tests.synthetic_gallery import many_filters
 
+from benchmarks.controls import describe_controls
 from benchmarks.decoys import describe_decoys
 from benchmarks.explain import explain_to_bare
 from benchmarks.impact import estimate_to_bare, estimate_to_exact

@@ -27,7 +27,7 @@ from padscope.sites import observe
 from padscope.tallies import ContrastCounter, PositionColumns
 from padscope.tallies.buffer import Folds
 
-POSITIONS = {"per_line": 3, "per_core": 6, "per_deeper": 2}
+POSITIONS: dict[str, Any] = {"per_line": 3, "per_core": 6, "per_deeper": 2}
 SAMPLE = SampleSize(0, None, **POSITIONS)
 CONDITIONS = ("padded", "real", "own", "incoming")
 

@@ -11,7 +11,7 @@ from padscope.scores.causal import (
 from padscope.scores.chance import q_values, simes, tail_probability
 from padscope.scores.comparison import Comparison, NetworkCount, compare_counts, images_needed
 from padscope.scores.decoys import decoy_q, told_apart
-from padscope.scores.distance import Counts
+from padscope.scores.distance import CONTENT, Counts
 from padscope.scores.interval import Interval, jackknife
 from padscope.scores.recall import LEAST_SHIFT, border_recall
 from padscope.scores.sides import Scores, score_site

@@ -50,7 +50,7 @@ def ladder(study: Study) -> Chart:
         .baselines.unpivot(list(rungs), index="network", variable_name="rung", value_name="share")
         .with_columns(pl.col("rung").replace_strict(rungs))
     )
-    trained = alt.condition(f"datum.network == '{GIVEN}'", alt.value(BLUE), alt.value(GREY))
+    own = alt.condition(f"datum.network == '{GIVEN}'", alt.value(BLUE), alt.value(GREY))
     bars = data(table).mark_bar().encode(
         x=share_axis("share", "share of measured filters"),
         y=alt.Y("network:N", title=None, sort=order(table, "network")),
