@@ -93,6 +93,9 @@ class ExplainSettings:
         First images that these are run on.
     shuffled : bool
         Whether one more is run, with the given weights shuffled within each layer.
+    explain_cause : bool
+        Whether one more is run whose batch norms shift nothing: it tells whether zero is an unusual
+        value because of their shifts.
     check : int
         Images on which the margin is doubled, to see whether it suffices.
     resamples : int
@@ -111,6 +114,7 @@ class ExplainSettings:
     baselines: int = 3
     baseline_images: int = 32
     shuffled: bool = False
+    explain_cause: bool = False
     check: int = 16
     resamples: int = 50
 

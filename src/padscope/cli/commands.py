@@ -13,9 +13,11 @@ from padscope.cli.options import (
     Baselines,
     BatchSize,
     Checkpoint,
+    Content,
     Debug,
     Device,
     Draws,
+    ExplainCause,
     Explained,
     Fill,
     Images,
@@ -31,6 +33,7 @@ from padscope.cli.options import (
     RunArgument,
     RunnerSpec,
     Seed,
+    Shuffled,
     Size,
     Tested,
     UntilStable,
@@ -124,6 +127,9 @@ def audit_command(
     explained: Explained = 96,
     margin: Margin = None,
     baselines: Baselines = 3,
+    content: Content = 0.01,
+    explain_cause: ExplainCause = False,
+    shuffled: Shuffled = False,
     tested: Tested = None,
     labels: LabelsFile = None,
     metric: Metric = None,
@@ -139,7 +145,7 @@ def audit_command(
     settings = ScanSettings(limit=limit or None, seed=seed, batch_size=batch_size)
     further = ExplainSettings(
         limit=explained or None, margin=margin, baselines=baselines, seed=seed,
-        batch_size=batch_size,
+        batch_size=batch_size, content=content, explain_cause=explain_cause, shuffled=shuffled,
     )  # fmt: skip
     last = ImpactSettings(
         limit=most_tested(tested, images), seed=seed, batch_size=batch_size, output=output,
@@ -171,6 +177,9 @@ def explain_command(
     limit: Explained = 96,
     margin: Margin = None,
     baselines: Baselines = 3,
+    content: Content = 0.01,
+    explain_cause: ExplainCause = False,
+    shuffled: Shuffled = False,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
     workers: Workers = 1,
@@ -180,8 +189,9 @@ def explain_command(
 ) -> None:
     """Find out which responses padding causes, and set them beside untrained networks."""
     settings = ExplainSettings(
-        limit=limit or None, margin=margin, baselines=baselines, seed=seed, batch_size=batch_size
-    )
+        limit=limit or None, margin=margin, baselines=baselines, seed=seed,
+        batch_size=batch_size, content=content, explain_cause=explain_cause, shuffled=shuffled,
+    )  # fmt: skip
     study, loaded, source = reopen(run, weights, images, device, "explain")
     shared = find_runner(runner)
     directory = RunDirectory(run, checkpoint, shared.leads)

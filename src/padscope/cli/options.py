@@ -42,7 +42,22 @@ Margin = Annotated[
     int | None, typer.Option(help="Pixels of real surroundings. Default: by the total stride.")
 ]
 Baselines = Annotated[
-    int, typer.Option(help="Fresh networks beside the given one, and one shuffled; 0 for none.")
+    int,
+    typer.Option(
+        help="Fresh networks beside the given one, and as many matched; 0 for none."
+    ),
+]
+Content = Annotated[
+    float, typer.Option(help="Share of the content that may pass a filter's threshold.")
+]
+ExplainCause = Annotated[
+    bool,
+    typer.Option(
+        "--explain-cause", help="Run the network without the shifts of its batch norms too."
+    ),
+]
+Shuffled = Annotated[
+    bool, typer.Option("--shuffled", help="Run the network with its weights shuffled too.")
 ]
 Tested = Annotated[
     int | None,

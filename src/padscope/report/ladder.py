@@ -12,10 +12,16 @@ from padscope.evidence import CANDIDATE, SMALL_MAP
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
 from padscope.report.words import percent, percent_range, size
 from padscope.study import GIVEN, Explanation, Study
-from padscope.study.explanation import FRESH, MATCHED, SHUFFLED
+from padscope.study.explanation import FRESH, MATCHED, REESTIMATED, SHUFFLED, UNSHIFTED
 
 RUNGS = (("candidates", "respond"), ("strong", "strongly"), ("recalled", "recall the border"))
-TITLES = {FRESH: "fresh weights", MATCHED: "matched kernels", SHUFFLED: "weights shuffled"}
+TITLES = {
+    FRESH: "fresh weights",
+    MATCHED: "matched kernels",
+    SHUFFLED: "weights shuffled",
+    REESTIMATED: "given, statistics re-estimated",
+    UNSHIFTED: "given, without shifts",
+}
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ from padscope.store.manifest import (
 )
 from padscope.store.pictures import pack_pictures
 from padscope.study import EXPLAIN, GIVEN, IMPACT, IMPACT_TABLES, SCAN, Kept, Study
+from padscope.study.baselines import USUAL
 from padscope.study.stage import Scores
 
 EXPLAINED_FILES = tuple(f"{name}.parquet" for name in EXPLAINED_TABLES)
@@ -210,4 +211,5 @@ class RunDirectory:
                 str(name): table
                 for (name,), table in networks.group_by(["network"], maintain_order=True)
             }
+            tables[USUAL] = study.explanation.usual
             self.keep(Kept({GIVEN: study.explanation.counts}, tables))

@@ -42,4 +42,4 @@ def read_kept(path: Path, stage: str, identity: dict[str, Any]) -> Kept | None:
         facts = stored.about
         if facts.pop("identity") != identity:
             return None
-        return Kept.unpack(stage, Packed(stored, facts))
+        return Kept.unpack(Packed(stored, facts))

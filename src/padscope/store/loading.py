@@ -31,7 +31,7 @@ from padscope.tables import responses_alone, without_impact
 Part = TypeVar("Part")
 MAPS = "maps.safetensors"
 TABLES = ("sites", "filters", "sides")
-EXPLAINED_TABLES = ("inherited", "networks")
+EXPLAINED_TABLES = ("inherited", "networks", "usual")
 
 
 def impact_file(table: str) -> str:
@@ -123,7 +123,8 @@ def _read_explanation(path: Path, found: dict[str, Any] | None) -> Explanation |
     }
     return Explanation(
         found["identity"], found["images"], tuple(found["margin"]), counts,
-        tables["inherited"], tables["networks"], tuple(found["notes"]),
+        tables["inherited"], tables["networks"], tables["usual"], tuple(found["warnings"]),
+        found["open_training"], tuple(found["notes"]),
     )  # fmt: skip
 
 

@@ -44,6 +44,8 @@ def _explained(explanation: Explanation) -> dict[str, Any]:
         "images": explanation.images,
         "margin": list(explanation.margin),
         "counted": explanation.counts.images,
+        "warnings": list(explanation.warnings),
+        "open_training": explanation.open_training,
         "notes": list(explanation.notes),
     }
 

@@ -19,9 +19,10 @@ from padscope.scores import (
     score_site,
 )
 from padscope.settings import ExplainSettings
-from padscope.study.baselines import network_scores
+from padscope.study.baselines import USUAL, network_scores
 from padscope.study.context import Context
 from padscope.study.explanation import COMPARED, GIVEN, Explanation
+from padscope.study.likeness import Likeness
 from padscope.study.result import Study
 from padscope.tables import (
     cause_tables,
@@ -42,6 +43,7 @@ def conclude(
     context: Context,
     counts: Counts,
     networks: Mapping[str, pl.DataFrame | str],
+    likeness: Likeness,
     margin: dict[str, dict[str, float]],
     settings: ExplainSettings,
 ) -> Study:
@@ -57,7 +59,8 @@ def conclude(
     counts : Counts
         Counts of the given network.
     networks : mapping
-        Baseline → its scores, or why there are none.
+        Baseline → its scores, or why there are none; and `USUAL`.
+    likeness : Likeness
     margin : dict
         Of `check_margin`.
     settings : ExplainSettings
@@ -77,6 +80,7 @@ def conclude(
     sides, filters = with_causes(sides, filters, causes)
     checks = {name: _found(site, context, margin) for name, site in plan.sites.items()}
     made = {name: table for name, table in networks.items() if isinstance(table, pl.DataFrame)}
+    usual = made.pop(USUAL)
     noted = [table["note"][0] for table in made.values() if table["note"][0]]
     of_kind = {kind: [t for n, t in made.items() if n.startswith(f"{kind} ")] for kind in COMPARED}
     filters = with_decoys(filters, given, of_kind, settings.content)
@@ -88,7 +92,7 @@ def conclude(
     explanation = Explanation(
         identity, context.canvas.describe(), context.canvas.margin, counts,
         pl.concat(inherited) if inherited else no_inherited(), pl.concat([given, *made.values()]),
-        (*context.notes, *refused, *noted),
+        usual, likeness.warnings, likeness.open_training, (*context.notes, *refused, *noted),
     )  # fmt: skip
     return replace(
         study, sites=with_context(study.sites, checks), sides=sides, filters=filters,

@@ -15,11 +15,19 @@ from padscope.measurements import ContrastPlan, Counts, contrasting
 from padscope.models import LoadedModel, as_found
 from padscope.running import Runner, find_runner
 from padscope.settings import ExplainSettings, ScanSettings
-from padscope.study.baselines import Build, baseline_networks, run_baseline
+from padscope.study.baselines import (
+    USUAL,
+    Build,
+    baseline_networks,
+    first_crops,
+    measure_usual,
+    run_baseline,
+)
 from padscope.study.conclusion import conclude
 from padscope.study.context import Context, find_context
 from padscope.study.explanation import GIVEN
 from padscope.study.inputs import as_images, as_loaded, fingerprint
+from padscope.study.likeness import find_likeness
 from padscope.study.margin import check_margin
 from padscope.study.result import Study
 from padscope.study.stage import EXPLAIN, Journal, Progress, Scores, Stage
@@ -84,15 +92,26 @@ def explain(
             images_seen = fingerprint(source, settings.limit, compared=compared)
             identity = _identify(study, images_seen, context, settings)
             stage = Stage(EXPLAIN, identity, runner, journal, progress, stop)
-            baselines = baseline_networks(loaded, settings)
-            if context.canvas.images is not None:
-                few = context.canvas.first_images(settings.baseline_images)
-                stage.total = context.canvas.images + len(baselines) * few
+            canvas, size = context.canvas, context.plan.size
+            few = canvas.first_images(settings.baseline_images)
+            crops = list(first_crops(canvas, size, few, module))
+            likeness = find_likeness(loaded, module, crops, settings.seed + 1)
+            del crops
+            baselines = baseline_networks(loaded, settings, fits=likeness.fits is not False)
+            if canvas.images is not None:
+                others = len(baselines) + 1 + settings.explain_cause
+                stage.total = canvas.images + others * few
             counts = _contrast(module, context, settings, stage)
             margin = check_margin(module, context, counts, settings)
             seen = counts.images + len(counts.skipped)
-            few = context.canvas.first_images(settings.baseline_images, seen)
-            plan = context.plan.of_crops(replace(context.canvas.sample_size(settings), images=few))
+            few = canvas.first_images(settings.baseline_images, seen)
+            plan = context.plan.of_crops(replace(canvas.sample_size(settings), images=few))
+            if USUAL in stage.kept.tables:
+                stage.skip((1 + settings.explain_cause) * few)
+            else:
+                usual = measure_usual(loaded, module, canvas, plan, few, settings, stage)
+                stage.drop(f"{USUAL} ")
+                stage.conclude(USUAL, usual)
             for name, build in baselines.items():
                 if name in stage.kept.tables:
                     stage.skip(few)
@@ -102,7 +121,7 @@ def explain(
         stage.finish()
         return conclude(
             _without_other_impact(study, identity), identity, context, counts,
-            stage.kept.tables, margin, settings,
+            stage.kept.tables, likeness, margin, settings,
         )  # fmt: skip
 
 

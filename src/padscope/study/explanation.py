@@ -10,6 +10,7 @@ import polars as pl
 from padscope.measurements import Counts
 
 GIVEN, FRESH, MATCHED, SHUFFLED = "given", "fresh", "matched", "shuffled"  # "fresh 1" …
+REESTIMATED, UNSHIFTED = "re-estimated", "unshifted"
 COMPARED = (FRESH, MATCHED)  # kinds of baselines that answer where a count comes from
 
 
@@ -31,7 +32,16 @@ class Explanation:
         What convolutions without padding inherit; see `padscope.tables.inherited_table`.
     networks : polars.DataFrame
         The trained network and its baselines, site by site; see `padscope.tables.network_table`.
-        Baselines are named ``fresh 1`` …, ``matched 1`` … and ``shuffled``.
+        Baselines are named ``fresh 1`` …, ``matched 1`` …, ``shuffled``, ``re-estimated`` (as
+        given, but for statistics of batch norm that are those of the images) and ``unshifted``
+        (the same, and batch norms shift nothing).
+    usual : polars.DataFrame
+        How usual the padding's value is among the content; see `padscope.tables.zero_usual`.
+    warnings : tuple of str
+        Why the given network may not be what it is taken for: weights that no training has moved,
+        statistics of batch norm that are not those of the images.
+    open_training : str
+        Why nothing can be said of what training does; "" if something can.
     notes : tuple of str
         What could not be done, and why, in sentences.
     """
@@ -42,6 +52,9 @@ class Explanation:
     counts: Counts
     inherited: pl.DataFrame
     networks: pl.DataFrame
+    usual: pl.DataFrame
+    warnings: tuple[str, ...] = ()
+    open_training: str = ""
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

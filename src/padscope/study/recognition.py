@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,6 +90,8 @@ class Recognition:
         Filters whose core has too few values for the threshold.
     origins : tuple of Origin
         Beside each kind of baseline that was run.
+    warnings : tuple of str
+        Why the network may not be what it is taken for; to be read before all else.
     """
 
     measured: int
@@ -98,6 +100,7 @@ class Recognition:
     content: float
     without: int
     origins: tuple[Origin, ...]
+    warnings: tuple[str, ...]
 
     @property
     def share(self) -> float:
@@ -154,6 +157,7 @@ def recognition(filters: pl.DataFrame, explanation: Explanation) -> Recognition:
         explanation.content,
         measured["recall"].null_count(),
         tuple(_origin(kind, measured, explanation) for kind in explanation.kinds_of_baselines),
+        explanation.warnings,
     )
 
 
@@ -171,6 +175,8 @@ def _origin(kind: str, filters: pl.DataFrame, explanation: Explanation) -> Origi
         core_per_image=min(min(table["core"]) for table in (given, *beside)),
         content=explanation.content,
     )
+    if kind == FRESH and explanation.open_training:
+        comparison = replace(comparison, answer=None, reason=explanation.open_training)
     q = filters.filter("recognises")[f"q_{kind}"].to_numpy()
     return Origin(kind, comparison, told_apart(q, APART))
 

@@ -38,9 +38,7 @@ SCAN, EXPLAIN, IMPACT = "scan", "explain", "impact"
 # What each stage counts while it runs. An explanation runs every image through every network; a
 # forward pass is one of a single image.
 COUNTED = {SCAN: "images", EXPLAIN: "images × networks", IMPACT: "forward passes"}
-STATES: dict[str, type[Counts] | type[Recorded]] = {
-    SCAN: Counts, EXPLAIN: Counts, IMPACT: Recorded,
-}  # fmt: skip
+STATES: dict[str, type[Counts] | type[Recorded]] = {"counts": Counts, "recorded": Recorded}
 
 
 @dataclass(frozen=True)
@@ -70,16 +68,19 @@ class Kept:
             name: table if isinstance(table, str) else {"table": table.write_json()}
             for name, table in self.tables.items()
         }
-        return Packed(
-            tensors, {"parts": {n: part.facts for n, part in packed.items()}, "tables": tables}
-        )
+        kinds = {kind: name for name, kind in STATES.items()}
+        parts = {
+            name: {"state": kinds[type(self.parts[name])], "facts": part.facts}
+            for name, part in packed.items()
+        }
+        return Packed(tensors, {"parts": parts, "tables": tables})
 
     @classmethod
-    def unpack(cls, stage: str, packed: Packed) -> Kept:
+    def unpack(cls, packed: Packed) -> Kept:
         """Put what a stage has done together again."""
         parts = {
-            name: STATES[stage].unpack(_Beneath(packed.tensors, f"{name}/"), facts)
-            for name, facts in packed.facts["parts"].items()
+            name: STATES[part["state"]].unpack(_Beneath(packed.tensors, f"{name}/"), part["facts"])
+            for name, part in packed.facts["parts"].items()
         }
         tables = {
             name: table if isinstance(table, str) else _table(table["table"])
@@ -170,7 +171,7 @@ class Stage:
         so_far = self._journal.begin(name, identity) if self._journal else Kept()
         self.kept: Kept = runner.share(
             so_far, lambda kept: to_bytes(kept.pack()),
-            lambda content: Kept.unpack(name, from_bytes(content)),
+            lambda content: Kept.unpack(from_bytes(content)),
         )  # fmt: skip
         self.total: int | None = None
         self._before = 0
@@ -220,6 +221,11 @@ class Stage:
         self.kept.parts.pop(name, None)
         self.kept.tables[name] = table
         self._keep(force=False)
+
+    def drop(self, prefix: str) -> None:
+        """Forget the states of jobs whose names begin so: what came of them is concluded."""
+        for name in [name for name in self.kept.parts if name.startswith(prefix)]:
+            del self.kept.parts[name]
 
     def skip(self, images: int) -> None:
         """Count as done what was concluded before."""
