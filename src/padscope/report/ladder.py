@@ -209,9 +209,9 @@ def _deciles(networks: pl.DataFrame) -> dict[tuple[str, str], list[float]]:
     return {key: np.mean(values, axis=0).tolist() for key, values in found.items()}
 
 
-def _draw_deciles(trained: list[float], fresh: list[float]) -> Markup:
+def _draw_deciles(given: list[float], fresh: list[float]) -> Markup:
     bars, ticks = [], [Tick("cut", CANDIDATE)]
-    for values, lane, style in ((trained, "upper", "trained"), (fresh, "lower", "untrained")):
+    for values, lane, style in ((given, "upper", "given"), (fresh, "lower", "untrained")):
         if values:
             bars += [
                 Bar(f"range {style}", values[0], values[-1], lane),

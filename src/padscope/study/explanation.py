@@ -31,7 +31,7 @@ class Explanation:
     inherited : polars.DataFrame
         What convolutions without padding inherit; see `padscope.tables.inherited_table`.
     networks : polars.DataFrame
-        The trained network and its baselines, site by site; see `padscope.tables.network_table`.
+        The given network and its baselines, site by site; see `padscope.tables.network_table`.
         Baselines are named ``fresh 1`` …, ``matched 1`` …, ``shuffled``, ``re-estimated`` (as
         given, but for statistics of batch norm that are those of the images) and ``unshifted``
         (the same, and batch norms shift nothing).
