@@ -36,7 +36,7 @@ SETTINGS = ExplainSettings(
     margin=MARGIN, batch_size=8, calibrate=8, baselines=1, check=4, resamples=4
 )
 UNITS, NETWORKS, KEPT_UNITS = 6, 3, 2
-NEW = {"contrasts.safetensors", "inherited.parquet", "networks.parquet"}
+NEW = {"contrasts.safetensors", "inherited.parquet", "networks.parquet", "usual.parquet"}
 
 
 class Killed(BaseException):
@@ -328,4 +328,4 @@ def test_checkpoints_hold_what_is_done(made: tuple[Study, Path], path: Path) -> 
 
     explain(made[0], net(), canvases(), SETTINGS, journal=Watching(path, every=0))
     assert trained[: UNITS - 1] == list(range(KEPT_UNITS, UNITS + 1))
-    assert concluded[-1] == ["fresh 1", "matched 1"]
+    assert concluded[-1] == ["usual", "fresh 1", "matched 1", "re-estimated"]

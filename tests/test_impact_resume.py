@@ -63,7 +63,8 @@ def test_explaining_again_leaves_nothing_of_the_impact_behind(
 ) -> None:
     run = RunDirectory(Path(shutil.copytree(made[1] / "done", tmp_path / "run")))
     scanned = {path.name for path in run.path.iterdir()} - {
-        "inherited.parquet", "networks.parquet", "contrasts.safetensors", "impact.safetensors",
+        "inherited.parquet", "networks.parquet", "usual.parquet",
+        "contrasts.safetensors", "impact.safetensors",
         *(impact_file(name) for name in IMPACT_TABLES),
     }  # fmt: skip
     other = replace(EXPLAINED, seed=1)
@@ -72,7 +73,7 @@ def test_explaining_again_leaves_nothing_of_the_impact_behind(
     assert {path.name for path in run.path.iterdir()} == scanned | {"contrasts.safetensors"}
     run.save(explain(made[0], Net(), canvases(), other, journal=run))
     assert {path.name for path in run.path.iterdir()} == scanned | {
-        "contrasts.safetensors", "inherited.parquet", "networks.parquet",
+        "contrasts.safetensors", "inherited.parquet", "networks.parquet", "usual.parquet",
     }  # fmt: skip
     again = load_study(run.path)
     assert again.explanation is not None and again.impact is None

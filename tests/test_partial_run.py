@@ -19,7 +19,7 @@ from padscope.store import RunDirectory, load_study
 
 NEEDED = ("manifest.json", "sites.parquet", "filters.parquet", "sides.parquet",
           "tallies.safetensors")  # fmt: skip
-CAUSES = ("contrasts.safetensors", "networks.parquet", "inherited.parquet")
+CAUSES = ("contrasts.safetensors", "networks.parquet", "inherited.parquet", "usual.parquet")
 IMPACTS = ("impact.parquet", "classes.parquet", "views.parquet")
 Harm = Callable[[Path], None]
 

@@ -43,9 +43,7 @@ Margin = Annotated[
 ]
 Baselines = Annotated[
     int,
-    typer.Option(
-        help="Fresh networks beside the given one, and as many matched; 0 for none."
-    ),
+    typer.Option(help="Fresh networks beside the given one, and as many matched; 0 for none."),
 ]
 Content = Annotated[
     float, typer.Option(help="Share of the content that may pass a filter's threshold.")

@@ -26,7 +26,13 @@ def opening(
     told = [responding_sentence(filters)]
     if explanation:
         found = recognition(filters, explanation)
-        told = [*found.warnings, f"{found.lead}. {found.rule}", *found.sentences, *told, caused_sentence(filters)]
+        told = [
+            *found.warnings,
+            f"{found.lead}. {found.rule}",
+            *found.sentences,
+            *told,
+            caused_sentence(filters),
+        ]
     if impact:
         told.append(" ".join(used_sentence(impact)).rstrip())
     return told

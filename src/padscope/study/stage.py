@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import polars as pl
+import torch
 from torch import Tensor
 
 from padscope.errors import PadscopeError
@@ -38,6 +39,7 @@ SCAN, EXPLAIN, IMPACT = "scan", "explain", "impact"
 # What each stage counts while it runs. An explanation runs every image through every network; a
 # forward pass is one of a single image.
 COUNTED = {SCAN: "images", EXPLAIN: "images × networks", IMPACT: "forward passes"}
+TABLE = "table: "  # how the names of packed tables begin
 STATES: dict[str, type[Counts] | type[Recorded]] = {"counts": Counts, "recorded": Recorded}
 
 
@@ -64,9 +66,13 @@ class Kept:
             for name, part in packed.items()
             for key, tensor in part.tensors.items()
         }
-        tables = {
-            name: table if isinstance(table, str) else {"table": table.write_json()}
+        tensors |= {
+            f"{TABLE}{name}": _bytes_of(table)
             for name, table in self.tables.items()
+            if not isinstance(table, str)
+        }
+        tables = {
+            name: table if isinstance(table, str) else None for name, table in self.tables.items()
         }
         kinds = {kind: name for name, kind in STATES.items()}
         parts = {
@@ -83,7 +89,7 @@ class Kept:
             for name, part in packed.facts["parts"].items()
         }
         tables = {
-            name: table if isinstance(table, str) else _table(table["table"])
+            name: table if isinstance(table, str) else _table_of(packed.tensors[f"{TABLE}{name}"])
             for name, table in packed.facts["tables"].items()
         }
         return cls(parts, tables)
@@ -107,10 +113,14 @@ class _Beneath(Mapping[str, Tensor]):
         return sum(1 for _ in self)
 
 
-def _table(text: str) -> pl.DataFrame:
-    numbers = pl.List(pl.Float64)  # which an empty list would not tell
-    overrides = {"response_deciles": numbers, "recall": numbers}
-    return pl.read_json(io.StringIO(text), schema_overrides=overrides)
+def _bytes_of(table: pl.DataFrame) -> Tensor:
+    content = io.BytesIO()
+    table.write_ipc(content)  # types and nulls as they are, unlike in text
+    return torch.frombuffer(bytearray(content.getvalue()), dtype=torch.uint8)
+
+
+def _table_of(content: Tensor) -> pl.DataFrame:
+    return pl.read_ipc(io.BytesIO(content.numpy().tobytes()), memory_map=False)
 
 
 class Journal(Protocol):
