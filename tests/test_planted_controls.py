@@ -26,8 +26,9 @@ SHORT = 16
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Crops of a quarter of the area."""
+    """Fewer and smaller crops."""
     monkeypatch.setattr(controls, "SIZE", (32, 32))
+    monkeypatch.setattr(controls, "BATCH", 8)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ def test_a_control_says_what_it_takes() -> None:
     preprocessing = wrap_module(train_control("local", norm=False, seed=0, steps=0)).preprocessing
     assert preprocessing is not None
     probe = control_photographs().probe
-    assert (preprocessing.size, preprocessing.mean) == ((64, 64), probe.mean)
+    assert (preprocessing.size, preprocessing.mean) == ((48, 48), probe.mean)
 
 
 @pytest.mark.usefixtures("small")
@@ -126,9 +127,9 @@ def test_questions_are_about_the_four_nearest_lines_and_about_real_gradients() -
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (torch.zeros(2, 3, 65, 80), r"shape \(2, 3, 65, 80\); .* 3 channels and at least 66 × 66"),
+        (torch.zeros(2, 3, 49, 80), r"shape \(2, 3, 49, 80\); .* 3 channels and at least 50 × 50"),
         (torch.zeros(2, 1, 80, 80), r"shape \(2, 1, 80, 80\)"),
-        (torch.zeros(0, 3, 80, 80), "at least 66"),
+        (torch.zeros(0, 3, 80, 80), "at least 50"),
     ],
 )
 def test_photographs_that_do_not_do_are_refused(images: Tensor, message: str) -> None:

@@ -4,6 +4,10 @@ Every filter of every convolution has a `Plant` that says at which sides padding
 activations, where the change comes from and which way it goes. The truth follows from which taps
 of a kernel leave the frame (see `padscope.planted.truth`), never from a detector.
 
+Where recognising is at stake, what a filter was made for is no truth. `detectors` mixes kernels of
+all sorts, and `raw_recalls` tells by brute force which of them recognise a border. `train_control`
+trains networks for which it pays to recognise it, and others for which it does not.
+
 Examples
 --------
 >>> from padscope.planted import judge, networks
@@ -13,10 +17,6 @@ Examples
 >>> scores = {(p.site, p.filter, s): s in p.sides for p in network.plants for s in network.sides}
 >>> judge(network, scores, cut=0.5).recall
 1.0
-
-Where recognising is at stake, what a filter was made for is no truth. `detectors` mixes kernels of
-all sorts, and `raw_recalls` tells by brute force which of them recognise a border. `train_control`
-trains networks for which it pays to recognise it, and others for which it does not.
 """
 
 from padscope.planted.catalogue import networks

@@ -21,8 +21,8 @@ from padscope.regions import sides_of
 
 Task = Literal["border", "local"]
 
-SIZE = (64, 64)
-STEPS, BATCH, RATE = 250, 8, 3e-3
+SIZE = (48, 48)
+STEPS, BATCH, RATE = 250, 16, 3e-3
 NEAR = 4  # positions from a side that the border task counts as near it
 
 _LAYERS, _CHANNELS = 5, 24
