@@ -1,6 +1,7 @@
 """Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`.
 
-`kills` and `decoys` are run when they are named only: they take long, and measure no time.
+`kills`, `decoys` and `controls` are run when they are named only: they take long, and measure no
+time.
 """
 
 from __future__ import annotations
@@ -95,8 +96,9 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "runners": describe_runners,
     "kills": _kills,
     "decoys": describe_decoys,
+    "controls": describe_controls,
 }
-COSTS = [name for name in BENCHMARKS if name not in ("kills", "decoys")]
+COSTS = [name for name in BENCHMARKS if name not in ("kills", "decoys", "controls")]
 
 if __name__ == "__main__":
     parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)

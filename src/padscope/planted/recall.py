@@ -80,8 +80,8 @@ def raw_shift(outputs: Tensor, line: str) -> FloatArray:
     Returns
     -------
     (C,) float64
-        In [-1, 1]; positive where the line's outputs are the higher ones at the widest gap, or
-        where two gaps of opposite sign are equally wide.
+        In [-1, 1]; positive where the line's outputs are the higher ones at the widest gap,
+        negative where they are the lower ones or two gaps of opposite sign are equally wide.
     """
     shifts = []
     for border, core in _border_and_core(outputs, line):
@@ -91,7 +91,7 @@ def raw_shift(outputs: Tensor, line: str) -> FloatArray:
             for sample in (border, core)
         ]
         gap = below[1] - below[0]
-        shifts.append(float(max(gap.max(), gap.min(), key=abs)))
+        shifts.append(float(max(gap.min(), gap.max(), key=abs)))
     return np.array(shifts)
 
 
