@@ -120,7 +120,7 @@ def _bytes_of(table: pl.DataFrame) -> Tensor:
 
 
 def _table_of(content: Tensor) -> pl.DataFrame:
-    return pl.read_ipc(io.BytesIO(content.numpy().tobytes()), memory_map=False)
+    return pl.read_ipc(io.BytesIO(content.numpy().tobytes()))
 
 
 class Journal(Protocol):
