@@ -165,8 +165,9 @@ def test_what_is_done_is_not_run_again(made: tuple[Study, Path], path: Path) -> 
     model, again = net(), net()
     run(made[0], path, model=model)
     run(made[0], path, settings=replace(SETTINGS, seed=5), model=again)
-    # To observe, verify and check the margin; the 2 x 6 passes over the images are saved.
-    assert again.passes - model.passes == 2 * UNITS
+    # To observe, verify and check the margin; four passes over the images are saved: crops,
+    # canvases, and crops again for how usual zero is and beside the baselines.
+    assert again.passes - model.passes == 4 * UNITS
     other = load_study(path)
     assert other.explanation is not None
     assert other.explanation.identity["settings"]["seed"] == 5
@@ -322,10 +323,10 @@ def test_checkpoints_hold_what_is_done(made: tuple[Study, Path], path: Path) -> 
 
     class Watching(RunDirectory):
         def keep(self, kept: Kept) -> None:
-            trained.append(len(kept.parts["given"].done))
+            trained.append(len(kept.parts["contrasted"].done))
             concluded.append(list(kept.tables))
             super().keep(kept)
 
     explain(made[0], net(), canvases(), SETTINGS, journal=Watching(path, every=0))
     assert trained[: UNITS - 1] == list(range(KEPT_UNITS, UNITS + 1))
-    assert concluded[-1] == ["usual", "fresh 1", "matched 1", "re-estimated"]
+    assert concluded[-1] == ["usual", "given", "fresh 1", "matched 1", "re-estimated"]

@@ -31,7 +31,7 @@ from padscope import PadscopeError, RunDirectory, ScanSettings, Study, explain, 
 from padscope.running import RayRunner, TorchrunRunner, find_runner, to_bytes
 
 SECONDS = 120
-KILLED = ("scan", "given", "fresh 1", "estimates", "views")  # jobs of all stages, in order
+KILLED = ("scan", "contrasted", "fresh 1", "estimates", "views")  # jobs of all stages, in order
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from padscope.errors import PadscopeError
 from padscope.paths import MISSING, file_problem
 from padscope.store.files import dump_json, write_atomically, write_table
@@ -37,7 +35,7 @@ from padscope.store.manifest import (
     read_manifest,
 )
 from padscope.store.pictures import pack_pictures
-from padscope.study import EXPLAIN, GIVEN, IMPACT, IMPACT_TABLES, SCAN, Kept, Study
+from padscope.study import CONTRASTED, EXPLAIN, IMPACT, IMPACT_TABLES, SCAN, Kept, Study
 from padscope.study.baselines import USUAL
 from padscope.study.stage import Scores
 
@@ -206,10 +204,10 @@ class RunDirectory:
         if study.explanation:
             self._stage = EXPLAIN
             self._identity = json.loads(dump_json(study.explanation.identity))
-            networks = study.explanation.networks.filter(pl.col("network") != GIVEN)
+            networks = study.explanation.networks
             tables: dict[str, Scores] = {
                 str(name): table
                 for (name,), table in networks.group_by(["network"], maintain_order=True)
             }
             tables[USUAL] = study.explanation.usual
-            self.keep(Kept({GIVEN: study.explanation.counts}, tables))
+            self.keep(Kept({CONTRASTED: study.explanation.counts}, tables))

@@ -16,8 +16,8 @@ from padscope.store.kept import FILES, read_kept
 from padscope.store.manifest import UNFINISHED, read_manifest
 from padscope.store.pictures import read_pictures
 from padscope.study import (
+    CONTRASTED,
     EXPLAIN,
-    GIVEN,
     IMPACT_TABLES,
     SCAN,
     Explanation,
@@ -117,7 +117,7 @@ def _read_counts(path: Path, stage: str, part: str, identity: dict[str, Any]) ->
 def _read_explanation(path: Path, found: dict[str, Any] | None) -> Explanation | None:
     if found is None:
         return None
-    counts = _read_counts(path, EXPLAIN, GIVEN, found["identity"])
+    counts = _read_counts(path, EXPLAIN, CONTRASTED, found["identity"])
     tables: dict[str, pl.DataFrame] = {
         name: read_table(path / f"{name}.parquet") for name in EXPLAINED_TABLES
     }

@@ -1,7 +1,7 @@
 """The stages in order: `scan`, `explain`, `impact`. Each adds to a `Study`, the frozen result."""
 
 from padscope.study.explain import explain
-from padscope.study.explanation import GIVEN, Explanation
+from padscope.study.explanation import CONTRASTED, GIVEN, Explanation
 from padscope.study.impact import impact
 from padscope.study.impact_result import IMPACT_TABLES, Impact
 from padscope.study.inputs import as_images, as_loaded, make_probe
@@ -14,6 +14,7 @@ from padscope.study.subject import check_answer
 from padscope.study.verdict import Heading, verdict
 
 __all__ = [
+    "CONTRASTED",
     "EXPLAIN",
     "GIVEN",
     "IMPACT",

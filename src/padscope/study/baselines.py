@@ -33,6 +33,7 @@ from padscope.scores import recall_of
 from padscope.settings import ExplainSettings
 from padscope.study.context import Canvas
 from padscope.study.explanation import (
+    COMPARED,
     FRESH,
     GIVEN,
     MATCHED,
@@ -40,64 +41,67 @@ from padscope.study.explanation import (
     SHUFFLED,
     UNSHIFTED,
 )
+from padscope.study.inputs import Start
 from padscope.study.stage import Stage
 from padscope.tables import network_table, zero_usual
 
 Crops = Callable[[nn.Module], Iterator[Tensor]]  # as a module takes them
-Build = Callable[[Crops, ContrastPlan], "Built"]
+DRAWS, OTHER_SEED = 3, 1000
 USUAL = "usual"  # what comes of `measure_usual`, among the tables of networks
 
 
 @dataclass(frozen=True)
 class Built:
-    """A baseline network, and what could not be done for it; "" if nothing."""
+    """A network, and what could not be done for it; "" if nothing."""
 
     module: nn.Module
     note: str = ""
 
 
-def baseline_networks(
-    loaded: LoadedModel, settings: ExplainSettings, *, fits: bool
-) -> dict[str, Build]:
-    """Name the baselines of a model, each with what builds it.
+def baseline_names(settings: ExplainSettings, *, fits: bool) -> list[str]:
+    """Name what is to be run beside the explanation, the given network itself first.
+
+    It is run again as the others are: on the same crops, at the same positions.
 
     Parameters
     ----------
-    loaded : LoadedModel
     settings : ExplainSettings
     fits : bool
         Whether its statistics of batch norm are those of the images.
     """
     # From 1 on: a model that is itself untrained was built with seed 0.
     seeds = [settings.seed + number for number in range(1, settings.baselines + 1)]
-    named: dict[str, Build] = {f"{FRESH} {seed}": partial(_fresh, loaded, seed) for seed in seeds}
-    named |= {f"{MATCHED} {seed}": partial(_matched, loaded, seed) for seed in seeds}
-    if not fits:
-        named[REESTIMATED] = partial(_reestimated, loaded)
-    if settings.explain_cause:
-        named[UNSHIFTED] = partial(_unshifted, loaded)
-    if settings.shuffled:
-        named[SHUFFLED] = partial(_shuffled, loaded, settings.seed)
-    return named
+    wanted = {
+        REESTIMATED: not fits, UNSHIFTED: settings.explain_cause,
+        f"{SHUFFLED} {settings.seed}": settings.shuffled,
+    }  # fmt: skip
+    return [
+        GIVEN,
+        *(f"{kind} {seed}" for kind in COMPARED for seed in seeds),
+        *(name for name, asked in wanted.items() if asked),
+    ]
 
 
-def _fresh(loaded: LoadedModel, seed: int, crops: Crops, plan: ContrastPlan) -> Built:
-    return Built(_settled(fresh_weights(loaded, seed), crops, plan))
+def build_network(
+    name: str, loaded: LoadedModel, crops: Crops, plan: ContrastPlan, redraw: int = 0
+) -> Built:
+    """Build one of `baseline_names`, with `redraw` added to its seed."""
+    kind, _, number = name.partition(" ")
+    seed = int(number or 0) + redraw
+    if kind == GIVEN:
+        return Built(loaded.module)
+    if kind == MATCHED:
+        return _matched(name, seed, loaded, crops, plan)
+    networks: dict[str, Callable[[], nn.Module]] = {
+        FRESH: lambda: fresh_weights(loaded, seed),
+        SHUFFLED: lambda: shuffled_weights(loaded, seed),
+        REESTIMATED: lambda: copied(loaded),
+        UNSHIFTED: lambda: without_shifts(loaded),
+    }
+    return Built(_settled(networks[kind](), crops, plan))
 
 
-def _reestimated(loaded: LoadedModel, crops: Crops, plan: ContrastPlan) -> Built:
-    return Built(_settled(copied(loaded), crops, plan))
-
-
-def _unshifted(loaded: LoadedModel, crops: Crops, plan: ContrastPlan) -> Built:
-    return Built(_settled(without_shifts(loaded), crops, plan))
-
-
-def _shuffled(loaded: LoadedModel, seed: int, crops: Crops, plan: ContrastPlan) -> Built:
-    return Built(_settled(shuffled_weights(loaded, seed), crops, plan))
-
-
-def _matched(loaded: LoadedModel, seed: int, crops: Crops, plan: ContrastPlan) -> Built:
+def _matched(name: str, seed: int, loaded: LoadedModel, crops: Crops, plan: ContrastPlan) -> Built:
     def run(module: nn.Module, pixels: Tensor) -> None:
         with shortened(module, plan) as short:
             short(pixels)
@@ -105,10 +109,9 @@ def _matched(loaded: LoadedModel, seed: int, crops: Crops, plan: ContrastPlan) -
     found = matched_weights(loaded, seed, crops(loaded.module), run)
     if not found.unmatched:
         return Built(found.module)
-    name, reason = next(iter(found.unmatched.items()))
+    path, reason = next(iter(found.unmatched.items()))
     more = f", and {len(found.unmatched) - 1} more" if len(found.unmatched) > 1 else ""
-    note = f"Not matched in baseline {f'{MATCHED} {seed}'!r}: {name} ({reason}){more}."
-    return Built(found.module, note)
+    return Built(found.module, f"Not matched in baseline {name!r}: {path} ({reason}){more}.")
 
 
 def _settled(module: nn.Module, crops: Crops, plan: ContrastPlan) -> nn.Module:
@@ -154,7 +157,7 @@ def measure_usual(
     if settings.explain_cause:
         crops = partial(first_crops, canvas, plan.size, images)
         try:
-            network = _unshifted(loaded, crops, plan).module
+            network = build_network(UNSHIFTED, loaded, crops, plan).module
         except PadscopeError:  # the row of this network says why
             network = None
         if network is not None:
@@ -165,7 +168,7 @@ def measure_usual(
 
 def run_baseline(
     name: str,
-    build: Build,
+    loaded: LoadedModel,
     canvas: Canvas,
     plan: ContrastPlan,
     images: int,
@@ -174,6 +177,8 @@ def run_baseline(
 ) -> pl.DataFrame:
     """Run one baseline on crops of the first images and score it, as `network_table` does.
 
+    One that diverges, or none of whose filters gives more than one value, is drawn again.
+
     Raises
     ------
     PadscopeError
@@ -181,11 +186,22 @@ def run_baseline(
     """
     crops = partial(first_crops, canvas, plan.size, images)
     calibrate = unit_count(settings.calibrate, canvas.batch_size)
-    built = build(crops, plan)
-    with as_found(built.module) as module:
-        job = canvas.job(name, canvas.kept, lambda _: contrasting(module, plan, calibrate), images)
-        counts = stage.run(job, Counts())
-    return network_scores(name, plan, counts, settings.content, built.note)
+    for draw in range(DRAWS):
+        job = f"{name}, draw {draw + 1}" if draw else name
+        note = f"Baseline {job!r}: what was drawn before was dead or diverged. " if draw else ""
+        built = build_network(name, loaded, crops, plan, draw * OTHER_SEED)
+        with as_found(built.module) as module:
+            counts = stage.run(
+                canvas.job(job, canvas.kept, _counting(module, plan, calibrate), images), Counts()
+            )
+        scores = network_scores(name, plan, counts, settings.content, f"{note}{built.note}")
+        if name == GIVEN or (scores["unmeasured"] < scores["filters"]).any():
+            return scores
+    raise PadscopeError(f"all filters are dead, or diverge, in {DRAWS} draws of it")
+
+
+def _counting(module: nn.Module, plan: ContrastPlan, calibrate: int) -> Start[Counts]:
+    return lambda _: contrasting(module, plan, calibrate)
 
 
 def network_scores(

@@ -19,7 +19,7 @@ from padscope.scores import (
     score_site,
 )
 from padscope.settings import ExplainSettings
-from padscope.study.baselines import USUAL, network_scores
+from padscope.study.baselines import USUAL
 from padscope.study.context import Context
 from padscope.study.explanation import COMPARED, GIVEN, Explanation
 from padscope.study.likeness import Likeness
@@ -73,14 +73,13 @@ def conclude(
         begun = {name: pool.submit(score.explained, site) for name, site in largest_first}
         inherited = list(pool.map(score.inherited, plan.elsewhere.values()))
         explained = {name: begun[name].result() for name in plan.sites}
-        given = network_scores(GIVEN, plan, counts, settings.content)
     responses = [responses for responses, _ in explained.values()]
     causes = [causes for _, causes in explained.values()]
     filters, sides = (pl.concat(tables) for tables in zip(*responses, strict=True))
     sides, filters = with_causes(sides, filters, causes)
     checks = {name: _found(site, context, margin) for name, site in plan.sites.items()}
     made = {name: table for name, table in networks.items() if isinstance(table, pl.DataFrame)}
-    usual = made.pop(USUAL)
+    usual, given = made.pop(USUAL), made[GIVEN]
     noted = [table["note"][0] for table in made.values() if table["note"][0]]
     of_kind = {kind: [t for n, t in made.items() if n.startswith(f"{kind} ")] for kind in COMPARED}
     filters = with_decoys(filters, given, of_kind, settings.content)
@@ -91,7 +90,7 @@ def conclude(
     ]
     explanation = Explanation(
         identity, context.canvas.describe(), context.canvas.margin, counts,
-        pl.concat(inherited) if inherited else no_inherited(), pl.concat([given, *made.values()]),
+        pl.concat(inherited) if inherited else no_inherited(), pl.concat(made.values()),
         usual, likeness.warnings, likeness.open_training, (*context.notes, *refused, *noted),
     )  # fmt: skip
     return replace(

@@ -17,15 +17,14 @@ from padscope.running import Runner, find_runner
 from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study.baselines import (
     USUAL,
-    Build,
-    baseline_networks,
+    baseline_names,
     first_crops,
     measure_usual,
     run_baseline,
 )
 from padscope.study.conclusion import conclude
 from padscope.study.context import Context, find_context
-from padscope.study.explanation import GIVEN
+from padscope.study.explanation import CONTRASTED
 from padscope.study.inputs import as_images, as_loaded, fingerprint
 from padscope.study.likeness import find_likeness
 from padscope.study.margin import check_margin
@@ -97,9 +96,9 @@ def explain(
             crops = list(first_crops(canvas, size, few, module))
             likeness = find_likeness(loaded, module, crops, settings.seed + 1)
             del crops
-            baselines = baseline_networks(loaded, settings, fits=likeness.fits is not False)
+            names = baseline_names(settings, fits=likeness.fits is not False)
             if canvas.images is not None:
-                others = len(baselines) + 1 + settings.explain_cause
+                others = len(names) + 1 + settings.explain_cause
                 stage.total = canvas.images + others * few
             counts = _contrast(module, context, settings, stage)
             margin = check_margin(module, context, counts, settings)
@@ -112,11 +111,11 @@ def explain(
                 usual = measure_usual(loaded, module, canvas, plan, few, settings, stage)
                 stage.drop(f"{USUAL} ")
                 stage.conclude(USUAL, usual)
-            for name, build in baselines.items():
+            for name in names:
                 if name in stage.kept.tables:
                     stage.skip(few)
                 else:
-                    scores = _baseline(name, build, context, plan, few, settings, stage)
+                    scores = _baseline(name, loaded, context, plan, few, settings, stage)
                     stage.conclude(name, scores)
         stage.finish()
         return conclude(
@@ -131,7 +130,7 @@ def _contrast(
     canvas = context.canvas
     calibrate = unit_count(settings.calibrate, canvas.batch_size)
     batches = canvas.kept if settings.baselines else canvas.batches
-    job = canvas.job(GIVEN, batches, lambda _: contrasting(module, context.plan, calibrate))
+    job = canvas.job(CONTRASTED, batches, lambda _: contrasting(module, context.plan, calibrate))
     counts = stage.run(job, Counts())
     if not counts.images:
         raise PadscopeError(
@@ -143,7 +142,7 @@ def _contrast(
 
 def _baseline(
     name: str,
-    build: Build,
+    loaded: LoadedModel,
     context: Context,
     plan: ContrastPlan,
     images: int,
@@ -151,7 +150,7 @@ def _baseline(
     stage: Stage,
 ) -> Scores:
     try:
-        return run_baseline(name, build, context.canvas, plan, images, settings, stage)
+        return run_baseline(name, loaded, context.canvas, plan, images, settings, stage)
     except Unfinished:
         raise
     except PadscopeError as error:

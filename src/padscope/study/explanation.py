@@ -10,6 +10,7 @@ import polars as pl
 from padscope.measurements import Counts
 
 GIVEN, FRESH, MATCHED, SHUFFLED = "given", "fresh", "matched", "shuffled"  # "fresh 1" …
+CONTRASTED = "contrasted"  # the job behind `Explanation.counts`
 REESTIMATED, UNSHIFTED = "re-estimated", "unshifted"
 COMPARED = (FRESH, MATCHED)  # kinds of baselines that answer where a count comes from
 
@@ -31,7 +32,8 @@ class Explanation:
     inherited : polars.DataFrame
         What convolutions without padding inherit; see `padscope.tables.inherited_table`.
     networks : polars.DataFrame
-        The given network and its baselines, site by site; see `padscope.tables.network_table`.
+        The given network and its baselines, site by site, all on crops of the first images; see
+        `padscope.tables.network_table`.
         Baselines are named ``fresh 1`` …, ``matched 1`` …, ``shuffled``, ``re-estimated`` (as
         given, but for statistics of batch norm that are those of the images) and ``unshifted``
         (the same, and batch norms shift nothing).

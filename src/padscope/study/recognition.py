@@ -71,7 +71,7 @@ class Origin:
         than = "as" if found.answer == "as many" else "than"
         return (
             f"{found.answer.capitalize()} {than} {others} have ({found.count:,} beside "
-            f"{self.beside}): {what}; {told} (q ≤ {APART:g})."
+            f"{self.beside}, on the same crops): {what}; {told} (q ≤ {APART:g})."
         )
 
 
