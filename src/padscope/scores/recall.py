@@ -7,7 +7,10 @@ any of the content passes, how much of the border does?
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from padscope.scores.distance import Counts, FloatArray
 from padscope.tallies.bins import BINS, CENTRE
@@ -60,46 +63,41 @@ def recall_bound(counts: Counts) -> FloatArray:
 def _directed(counts: Counts) -> tuple[FloatArray, FloatArray]:
     shift = counts if counts.real is None else Counts(counts.border, counts.real)
     above, below = shift.gaps
-    upwards = above > below
-    # What lies below is what lies above once the order of the bins is turned round.
-    found = (_beyond(counts), _beyond(counts, turned=True))
-    unknown = np.isnan(shift.ks) | (counts.core.sum(axis=-1) * counts.content < 1)
+    _, q = counts.sums
+    unknown = np.isnan(shift.ks) | (q[..., -1] * counts.content < 1)
     shifted = shift.ks >= LEAST_SHIFT
     recall, bound = (
-        np.where(unknown, np.nan, np.where(shifted, np.where(upwards, up, down), 0.0))
-        for up, down in zip(*found, strict=True)
+        np.where(unknown, np.nan, np.where(shifted, found, 0.0))
+        for found in _beyond(counts, above > below)
     )
     return recall, bound
 
 
-def _beyond(counts: Counts, *, turned: bool = False) -> tuple[FloatArray, FloatArray]:
-    """Share of the border above the core's upper quantile, and what the bins leave open of it."""
-    border, core = counts.border, counts.core
+def _beyond(counts: Counts, upwards: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """Share of the border beyond the core's quantile, and what the bins leave open of it."""
     p, q = counts.sums
-    single = CENTRE if core.shape[-1] == BINS else None
-    bins = core.shape[-1]
-    if turned:
-        border, core = border[..., ::-1], core[..., ::-1]
-        p, q = (sums[..., -1:] - sums[..., ::-1] + each
-                for sums, each in ((p, border), (q, core)))  # fmt: skip
-        single = None if single is None else bins - 1 - single
+    shape, bins = np.broadcast_shapes(p.shape, q.shape), q.shape[-1]
+    whole, core = p[..., -1], q[..., -1]
     # In whole values, so that a share that is met exactly is not missed by rounding.
-    allowed = np.floor(q[..., -1] * counts.content + 1e-9)
-    # The first bin with no more than that above it: the quantile lies in it.
-    at = (q[..., -1:] - q <= allowed[..., None]).argmax(axis=-1)[..., None]
-    beyond = (q[..., -1:] - np.take_along_axis(q, at, axis=-1))[..., 0]
-    inside = np.take_along_axis(core, at, axis=-1)[..., 0]
+    allowed = np.floor(core * counts.content + 1e-9)
+    # The first bin with no more than that above it, or the last with no more than that below it:
+    # the quantile lies in it.
+    highest = (core[..., None] - q <= allowed[..., None]).argmax(axis=-1)
+    lowest = np.minimum((q <= allowed[..., None]).sum(axis=-1), bins - 1)
+    at = np.where(upwards, highest, lowest)
+
+    def pick(values: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+        return np.take_along_axis(np.broadcast_to(values, shape), at[..., None], axis=-1)[..., 0]
+
+    inside, here = pick(counts.core), pick(counts.border)
+    core_below, border_below = pick(q), pick(p)
+    beyond = np.where(upwards, core - core_below, core_below - inside)
+    further = np.where(upwards, whole - border_below, border_below - here)
     with np.errstate(invalid="ignore", divide="ignore"):
         part = np.where(inside > 0, (allowed - beyond) / inside, 0.0)
-        if single is not None:
-            part = np.where(at[..., 0] == single, 0.0, part)
-        shape = (*np.broadcast_shapes(border.shape[:-1], core.shape[:-1]), 1)
-        at = np.broadcast_to(at, shape)
-        whole = p[..., -1]
-        above = whole - np.take_along_axis(p, at, axis=-1)[..., 0]
-        here = np.take_along_axis(border, at, axis=-1)[..., 0]
-        recall = (above + part * here) / whole
         hidden = here / whole
-        if single is not None:
-            hidden = np.where(at[..., 0] == single, 0.0, hidden)
+        if bins == BINS:  # fine enough to have a bin of one value
+            part = np.where(at == CENTRE, 0.0, part)
+            hidden = np.where(at == CENTRE, 0.0, hidden)
+        recall = (further + part * here) / whole
     return recall, hidden * np.maximum(part, 1 - part)

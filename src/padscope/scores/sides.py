@@ -84,14 +84,13 @@ def score_site(
     real = tallies.get(f"{REAL}/{NEAR}")
     around = None if real is None else real.fine.numpy()[:sides, :, :BINS]
     folds_around = None if real is None else real.folds.numpy()[..., :COARSE_BINS]
-    dead = values.sum(axis=(0, 2)) == values[..., DEAD_BINS].sum(axis=(0, 2))
-    measured = measure(statistics, Counts(values[:sides], values[core], around, content))
+    counts = Counts(values[:sides], values[core], around, content)
+    p, q = counts.sums
+    dead = p[..., -1].sum(axis=0) + q[..., -1] == values[..., DEAD_BINS].sum(axis=(0, 2))
+    measured = measure(statistics, counts)
     line = {name: np.where(dead, np.nan, array) for name, array in measured.items()}
-    intervals = {
-        name: _intervals(statistics[name], line[name], folds, folds_around, content)
-        for name in line
-        if statistics[name].interval
-    }
+    varying = {name: statistics[name] for name in line if statistics[name].interval}
+    intervals = _intervals(varying, line, folds, folds_around, content)
     deeper = _coarse(layout, tallies, dead, content)
     depth = max((layout.depth(axis) for axis in range(len(layout.size))), default=1)
     missing = np.full((2, len(dead)), np.nan)
@@ -117,26 +116,29 @@ def score_site(
 
 
 def _intervals(
-    statistic: Statistic,
-    line: FloatArray,
+    statistics: Mapping[str, Statistic],
+    line: Values,
     folds: NDArray[np.int32],
     around: NDArray[np.int32] | None,
     content: float,
-) -> Interval:
+) -> dict[str, Interval]:
     def of(
         border: NDArray[np.int64], core: NDArray[np.int64], real: NDArray[np.int64] | None
     ) -> FloatArray:
-        return statistic.of(Counts(border, core, real, content))
+        counts = Counts(border, core, real, content)  # what several are made of is summed once
+        return np.stack([statistic.of(counts) for statistic in statistics.values()])
 
+    centres = np.stack([line[name] for name in statistics], axis=1)  # (S, statistics, C)
     found = [
-        jackknife(values, of, (folds[side], folds[-1], None if around is None else around[side]))
-        for side, values in enumerate(line)
+        jackknife(centre, of, (folds[side], folds[-1], None if around is None else around[side]))
+        for side, centre in enumerate(centres)
     ]
-    shape = line.shape  # no side, no interval
-    return Interval(
-        np.array([each.low for each in found]).reshape(shape),
-        np.array([each.high for each in found]).reshape(shape),
+    # No side, no interval.
+    low, high = (
+        np.array(ends).reshape(centres.shape)
+        for ends in ([each.low for each in found], [each.high for each in found])
     )
+    return {name: Interval(low[:, place], high[:, place]) for place, name in enumerate(statistics)}
 
 
 def _coarse(
@@ -144,9 +146,9 @@ def _coarse(
 ) -> dict[str, NDArray[np.float64]]:
     """KS against the core, and border recall, of what is counted coarsely only, by name: (2, C)."""
 
-    def counted(condition: str, part: str) -> NDArray[np.int64]:
+    def counted(condition: str, part: str, regions: slice = slice(None)) -> NDArray[np.int64]:
         summed: NDArray[np.int64] = (
-            tallies[f"{condition}/{part}"].folds.numpy()[..., :COARSE_BINS].sum(axis=1)
+            tallies[f"{condition}/{part}"].folds.numpy()[regions, ..., :COARSE_BINS].sum(axis=1)
         )
         return summed
 
@@ -154,7 +156,7 @@ def _coarse(
         return np.concatenate([counted(condition, part) for part in (DEEP, CORNERS)])
 
     real = others(REAL) if f"{REAL}/{DEEP}" in tallies else None
-    counts = Counts(others(PADDED), counted(PADDED, NEAR)[-1], real, content)
+    counts = Counts(others(PADDED), counted(PADDED, NEAR, slice(-1, None))[0], real, content)
     scores = np.where(dead, np.nan, np.stack([counts.ks, border_recall(counts)], axis=1))
     names = [region.name for region in layout.regions[len(layout.compared) :]]
     return dict(zip(names, scores, strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +32,7 @@ from padscope.tables import (
     with_context,
     with_decoys,
 )
+from padscope.threads import single_threaded_pool
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
 
@@ -67,7 +67,7 @@ def conclude(
     """
     plan = context.plan
     score = _Scoring(counts, settings, known_statistics())
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the lock
+    with single_threaded_pool(torch.get_num_threads(), "padscope-score") as pool:
         # The largest sites come last in most networks; begun last, one would be waited for.
         largest_first = sorted(plan.sites.items(), key=lambda item: -item[1].site.filters)
         begun = {name: pool.submit(score.explained, site) for name, site in largest_first}

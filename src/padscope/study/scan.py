@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import polars as pl
@@ -26,6 +25,7 @@ from padscope.study.kernels import kernels_of
 from padscope.study.result import Portrait, Study
 from padscope.study.stage import SCAN, Journal, Progress, Stage
 from padscope.tables import response_tables, site_table, undecided
+from padscope.threads import single_threaded_pool
 
 FIRST_LOOK = 128.0  # images after which a run may be found stable
 PORTRAITS = 24  # the strongest filters, whose kernels and maps are kept
@@ -154,7 +154,7 @@ def score_plan(plan: ContrastPlan, counts: Counts) -> tuple[pl.DataFrame, pl.Dat
         scores = score_site(site.layout, counts.of_site(site.site.name), statistics)
         return response_tables(site.site, site.layout, scores)
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the lock
+    with single_threaded_pool(torch.get_num_threads(), "padscope-score") as pool:
         filters, sides = zip(*pool.map(tables, plan.sites.values()), strict=True)
     return pl.concat(filters), pl.concat(sides)
 
