@@ -74,5 +74,6 @@ def jackknife(
 def _without_each(folds: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
     """Sum of all folds but one, for each: in 32 bits where they are enough, for time."""
     fits = int(folds.max(initial=0)) * len(folds) < 2**31
-    rest: NDArray[np.integer[Any]] = folds.sum(axis=0, dtype=folds.dtype if fits else None) - folds
+    whole = folds.sum(axis=0, dtype=np.int32 if fits else np.int64)
+    rest: NDArray[np.integer[Any]] = whole - folds
     return rest
