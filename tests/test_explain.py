@@ -178,11 +178,13 @@ def test_the_margin_is_doubled_where_the_images_allow_it() -> None:
 
 def test_pans_by_what_is_known() -> None:
     study = explained()
-    assert study.pans().equals(study.pans(label="confirmed"))
-    assert set(study.pans()["label"]) == {"confirmed"}
-    assert study.pans()["causal_ks"].is_sorted(descending=True)
+    assert study.pans().equals(study.pans(label="recognises"))
+    assert study.pans()["recognises"].all() and study.pans()["recall"].is_sorted(descending=True)
+    confirmed = study.pans(label="confirmed")
+    assert set(confirmed["label"]) == {"confirmed"}
+    assert confirmed["causal_ks"].is_sorted(descending=True)
     top = study.pans(side="top")
-    assert top.height == study.sides.filter(side="top", label="confirmed").height > 0
+    assert top.height == study.sides.filter("recognises", side="top").height > 0
     assert top.columns == study.sides.columns
     origins = [study.pans(origin=origin) for origin in ("nascent", "inherited", "both", "neither")]
     assert sum(table.height for table in origins) == study.pans().height

@@ -18,12 +18,13 @@ from padscope.models.initial import at_initial_values
 from padscope.models.load import SOURCES, load_model, wrap_module
 from padscope.models.loaded import LoadedModel
 from padscope.models.matching import Matched, matched_weights
-from padscope.models.norm_fit import NormFit, compare_norms
+from padscope.models.norm_fit import NEVER_ESTIMATED, NormFit, compare_norms, never_estimated
 from padscope.models.preprocessing import InputDefaults, Preprocessing
 from padscope.models.structure import spatial_dims
 from padscope.models.trial import takes
 
 __all__ = [
+    "NEVER_ESTIMATED",
     "SOURCES",
     "Architecture",
     "InputDefaults",
@@ -39,6 +40,7 @@ __all__ = [
     "fresh_weights",
     "load_model",
     "matched_weights",
+    "never_estimated",
     "reestimate_batchnorm",
     "shuffled_weights",
     "spatial_dims",

@@ -29,6 +29,10 @@ LAYERS_FITTING = 0.75
 # was 1.4 or more times the shift where they were right, .05 to .7 where they were not.
 REVERSED_LEAVES = 0.5
 
+NEVER_ESTIMATED = (
+    "All batch norms hold the statistics that they start with (mean 0, variance 1): the network "
+    "was probably never trained."
+)
 FOLDED_VAR = 0.01  # converters make up for the epsilon: a variance of .999 stands for 1
 COLOURS = 3
 EIGHT_BIT = 255.0
@@ -106,10 +110,7 @@ class NormFit:
         if self.fits:
             return "The statistics of the batch norms fit the images."
         if self.cause == "never estimated":
-            return (
-                "All batch norms hold the statistics that they start with (mean 0, variance 1): "
-                "the network was probably never trained."
-            )
+            return NEVER_ESTIMATED
         if self.cause == "channel order":
             return (
                 "The statistics of the batch norms fit other colours than those of the images: the "
@@ -151,14 +152,9 @@ def compare_norms(
     -------
     NormFit
     """
-    held = {
-        name: child
-        for name, child in (module.named_modules() if keeps_layers(module) else ())
-        if holds_statistics(child)
-    }
+    held = _held(module)
     start = all(_at_start(norm) for norm in held.values())
-    folded = start and not all(_is_uniform(norm) for norm in held.values())
-    if not held or folded:
+    if not held or (start and not never_estimated(module)):  # folded into other weights
         return NormFit((), fits=None)
     with as_found(module, channels_last=False):
         layers = _measure(module, held, batches)
@@ -175,6 +171,30 @@ def compare_norms(
             return NormFit(layers, fits=False, cause="channel order", expected=REVERSED)
     fits = sum(layer.fits for layer in layers) >= LAYERS_FITTING * len(layers)
     return NormFit(layers, fits=fits, cause="" if fits else "unknown")
+
+
+def never_estimated(module: nn.Module) -> bool:
+    """Tell a network all of whose batch norms hold the statistics that they start with.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        It is not run.
+
+    Returns
+    -------
+    bool
+        False without batch norms, and where they are folded into other weights, which leaves such
+        statistics too.
+    """
+    norms = _held(module).values()
+    return bool(norms) and all(_at_start(norm) and _is_uniform(norm) for norm in norms)
+
+
+def _held(module: nn.Module) -> dict[str, nn.Module]:
+    """Batch norms that hold statistics, by path."""
+    named = module.named_modules() if keeps_layers(module) else ()
+    return {name: child for name, child in named if holds_statistics(child)}
 
 
 class _FirstNorm:

@@ -103,6 +103,7 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
         manifest["identity"], manifest["model"], manifest["images"], tuple(manifest["size"]),
         tables["sites"], of_filters, tables["sides"], counted, portraits, explanation,
         manifest["invocation"], impact, kernels, tuple(missing),
+        tuple(manifest["warnings"]),
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ def manifest_of(study: Study) -> dict[str, Any]:
         "skipped": [[skip.index, skip.name, skip.reason] for skip in study.counted.skipped],
         "portraits": [[portrait.site, portrait.filter] for portrait in study.portraits],
         "invocation": study.invocation,
+        "warnings": list(study.warnings),
         "explanation": None if study.explanation is None else _explained(study.explanation),
         "impact": None if study.impact is None else _impact(study.impact),
     }

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from padscope.errors import PadscopeError
-from padscope.models import LoadedModel, NormFit, at_initial_values, compare_norms, fresh_weights
+from padscope.models import (
+    NEVER_ESTIMATED,
+    LoadedModel,
+    NormFit,
+    at_initial_values,
+    compare_norms,
+    fresh_weights,
+    never_estimated,
+)
 
 UNTRAINED = (
     "The weights are what a fresh initialisation draws: the network was probably never trained."
@@ -61,6 +69,12 @@ def find_likeness(
     """
     fit = compare_norms(module, crops, loaded.preprocessing)
     return Likeness(tuple(_warnings(loaded, fit, lambda: fresh_weights(loaded, seed))), fit.fits)
+
+
+def find_warnings(loaded: LoadedModel) -> tuple[str, ...]:
+    """Say what the weights alone tell against a network, before anything runs."""
+    told = [NEVER_ESTIMATED] if never_estimated(loaded.module) else []
+    return (*told, *([RANDOM] if loaded.weights_are == "random" else []))
 
 
 def _warnings(loaded: LoadedModel, fit: NormFit, fresh: Callable[[], nn.Module]) -> list[str]:

@@ -138,7 +138,12 @@ class Recognition:
 
     @property
     def sentences(self) -> Iterator[str]:
-        """Where it comes from: what the baselines say of the count."""
+        """Where it comes from: what the baselines say of the count, and what is not known."""
+        if self.without:
+            yield (
+                f"{self.without:,} filters have too few values inside their maps for a threshold "
+                f"at {100 * self.content:.3g} %: give more images."
+            )
         if not self.origins:
             yield NO_BASELINE
             return

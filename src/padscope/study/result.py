@@ -21,6 +21,7 @@ from padscope.study.summary_html import draw_summary
 from padscope.tables import summarize, undecided
 
 RESPONSES = {"candidate": CANDIDATE, "strong": STRONG}
+RECOGNISES = "recognises"
 CAUSES = ("confirmed", "grey", "rejected")
 ORIGINS = ("nascent", "inherited", "both", "neither")
 
@@ -73,6 +74,9 @@ class Study:
         Scored site → kernels of its filters; empty for runs of versions that did not keep them.
     missing : tuple of str
         What a damaged run directory lacks, in sentences.
+    warnings : tuple of str
+        Why the network may not be what it is taken for, as far as its weights tell. Those of an
+        explanation, which rest on images too, take their place.
     """
 
     identity: dict[str, Any]
@@ -89,6 +93,7 @@ class Study:
     impact: Impact | None = None
     kernels: Mapping[str, Kernels] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def pans(
         self,
@@ -103,10 +108,11 @@ class Study:
 
         Parameters
         ----------
-        label : {"candidate", "strong", "confirmed", "grey", "rejected"}, optional
-            ``candidate`` and ``strong``, KS at least .5 and .8, are of the first rung; the others,
-            see `evidence.causes`, of the second. Left out: ``confirmed`` if the study is explained,
-            else ``candidate``.
+        label : str, optional
+            ``candidate`` and ``strong``, KS at least .5 and .8, are of the first rung;
+            ``confirmed``, ``grey`` and ``rejected``, see `evidence.causes`, of the second;
+            ``recognises``, see `evidence.recognition`, of the third. Left out: ``recognises`` if
+            the study is explained, else ``candidate``.
         kind : str, optional
             One of `evidence.KINDS`.
         origin : {"nascent", "inherited", "both", "neither"}, optional
@@ -122,8 +128,9 @@ class Study:
             There is no such label, kind, origin, side or site, or it takes an explanation that
             the study does not have.
         """
-        label = label or ("confirmed" if self.explanation else "candidate")
-        self._check("label", label, (*RESPONSES, *CAUSES), explained=label in CAUSES)
+        label = label or (RECOGNISES if self.explanation else "candidate")
+        known = (*RESPONSES, *CAUSES, RECOGNISES)
+        self._check("label", label, known, explained=label not in RESPONSES)
         table = self.filters if side is None else self.sides
         for column, wanted in (("side", side), ("site", site)):
             if wanted is not None:
@@ -139,6 +146,9 @@ class Study:
             table = table.filter(pl.col("origin") == origin)
         if label in RESPONSES:
             table, order = table.filter(pl.col("ks") >= RESPONSES[label]), "ks"
+        elif label == RECOGNISES:
+            table = table.filter(pl.col(RECOGNISES))
+            order = "recall" if side is None else "border_recall"
         else:
             table, order = table.filter(pl.col("label") == label), "causal_ks"
         return table.sort(order, "site", "filter", descending=[True, False, False], nulls_last=True)
@@ -193,15 +203,19 @@ class Study:
             return "explain"
         return "" if self.impact else "impact"
 
+    def _opening(self) -> list[str]:
+        warnings = () if self.explanation else self.warnings
+        return [*warnings, *opening(self.filters, self.explanation, self.impact)]
+
     def __repr__(self) -> str:
         """Summarise the study in a few lines."""
-        told = opening(self.filters, self.explanation, self.impact)
+        told = self._opening()
         return "\n".join([f"Study of {self.model!r} on {self.images!r}", *told])
 
     def _repr_html_(self) -> str:
         """Summarise the study for a notebook."""
         return draw_summary(
-            self.model, self.images, opening(self.filters, self.explanation, self.impact),
+            self.model, self.images, self._opening(),
             *site_bars(self.filters, explained=self.explanation is not None),
         )  # fmt: skip
 

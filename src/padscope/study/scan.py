@@ -22,6 +22,7 @@ from padscope.scores import known_statistics, score_site
 from padscope.settings import ScanSettings
 from padscope.study.inputs import Work, as_images, as_loaded, identify
 from padscope.study.kernels import kernels_of
+from padscope.study.likeness import find_warnings
 from padscope.study.result import Portrait, Study
 from padscope.study.stage import SCAN, Journal, Progress, Stage
 from padscope.tables import response_tables, site_table, undecided
@@ -184,7 +185,7 @@ def _conclude(
     }
     return Study(
         identity, loaded.describe(), source.describe(), plan.size, sites, filters, sides, counts,
-        portraits, kernels=kernels,
+        portraits, kernels=kernels, warnings=find_warnings(loaded),
     )  # fmt: skip
 
 
