@@ -129,8 +129,9 @@ def _contrast(
 ) -> Counts:
     canvas = context.canvas
     calibrate = unit_count(settings.calibrate, canvas.batch_size)
-    batches = canvas.kept if settings.baselines else canvas.batches
-    job = canvas.job(CONTRASTED, batches, lambda _: contrasting(module, context.plan, calibrate))
+    job = canvas.job(
+        CONTRASTED, canvas.kept, lambda _: contrasting(module, context.plan, calibrate)
+    )
     counts = stage.run(job, Counts())
     if not counts.images:
         raise PadscopeError(
