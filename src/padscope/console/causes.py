@@ -87,7 +87,7 @@ def cause_lines(study: Study) -> list[str]:
     confirmed = study.filters.filter(pl.col("label") == "confirmed")
     found = recognition(study.filters, explanation)
     lines = [
-        *(f"[bold red]Warning:[/] {warning}" for warning in found.warnings),
+        *(f"Warning: {warning}" for warning in found.warnings),
         f"{found.lead}. {found.rule}",
         *found.sentences,
         caused_sentence(study.filters),

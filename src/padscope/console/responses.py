@@ -84,7 +84,7 @@ def summary_lines(study: Study) -> list[str]:
     small = study.filters["needs_counterfactual"].sum()
     flagged = int(study.sides["flagged"].sum())
     lines = [
-        *(f"[bold red]Warning:[/] {warning}" for warning in study.warnings),
+        *(f"Warning: {warning}" for warning in study.warnings),
         f"{sites} scored sites, {filters:,} filters, {study.counted.images} images.",
         responding_sentence(study.filters),
         f"At this number of images {open_:,} filters may lie on either side of {CANDIDATE:g} "
