@@ -1,4 +1,4 @@
-"""Keep freed activations in the process instead of handing them back to the system."""
+"""Keep freed activations in the process, and hand them back to the system in the end."""
 
 from __future__ import annotations
 
@@ -21,8 +21,29 @@ def keep_freed_memory() -> bool:
     bool
         Whether it could be set; False where the C library is not glibc.
     """
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
+    if (glibc := _glibc()) is None:
         return False
+    mallopt = glibc.mallopt
     return bool(mallopt(_M_MMAP_THRESHOLD, _NEVER) and mallopt(_M_TRIM_THRESHOLD, _NEVER))
+
+
+def return_freed_memory() -> bool:
+    """Hand back to the system what is freed now.
+
+    Threads take memory of their own, and cannot use what the forward passes have left.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to hand back; False where the C library is not glibc.
+    """
+    glibc = _glibc()
+    return glibc is not None and bool(glibc.malloc_trim(0))
+
+
+def _glibc() -> ctypes.CDLL | None:
+    try:
+        library = ctypes.CDLL("libc.so.6")
+    except OSError:
+        return None
+    return library if hasattr(library, "malloc_trim") else None

@@ -28,6 +28,7 @@ from padscope.running import (
     from_bytes,
     to_bytes,
 )
+from padscope.running.memory import return_freed_memory
 from padscope.running.recorded import Look
 
 # Called with how much is done, in the unit of `COUNTED`, and of how much (None if not known).
@@ -242,7 +243,8 @@ class Stage:
         self._before += images
 
     def finish(self) -> None:
-        """Keep everything."""
+        """Keep everything; no more passes are run."""
+        return_freed_memory()
         self._keep(force=True)
 
     def _keep(self, *, force: bool) -> None:
