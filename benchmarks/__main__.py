@@ -11,6 +11,7 @@ import sys
 import tempfile
 from argparse import ArgumentParser
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -79,8 +80,9 @@ def _page(run: str | None = None) -> None:
 def _kills(times: int = 100, seed: int = 0) -> None:
     print("audits killed at random moments, and run again (target: all end in the same bytes)")
     folder = Path(tempfile.mkdtemp(prefix="padscope-kills-"))
-    swept = sweep(folder, times, seed)
-    print(f"  {swept}")
+    say = partial(print, " ", flush=True)  # at once: whoever ends the sweep has what it found
+    swept = sweep(folder, times, seed, tell=say)
+    say(swept)
     if swept.different or not all(swept.kills[stage] for stage in STAGES):
         sys.exit(1)
     shutil.rmtree(folder)

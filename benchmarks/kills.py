@@ -83,7 +83,14 @@ class Swept:
         return f"{self.kills.total()} kills ({where}): {ended}"
 
 
-def sweep(folder: Path, times: int, seed: int, *, page: bool = True) -> Swept:
+def sweep(
+    folder: Path,
+    times: int,
+    seed: int,
+    *,
+    page: bool = True,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Swept:
     """Kill audits at random moments, and run them again.
 
     Parameters
@@ -97,11 +104,13 @@ def sweep(folder: Path, times: int, seed: int, *, page: bool = True) -> Swept:
     page : bool
         Write the pages and the figures, and read position with all penalties: most of the time,
         and nothing of it is kept in checkpoints.
+    tell : callable
+        Is given a sentence after every kill.
 
     Raises
     ------
     RuntimeError
-        The undisturbed audit failed, or audits end before they are killed.
+        An audit failed that was not killed, or audits end before they are killed.
     """
     (folder / "killed_net.py").write_text(NETWORK)
     for number in range(PHOTOGRAPHS):
@@ -109,9 +118,10 @@ def sweep(folder: Path, times: int, seed: int, *, page: bool = True) -> Swept:
     lengths = _undisturbed(folder, page)
     expected = _files(folder / "undisturbed")
     rng, swept = random.Random(seed), Swept()
-    for attempt in range(2 * times + 10):
-        if swept.kills.total() == times:
-            break
+    attempts = iter(range(2 * times + 10))
+    while swept.kills.total() < times:
+        if (attempt := next(attempts, None)) is None:
+            raise RuntimeError("audits end before they are killed: the machine is too busy")
         run = folder / f"run-{attempt}"
         aim = min(lengths, key=lambda stage: swept.kills[stage])
         moment = rng.random()
@@ -124,12 +134,16 @@ def sweep(folder: Path, times: int, seed: int, *, page: bool = True) -> Swept:
         if process.exitcode == -signal.SIGKILL:
             hit = _begun(folder)[-1]
             swept.kills[hit] += 1
-            if wrong := _wrong(run, page, expected):
+            wrong = _wrong(run, page, expected)
+            tell(f"kill {swept.kills.total()} of {times}, in {hit}: {wrong or 'the same bytes'}")
+            if wrong:
                 swept.different.append(f"{run} (killed in {hit}): {wrong}")
                 continue  # and leave it to be looked at
+        elif process.exitcode:
+            raise RuntimeError(f"an audit failed before it was killed: {_said(folder)}")
+        else:
+            tell(f"{run.name} ended before it was killed")
         shutil.rmtree(run)
-    else:
-        raise RuntimeError("audits end before they are killed: the machine is too busy")
     return swept
 
 
