@@ -23,6 +23,7 @@ from padscope.report.words import shorten, visible
 from padscope.study import Study
 from padscope.study.card import FilterCard, flat
 from padscope.study.opening import opening, site_bars
+from padscope.study.recall_curve import TICKS
 
 FloatArray = NDArray[np.float64]
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -67,7 +68,7 @@ def show_filter(card: FilterCard) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     for name, value in card.facts:
         facts.add_row(Text(name, style="dim"), Text(visible(value)))
-    return Group(*parts, _sides(card), Text(), *_profile(card), facts)
+    return Group(*parts, _sides(card), Text(), *_recall(card), *_profile(card), facts)
 
 
 def _pictures(card: FilterCard) -> Iterator[RenderableType]:
@@ -192,6 +193,22 @@ def _cells(side: Mapping[str, Any], column: str, stem: str, style: str) -> Itera
     yield Text.assemble(number, " ", (f"{bar(value or 0.0, SHORT_BAR):<{SHORT_BAR}}", style))
     yield Text("" if low is None else f"[{low:.2f}, {high:.2f}]")
     yield Text(heights([value, *(side[f"{stem}_{line}"] for line in range(1, LINES))]))
+
+
+def _recall(card: FilterCard) -> Iterator[Text]:
+    """Draw border recall by the share of content that passes."""
+    if (curve := card.recall) is None:
+        return
+    told = dict(zip(curve.contents, curve.recall, strict=True))
+    ends = ", ".join(
+        f"{100 * share:g} %: {'–' if told[share] is None else f'{told[share]:.2f}'}"
+        for share in sorted({*TICKS, curve.content})
+    )
+    yield Text.assemble(
+        (f"border recall at the {curve.side} by content that passes  ", "dim"),
+        heights(curve.recall), (f"  {ends}", "dim"),
+    )  # fmt: skip
+    yield Text()
 
 
 def _profile(card: FilterCard) -> Iterator[Text]:

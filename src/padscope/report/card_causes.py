@@ -14,6 +14,7 @@ from padscope.report.glyphs import drawable, frame_glyph, sign_of
 from padscope.report.kinds import CORNERS
 from padscope.report.words import number, plural
 from padscope.study import Explanation
+from padscope.study.explanation import COMPARED
 from padscope.tables.responses import REPORTED_LINES
 from padscope.tallies import BINS, NEAR
 from padscope.tallies.contrast import REAL
@@ -34,8 +35,12 @@ class CardCause:
     here : str
         Causal KS of the side whose distributions are drawn, if that is another one.
     glyph : Markup
+    recall, recall_interval : str
+        Border recall where it is greatest.
     kind, origin, reach, stability, q : str
         "–" where there is none.
+    apart_from : str
+        The q beside each kind of baseline; "" without baselines.
     impact : str
         Estimated impact with its interval and rank; "" in a study without an impact.
     """
@@ -46,12 +51,15 @@ class CardCause:
     ks: str
     interval: str
     here: str
+    recall: str
+    recall_interval: str
     glyph: Markup
     kind: str
     origin: str
     reach: str
     stability: str
     q: str
+    apart_from: str
     impact: str = ""
 
 
@@ -69,26 +77,38 @@ def card_cause(row: dict[str, Any], sides: pl.DataFrame, estimated: int = 0) -> 
     """
     by_side = {side["side"]: side for side in sides.iter_rows(named=True)}
     shown = by_side.get(row["side"], {}).get("causal_ks")
-    low = row["causal_low"]
     return CardCause(
         label=row["label"] or "not explained",
         apart=row["real_context"] is False,
         side=row["causal_side"],
         ks=_fixed(row["causal_ks"]),
-        interval="" if low is None else f"{low:.2f}–{row['causal_high']:.2f}",
+        interval=_interval(row["causal_low"], row["causal_high"]),
+        recall=_fixed(row["recall"]),
+        recall_interval=_interval(row["recall_low"], row["recall_high"]),
         here=_fixed(shown) if row["side"] != row["causal_side"] else "",
         glyph=_glyph(row, by_side),
         kind=_kind(row),
         origin=_origin(row, by_side),
         reach=describe_reach(row["reach"], [by_side[side] for side in row["active"] or ()]),
         stability=_percent(row["stability"]),
-        q="–" if row["q"] is None else f"{row['q']:.3f}" if row["q"] >= 0.001 else "<0.001",
+        q=_chance(row["q"]),
+        apart_from=", ".join(
+            f"{kind} {_chance(row[f'q_{kind}'])}" for kind in COMPARED if f"q_{kind}" in row
+        ),
         impact=_impact(row, estimated) if "impact" in row else "",
     )
 
 
 def _fixed(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.2f}–{high:.2f}"
+
+
+def _chance(q: float | None) -> str:
+    return "–" if q is None else f"{q:.3f}" if q >= 0.001 else "<0.001"
 
 
 def _percent(value: float | None) -> str:

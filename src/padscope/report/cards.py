@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from padscope.regions import sides_of
 from padscope.report.card_causes import CardCause, card_cause, real_surroundings
-from padscope.report.curves import Curves, accumulate, curve_plot, side_plot
+from padscope.report.curves import Curves, accumulate, curve_plot, recall_plot, side_plot
 from padscope.report.drawings import (
     DIVERGING,
     ENDS,
@@ -28,6 +28,7 @@ from padscope.report.photos import draw_photo, ends_of_firing, first_images
 from padscope.report.words import number, plural, size
 from padscope.scores import Statistic, listed_statistics
 from padscope.study import Kernels, Study
+from padscope.study.recall_curve import RecallCurve
 from padscope.tables import RESOLUTION
 from padscope.tallies import BINS
 
@@ -77,6 +78,9 @@ class Card:
         Title, meaning and value of what is listed beside the KS.
     sides : Markup
         KS of every side and line.
+    recall : RecallCurve
+    recall_plot : Markup
+        The same, drawn.
     kernel : Drawing or None
         None if it was not kept.
     mean_map : Drawing
@@ -99,6 +103,8 @@ class Card:
     flagged: bool
     statistics: list[tuple[str, str, str]]
     sides: Markup
+    recall: RecallCurve
+    recall_plot: Markup
     kernel: Drawing | None
     mean_map: Drawing
     real_map: Drawing | None
@@ -149,6 +155,8 @@ def _make_card(
     cause = card_cause(row, sides, estimated) if study.explanation else None
     others = "border replicated ‡" if cause and cause.apart else "real surroundings"
     columns = sides.select("side", "ks", "ks_1", "ks_2", "ks_3").iter_rows()
+    recall = study.recall_curve(site, index)
+    assert recall is not None  # cards are of measured filters
     return Card(
         row,
         size(map_size),
@@ -158,6 +166,8 @@ def _make_card(
             for name, each in statistics.items()
         ],
         side_plot([(name, profile) for name, *profile in columns], row["side"]),
+        recall,
+        recall_plot(recall),
         kernel_of(study, site, index),
         draw_map(maps[0], map_size, extent, "padded" if len(maps) > 1 else ""),
         draw_map(maps[1], map_size, extent, others) if len(maps) > 1 else None,
@@ -188,8 +198,9 @@ def photo_alt(image: int, fired: float) -> str:
 def distributions(study: Study, site: str, index: int, side: str) -> Curves | None:
     """Give the counted border and core distributions of a filter, and the explained one."""
     names = study.sides.filter(pl.col("site") == site)["side"].unique(maintain_order=True).to_list()
-    fine = study.counted.near(site).fine[:, index, :BINS].numpy().astype(np.int64)
-    edges = study.counted.bins[site].edges()[index]
+    counts = study.counts_of(site)
+    fine = counts.near(site).fine[:, index, :BINS].numpy().astype(np.int64)
+    edges = counts.bins[site].edges()[index]
     # The compared regions are line 0 of every side, in the order of the table, then the core.
     curves = accumulate(fine[names.index(side)], fine[-1], edges)
     if curves and study.explanation:

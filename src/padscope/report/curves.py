@@ -12,7 +12,9 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from padscope.evidence import RECOGNISED
 from padscope.report.words import number
+from padscope.study.recall_curve import RecallCurve
 
 FloatArray = NDArray[np.float64]
 Profile = Sequence[float | None]
@@ -172,6 +174,31 @@ def curve_plot(curves: Curves, alt: str) -> Markup:
         path(curves.edges, curves.border), bracket,
         at + (8 if right else -8), (upper + lower) / 2 + 4, "start" if right else "end",
         curves.ks, words,
+    )  # fmt: skip
+
+
+def recall_plot(curve: RecallCurve) -> Markup:
+    """Draw border recall against the share of content that passes, on a logarithmic axis."""
+    top, bottom = 8, 62
+
+    def place(at: float, value: float) -> str:
+        return f"{LEFT + (RIGHT - LEFT) * at:.1f} {bottom - (bottom - top) * value:.1f}"
+
+    line = "L".join(place(at, value) for at, value, _ in curve.points)
+    dot = "".join(f"M{place(at, value)}h.01" for at, value, asked in curve.points if asked)
+    text = [(LEFT - 5, bottom + 1, "end", "0"), (LEFT - 5, top + 8, "end", "1")]
+    for at, anchor, label in curve.ticks:
+        text.append((round(LEFT + (RIGHT - LEFT) * at, 1), bottom + 14, anchor, label))
+    words = Markup("").join(
+        Markup('<text x="{:g}" y="{}" text-anchor="{}">{}</text>').format(*item) for item in text
+    )
+    return Markup(
+        '<svg class="recall" viewBox="0 0 320 80" role="img" aria-label="{}">'
+        '<path class="rule" d="M{} {}V{}H{}"/><path class="cut" d="M{}H{}"/>'
+        '<path class="border" d="{}"/><path class="dot" d="{}"/>{}</svg>'
+    ).format(
+        curve.words, LEFT, top, bottom, RIGHT, place(0, RECOGNISED), RIGHT, line and f"M{line}",
+        dot, words,
     )  # fmt: skip
 
 

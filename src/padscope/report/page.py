@@ -27,6 +27,7 @@ from padscope.report.scatter import make_panels
 from padscope.report.story import make_funnel, tell
 from padscope.report.templates import content_hash, page_environment, script, style_sheet
 from padscope.study import Explanation, Study
+from padscope.study.recognition import NO_AIM
 
 SKIPPED_SHOWN = 20
 SCRIPTS = ("gallery_draw", "gallery_card", "gallery")  # in this order
@@ -81,6 +82,7 @@ def render_report(study: Study) -> str:
         command=command,
         python=python,
         explanation=study.explanation,
+        no_aim=NO_AIM,
         impact=study.impact,
         **(_explained(study, study.explanation) if study.explanation else {}),
         **(show_impact(study, study.impact, SKIPPED_SHOWN) if study.impact else {}),

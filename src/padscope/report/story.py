@@ -1,7 +1,8 @@
-"""What a study found, in a sentence a rung and a funnel: who responds, is caused, recognises."""
+"""What a study found, in a sentence a rung and a funnel: who recognises, responds, is caused."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -14,7 +15,7 @@ from padscope.report.words import number, percent, plural
 from padscope.study import Study
 from padscope.study.impact_result import UNITS, Impact, effect_of_matched
 from padscope.study.opening import used_sentence
-from padscope.study.recognition import Recognition
+from padscope.study.recognition import NO_BASELINE, Recognition
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Rung:
 
 
 def tell(study: Study, answer: Answer, caused: Caused | None) -> tuple[Sentence, ...]:
-    """Answer rung by rung, the one that says most first: recognised, responding, caused, used.
+    """Answer rung by rung, the one that says most first: recognised, and where that comes from.
 
     Parameters
     ----------
@@ -74,12 +75,27 @@ def tell(study: Study, answer: Answer, caused: Caused | None) -> tuple[Sentence,
     caused : Caused or None
         Of an explained study.
     """
-    first = () if caused is None else (_recognise(caused.recognition),)
+    first = () if caused is None else tuple(_recognise(caused.recognition))
     return (*first, _respond(answer), _cause(caused), _use(study.impact))
 
 
-def _recognise(found: Recognition) -> Sentence:
-    return Sentence(found.lead, f". {found.rule}")
+def _recognise(found: Recognition) -> Iterator[Sentence]:
+    yield Sentence(_spaced(found.lead), f". {_spaced(found.rule)}")
+    for origin in found.origins:
+        yield Sentence(origin.lead, origin.rest, tested=origin.comparison.answer is not None)
+    if not found.origins:
+        yield Sentence(*_halves(NO_BASELINE), tested=False)
+
+
+def _spaced(text: str) -> str:
+    """Set shares as the rest of the page does."""
+    return text.replace("%", "\N{NO-BREAK SPACE}%")
+
+
+def _halves(text: str) -> tuple[str, str]:
+    """Cut a sentence after its first clause."""
+    lead, colon, rest = text.partition(":")
+    return lead + colon, rest
 
 
 def _respond(answer: Answer) -> Sentence:

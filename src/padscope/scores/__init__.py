@@ -13,8 +13,8 @@ from padscope.scores.comparison import Comparison, NetworkCount, compare_counts,
 from padscope.scores.decoys import decoy_q, told_apart
 from padscope.scores.distance import CONTENT, Counts
 from padscope.scores.interval import Interval, jackknife
-from padscope.scores.recall import LEAST_SHIFT, border_recall
-from padscope.scores.sides import Scores, score_site
+from padscope.scores.recall import CONTENTS, LEAST_SHIFT, border_recall, recall_curve
+from padscope.scores.sides import Scores, recall_curves, score_site
 from padscope.scores.statistics import (
     STATISTICS,
     Statistic,
@@ -25,6 +25,7 @@ from padscope.scores.statistics import (
 
 __all__ = [
     "CONTENT",
+    "CONTENTS",
     "LEAST_SHIFT",
     "STATISTICS",
     "CausalScores",
@@ -46,6 +47,8 @@ __all__ = [
     "known_statistics",
     "listed_statistics",
     "q_values",
+    "recall_curve",
+    "recall_curves",
     "recall_of",
     "score_contrast",
     "score_site",

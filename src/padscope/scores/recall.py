@@ -7,6 +7,7 @@ any of the content passes, how much of the border does?
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from padscope.scores.distance import Counts, FloatArray
 from padscope.tallies.bins import BINS, CENTRE
 
+CONTENTS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)  # shares, evenly on a logarithmic axis
 LEAST_SHIFT = 0.3  # a KS below it is no shift, and its direction is chance
 
 
@@ -47,6 +49,38 @@ def border_recall(counts: Counts) -> FloatArray:
     array([0.9, 0. ])
     """
     return _directed(counts)[0]
+
+
+def recall_curve(counts: Counts, contents: Sequence[float] = CONTENTS) -> FloatArray:
+    """Border recall at several shares of the content that may pass the threshold.
+
+    A detector of the border has a high recall where hardly any content passes; what is merely
+    shifted there gains recall as more content passes.
+
+    Parameters
+    ----------
+    counts : Counts
+        Of (..., B) arrays; their own ``content`` is not used.
+    contents : sequence of float
+        K shares.
+
+    Returns
+    -------
+    (..., K) float64 array
+        See `border_recall`.
+
+    Examples
+    --------
+    >>> recall_curve(Counts([[0, 10, 90]], [900, 98, 2]), (0.001, 0.002, 0.1))
+    array([[0.45, 0.9 , 1.  ]])
+    """
+    return np.stack(
+        [
+            border_recall(Counts(counts.border, counts.core, counts.real, content))
+            for content in contents
+        ],
+        axis=-1,
+    )
 
 
 def recall_bound(counts: Counts) -> FloatArray:

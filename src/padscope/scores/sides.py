@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from padscope.regions import Layout
 from padscope.scores.distance import CONTENT, Counts
 from padscope.scores.interval import Interval, jackknife
-from padscope.scores.recall import border_recall
+from padscope.scores.recall import CONTENTS, border_recall, recall_curve
 from padscope.scores.statistics import Statistic, Values, measure
 from padscope.tallies.bins import BINS, COARSE_BINS, DEAD_BINS, HOLE
 from padscope.tallies.contrast import CORNERS, DEEP, NEAR, PADDED, REAL
@@ -113,6 +113,34 @@ def score_site(
         dead,
         fine[..., HOLE].sum(axis=0),
     )
+
+
+def recall_curves(
+    tallies: Mapping[str, Tally],
+    sides: NDArray[np.int64],
+    filters: NDArray[np.int64],
+    contents: Sequence[float] = CONTENTS,
+) -> FloatArray:
+    """Border recall of some filters, at one side each, at several shares of the content.
+
+    Parameters
+    ----------
+    tallies : mapping
+        Of `score_site`.
+    sides, filters : (N,) int64 array
+        Places of the sides in the layout, and indices of the filters.
+    contents : sequence of float
+        K shares.
+
+    Returns
+    -------
+    (N, K) float64 array
+        See `recall_curve`.
+    """
+    near, real = tallies[f"{PADDED}/{NEAR}"], tallies.get(f"{REAL}/{NEAR}")
+    border, core = (near.fine[place, filters, :BINS].numpy() for place in (sides, -1))
+    around = None if real is None else real.fine[sides, filters, :BINS].numpy()
+    return recall_curve(Counts(border, core, around), contents)
 
 
 def _intervals(

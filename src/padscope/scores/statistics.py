@@ -42,7 +42,7 @@ class Statistic:
     words : callable, optional
         Puts a value into words, instead of its number and unit.
     listed : bool
-        Whether it is listed beside the KS; the KS and the bounds have places of their own.
+        Whether it is listed beside the KS; KS, recall and their bounds have places of their own.
     of_core : bool
         Whether it is of a border beside a core only: no ``causal_`` column.
     interval : bool
@@ -118,6 +118,7 @@ STATISTICS: dict[str, Statistic] = {
         border_recall,
         "border recall",
         "share of the border beyond a threshold that 1 % of the core exceeds",
+        listed=False,
         of_core=True,
         interval=True,
     ),

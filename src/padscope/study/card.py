@@ -16,7 +16,9 @@ from padscope.errors import PadscopeError
 from padscope.evidence import SMALL_MAP
 from padscope.scores import Statistic, listed_statistics
 from padscope.study.card_html import Fact, Picture, draw_card
+from padscope.study.explanation import COMPARED
 from padscope.study.impact_result import Impact
+from padscope.study.recall_curve import RecallCurve
 
 FloatArray = NDArray[np.float64]
 NAMED = 5  # sites named where one is unknown
@@ -44,6 +46,8 @@ class FilterCard:
         Whether the second rung is known.
     estimated : int
         Filters with an estimated impact, among which `row` has its rank.
+    recall : RecallCurve or None
+        None for a filter with one value everywhere.
     unit : str
         Of the impact.
     reliable : bool
@@ -57,6 +61,7 @@ class FilterCard:
     mean_map: Tensor
     explained: bool
     estimated: int
+    recall: RecallCurve | None
     unit: str
     reliable: bool
 
@@ -77,12 +82,18 @@ class FilterCard:
             ),
         ]
         if self.explained:
+            facts.insert(0, ("recognises", self._recognises))
             facts += [
                 ("kind", _kind(row)),
                 ("stability", _stability(row["stability"])),
                 ("origin", row["origin"] or "–"),
                 ("reach", describe_reach(row, self.sides)),
                 ("chance", "–" if row["q"] is None else f"q = {row['q']:.2g}"),
+            ]
+            facts += [
+                (f"beside {kind}", f"q = {row[f'q_{kind}']:.2g}")
+                for kind in COMPARED
+                if row.get(f"q_{kind}") is not None
             ]
         if self.estimated:
             facts.append(("impact", self._impact))
@@ -98,6 +109,15 @@ class FilterCard:
             return ", without real context" if self.row["real_context"] is False else ""
         small = min(self.map_size) < SMALL_MAP
         return f", on a map under {SMALL_MAP} positions: needs a counterfactual" if small else ""
+
+    @property
+    def _recognises(self) -> str:
+        recall, low, high = (self.row[name] for name in ("recall", "recall_low", "recall_high"))
+        if recall is None:
+            return "unknown: the core has too few values"
+        between = f" [{low:.2f} to {high:.2f}]" if low is not None else ""
+        told = "yes" if self.row["recognises"] else "no"
+        return f"{told}, recall {recall:.2f}{between} at the {self.row['recall_side']}"
 
     def _statistic(self, statistic: Statistic, value: float | None) -> str:
         """Tell the value of a statistic where the filter responds most."""
@@ -119,7 +139,10 @@ class FilterCard:
         if self.kernel is not None:
             pictures.append(Picture("kernel, summed", flat(self.kernel), signed=True))
         pictures.append(Picture("mean map", flat(self.mean_map), signed=False))
-        return draw_card(self.name, pictures, self.sides, self.facts, explained=self.explained)
+        return draw_card(
+            self.name, pictures, self.sides, self.facts, recall=self.recall,
+            explained=self.explained,
+        )  # fmt: skip
 
 
 def flat(values: Tensor) -> FloatArray:
@@ -170,6 +193,7 @@ def make_card(
     kernel: Tensor | None,
     mean_map: Tensor,
     explained: bool,
+    recall: RecallCurve | None,
     impact: Impact | None,
 ) -> FilterCard:
     """Gather what the tables of a study say of one filter, which they have."""
@@ -182,6 +206,7 @@ def make_card(
         mean_map=mean_map,
         explained=explained,
         estimated=filters["impact"].count() if "impact" in filters.columns else 0,
+        recall=recall,
         unit=_UNIT[impact.answer] if impact else "",
         reliable=impact is not None and bool(impact.agreement.get("reliable")),
     )

@@ -17,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from padscope.evidence import RECOGNISED
+from padscope.study.recall_curve import RecallCurve
+
 FloatArray = NDArray[np.float64]
 Fact = tuple[str, str]
 
@@ -66,9 +69,10 @@ def draw_card(
     sides: Sequence[Mapping[str, Any]],
     facts: Sequence[Fact],
     *,
+    recall: RecallCurve | None,
     explained: bool,
 ) -> str:
-    """Draw a card: pictures, distances by side, facts.
+    """Draw a card: pictures, distances by side, border recall, facts.
 
     Parameters
     ----------
@@ -77,6 +81,7 @@ def draw_card(
     sides : sequence of mapping
         Rows of `Study.sides`.
     facts : sequence of (str, str)
+    recall : RecallCurve or None
     explained : bool
         Whether the sides have a causal KS.
     """
@@ -91,7 +96,8 @@ def draw_card(
         f'<div style="font:600 14px ui-monospace,monospace;overflow-wrap:anywhere"><bdi>'
         f"{text(name)}</bdi></div>"
         '<div style="display:flex;flex-wrap:wrap;gap:14px;align-items:flex-start;margin:8px 0">'
-        f"{''.join(map(_figure, pictures))}{_plot(sides, explained=explained)}</div>"
+        f"{''.join(map(_figure, pictures))}{_plot(sides, explained=explained)}"
+        f"{_recall(recall) if recall else ''}</div>"
         f'<table style="border-collapse:collapse;border:0;font-size:13px">{listed}</table></div>'
     )
 
@@ -155,6 +161,35 @@ def _plot(sides: Sequence[Mapping[str, Any]], *, explained: bool) -> str:
         f'<svg width="430" height="{bottom}" viewBox="0 0 430 {bottom}" role="img" '
         f'aria-label="{text("; ".join(told))}" font-size="11" fill="currentColor" '
         f'style="max-width:100%;height:auto">{lines}{"".join(rows)}</svg>'
+    )
+
+
+def _recall(curve: RecallCurve) -> str:
+    """Draw border recall against the share of content that passes, on a logarithmic axis."""
+    left, right, top, bottom = 18, 168, 8, 68
+
+    def place(at: float, value: float) -> str:
+        return f"{left + (right - left) * at:.1f} {bottom - (bottom - top) * value:.1f}"
+
+    line = "L".join(place(at, value) for at, value, _ in curve.points)
+    dot = "".join(f"M{place(at, value)}h.01" for at, value, asked in curve.points if asked)
+    ticks = "".join(
+        f'<text x="{left + (right - left) * at:.1f}" y="{bottom + 14}" text-anchor="{anchor}" '
+        f'opacity=".7">{label}</text>'
+        for at, anchor, label in curve.ticks
+    )
+    return (
+        '<figure style="margin:0"><figcaption style="opacity:.7">'
+        f"border recall {curve.value}, {text(curve.side)}, by content</figcaption>"
+        f'<svg width="180" height="88" viewBox="0 0 180 88" role="img" '
+        f'aria-label="{text(curve.words)}" font-size="11" fill="none" style="max-width:100%">'
+        f'<path d="M{left} {top}V{bottom}H{right}" stroke="currentColor" stroke-opacity=".5"/>'
+        f'<path d="M{place(0, RECOGNISED)}H{right}" stroke="currentColor" stroke-opacity=".5" '
+        'stroke-dasharray="2 3"/>'
+        f'<path d="{line and f"M{line}"}" stroke="{_CAUSED}" stroke-width="2"/>'
+        f'<path d="{dot}" stroke="{_CAUSED}" stroke-width="7" stroke-linecap="round"/>'
+        f'<g fill="currentColor"><text x="{left - 5}" y="{bottom}" text-anchor="end">0</text>'
+        f'<text x="{left - 5}" y="{top + 8}" text-anchor="end">1</text>{ticks}</g></svg></figure>'
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,8 +21,10 @@ NO_BASELINE = (
     "architecture have such filters too."
 )
 NO_AIM = (
-    "Neither says that training aimed at it: an edge filter takes a border of zeros for an edge."
+    "Neither comparison says that training aimed at it: an edge filter takes a border of zeros "
+    "for an edge."
 )
+_THAN = {"more": "More than", "as many": "About as many as", "fewer": "Fewer than"}
 _TRAINING = {
     "more": "training brings them about",
     "as many": "nothing shows that training brings them about",
@@ -59,20 +62,29 @@ class Origin:
         return f"{', '.join(most)} and {last}" if most else last
 
     @property
-    def sentence(self) -> str:
-        """What the comparison says."""
-        training = self.kind == FRESH
-        others = "untrained networks" if training else "random kernels on the same channels"
+    def lead(self) -> str:
+        """How the counts compare, up to where they stand."""
+        others = "untrained networks" if self._training else "random kernels on the same channels"
+        if self.comparison.answer is None:
+            return f"How that compares with {others} is open"
+        return f"{_THAN[self.comparison.answer]} {others} have"
+
+    @property
+    def rest(self) -> str:
+        """The counts, and what they say; with `lead` a sentence."""
         found = self.comparison
         if found.answer is None:
-            return f"How that compares with {others} is open: {found.reason}."
-        what = (_TRAINING if training else _KERNELS)[found.answer]
+            return f": {found.reason}."
+        what = (_TRAINING if self._training else _KERNELS)[found.answer]
         told = f"{f'{self.apart:,}' if self.apart else 'none'} can be told from theirs one by one"
-        than = "as" if found.answer == "as many" else "than"
         return (
-            f"{found.answer.capitalize()} {than} {others} have ({found.count:,} beside "
-            f"{self.beside}, on the same crops): {what}; {told} (q ≤ {APART:g})."
+            f" (on the same crops {found.count:,}, beside {self.beside}): {what}; {told} "
+            f"(q ≤ {APART:g})."
         )
+
+    @property
+    def _training(self) -> bool:
+        return self.kind == FRESH
 
 
 @dataclass(frozen=True)
@@ -123,18 +135,25 @@ class Recognition:
         """The finding, without a full stop."""
         verb = "recognises" if self.recognising == 1 else "recognise"
         return (
-            f"{self.recognising:,} of {self.measured:,} measured filters ({self.share:.1%}) {verb} "
-            "the border"
+            f"{self.recognising:,} of {self.measured:,} measured "
+            f"filter{'' if self.measured == 1 else 's'} ({self.share:.1%}) {verb} the border"
         )
 
     @property
     def rule(self) -> str:
-        """What recognising means, in a sentence."""
-        return (
-            f"Padding makes them differ there, and at a threshold that {100 * self.content:.3g} % "
+        """What recognising means, and of how many filters it is not known."""
+        told = (
+            f"Padding makes them differ there, and at a threshold that {100 * self.content:.3g}% "
             "of the content passes they fire on half of the border or more (recall ≥ "
             f"{RECOGNISED:g}; {self.strongly:,} on ≥ {STRONGLY_RECOGNISED:g})."
         )
+        if self.without:
+            needed = math.ceil(round(1 / self.content, 6))
+            told += (
+                f" Of {self.without:,} it is not known: their core has fewer than the "
+                f"{needed:,} values that such a threshold takes; give more images."
+            )
+        return told
 
     @property
     def sentences(self) -> Iterator[str]:
@@ -147,7 +166,7 @@ class Recognition:
         if not self.origins:
             yield NO_BASELINE
             return
-        yield from (origin.sentence for origin in self.origins)
+        yield from (f"{origin.lead}{origin.rest}" for origin in self.origins)
         yield NO_AIM
 
 

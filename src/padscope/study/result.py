@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from torch import Tensor
 
 from padscope.errors import PadscopeError
 from padscope.evidence import CANDIDATE, KINDS, STRONG, UNDECIDED_BAND
 from padscope.measurements import Counts
+from padscope.scores import CONTENT, CONTENTS, recall_curves
 from padscope.study.card import FilterCard, check_filter, make_card
 from padscope.study.explanation import Explanation
 from padscope.study.impact_result import Impact
 from padscope.study.kernels import Kernels
 from padscope.study.opening import opening, site_bars
+from padscope.study.recall_curve import RecallCurve
 from padscope.study.summary_html import draw_summary
 from padscope.tables import summarize, undecided
 
@@ -188,8 +193,44 @@ class Study:
             self.sites, self.filters, self.sides, site, index,
             kernel=kernels.total[index] if kernels else next(shown, None),
             mean_map=self.counted.mean_map(site)[index],
-            explained=self.explanation is not None, impact=self.impact,
+            explained=self.explanation is not None, recall=self.recall_curve(site, index),
+            impact=self.impact,
         )  # fmt: skip
+
+    def counts_of(self, site: str) -> Counts:
+        """Return the counts behind a site's scores: of the explanation, once it has scored it."""
+        if self.explanation and site in self.explanation.counts.bins:
+            return self.explanation.counts
+        return self.counted
+
+    @property
+    def contents(self) -> tuple[float, ...]:
+        """Shares of the content at which recall is drawn, ascending; recognising asks at one."""
+        return tuple(sorted({*CONTENTS, self.content}))
+
+    @property
+    def content(self) -> float:
+        """Share of the content that may pass a filter's threshold."""
+        return self.explanation.content if self.explanation else CONTENT
+
+    def recall_curves(
+        self, site: str, filters: NDArray[np.int64], sides: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return border recall of N filters, at one side each, at all `contents`: (N, K)."""
+        tallies = self.counts_of(site).of_site(site)
+        return recall_curves(tallies, sides, filters, self.contents)
+
+    def recall_curve(self, site: str, index: int) -> RecallCurve | None:
+        """Return the same of one filter; None if it has one value everywhere."""
+        here = (pl.col("site") == site) & (pl.col("filter") == index)
+        row = self.filters.row(by_predicate=here, named=True)
+        side = row.get("recall_side") or row["side"]
+        if row["ks"] is None or side is None:
+            return None
+        place = np.array([self.sides.filter(here)["side"].to_list().index(side)])
+        (curve,) = self.recall_curves(site, np.array([index]), place).tolist()
+        recall = tuple(None if math.isnan(value) else value for value in curve)
+        return RecallCurve(side, self.contents, recall, self.content)
 
     @property
     def next(self) -> str:

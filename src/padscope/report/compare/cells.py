@@ -18,7 +18,7 @@ HEADINGS = (
     f"recognises (recall ≥ {RECOGNISED:g})", "fresh weights", "matched kernels",
     "used: change if undone", "controls", "p", "images",
 )  # fmt: skip
-_ANSWERS = {"more": "more than", "as many": "as many as", "fewer": "fewer than"}
+_ANSWERS = {"more": "more", "as many": "about as many", "fewer": "fewer"}
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def kinds_found(table: pl.DataFrame) -> list[str]:
 
 
 def read_comparison(table: pl.DataFrame) -> list[str]:
-    """Put a comparison into sentences: what padding causes, and what is used.
+    """Put a comparison into sentences: who recognises the border, why, and what is used.
 
     Examples
     --------
@@ -146,17 +146,20 @@ def _read_recognising(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _read_origins(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     told = []
-    for question, beside in (("training", "with fresh weights"),
-                             ("kernels", "with random kernels on the same channels")):  # fmt: skip
+    for question, others in (("training", "untrained networks"),
+                             ("kernels", "random kernels on the same channels")):  # fmt: skip
         answers = [row[question] for row in rows if row[question]]
         if not answers:
             continue
+        found = [(w, answers.count(answer)) for answer, w in _ANSWERS.items() if answer in answers]
+        (first, count), *rest = found
         counts = ", ".join(
-            f"{words} {beside} in {answers.count(answer)}"
-            for answer, words in _ANSWERS.items()
-            if answer in answers
+            [
+                f"{first} in {count} of {plural(len(answers), 'run')}",
+                *(f"{w} in {n}" for w, n in rest),
+            ]
         )
-        told.append(f"Of {plural(len(answers), 'run')} there are {counts}.")
+        told.append(f"Beside {others} they are {counts}.")
     return told or ["No baseline stands beside them: nothing here can be called learned."]
 
 
@@ -166,9 +169,9 @@ def _read_used(table: pl.DataFrame) -> list[str]:
     told = []
     if len(tested):
         told.append(
-            f"Undoing those filters changes the answers more than undoing matched ones (p ≤ "
-            f"{LEVEL:g}, and the interval of what is beyond them above 0) in {tested.sum()} of "
-            f"{plural(len(tested), 'run')} tested."
+            "Undoing the confirmed filters changes the answers more than undoing matched ones "
+            f"(p ≤ {LEVEL:g}, and the interval of what is beyond them above 0) "
+            f"in {tested.sum()} of {plural(len(tested), 'run')} tested."
         )
     if open_ := measured.height - len(tested):
         told.append(f"In {plural(open_, 'run')} controls are lacking or too few to show it.")

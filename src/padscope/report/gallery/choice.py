@@ -19,8 +19,8 @@ def choose_filters(study: Study) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        Rows of `Study.filters`. Confirmed ones come first, by their causal KS; of a study that is
-        not explained all filters come by their KS.
+        Rows of `Study.filters`. Those that recognise the border come first, then the other
+        confirmed ones, by their causal KS; of a study that is not explained all come by their KS.
     """
     filters = study.filters.filter(pl.col("ks").is_not_null())
     held = pl.col("ks") >= CANDIDATE
@@ -28,7 +28,7 @@ def choose_filters(study: Study) -> pl.DataFrame:
     if study.explanation:
         confirmed = pl.col("label").fill_null("") == "confirmed"
         held = held | confirmed | pl.col("kind").is_not_null()
-        order = [confirmed, pl.col("causal_ks"), *order]
+        order = [pl.col("recognises"), confirmed, pl.col("causal_ks"), *order]
     ranked = filters.with_columns(held=held).sort(
         [pl.col("held"), *order, pl.col("site"), pl.col("filter")],
         descending=[True, *[True] * len(order), False, False],

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
-from padscope.evidence import CANDIDATE, SMALL_MAP, STRONG
+from padscope.evidence import CANDIDATE, RECOGNISED, SMALL_MAP, STRONG
 from padscope.report.drawings import DIVERGING, SEQUENTIAL
 from padscope.report.gallery.choice import strongest_side
 from padscope.report.gallery.sites import SitePictures, draw_site, longest_axis, names_of, sides_at
@@ -19,21 +19,24 @@ from padscope.report.photos import encode_photos, first_images
 from padscope.report.words import size, visible
 from padscope.scores import listed_statistics
 from padscope.study import Study
+from padscope.study.explanation import COMPARED
+from padscope.study.recall_curve import TICKS
 from padscope.tables import RESOLUTION
 from padscope.tables.responses import REPORTED_LINES
 
 # Columns of numbers: name in the block, and column of the table of filters. Scores keep a third
 # decimal, to sort by; what stands beside them is written as it is printed. Statistics that are
 # listed have their own names, and so many decimals if they are shares.
-SCORES = (("ks", "ks"), ("causal", "causal_ks"))
+SCORES = (("ks", "ks"), ("causal", "causal_ks"), ("recall", "recall"))
 HUNDREDTHS = (
     ("ksLow", "ks_low"), ("ksHigh", "ks_high"), ("causalLow", "causal_low"),
     ("causalHigh", "causal_high"), ("own", "own_ks"), ("incoming", "incoming_ks"),
-    ("stability", "stability"),
+    ("stability", "stability"), ("recallLow", "recall_low"), ("recallHigh", "recall_high"),
 )  # fmt: skip
 # The same with significant digits, for what has no fixed scale.
 AMOUNTS = (
-    ("q", "q"), ("impact", "impact"), ("impactLow", "impact_low"), ("impactHigh", "impact_high"),
+    ("q", "q"), ("qFresh", "q_fresh"), ("qMatched", "q_matched"),
+    ("impact", "impact"), ("impactLow", "impact_low"), ("impactHigh", "impact_high"),
     ("impactSigned", "impact_signed"),
 )  # fmt: skip
 COUNTS = (
@@ -42,6 +45,7 @@ COUNTS = (
 WORDS = (
     ("label", "label"), ("side", "side"), ("causalSide", "causal_side"), ("kind", "kind"),
     ("sign", "sign"), ("origin", "origin"), ("corner", "causal_corner"),
+    ("recallSide", "recall_side"),
 )  # fmt: skip
 DIGITS = 3
 SIGNS = {"excited": "e", "inhibited": "i", "neither": "n"}
@@ -87,7 +91,7 @@ def gallery_block(study: Study, chosen: pl.DataFrame) -> dict[str, Any]:
         known = {word: place for place, word in enumerate(words[name])}
         columns[name] = [known.get(word, -1) for word in _list(rows, column)]
     columns["signs"] = _active_signs(study, rows)
-    for name in ("flagged", "apart", "beyond"):
+    for name in ("flagged", "apart", "beyond", "recognises"):
         columns[name] = [int(bool(value)) for value in _list(rows, name)]
     arrays, numbers, channels, photos = _scatter(chosen, pictures)
     return {
@@ -107,7 +111,11 @@ def gallery_block(study: Study, chosen: pl.DataFrame) -> dict[str, Any]:
         "photos": encode_photos(first) if (first := first_images(study)) else [],
         "arrays": arrays,
         "palettes": {"diverging": DIVERGING, "sequential": SEQUENTIAL},
-        "cuts": {"candidate": CANDIDATE, "strong": STRONG},
+        "cuts": {"candidate": CANDIDATE, "strong": STRONG, "recognised": RECOGNISED},
+        "contents": study.contents,
+        "ticks": TICKS,
+        "content": study.content,
+        "compared": [kind for kind in COMPARED if f"q_{kind}" in chosen.columns],
         "explained": study.explanation is not None,
         "impact": "impact" in chosen.columns,
         "ranked": int(study.filters["impact"].count()) if "impact" in chosen.columns else 0,
@@ -208,8 +216,11 @@ def _draw_sites(study: Study, chosen: pl.DataFrame) -> dict[str, SitePictures]:
             continue
         here, sides = by_site[site,], all_sides[site,]
         places = sides_at(names_of(sides), here["side"].to_list())
+        recalled = places
+        if "recall_side" in here.columns:
+            recalled = sides_at(names_of(sides), here["recall_side"].to_list())
         filters = here["filter"].to_numpy().astype(np.int64)
-        pictures[site] = draw_site(study, site, sides, filters, places, longest)
+        pictures[site] = draw_site(study, site, sides, filters, places, recalled, longest)
     return pictures
 
 

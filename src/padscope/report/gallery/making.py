@@ -21,7 +21,8 @@ from padscope.study import Study
 ALWAYS = (("depth", "depth in the network"), ("name", "name"))
 FIRST_RUNG = (("ks", "KS"),)
 SECOND_RUNG = (
-    ("causal", "causal KS"), ("own", "KS of own padding"), ("incoming", "KS of what comes in"),
+    ("causal", "causal KS"), ("recall", "border recall"), ("own", "KS of own padding"),
+    ("incoming", "KS of what comes in"),
     ("reach", "reach"), ("stability", "stability of the kind"), ("q", "q, of chance"),
 )  # fmt: skip
 THIRD_RUNG = (("impact", "estimated impact"), ("impactSigned", "signed impact"))
@@ -140,6 +141,8 @@ def _evidence(study: Study, chosen: pl.DataFrame) -> list[Choice]:
     choices = []
     if study.explanation:
         counts = dict(chosen.group_by("label").len().iter_rows())
+        recognising = int(chosen["recognises"].sum())
+        choices.append(Choice("recognises", "recognise the border", recognising))
         choices.append(Choice("confirmed", "confirmed", counts.get("confirmed", 0)))
     responding = int((chosen["ks"] >= CANDIDATE).sum())
     strong = int((chosen["ks"] >= STRONG).sum())
@@ -153,10 +156,10 @@ def _evidence(study: Study, chosen: pl.DataFrame) -> list[Choice]:
 
 def _sorts(study: Study, block: dict[str, Any]) -> list[Choice]:
     rungs = [
-        *(SECOND_RUNG[:1] if study.explanation else ()),
+        *(SECOND_RUNG[:2] if study.explanation else ()),
         *FIRST_RUNG,
         *(THIRD_RUNG if block["impact"] else ()),
-        *(SECOND_RUNG[1:] if study.explanation else ()),
+        *(SECOND_RUNG[2:] if study.explanation else ()),
         *((each["name"], each["title"]) for each in block["statistics"]),
         *ALWAYS,
     ]

@@ -54,8 +54,8 @@ class SitePictures:
     thinned : str
         What is left of a map that was thinned; "" if it is whole.
     arrays : dict of list of str
-        ``kernel``, ``map``, ``pair``, ``real``, ``sides``: base64 of each filter; of an explained
-        site ``map`` holds the map as it is, then that with real surroundings.
+        ``kernel``, ``map``, ``pair``, ``real``, ``sides``, ``recall``: base64 of each filter; of an
+        explained site ``map`` holds the map as it is, then that with real surroundings.
     photos : dict of list of list of int
         ``most``, ``least``: images on which each filter's border fires so; empty without pictures.
     numbers : dict of arrays
@@ -93,6 +93,7 @@ def draw_site(
     sides: pl.DataFrame,
     filters: IntArray,
     places: IntArray,
+    recalled: IntArray,
     longest: int,
 ) -> SitePictures:
     """Draw chosen filters of a site.
@@ -107,6 +108,8 @@ def draw_site(
         Their indices.
     places : (C,) int64 array
         Which side's distributions are drawn of each.
+    recalled : (C,) int64 array
+        Which side's border recall.
     longest : int
         Positions left of a map's axis.
     """
@@ -124,6 +127,7 @@ def draw_site(
         "pair": encode_rows(points.pair),
         "real": encode_rows(points.real),
         "sides": encode_rows(quantise_scores(_side_scores(study, sides, filters))),
+        "recall": encode_rows(quantise_scores(study.recall_curves(site, filters, recalled))),
     }
     numbers = {
         "limit": drawn[1] if drawn else np.full(len(filters), np.nan),
@@ -198,8 +202,9 @@ def _first(pictures: Pictures) -> Pictures:
 
 def site_points(study: Study, site: str, filters: IntArray, places: IntArray) -> Points:
     """Choose the points to draw of chosen filters' distributions at one side each."""
-    fine = study.counted.near(site).fine[..., :BINS].numpy().astype(np.int64)
-    edges = study.counted.bins[site].edges()[filters]
+    counts = study.counts_of(site)
+    fine = counts.near(site).fine[..., :BINS].numpy().astype(np.int64)
+    edges = counts.bins[site].edges()[filters]
     # The compared regions are line 0 of every side, in the order of the table, then the core.
     border = cumulate_rows(fine[places, filters], edges)
     core = cumulate_rows(fine[-1, filters], edges)

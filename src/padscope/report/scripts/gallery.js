@@ -16,6 +16,7 @@ let opened = -1; // the filter in the window
 // Selecting and sorting
 
 const EVIDENCE = {
+  recognises: (i) => columns.recognises[i] === 1,
   confirmed: (i) => word("label", i) === "confirmed",
   grey: (i) => word("label", i) === "grey",
   rejected: (i) => word("label", i) === "rejected",

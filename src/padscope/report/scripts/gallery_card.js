@@ -48,9 +48,14 @@ function reachOf(i) {
   return reach ? lines : `${lines}: the outermost alone`;
 }
 
-function chanceOf(i) {
-  const q = columns.q[i];
+function chance(q) {
   return q === null ? "–" : q >= 0.001 ? fixed(q, 3) : "<0.001";
+}
+
+/** The q beside each kind of baseline; "" without baselines. */
+function apartFrom(i) {
+  return block.compared.map((kind) =>
+    `${kind} ${chance(columns[`q${kind[0].toUpperCase()}${kind.slice(1)}`][i])}`).join(", ");
 }
 
 function impactOf(i) {
@@ -78,17 +83,21 @@ function causes(i) {
   if (!block.explained) return [];
   const interval = between(columns.causalLow[i], columns.causalHigh[i]);
   const side = word("causalSide", i);
+  const recalled = between(columns.recallLow[i], columns.recallHigh[i]);
   const apart = columns.apart[i] ? " ‡ without real context" : "";
   return [
     ["caused", make("b", {}, word("label", i) ?? "not explained"), apart],
     ["causal KS", make("b", {}, fixed(columns.causal[i])),
       `${interval && ` ${interval}`}${side ? `, ${side}` : ""}${causalHere(i)}`],
+    ["recall", make("b", {}, fixed(columns.recall[i])),
+      `${recalled && ` ${recalled}`}, ${recallSide(i)}`],
     ["kind", ...kindOf(i)],
     ["origin", originOf(i)],
     ["reach", reachOf(i)],
     ["stability", columns.stability[i] === null ? "–"
       : `${fixed(100 * columns.stability[i], 0)}${SPACE}% of resamples agree`],
-    ["q, of chance", chanceOf(i)],
+    ["q, of chance", chance(columns.q[i])],
+    ...(apartFrom(i) ? [["q, of baselines", apartFrom(i)]] : []),
     ...(block.impact ? [["impact", impactOf(i)]] : []),
   ];
 }
@@ -97,7 +106,8 @@ function tags(i) {
   const label = word("label", i) ?? "not explained";
   const strong = ["strong", "confirmed"].includes(label);
   const tag = (text, kind = "tag") => make("span", { class: kind }, text);
-  const found = [tag(label, strong ? "tag strong" : "tag"), tag(word("side", i))];
+  const found = columns.recognises[i] ? [tag("recognises", "tag strong")] : [];
+  found.push(tag(label, strong ? "tag strong" : "tag"), tag(word("side", i)));
   if (polarityOf(i)) found.push(tag(polarityOf(i)));
   const small = siteOf(i).small ? " †" : "";
   found.push(tag(`map ${siteOf(i).map}${small}`, "muted"));
@@ -132,6 +142,6 @@ function bodyOf(i, big = false) {
     tags(i), score(i), listed.length ? entries(listed) : "",
     make("div", { class: "pictures" }, ...kernelFigures(i, big), mapFigure(i, big)),
     photosFigure(i, big),
-    curvesFigure(i), sidesFigure(i),
+    curvesFigure(i), recallFigure(i), sidesFigure(i),
   ];
 }

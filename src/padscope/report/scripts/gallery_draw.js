@@ -262,6 +262,39 @@ function curvesFigure(i) {
     make("span", { class: "muted" }, `best threshold ${number(columns.threshold[i])}`)), plot);
 }
 
+/** The side where border recall is greatest; of what is not explained, where the KS is. */
+function recallSide(i) {
+  return word("recallSide", i) ?? word("side", i);
+}
+
+/** Border recall by share of the content that passes, on a logarithmic axis. */
+function recallFigure(i) {
+  const { contents, content, cuts } = block;
+  const [top, bottom] = [8, 62];
+  const [least, most] = [contents[0], contents.at(-1)].map(Math.log);
+  const place = (share, value) => [LEFT + (RIGHT - LEFT) * (Math.log(share) - least) / (most - least),
+    bottom - (bottom - top) * value].map((at) => at.toFixed(1)).join(" ");
+  const known = Array.from(decode(arrays.recall[i]), (byte, k) => [contents[k], byte])
+    .filter(([, byte]) => byte !== NO_VALUE).map(([share, byte]) => [share, byte / 100]);
+  const line = known.map((each) => place(...each)).join("L");
+  const dot = known.filter(([share]) => share === content).map((each) => `M${place(...each)}h.01`);
+  const anchors = { [contents[0]]: "start", [contents.at(-1)]: "end" };
+  const ticks = block.ticks.map((share) => label(place(share, 0).split(" ")[0], bottom + 14,
+    anchors[share] ?? "middle", `${number(100 * share)}${SPACE}%`));
+  const told = known.map(([share, value]) => `${fixed(value)} at ${number(100 * share)} %`).join(", ");
+  const alt = `Border recall at the ${recallSide(i)} by share of the content that passes: ` +
+    (told || "unknown");
+  const [asked] = known.filter(([share]) => share === content).map(([, value]) => fixed(value));
+  return make("figure", { class: "plot" }, make("figcaption", {},
+    `Border recall ${asked ?? "–"}, ${recallSide(i)}, by share of content that passes`),
+    shape("svg", { class: "recall", viewBox: "0 0 320 80", role: "img", "aria-label": alt },
+      shape("path", { class: "rule", d: `M${LEFT} ${top}V${bottom}H${RIGHT}` }),
+      shape("path", { class: "cut", d: `M${place(contents[0], cuts.recognised)}H${RIGHT}` }),
+      line ? shape("path", { class: "border", d: `M${line}` }) : "",
+      shape("path", { class: "dot", d: dot.join("") }),
+      label(LEFT - 5, bottom + 1, "end", "0"), label(LEFT - 5, top + 8, "end", "1"), ...ticks));
+}
+
 /** Bars of the KS of every side and line; of an explained filter ticks at the causal KS. */
 function sidesFigure(i) {
   const { sides } = siteOf(i);
