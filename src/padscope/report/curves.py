@@ -186,7 +186,10 @@ def recall_plot(curve: RecallCurve) -> Markup:
 
     line = "L".join(place(at, value) for at, value, _ in curve.points)
     dot = "".join(f"M{place(at, value)}h.01" for at, value, asked in curve.points if asked)
-    text = [(LEFT - 5, bottom + 1, "end", "0"), (LEFT - 5, top + 8, "end", "1")]
+    text: list[tuple[float, int, str, str]] = [
+        (LEFT - 5, bottom + 1, "end", "0"),
+        (LEFT - 5, top + 8, "end", "1"),
+    ]
     for at, anchor, label in curve.ticks:
         text.append((round(LEFT + (RIGHT - LEFT) * at, 1), bottom + 14, anchor, label))
     words = Markup("").join(

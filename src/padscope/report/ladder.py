@@ -90,6 +90,8 @@ class Ladder:
     sites : list of SiteShares
     kinds : list of (str, str)
         Kinds of baselines there are, and what they are called.
+    images : int
+        That all networks are measured on.
     """
 
     networks: list[Shares]
@@ -97,6 +99,7 @@ class Ladder:
     site_end: float
     sites: list[SiteShares]
     kinds: list[tuple[str, str]]
+    images: int
 
 
 def make_ladder(study: Study, explanation: Explanation) -> Ladder:
@@ -115,6 +118,7 @@ def make_ladder(study: Study, explanation: Explanation) -> Ladder:
         site_end,
         _site_rows(study, explanation, sites, site_end, kinds),
         [(kind, TITLES[kind]) for kind in kinds],
+        explanation.networks["images"][0],
     )
 
 

@@ -143,9 +143,9 @@ class Recognition:
     def rule(self) -> str:
         """What recognising means, and of how many filters it is not known."""
         told = (
-            f"Padding makes them differ there, and at a threshold that {100 * self.content:.3g}% "
-            "of the content passes they fire on half of the border or more (recall ≥ "
-            f"{RECOGNISED:g}; {self.strongly:,} on ≥ {STRONGLY_RECOGNISED:g})."
+            "Padding makes such a filter differ there, and at a threshold that "
+            f"{100 * self.content:.3g} % of the content passes it fires on half of the border or "
+            f"more (recall ≥ {RECOGNISED:g}; {self.strongly:,} reach {STRONGLY_RECOGNISED:g})."
         )
         if self.without:
             needed = math.ceil(round(1 / self.content, 6))
@@ -157,17 +157,13 @@ class Recognition:
 
     @property
     def sentences(self) -> Iterator[str]:
-        """Where it comes from: what the baselines say of the count, and what is not known."""
-        if self.without:
-            yield (
-                f"{self.without:,} filters have too few values inside their maps for a threshold "
-                f"at {100 * self.content:.3g} %: give more images."
-            )
+        """Where it comes from: what the baselines say of the count."""
         if not self.origins:
             yield NO_BASELINE
             return
         yield from (f"{origin.lead}{origin.rest}" for origin in self.origins)
-        yield NO_AIM
+        if any(origin.comparison.answer for origin in self.origins):
+            yield NO_AIM
 
 
 def recognition(filters: pl.DataFrame, explanation: Explanation) -> Recognition:
