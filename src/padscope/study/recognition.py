@@ -13,7 +13,7 @@ import polars as pl
 from padscope.evidence import RECOGNISED, STRONGLY_RECOGNISED
 from padscope.scores import Comparison, NetworkCount, compare_counts, told_apart
 from padscope.study.explanation import FRESH, GIVEN, Explanation
-from padscope.tables import MEASURED
+from padscope.tables import MEASURED, zero_usual_by_site
 
 APART = 0.05  # false discovery rate
 NO_BASELINE = (
@@ -102,6 +102,8 @@ class Recognition:
         Filters whose core has too few values for the threshold.
     origins : tuple of Origin
         Beside each kind of baseline that was run.
+    usual : str
+        How many channels padding's value is unusual in, a sentence; "" where that is not known.
     warnings : tuple of str
         Why the network may not be what it is taken for; to be read before all else.
     """
@@ -112,6 +114,7 @@ class Recognition:
     content: float
     without: int
     origins: tuple[Origin, ...]
+    usual: str
     warnings: tuple[str, ...]
 
     @property
@@ -160,10 +163,11 @@ class Recognition:
         """Where it comes from: what the baselines say of the count."""
         if not self.origins:
             yield NO_BASELINE
-            return
         yield from (f"{origin.lead}{origin.rest}" for origin in self.origins)
         if any(origin.comparison.answer for origin in self.origins):
             yield NO_AIM
+        if self.usual:
+            yield self.usual
 
 
 def recognition(filters: pl.DataFrame, explanation: Explanation) -> Recognition:
@@ -177,8 +181,24 @@ def recognition(filters: pl.DataFrame, explanation: Explanation) -> Recognition:
         explanation.content,
         measured["recall"].null_count(),
         tuple(_origin(kind, measured, explanation) for kind in explanation.kinds_of_baselines),
+        _usual(explanation),
         explanation.warnings,
     )
+
+
+def _usual(explanation: Explanation) -> str:
+    sites = zero_usual_by_site(explanation.usual, explanation.content)
+    if sites.is_empty():
+        return ""
+    told = (
+        f"The value of the padding is an unusual one in {sites['unusual'].sum():,} of "
+        f"{sites['channels'].sum():,} input channels: less than {100 * explanation.content:.3g} % "
+        "of their content lies as far out"
+    )
+    without = sites["unusual_without"]
+    if without.null_count() == len(without):
+        return f"{told}."
+    return f"{told}. With every shift of batch norm set to zero, in {without.sum():,}."
 
 
 def _origin(kind: str, filters: pl.DataFrame, explanation: Explanation) -> Origin:
