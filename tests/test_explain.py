@@ -467,3 +467,35 @@ def test_what_the_first_pass_makes_is_scanned_explained_and_gone(by_spec: bool) 
     assert study.explanation
     assert set(study.explanation.networks["network"]) == {"given", "fresh 1", "matched 1"}
     assert list(module.state_dict()) == names
+
+
+class SometimesDead(nn.Conv2d):
+    """A convolution whose initialisation leaves nothing of it every now and then."""
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        alive = float(torch.rand(1) < ALIVE)
+        with torch.no_grad():
+            self.weight.mul_(alive)
+
+
+ALIVE = 1.0
+
+
+def test_a_dead_baseline_is_drawn_again_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(SometimesDead(3, 60, 3, padding=1, bias=False))
+    study = scan(module, crops(), ScanSettings(batch_size=8))
+    settings = replace(QUICK, baselines=2)
+    lively = explain(study, module, canvases(), settings)
+    assert not notes(lively)
+    monkeypatch.setitem(globals(), "ALIVE", 0.6)
+    found = explain(study, module, canvases(), settings)
+    assert any("'fresh 2, draw 2': what was drawn before was dead" in note for note in notes(found))
+    assert found.explanation and lively.explanation
+    assert found.explanation.baselines["network"].equals(lively.explanation.baselines["network"])
+    assert (found.explanation.baselines["filters"] == 60).all()
+    monkeypatch.setitem(globals(), "ALIVE", 0.0)
+    dead = explain(study, module, canvases(), settings)
+    assert sum("all filters are dead" in note for note in notes(dead)) == 2
+    assert dead.explanation and "matched 1" in set(dead.explanation.networks["network"])
