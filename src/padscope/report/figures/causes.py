@@ -34,6 +34,7 @@ LABEL_COLOURS = {"confirmed": BLUE, "grey": SKY, "rejected": ORANGE, "quiet": GR
 LEAST_RECALL = 0.05  # below it a filter fires at the border hardly more than elsewhere
 NETWORK_COLOURS = {
     GIVEN: BLUE, "fresh weights": GREY, "matched kernels": GREEN, "weights shuffled": ORANGE,
+    "given, statistics re-estimated": SKY, "given, without shifts": "#000000",
 }  # fmt: skip
 DECILES = ("least", "tenth", "upper", "median", "lower", "ninetieth", "most")
 PLACES = (0, 1, 3, 5, 7, 9, 10)  # of the deciles that are drawn
