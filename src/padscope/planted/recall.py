@@ -24,6 +24,50 @@ CONTENT = 0.01
 LEAST_SHIFT = 0.3
 
 
+def recall_of_values(
+    border: FloatArray, core: FloatArray, direction: float, content: float = CONTENT
+) -> float:
+    """Share of one filter's border that lies beyond all but `content` of its core.
+
+    Parameters
+    ----------
+    border, core : (N,), (M,) array
+        Values, in any order.
+    direction, content
+        As for `raw_border_recall`.
+
+    Examples
+    --------
+    >>> core = np.arange(100.0)
+    >>> recall_of_values(np.array([98.0, 98.5]), core, 1), recall_of_values(core, core, -1)
+    (0.5, 0.01)
+    """
+    if np.isnan(border).any() or np.isnan(core).any():
+        return math.nan
+    sign = np.sign(direction)
+    ascending = np.sort(sign * core)
+    # Where shares like .07 of 100 are meant to be whole numbers, rounding must not lose one.
+    beyond = math.floor(content * len(core) + 1e-9)
+    return float(np.mean(sign * border > ascending[len(core) - 1 - beyond]))
+
+
+def shift_of_values(border: FloatArray, core: FloatArray) -> float:
+    """Kolmogorov-Smirnov distance of one filter's border from its core, signed as by `raw_shift`.
+
+    Examples
+    --------
+    >>> shift_of_values(np.array([1.0, 2.0]), np.array([1.0, 0.0, 0.0, 0.0]))
+    0.75
+    """
+    values = np.unique(np.concatenate([border, core]))
+    below = [
+        np.searchsorted(np.sort(sample), values, side="right") / len(sample)
+        for sample in (border, core)
+    ]
+    gap = below[1] - below[0]
+    return float(max(gap.min(), gap.max(), key=abs))
+
+
 def raw_border_recall(
     outputs: Tensor, line: str, direction: ArrayLike, content: float = CONTENT
 ) -> FloatArray:
@@ -57,16 +101,8 @@ def raw_border_recall(
     if not 0 <= content < 1:
         raise PadscopeError(f"content is {content}; it must be at least 0 and less than 1")
     signs = np.broadcast_to(np.sign(direction), (outputs.shape[1],))
-    recalls = []
-    for (border, core), sign in zip(_border_and_core(outputs, line), signs, strict=True):
-        if np.isnan(border).any() or np.isnan(core).any():
-            recalls.append(math.nan)
-            continue
-        ascending = np.sort(sign * core)
-        # Where shares like .07 of 100 are meant to be whole numbers, rounding must not lose one.
-        beyond = math.floor(content * len(core) + 1e-9)
-        recalls.append(float(np.mean(sign * border > ascending[len(core) - 1 - beyond])))
-    return np.array(recalls)
+    pairs = zip(_border_and_core(outputs, line), signs, strict=True)
+    return np.array([recall_of_values(*samples, sign, content) for samples, sign in pairs])
 
 
 def raw_shift(outputs: Tensor, line: str) -> FloatArray:
@@ -83,16 +119,7 @@ def raw_shift(outputs: Tensor, line: str) -> FloatArray:
         In [-1, 1]; positive where the line's outputs are the higher ones at the widest gap,
         negative where they are the lower ones or two gaps of opposite sign are equally wide.
     """
-    shifts = []
-    for border, core in _border_and_core(outputs, line):
-        values = np.unique(np.concatenate([border, core]))
-        below = [
-            np.searchsorted(np.sort(sample), values, side="right") / len(sample)
-            for sample in (border, core)
-        ]
-        gap = below[1] - below[0]
-        shifts.append(float(max(gap.min(), gap.max(), key=abs)))
-    return np.array(shifts)
+    return np.array([shift_of_values(*samples) for samples in _border_and_core(outputs, line)])
 
 
 def raw_recalls(
