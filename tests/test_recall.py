@@ -9,23 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from padscope.evidence import recognises
-from padscope.scores import LEAST_SHIFT, Counts, border_recall
+from padscope.planted.recall import recall_of_shift
+from padscope.scores import Counts, border_recall
 from padscope.scores.recall import recall_bound
 from padscope.tallies.bins import BINS, CENTRE
 
 FloatArray = NDArray[np.float64]
 floats = st.lists(st.floats(-5, 5), min_size=1, max_size=60)
 CONTENT = 0.1
-
-
-def slow_twin(border: FloatArray, core: FloatArray, content: float, *, upwards: bool) -> float:
-    """Recall of raw values: beyond the least threshold that no more of the core exceeds."""
-    sign = 1 if upwards else -1
-    border, core = sign * border, sign * core
-    thresholds = np.sort(core)
-    exceeding = len(core) - np.searchsorted(thresholds, thresholds, side="right")
-    allowed = np.floor(content * len(core) + 1e-9)
-    return float((border > thresholds[exceeding <= allowed].min()).mean())
 
 
 def binned(sample: FloatArray, edges: FloatArray) -> NDArray[np.int64]:
@@ -43,11 +34,7 @@ def test_the_recall_of_raw_values_lies_within_the_bound(
     if len(core) * CONTENT < 1:
         assert np.isnan(found) and np.isnan(bound)
         return
-    above, below = counts.gaps
-    if counts.ks < LEAST_SHIFT:
-        assert found == bound == 0
-        return
-    exact = slow_twin(np.array(border), np.array(core), CONTENT, upwards=bool(above > below))
+    exact = recall_of_shift(np.array(border), np.array(core), CONTENT)
     assert found - bound - 1e-9 <= exact <= found + bound + 1e-9
 
 

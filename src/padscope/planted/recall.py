@@ -68,6 +68,18 @@ def shift_of_values(border: FloatArray, core: FloatArray) -> float:
     return float(max(gap.min(), gap.max(), key=abs))
 
 
+def recall_of_shift(
+    border: FloatArray,
+    core: FloatArray,
+    content: float = CONTENT,
+    least_shift: float = LEAST_SHIFT,
+) -> float:
+    """Recall in the direction of `shift_of_values`; 0 where that is less than `least_shift`."""
+    shift = shift_of_values(border, core)
+    direction = np.sign(shift) if abs(shift) >= least_shift else 0
+    return recall_of_values(border, core, direction, content)
+
+
 def raw_border_recall(
     outputs: Tensor, line: str, direction: ArrayLike, content: float = CONTENT
 ) -> FloatArray:
@@ -148,12 +160,9 @@ def raw_recalls(
     found = {}
     for site, outputs in _raw_outputs(module, images).items():
         for side in _layout(outputs).sides:
-            shift = raw_shift(outputs, side.name)
-            direction = np.where(np.abs(shift) >= least_shift, np.sign(shift), 0)
-            for index, recall in enumerate(
-                raw_border_recall(outputs, side.name, direction, content)
-            ):
-                found[site, index, side.name] = float(recall)
+            for index, samples in enumerate(_border_and_core(outputs, side.name)):
+                recall = recall_of_shift(*samples, content, least_shift)
+                found[site, index, side.name] = recall
     return found
 
 

@@ -39,6 +39,11 @@ class Counts:
         self.real = None if real is None else np.asarray(real)
         self.content = content
 
+    @cached_property
+    def shift(self) -> Counts:
+        """What the border is shifted against: itself with real surroundings, or else the core."""
+        return self if self.real is None else Counts(self.border, self.real)
+
     @property
     def border_below(self) -> FloatArray:
         """Share of the border's values in every bin and those below it; NaN without a value."""
@@ -116,21 +121,36 @@ def ks_bound(counts: Counts, single: int | None = None) -> FloatArray:
     single : int, optional
         A bin that holds one value only: it hides nothing.
 
-    Notes
-    -----
-    Within a bin the order of the values is unknown. At worst all of one sample's lie below all of
-    the other's: then the gap there is the one at the bin's lower edge plus the bin's own mass.
-
     Examples
     --------
     >>> ks_bound(Counts([[3, 1, 0]], [[0, 1, 3]]))
     array([0.25])
     """
-    p, q, whole = counts.cumulative
-    within = np.maximum(_greatest_step(p, q, single), _greatest_step(q, p, single))
-    # A distance cannot exceed 1; rounding of the sums could put the bound a hair below 0.
-    bound: FloatArray = np.maximum(np.minimum(_divide(within, whole), 1) - counts.ks, 0)
+    bound: FloatArray = np.maximum(*gap_limits(counts, single)) - counts.ks
     return bound
+
+
+def gap_limits(counts: Counts, single: int | None = None) -> tuple[FloatArray, FloatArray]:
+    """How large the exact gaps can be at most whose lower bounds are `Counts.gaps`.
+
+    Parameters
+    ----------
+    counts, single
+        As for `ks_bound`.
+
+    Notes
+    -----
+    Within a bin the order of the values is unknown. At worst all of one sample's lie below all of
+    the other's: then the gap there is the one at the bin's lower edge plus the bin's own mass.
+    """
+    p, q, whole = counts.cumulative
+    steps = _greatest_step(q, p, single), _greatest_step(p, q, single)
+    # A distance cannot exceed 1; rounding of the sums could put a limit a hair below the gap.
+    above, below = (
+        np.maximum(np.minimum(_divide(step, whole), 1), gap)
+        for step, gap in zip(steps, counts.gaps, strict=True)
+    )
+    return above, below
 
 
 def polarity_of(border: ArrayLike, core: ArrayLike) -> FloatArray:

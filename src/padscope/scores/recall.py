@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from padscope.scores.distance import Counts, FloatArray
+from padscope.scores.distance import Counts, FloatArray, gap_limits
 from padscope.tallies.bins import BINS, CENTRE
 
 CONTENTS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)  # shares, evenly on a logarithmic axis
 LEAST_SHIFT = 0.3  # a KS below it is no shift, and its direction is chance
+ROUNDING = 1e-9  # of shares
 
 
 def border_recall(counts: Counts) -> FloatArray:
@@ -48,7 +49,9 @@ def border_recall(counts: Counts) -> FloatArray:
     >>> border_recall(Counts([[0, 10, 90], [40, 60, 0]], core))
     array([0.9, 0. ])
     """
-    return _directed(counts)[0]
+    above, below = counts.shift.gaps
+    recall, _ = _beyond(counts, above > below)
+    return _settled(counts, recall)
 
 
 def recall_curve(counts: Counts, contents: Sequence[float] = CONTENTS) -> FloatArray:
@@ -86,25 +89,38 @@ def recall_curve(counts: Counts, contents: Sequence[float] = CONTENTS) -> FloatA
 def recall_bound(counts: Counts) -> FloatArray:
     """How far the recall of the values themselves can lie from `border_recall`: (...) array.
 
+    It covers what else the bins leave open: whether, and in which direction, the border is shifted.
+
     Examples
     --------
-    >>> recall_bound(Counts([[0, 10, 90]], [100, 98, 2]))
-    array([0.1])
+    >>> core = [100, 98, 2]
+    >>> recall_bound(Counts([[0, 10, 90], [50, 100, 50]], core)).round(3)
+    array([0.1 , 0.75])
     """
-    return _directed(counts)[1]
+    above, below = counts.shift.gaps
+    most_above, most_below = gap_limits(counts.shift, _single(counts))
+    upwards, downwards = (_beyond(counts, np.array(up)) for up in (True, False))
+    found = _settled(counts, np.where(above > below, upwards[0], downwards[0]))
+    furthest = np.where(counts.shift.ks < LEAST_SHIFT + ROUNDING, found, 0)
+    for (recall, hidden), most, other in (
+        (upwards, most_above, below),
+        (downwards, most_below, above),
+    ):
+        possible = most >= np.maximum(other, LEAST_SHIFT) - ROUNDING
+        furthest = np.where(possible, np.maximum(furthest, abs(found - recall) + hidden), furthest)
+    return np.where(np.isnan(found), np.nan, furthest)
 
 
-def _directed(counts: Counts) -> tuple[FloatArray, FloatArray]:
-    shift = counts if counts.real is None else Counts(counts.border, counts.real)
-    above, below = shift.gaps
-    _, q = counts.sums
-    unknown = np.isnan(shift.ks) | (q[..., -1] * counts.content < 1)
-    shifted = shift.ks >= LEAST_SHIFT
-    recall, bound = (
-        np.where(unknown, np.nan, np.where(shifted, found, 0.0))
-        for found in _beyond(counts, above > below)
-    )
-    return recall, bound
+def _settled(counts: Counts, recall: FloatArray) -> FloatArray:
+    """Recall of 0 where there is no shift, and none where nothing can be said."""
+    ks, (_, q) = counts.shift.ks, counts.sums
+    unknown = np.isnan(ks) | (q[..., -1] * counts.content < 1)
+    return np.where(unknown, np.nan, np.where(ks >= LEAST_SHIFT, recall, 0.0))
+
+
+def _single(counts: Counts) -> int | None:
+    """Bin of one value, where bins are fine enough to have one."""
+    return CENTRE if counts.core.shape[-1] == BINS else None
 
 
 def _beyond(counts: Counts, upwards: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
@@ -113,12 +129,12 @@ def _beyond(counts: Counts, upwards: NDArray[np.bool_]) -> tuple[FloatArray, Flo
     shape, bins = np.broadcast_shapes(p.shape, q.shape), q.shape[-1]
     whole, core = p[..., -1], q[..., -1]
     # In whole values, so that a share that is met exactly is not missed by rounding.
-    allowed = np.floor(core * counts.content + 1e-9)
+    allowed = np.floor(core * counts.content + ROUNDING)
     # The first bin with no more than that above it, or the last with no more than that below it:
     # the quantile lies in it.
     highest = (core[..., None] - q <= allowed[..., None]).argmax(axis=-1)
     lowest = np.minimum((q <= allowed[..., None]).sum(axis=-1), bins - 1)
-    at = np.where(upwards, highest, lowest)
+    at = np.broadcast_to(np.where(upwards, highest, lowest), shape[:-1])
 
     def pick(values: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
         return np.take_along_axis(np.broadcast_to(values, shape), at[..., None], axis=-1)[..., 0]
@@ -130,8 +146,8 @@ def _beyond(counts: Counts, upwards: NDArray[np.bool_]) -> tuple[FloatArray, Flo
     with np.errstate(invalid="ignore", divide="ignore"):
         part = np.where(inside > 0, (allowed - beyond) / inside, 0.0)
         hidden = here / whole
-        if bins == BINS:  # fine enough to have a bin of one value
-            part = np.where(at == CENTRE, 0.0, part)
-            hidden = np.where(at == CENTRE, 0.0, hidden)
+        if (single := _single(counts)) is not None:
+            part = np.where(at == single, 0.0, part)
+            hidden = np.where(at == single, 0.0, hidden)
         recall = (further + part * here) / whole
     return recall, hidden * np.maximum(part, 1 - part)
