@@ -6,15 +6,17 @@ import random
 from collections.abc import Callable, Sequence
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import nn
 
 from padscope.images import Batch, Skipped
 from padscope.measurements import Counts, contrast_units, contrasting, plan_contrast, plan_scan
-from padscope.regions import SampleSize
+from padscope.regions import Layout, SampleSize
 from padscope.running import (
     Findings,
     Packed,
@@ -27,6 +29,7 @@ from padscope.running import (
     to_bytes,
 )
 from padscope.running.model import observe_first
+from padscope.scores import STATISTICS, score_site
 from padscope.sites import observe
 
 UNITS = 9
@@ -109,27 +112,59 @@ KINDS: dict[str, tuple[Callable[[], Measure], State]] = {
 }
 
 
+SHARDS = st.lists(st.integers(0, 3), min_size=UNITS - 1, max_size=UNITS - 1)
+
+
+def merged(kind: str, shards: list[int], seed: int) -> State:
+    """Measure in parts, and join them in any order, in any tree."""
+    make, empty = KINDS[kind]
+    # What calibrates is one part; the others are any.
+    parts = [[0], *([u + 1 for u, s in enumerate(shards) if s == shard] for shard in range(4))]
+    states = [make()(part) if part else empty for part in parts]
+    random.Random(seed).shuffle(states)
+    while len(states) > 1:
+        first, second = states.pop(), states.pop()
+        states.insert(random.Random(seed).randrange(len(states) + 1), first.merge(second))
+    return states[0]
+
+
+def whole(kind: str) -> State:
+    measure = KINDS[kind][0]()
+    return measure([0]).merge(measure(range(1, UNITS)))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=25, deadline=None)
-@given(
-    shards=st.lists(st.integers(0, 3), min_size=UNITS - 1, max_size=UNITS - 1),
-    seed=st.integers(0, 10**6),
-)
+@given(shards=SHARDS, seed=st.integers(0, 10**6))
 def test_any_split_in_any_order_with_empty_parts_is_the_whole(
     kind: str, shards: list[int], seed: int
 ) -> None:
-    make, empty = KINDS[kind]
-    measure = make()
-    whole = measure([0]).merge(measure(range(1, UNITS)))
-    # What calibrates is one part; the others are any.
-    parts = [[0], *([u + 1 for u, s in enumerate(shards) if s == shard] for shard in range(4))]
-    states = [measure(part) if part else empty for part in parts]
-    random.Random(seed).shuffle(states)
-    while len(states) > 1:  # in any order, and in any tree
-        first, second = states.pop(), states.pop()
-        states.insert(random.Random(seed).randrange(len(states) + 1), first.merge(second))
-    assert packed(states[0]) == packed(whole)
-    assert states[0].images == 15 and [skip.index for skip in states[0].skipped] == [8, 9, 12]
+    state = merged(kind, shards, seed)
+    assert packed(state) == packed(whole(kind))
+    assert state.images == 15 and [skip.index for skip in state.skipped] == [8, 9, 12]
+
+
+@pytest.mark.parametrize("kind", ["scan", "explain"])
+@settings(max_examples=10, deadline=None)
+@given(shards=SHARDS, seed=st.integers(0, 10**6))
+def test_what_is_told_of_merged_counts_is_what_is_told_of_the_whole(
+    kind: str, shards: list[int], seed: int
+) -> None:
+    def told(state: State) -> dict[str, NDArray[np.float64]]:
+        assert isinstance(state, Counts)
+        found = {}
+        for site, size in (("0", 12), ("2", 6)):
+            layout = Layout((size, size), ((1, 1), (1, 1)))
+            scores = score_site(layout, state.of_site(site), STATISTICS, content=0.05)
+            found |= {f"{site} {name}": values for name, values in scores.line.items()}
+            for name, interval in scores.intervals.items():
+                found |= {f"{site} {name} low": interval.low, f"{site} {name} high": interval.high}
+        return found
+
+    expected = told(whole(kind))
+    assert (expected["0 border_recall"] > 0).any() and (expected["2 border_recall"] > 0).any()
+    for name, values in told(merged(kind, shards, seed)).items():
+        np.testing.assert_array_equal(values, expected[name], strict=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
