@@ -1,48 +1,41 @@
-"""Networks trained for the border and for what has no place: how many of their filters see it.
+"""Networks trained for the border and for what has no place: what padscope says of them.
 
 Every control is trained once and kept in `KEPT`, under a name that changes with what it was trained
-on and how. Beside each stand three networks of fresh weights, whose batch norms have statistics of
-the same images. Counted are the filters with a border recall of at least `RECOGNISED` at any side,
-by brute force on raw outputs, or what another function counts.
+on and how. Then it is scanned and explained as any network is, beside three networks of fresh and
+three of matched weights.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
 import torch
+from docs.wording import markdown
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from padscope.images import BuiltinPhotos, Images, PhotoFiles, TensorImages, stream
-from padscope.models import fresh_weights, reestimate_batchnorm, wrap_module
-from padscope.planted import (
-    Task,
-    control_accuracy,
-    control_photographs,
-    controls,
-    raw_recalls,
-    train_control,
-)
+from padscope.planted import Task, control_accuracy, control_photographs, controls, train_control
+from padscope.settings import ExplainSettings, ScanSettings
+from padscope.study import explain, scan
+from padscope.study.recognition import Recognition, recognition
 
 KEPT = Path(__file__).parent / "results" / "controls"
-IMAGES, ESTIMATED = 96, 48  # to count on, and to estimate statistics on
-FRESH = 3
-RECOGNISED = 0.5
+IMAGES = 96
 ELSEWHERE = 1000  # added to the seed of a control: other crops than it was trained on
-
-Count = Callable[[nn.Module, Tensor], int]
+APART, SEEDS = 0.3, 0.9  # share of filters told apart, and of seeds in which it has to be so
 
 
 @dataclass(frozen=True)
 class Control:
-    """A trained control, and what was counted.
+    """A trained control, and what is said of it.
 
     Attributes
     ----------
@@ -52,10 +45,7 @@ class Control:
         Of training, on the processor; 0 if it was trained before.
     accuracy : float
         Of `control_accuracy`, on other crops.
-    given : int
-        Counted in it.
-    fresh : tuple of int
-        Counted in networks of fresh weights.
+    found : Recognition
     """
 
     task: Task
@@ -63,29 +53,43 @@ class Control:
     seed: int
     seconds: float
     accuracy: float
-    given: int
-    fresh: tuple[int, ...]
+    found: Recognition
+
+    @property
+    def apart(self) -> int:
+        """Filters that are told apart one by one from either kind of baseline."""
+        return min(origin.apart for origin in self.found.origins)
+
+    @property
+    def as_trained(self) -> bool:
+        """Whether it is found to be what it was trained for."""
+        if self.task == "local":
+            return not self.found.recognising
+        answers = {origin.comparison.answer for origin in self.found.origins}
+        return answers == {"more"} and self.apart >= APART * self.found.measured
 
     def __str__(self) -> str:
         """Write one line."""
         norm = "batch norm" if self.norm else "no norm"
+        origins = "; ".join(
+            f"{origin.beside} {origin.kind}: {origin.comparison.answer}, {origin.apart} apart"
+            for origin in self.found.origins
+        )
         return (
-            f"{self.task:6}  {norm:10}  seed {self.seed}: {self.given:3} given, "
-            f"{', '.join(map(str, self.fresh))} fresh  "
-            f"(accuracy {self.accuracy:.3f}; {self.seconds:.0f} s)"
+            f"{self.task:6}  {norm:10}  seed {self.seed}: {self.found.recognising:3} recognise; "
+            f"{origins}  (accuracy {self.accuracy:.3f}; {self.seconds:.0f} s)"
         )
 
 
-def recognising(module: nn.Module, images: Tensor) -> int:
-    """Count the filters that recognise a side, by brute force."""
-    recalls = raw_recalls(module, images)
-    return len({(site, index) for (site, index, _), r in recalls.items() if r >= RECOGNISED})
+def judged(module: nn.Module, images: Images) -> Recognition:
+    """Scan and explain a network, as any is."""
+    study = explain(scan(module, images, ScanSettings()), module, images, ExplainSettings())
+    assert study.explanation is not None
+    return recognition(study.filters, study.explanation)
 
 
-def counted(
-    seeds: int, source: str | None = None, count: Count = recognising, steps: int = controls.STEPS
-) -> Iterator[Control]:
-    """Train controls, or take those kept, and count.
+def every_control(seeds: int, source: str | None = None) -> Iterator[Control]:
+    """Train controls, or take those kept, and judge them.
 
     Parameters
     ----------
@@ -94,25 +98,16 @@ def counted(
     source : str, optional
         A folder of photographs, of which the last 96 in a random order are counted on and the
         others trained on. The built-in photographs if not given, other crops of them for either.
-    count : callable
-        Of a network in eval mode and (N, 3, H, W) images.
-    steps : int
-        Of training.
     """
     training, images = _photographs(source)
     kinds: list[tuple[Task, bool]] = list(product(("border", "local"), (True, False)))
     for (task, norm), seed in product(kinds, range(seeds)):
-        module, seconds = _trained(task, norm, seed, training, steps)
-        loaded, fresh = wrap_module(module), []
-        for number in range(FRESH):
-            untrained = fresh_weights(loaded, FRESH * seed + number + 1)
-            reestimate_batchnorm(untrained, [images[:ESTIMATED]])
-            fresh.append(count(untrained, images))
+        module, seconds = _trained(task, norm, seed, training)
         accuracy = control_accuracy(module, task, seed + ELSEWHERE, training)
-        yield Control(task, norm, seed, seconds, accuracy, count(module, images), tuple(fresh))
+        yield Control(task, norm, seed, seconds, accuracy, judged(module, images))
 
 
-def _photographs(source: str | None) -> tuple[TensorImages, Tensor]:
+def _photographs(source: str | None) -> tuple[TensorImages, Images]:
     builtin = control_photographs()
     cropped = replace(builtin.probe, size=controls.SIZE, seed=1)
     training: Images = builtin
@@ -121,17 +116,13 @@ def _photographs(source: str | None) -> tuple[TensorImages, Tensor]:
         every = PhotoFiles.from_folder(Path(source), builtin.probe)
         training = replace(every, names=every.names[:-IMAGES])
         measured = replace(every, names=every.names[-IMAGES:], probe=cropped)
-    return TensorImages(_all(training), dims=2), _all(measured)
+    # Kept in memory: every control is trained on them.
+    pixels = next(stream(training, [0], len(training))).pixels
+    return TensorImages(pixels, dims=2), measured
 
 
-def _all(images: Images) -> Tensor:
-    return next(stream(images, [0], len(images))).pixels
-
-
-def _trained(
-    task: Task, norm: bool, seed: int, training: TensorImages, steps: int
-) -> tuple[nn.Module, float]:
-    how = f"{Path(controls.__file__).read_text()} {training.fingerprint()} {steps}"
+def _trained(task: Task, norm: bool, seed: int, training: TensorImages) -> tuple[nn.Module, float]:
+    how = f"{Path(controls.__file__).read_text()} {training.fingerprint()} {controls.STEPS}"
     digest = hashlib.sha256(how.encode()).hexdigest()[:12]
     file = KEPT / f"{task}-{'norm' if norm else 'none'}-{seed}-{digest}.safetensors"
     if file.is_file():
@@ -139,7 +130,7 @@ def _trained(
         module.load_state_dict(load_file(file))
         return module, 0.0
     begun = time.process_time()
-    module = train_control(task, norm=norm, seed=seed, photographs=training, steps=steps)
+    module = train_control(task, norm=norm, seed=seed, photographs=training, steps=controls.STEPS)
     seconds = time.process_time() - begun
     KEPT.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(f".{os.getpid()}")
@@ -148,10 +139,54 @@ def _trained(
     return module, seconds
 
 
+def closing_table(found: Sequence[Control]) -> str:
+    """Write what is said of each kind of control, over all seeds."""
+    header = ("trained to say", "norm", "seeds", "recognising", "fresh", "matched",
+              "training: more", "kernels: more", "q ≤ .05", "as trained")  # fmt: skip
+    rows = [
+        (
+            task, "batch" if norm else "none", len(alike),
+            _range([control.found.recognising for control in alike]),
+            *(_range([n for each in kind for n in each.baselines]) for kind in origins),
+            *(sum(each.answer == "more" for each in kind) for kind in origins),
+            _range([control.apart for control in alike]),
+            sum(control.as_trained for control in alike),
+        )
+        for (task, norm), alike in _by_kind(found).items()
+        for origins in [
+            [[control.found.origins[place].comparison for control in alike] for place in (0, 1)]
+        ]
+    ]  # fmt: skip
+    return markdown(header, rows, names=2)
+
+
+def _by_kind(found: Sequence[Control]) -> dict[tuple[str, bool], list[Control]]:
+    kinds: dict[tuple[str, bool], list[Control]] = {}
+    for control in found:
+        kinds.setdefault((control.task, control.norm), []).append(control)
+    return kinds
+
+
+def _range(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low}–{high}"
+
+
 def describe_controls(seeds: int = 10, source: str | None = None) -> None:
-    """Print all of it."""
+    """Print all of it; exit with 1 if those with batch norm are not found to be what they are."""
     torch.set_num_threads(1)
-    print(f"filters that recognise the border, of 120 (recall ≥ {RECOGNISED}, brute force;")
-    print("  with batch norm, fresh weights and the local task should have next to none):")
-    for control in counted(seeds, source):
+    print("what is said of networks that were trained for the border, and for what has no place")
+    print("  (targets, with batch norm: the former have more than either kind of baseline, and")
+    print(
+        f"  {APART:.0%} of their filters at q ≤ .05, in {SEEDS:.0%} of the seeds; the latter none)"
+    )
+    found = []
+    for control in every_control(seeds, source):
         print(f"  {control}", flush=True)
+        found.append(control)
+    print(closing_table(found))
+    of_kind = _by_kind(found)
+    for task, share in (("border", SEEDS), ("local", 1)):
+        alike = of_kind[task, True]
+        if sum(control.as_trained for control in alike) < share * len(alike):
+            sys.exit(1)
