@@ -1,7 +1,7 @@
 """Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`.
 
-`kills`, `decoys` and `controls` are run when they are named only: they take long, and measure no
-time.
+`kills`, `decoys`, `controls` and `nulls` are run when they are named only: they take long, and
+measure no time.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from benchmarks.explain import explain_to_bare
 from benchmarks.impact import estimate_to_bare, estimate_to_exact
 from benchmarks.kills import STAGES, sweep
 from benchmarks.memory import LARGE, LITE0, SMALL_IMAGES, beside_bare, growth
+from benchmarks.nulls import describe_nulls
 from benchmarks.page import describe_page
 from benchmarks.runners import describe_runners
 from benchmarks.scan import scan_to_bare, scan_to_bare_from_files, scan_to_script
@@ -99,17 +100,19 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "kills": _kills,
     "decoys": describe_decoys,
     "controls": describe_controls,
+    "nulls": describe_nulls,
 }
-COSTS = [name for name in BENCHMARKS if name not in ("kills", "decoys", "controls")]
+COSTS = [name for name in BENCHMARKS if name not in ("kills", "decoys", "controls", "nulls")]
 
 if __name__ == "__main__":
     parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=", ".join(BENCHMARKS), default=COSTS)
-    parser.add_argument("--images", help="photographs of impact and controls; else built-in")
+    parser.add_argument("--images", help="photographs of impact, controls and nulls; else built-in")
     parser.add_argument("--run", help="a finished run whose page is measured too")
     parser.add_argument("--times", type=int, default=100, help="kills")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
-    parser.add_argument("--seeds", type=int, default=10, help="of controls")
+    parser.add_argument("--seeds", type=int, help="of controls (10) and of nulls (3)")
+    parser.add_argument("--architectures", type=int, help="of nulls; all of them if not given")
     given = parser.parse_args()
     keep_freed_memory()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
@@ -121,6 +124,8 @@ if __name__ == "__main__":
         elif name == "kills":
             _kills(given.times, given.seed)
         elif name == "controls":
-            describe_controls(given.seeds, given.images)
+            describe_controls(given.seeds or 10, given.images)
+        elif name == "nulls":
+            describe_nulls(given.architectures, given.seeds or 3, given.images)
         else:
             BENCHMARKS[name]()

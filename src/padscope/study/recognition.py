@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -206,19 +206,38 @@ def _origin(kind: str, filters: pl.DataFrame, explanation: Explanation) -> Origi
         name: table
         for (name,), table in explanation.networks.group_by(["network"], maintain_order=True)
     }
-    given = tables[GIVEN]
     beside = [table for name, table in tables.items() if str(name).startswith(f"{kind} ")]
-    comparison = compare_counts(
-        _count(given),
-        [_count(table) for table in beside],
-        images=min(table["images"][0] for table in (given, *beside)),
-        core_per_image=min(min(table["core"]) for table in (given, *beside)),
-        content=explanation.content,
-    )
-    if kind == FRESH and explanation.open_training:
-        comparison = replace(comparison, answer=None, reason=explanation.open_training)
+    reason = explanation.open_training if kind == FRESH else ""
+    comparison = compare_networks(tables[GIVEN], beside, explanation.content, reason)
     q = filters.filter("recognises")[f"q_{kind}"].to_numpy()
     return Origin(kind, comparison, told_apart(q, APART))
+
+
+def compare_networks(
+    given: pl.DataFrame, baselines: Sequence[pl.DataFrame], content: float, reason: str = ""
+) -> Comparison:
+    """Compare the count of a network with those of one kind of baseline.
+
+    Parameters
+    ----------
+    given : polars.DataFrame
+        See `padscope.tables.network_table`.
+    baselines : sequence of polars.DataFrame
+        Likewise, one each.
+    content : float
+        Share of the content that may pass a filter's threshold.
+    reason : str
+        Why there is no answer, whatever the counts; "" if there may be one.
+    """
+    networks = (given, *baselines)
+    comparison = compare_counts(
+        _count(given),
+        [_count(table) for table in baselines],
+        images=min(table["images"][0] for table in networks),
+        core_per_image=min(min(table["core"]) for table in networks),
+        content=content,
+    )
+    return replace(comparison, answer=None, reason=reason) if reason else comparison
 
 
 def _count(table: pl.DataFrame) -> NetworkCount:
