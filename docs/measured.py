@@ -136,10 +136,10 @@ def measure(network: Network, images: Path, weights: Path, out: Path, count: int
     def run(name: str) -> RunDirectory:
         return RunDirectory(out / f"{network.key}-{count}-{name}")
 
-    first = _explained(loaded, samples[0], samples[0], full, run("first"))
-    second = _explained(loaded, samples[1], samples[1], light, run("second"))
+    first = explained(loaded, samples[0], samples[0], full, run("first"))
+    second = explained(loaded, samples[1], samples[1], light, run("second"))
     crops = _crops(first, samples[0])
-    fallback = _explained(loaded, samples[0], crops, light, run("fallback"))
+    fallback = explained(loaded, samples[0], crops, light, run("fallback"))
     larger = _larger(network, loaded, images, out) if network.repeated > count else ()
     return Measured(network, first, second, fallback, larger)
 
@@ -154,7 +154,7 @@ def _larger(network: Network, loaded: LoadedModel, images: Path, out: Path) -> t
         names = photos.names[place * count : (place + 1) * count]
         sample = replace(photos, names=names, description=f"{len(names)} photographs")
         run = RunDirectory(out / f"{network.key}-{count}-larger{place}")
-        studies.append(_explained(loaded, sample, sample, settings, run))
+        studies.append(explained(loaded, sample, sample, settings, run))
     return tuple(studies)
 
 
@@ -167,25 +167,28 @@ def _crops(study: Study, photos: PhotoFiles) -> Tensor:
     return torch.stack([central(canvases.tensor(index), study.size, "") for index in kept])
 
 
-def _explained(
+def explained(
     loaded: LoadedModel,
-    photos: PhotoFiles,
-    explained: PhotoFiles | Tensor,
+    scanned: PhotoFiles | Tensor,
+    images: PhotoFiles | Tensor,
     settings: ExplainSettings,
     run: RunDirectory,
+    limit: int | None = None,
 ) -> Study:
-    """Scan and explain, unless the directory holds just that."""
+    """Scan all images, or as many as the limit says, and explain; read what has been done."""
 
     def progress(done: int, total: int | None) -> None:
         if sys.stderr.isatty():
             print(f"\r{run.path.name}: {done} of {total}   ", end="", file=sys.stderr)
 
-    study = scan(loaded, photos, ScanSettings(limit=len(photos)), journal=run, progress=progress)
+    study = scan(
+        loaded, scanned, ScanSettings(limit=limit or len(scanned)), journal=run, progress=progress
+    )
     done = run.as_explained(study)
     if done.explanation and done.explanation.identity["settings"] == asdict(settings):
         return done
     run.save(study)
-    study = explain(study, loaded, explained, settings, journal=run, progress=progress)
+    study = explain(study, loaded, images, settings, journal=run, progress=progress)
     run.save(study)
     return study
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from docs import used
+from docs import recognition, used
 from docs.checks import planted_table
 from docs.figures import END, PAGE, fill, places
 from docs.measured import PlantedScores
@@ -26,7 +26,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-FILLED = [(PAGE, set(TABLES)), (used.PAGE, set(used.TABLES))]
+FILLED = [(PAGE, {*TABLES, recognition.PLACE}), (used.PAGE, set(used.TABLES))]
 
 
 @pytest.mark.parametrize(("page", "tables"), FILLED, ids=lambda value: getattr(value, "name", ""))

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 import torch
 from examples.cifar_resnet import resnet20, resnet44
+from examples.crepe import CENTS, FIRST_CENTS, FRAME, tiny
+from examples.rrdb import anime_6b
 from examples.vdsr import vdsr
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -73,6 +76,25 @@ def test_vdsr_adds_to_its_input() -> None:
     assert torch.equal(module(x), x)
 
 
+def test_crepe_keeps_frames_in_step_with_its_classifier() -> None:
+    module = tiny().eval()
+    lengths: list[int] = []
+    for number in range(1, 7):
+        layer = module.get_submodule(f"conv{number}")
+        layer.register_forward_hook(lambda _, __, out: lengths.append(out.shape[-1]))
+    assert module(torch.rand(2, 1, FRAME)).shape == (2, 360)
+    assert lengths == [256, 128, 64, 32, 16, 8]
+
+
+def test_the_anime_network_is_dense_and_enlarges_four_times() -> None:
+    module = anime_6b()
+    shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    assert len(shapes) == 2 * (6 * 3 * 5 + 6)
+    dense = [shapes[f"body.5.rdb3.conv{number}.weight"][:2] for number in range(1, 6)]
+    assert dense == [(32, 64), (32, 96), (32, 128), (32, 160), (64, 192)]
+    assert module(torch.rand(1, 3, 5, 6)).shape == (1, 3, 20, 24)
+
+
 @pytest.mark.parametrize(
     ("spec", "preprocessing"),
     [
@@ -81,6 +103,8 @@ def test_vdsr_adds_to_its_input() -> None:
             Preprocessing((32, 32), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
         ),
         ("examples.vdsr:vdsr", Preprocessing((128, 128), (0.0,), (1.0,))),
+        ("examples.rrdb:anime_6b", Preprocessing((32, 32), (0.0,) * 3, (1.0,) * 3)),
+        ("examples.crepe:tiny", Preprocessing((FRAME,), (0.0,), (1.0,))),
     ],
 )
 def test_examples_load_by_name(spec: str, preprocessing: Preprocessing) -> None:
@@ -124,6 +148,31 @@ def test_trained_vdsr_beats_bicubic_enlargement() -> None:
         with torch.inference_mode():
             sharp = loaded.module(blurred)
         assert F.mse_loss(sharp, luma) < F.mse_loss(blurred, luma)
+
+
+@needs_weights
+@pytest.mark.parametrize("pitch", [110, 220, 440, 880])
+def test_trained_crepe_hears_tones(pitch: int) -> None:
+    state = load_file(WEIGHTS / "crepe_tiny.safetensors")
+    module = tiny().eval()
+    # In the file, its kernels have a width of 1.
+    module.load_state_dict({name: w.squeeze(-1) if w.ndim == 4 else w for name, w in state.items()})
+    tone = torch.sin(2 * torch.pi * pitch / 16_000 * torch.arange(FRAME))
+    with torch.inference_mode():
+        heard = module(((tone - tone.mean()) / tone.std())[None, None]).argmax()
+    assert 10 * 2 ** ((FIRST_CENTS + CENTS * int(heard)) / 1200) == pytest.approx(pitch, rel=0.004)
+
+
+@needs_weights
+@needs_photos
+def test_the_trained_anime_network_keeps_the_picture() -> None:
+    loaded = load_model(
+        "examples.rrdb:anime_6b", weights=WEIGHTS / "realesrgan_x4plus_anime_6b.safetensors"
+    )
+    _, photo = next(photos(step=100, size=32))
+    with torch.inference_mode():
+        enlarged = loaded.module(photo[None])
+    assert F.mse_loss(F.avg_pool2d(enlarged, 4), photo[None]) < 0.1 * photo.var()
 
 
 @needs_photos
