@@ -117,11 +117,13 @@ def test_a_row_is_what_the_tables_say(comparison: Comparison, studies: dict[str,
         assert row["scanned"] == study.counted.images == 24
         assert row["sites"] == 2
         if study.explanation is None:
-            assert row["caused"] is row["single"] is row["fresh"] is row["explained"] is None
+            assert row["caused"] is row["single"] is row["recognises"] is row["explained"] is None
             continue
         confirmed = [one for one in filters if one["label"] == "confirmed"]
         assert row["caused"] == len(confirmed) > 0
         assert row["caused_share"] == len(confirmed) / row["measured"]
+        assert row["recognises"] == sum(one["recognises"] for one in filters) <= row["caused"]
+        assert row["recognises_share"] == row["recognises"] / row["measured"]
         for kind in KINDS:
             whose = filters if kind == "corner" else confirmed
             assert row[kind] == sum(one["kind"] == kind for one in whose)
@@ -132,17 +134,15 @@ def test_baselines_are_those_of_the_explanation(
 ) -> None:
     explanation = studies["explained"].explanation
     assert explanation is not None
-    shares: dict[str, float] = {}
-    for network in explanation.networks["network"].unique():
-        own = explanation.networks.filter(pl.col("network") == network)
-        counts = [sum(own[name]) for name in ("confirmed", "filters", "unmeasured")]
-        shares[network] = counts[0] / (counts[1] - counts[2])
+    recalled = dict(explanation.networks.group_by("network").agg(pl.col("recalled").sum()).rows())
     row = row_of(comparison, "explained")
-    fresh = [shares["fresh 1"], shares["fresh 2"]]
-    assert (row["fresh"], row["fresh_low"], row["fresh_high"]) == (2, min(fresh), max(fresh))
-    assert row["shuffled"] == shares["shuffled"]
+    for kind in ("fresh", "matched"):
+        counts = [recalled[f"{kind} 1"], recalled[f"{kind} 2"]]
+        assert (row[f"{kind}_low"], row[f"{kind}_high"]) == (min(counts), max(counts))
+    assert row["recalled"] == recalled["given"]
+    assert row["training"] is row["kernels"] is None  # too few filters for an answer
     without = row_of(comparison, "whole")
-    assert without["fresh"] == 0 and without["fresh_low"] is without["shuffled"] is None
+    assert without["recalled"] is without["fresh_low"] is without["matched_high"] is None
 
 
 @pytest.mark.parametrize(("answer", "measure"), [("classes", "kl"), ("dense", "change")])
@@ -199,6 +199,8 @@ def test_counts_and_profiles_of_any_filters(rows: list[tuple[str, float | None, 
     rows.sort(key=lambda row: row[0])
     schema = {"site": pl.String, "ks": pl.Float64, "label": pl.String, "kind": pl.String}
     filters = pl.DataFrame(rows, schema, orient="row")
+    recognised = (pl.col("label").fill_null("") == "confirmed") & (pl.col("ks").fill_null(0) > 0.7)
+    filters = filters.with_columns(recognises=recognised)
     found = response_columns(filters) | cause_columns(filters)
     known = [ks for _, ks, label, _ in rows if label not in ("unmeasured", None)]
     assert found["responds"] == sum(ks is not None and ks >= 0.5 for ks in known)
@@ -208,12 +210,13 @@ def test_counts_and_profiles_of_any_filters(rows: list[tuple[str, float | None, 
     of_sites = [site for site in "abc" if any(row[0] == site and row[2] for row in rows)]
     profile = depth_profile(filters).rows()
     assert [row[0] for row in profile] == of_sites
-    for place, (site, depth, confirmed, measured, share) in enumerate(profile):
+    for place, (site, depth, recognising, measured, share) in enumerate(profile):
         here = [label for where, _, label, _ in rows if where == site and label]
         assert depth == (place / (len(of_sites) - 1) if place else 0)
-        assert confirmed == here.count("confirmed")
+        strong = [ks for w, ks, label, _ in rows if w == site and label == "confirmed"]
+        assert recognising == sum((ks or 0) > 0.7 for ks in strong)
         assert measured == len(here) - here.count("unmeasured")
-        assert share == (confirmed / measured if measured else None)
+        assert share == (recognising / measured if measured else None)
 
 
 def test_runs_of_one_model_are_told_apart_by_directory(
@@ -242,26 +245,23 @@ def test_what_differs_beside_the_model_is_said(
     ]
 
 
-@pytest.mark.parametrize(
-    ("shuffled", "fresh", "told"),
-    [
-        (0.3, 0.1, "in 1 of 1 run, and also larger than with its own weights shuffled in 0."),
-        (0.1, 0.1, "in 1 of 1 run, and also larger than with its own weights shuffled in 1."),
-        (None, 0.1, "in 1 of 1 run, and also larger than with its own weights shuffled in 0."),
-        (0.1, 0.2, "by more than these differ among themselves, in 0 of 1 run."),
-        (0.1, 0.17, "in 0 of 1 run."),
-    ],
-)
-def test_a_share_is_read_beside_its_baselines(
-    shuffled: float | None, fresh: float, told: str
-) -> None:
-    row = {
-        "name": "net", "caused_share": 0.2, "fresh": 2, "fresh_low": fresh - 0.05,
-        "fresh_high": fresh, "shuffled": shuffled,
-    }  # fmt: skip
-    (sentence,) = read_comparison(comparison_table([row]))
-    assert sentence.startswith("20.0\xa0% of the measured filters respond because of padding.")
-    assert sentence.endswith(told)
+def test_runs_are_read_beside_their_baselines() -> None:
+    rows = [
+        {"name": "a", "recognises_share": 0.2, "training": "more", "kernels": "as many"},
+        {"name": "b", "recognises_share": 0.02, "training": "more", "kernels": "fewer"},
+        {"name": "c", "recognises_share": 0.1, "training": "as many", "kernels": None},
+        {"name": "d"},
+    ]
+    assert read_comparison(comparison_table(rows)) == [
+        "Between 2.0\xa0% (b) and 20.0\xa0% (a) of the measured filters recognise the border.",
+        "Beside untrained networks they are more in 2 of 3 runs, about as many in 1.",
+        "Beside random kernels on the same channels they are about as many in 1 of 2 runs, fewer "
+        "in 1.",
+    ]
+    alone = read_comparison(comparison_table(rows[2:3]))
+    assert alone[0] == "10.0\xa0% of the measured filters recognise the border."
+    nothing = read_comparison(comparison_table([{"name": "e", "recognises_share": 0.0}]))
+    assert nothing[1].startswith("No answer of baselines stands beside them:")
 
 
 def test_nothing_to_compare() -> None:
@@ -295,6 +295,8 @@ def test_the_page_says_what_the_rows_say(html: str, comparison: Comparison) -> N
         assert f"{row['responds']} ({100 * row['responds_share']:.1f} %)" in text
         if row["caused"] is not None:
             assert f"{row['caused']} ({100 * row['caused_share']:.1f} %)" in text
+            share = f" ({100 * row['recognises_share']:.1f} %)" if row["recognises"] else " (0 %)"
+            assert f"{row['recognises']}{share}" in text
         assert row["name"] in text
     whole = row_of(comparison, "whole")
     assert f"{whole['used']:.3g} nats [{whole['used_low']:.3g} to" in text
@@ -323,7 +325,7 @@ def test_runs_that_are_only_scanned(studies: dict[str, Study]) -> None:
 def test_marks_lie_where_the_profile_does() -> None:
     profile = pl.DataFrame(
         {"site": ["a", "b", "c", "d"], "depth": [0.0, 1 / 3, 2 / 3, 1.0],
-         "confirmed": [1, 0, 0, 30], "measured": [10, 5, 0, 75], "share": [0.1, 0.0, None, 0.4]}
+         "recognises": [1, 0, 0, 30], "measured": [10, 5, 0, 75], "share": [0.1, 0.0, None, 0.4]}
     )  # fmt: skip
     (chart,) = draw_profiles([("net", profile)])
     marks = re.findall(r"translate\(([\d.]+) ([\d.]+)\)[^>]*><title>([^<]*)", chart.wide)
@@ -412,7 +414,7 @@ def test_the_command_writes_page_and_tables(
     before = {file: file.read_bytes() for file in files.values()}
     padscope("compare", "whole", "explained", "scanned", "-o", tmp_path / "out")
     assert {file: file.read_bytes() for file in files.values()} == before
-    for share in wanted.table["caused_share"].drop_nulls():
+    for share in wanted.table["recognises_share"].drop_nulls():
         assert f"({100 * share:.1f} %)" in answer.words
     assert str(tmp_path / "out" / "compare.html") in answer.out
 

@@ -23,7 +23,7 @@ from padscope import PadscopeError, Study
 from padscope.report.words import visible
 from padscope.study.card import FilterCard, flat
 from padscope.study.card_html import _LEFT, _RIGHT, Picture, draw_card
-from padscope.study.opening import read_baselines
+from padscope.study.recognition import recognition
 
 CANVASES = noise(24, 3, 64, 56)
 
@@ -77,12 +77,38 @@ def test_rows_are_those_of_the_tables(study: Study) -> None:
         facts = dict(card.facts)
         assert facts["label"] == row["label"]
         assert facts["origin"] == (row["origin"] or "–")
+        answer = "yes" if row["recognises"] else "no"
+        assert facts["recognises"] == (
+            f"{answer}, recall {row['recall']:.2f} [{row['recall_low']:.2f} to "
+            f"{row['recall_high']:.2f}] at the {row['recall_side']}"
+        )
         if row["kind"] and row["kind"] != "corner":
             assert facts["kind"] == f"{row['kind']}, {row['sign']}: {', '.join(row['active'])}"
         assert facts["impact"] == (
             f"{row['impact']:.3g} nats [{row['impact_low']:.2g} to {row['impact_high']:.2g}], "
             f"rank {row['impact_rank']} of {study.filters.height}"
         )
+
+
+def test_recall_is_drawn_by_the_share_of_content(study: Study, plain: Study) -> None:
+    """At 1 % it is what the tables hold; the more content passes, the more of the border does."""
+    for row in study.filters.iter_rows(named=True):
+        card = study.card(row["site"], row["filter"])
+        curve = card.recall
+        assert curve is not None and curve.side == row["recall_side"]
+        known = dict(zip(curve.contents, curve.recall, strict=True))
+        assert known[0.01] == pytest.approx(row["recall"])
+        values = [value for value in curve.recall if value is not None]
+        assert values == sorted(values) and len(values) >= 3
+        places = [(at, value) for at, value, _ in curve.points]
+        assert [value for _, value in places] == values and places[-1][0] == 1
+        assert [asked for *_, asked in curve.points].count(True) == 1
+        labels = [attrs.get("aria-label") for _, attrs in Page(html_of(card)).tags]
+        assert curve.words in labels
+    row = plain.filters.row(0, named=True)
+    curve = plain.card(row["site"], 0).recall
+    assert curve is not None and curve.side == row["side"]
+    assert curve.value == f"{row['border_recall']:.2f}"
 
 
 def test_a_study_that_is_not_explained_says_nothing_of_causes(plain: Study) -> None:
@@ -166,7 +192,7 @@ def images_of(html: str) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 def test_colours_of_a_kernel_tell_its_signs() -> None:
     values = np.array([[-2.0, 0.0, 1.0], [2.0, np.nan, -1.0]])
     (picture,) = images_of(
-        draw_card("", [Picture("k", values, signed=True)], (), (), explained=False)
+        draw_card("", [Picture("k", values, signed=True)], (), (), recall=None, explained=False)
     )
     assert picture.shape == (2, 3, 3)
     red, green, blue = (picture[..., channel].astype(int) for channel in range(3))
@@ -226,9 +252,12 @@ def test_the_summary_says_what_the_tables_say(study: Study) -> None:
     )
     assert f"{confirmed.height} of {filters.height} (" in text
     assert study.explanation is not None
-    assert read_baselines(study.explanation.baselines) in text
+    found = recognition(filters, study.explanation)
+    assert found.recognising == filters["recognises"].sum()
+    for told in (found.lead, *found.sentences):
+        assert told in text
     for site, own in filters.group_by("site", maintain_order=True):
-        part = int((own["label"] == "confirmed").sum())
+        part = int(own["recognises"].sum())
         assert f"{site[0]}: {part} of {own.height} filters" in text
     assert study.impact is not None
     effect = study.impact.effect("confirmed", "kl", "refill reflect")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from padscope.evidence import recognises
 from padscope.planted.recall import recall_of_shift
 from padscope.scores import Counts, border_recall
-from padscope.scores.recall import recall_bound
+from padscope.scores.recall import CONTENTS, recall_bound, recall_curve
 from padscope.tallies.bins import BINS, CENTRE
 
 FloatArray = NDArray[np.float64]
@@ -36,6 +36,21 @@ def test_the_recall_of_raw_values_lies_within_the_bound(
         return
     exact = recall_of_shift(np.array(border), np.array(core), CONTENT)
     assert found - bound - 1e-9 <= exact <= found + bound + 1e-9
+
+
+def test_a_curve_is_the_recall_at_each_share_of_content() -> None:
+    """Where more of the content passes, no less of the border does; detectors start high."""
+    rng = np.random.default_rng(0)
+    border, core = rng.poisson(3, (2, 9, 64)) * rng.random((2, 9, 64)) ** 4 // 0.01
+    curve = recall_curve(Counts(border.astype(np.int64), core.astype(np.int64)))
+    assert curve.shape == (9, len(CONTENTS)) and (np.diff(curve) >= 0).all()
+    for place, content in enumerate(CONTENTS):
+        counts = Counts(border.astype(np.int64), core.astype(np.int64), content=content)
+        np.testing.assert_array_equal(curve[:, place], border_recall(counts))
+    few = recall_curve(Counts([0, 0, 90], [100, 99, 1]))
+    assert np.isnan(few[:2]).all() and not np.isnan(few[2:]).any()
+    edge, shifted = recall_curve(Counts([[0, 10, 90], [10, 70, 20]], [900, 98, 2]), (0.001, 0.1))
+    assert edge[0] > 0.4 and shifted[0] < 0.2 < 0.8 < shifted[1] <= 1
 
 
 @given(

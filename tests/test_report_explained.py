@@ -14,11 +14,11 @@ import pytest
 from tests.test_report import Page, attributes, network, noise
 from torch import Tensor, nn
 
-from padscope.evidence import CONFIRMED
+from padscope.evidence import CONFIRMED, RECOGNISED
 from padscope.report import render_report
 from padscope.report.cards import distributions
 from padscope.report.caused import count_caused
-from padscope.report.curves import Curves, curve_plot
+from padscope.report.curves import Curves, curve_plot, recall_plot
 from padscope.report.kinds import make_kinds
 from padscope.report.ladder import make_ladder
 from padscope.report.origins import ORIGINS, make_origins
@@ -114,20 +114,24 @@ def test_the_answer_says_what_padding_causes(study: Study, page: Page) -> None:
     measured = int((labels != "unmeasured").sum())
     assert 0 < confirmed <= measured == 18
     count = f"{confirmed} ({100 * confirmed / measured:.1f} %)"
-    reading = count_caused(study, explanation_of(study)).reading
-    said = " ".join(reading.split())
-    assert f" {count} respond because of padding (causal KS ≥ 0.5). {said}" in page.text
+    assert f" {count} respond because of padding (causal KS ≥ 0.5 too)." in page.text
+    found = count_caused(study, explanation_of(study)).recognition
+    assert found.recognising == study.filters["recognises"].sum() <= confirmed
+    first = page.text.index(f"{found.recognising} of 18 measured filters")
+    assert first < page.text.index(f" {count} respond because of padding")
+    for sentence in found.sentences:
+        assert sentence in page.text
 
 
 def test_rungs_and_baselines_are_the_tables(study: Study, html: str) -> None:
     explanation = explanation_of(study)
     rows = rows_of(html, "baselines")[1:]
     assert [row[0].split("  ")[0] for row in rows] == [
-        "trained 18 measured", "fresh weights 1 18 measured", "fresh weights 2 18 measured",
-        "weights shuffled 18 measured",
+        "given 18 measured", "fresh weights 1 18 measured", "fresh weights 2 18 measured",
+        "matched kernels 1 18 measured", "matched kernels 2 18 measured",
     ]  # fmt: skip
     for row, totals in zip(rows, explanation.baselines.iter_rows(named=True), strict=True):
-        for cell, name in zip(row[1:], ("candidates", "strong", "confirmed"), strict=True):
+        for cell, name in zip(row[1:], ("candidates", "strong", "recalled"), strict=True):
             share, _, count = cell.partition(" % ")
             assert int(count) == totals[name]
             assert float(share) == pytest.approx(100 * totals[f"{name}_share"], abs=0.051)
@@ -136,16 +140,21 @@ def test_rungs_and_baselines_are_the_tables(study: Study, html: str) -> None:
 def test_sites_are_the_tables(study: Study, html: str) -> None:
     explanation = explanation_of(study)
     ladder = make_ladder(study, explanation)
-    trained = explanation.networks.filter(pl.col("network") == "given")
-    assert [site.confirmed for site in ladder.sites] == trained["confirmed"].to_list()
-    assert [site.median for site in ladder.sites] == [d[5] for d in trained["causal_deciles"]]
+    given = explanation.networks.filter(pl.col("network") == "given")
+    assert [site.recalled for site in ladder.sites] == given["recalled"].to_list()
+    assert [site.recalled for site in ladder.sites] == [
+        sum(value is not None and value >= RECOGNISED for value in recall)
+        for recall in given["recall"].to_list()
+    ]
+    assert [site.median for site in ladder.sites] == [d[5] for d in given["response_deciles"]]
     for row, site in zip(rows_of(html, "by-site")[1:], ladder.sites, strict=True):
-        assert row[2:5] == [" ".join(site.share.split()), str(site.confirmed), str(site.measured)]
+        assert row[2:5] == [" ".join(site.share.split()), str(site.recalled), str(site.measured)]
     for site in ladder.sites:
         width = re.search(r'class="full" x="0" y="1" width="([\d.]+)"', site.bar)
         drawn = float(width[1]) * ladder.site_end / 100 if width else 0
-        assert drawn == pytest.approx(site.confirmed / site.measured, abs=1e-4)
-        assert site.bar.count("tick fresh") == 2 and site.bar.count("tick shuffled") == 1
+        assert drawn == pytest.approx(site.recalled / site.measured, abs=1e-4)
+        assert site.bar.count("tick fresh") == 2 and site.bar.count("tick matched") == 2
+        assert "given" in site.deciles and "untrained" in site.deciles
 
 
 def test_with_baselines_nothing_is_called_learned(page: Page) -> None:
@@ -154,7 +163,8 @@ def test_with_baselines_nothing_is_called_learned(page: Page) -> None:
 
 def test_kinds_are_the_tables(study: Study, html: str) -> None:
     kinds = make_kinds(study)
-    of_kind = study.filters.filter(pl.col("kind").is_not_null())
+    counted = (pl.col("label") == "confirmed") | (pl.col("kind") == "corner")
+    of_kind = study.filters.filter(pl.col("kind").is_not_null() & counted)
     counts = dict(of_kind.group_by("kind").len().iter_rows())
     keys = ["single", "adjacent", "opposite-same", "opposite-opposed", "three", "frame", "corner"]
     assert [block.count for block in kinds.blocks] == [counts.get(key, 0) for key in keys]
@@ -227,23 +237,29 @@ def test_cards_tell_of_the_cause(study: Study, page: Page) -> None:
         card = words.split(f" {portrait.site} /{portrait.filter} ", 1)[1][:900]
         interval = f"{row['causal_low']:.2f}–{row['causal_high']:.2f}"
         assert f"caused {row['label']} causal KS {row['causal_ks']:.2f} 95 % {interval}" in card
+        assert f"recall {row['recall']:.2f} 95 % {row['recall_low']:.2f}–" in card
+        assert f", {row['recall_side']} kind" in card
+        assert row["recognises"] == card.startswith("recognises ")
         assert f"origin {row['origin']}" in card
         if row["kind"] and row["kind"] != "corner":
             assert f"kind {row['kind']}, {row['sign']}: {', '.join(row['active'])}" in card
 
 
-def test_the_third_curve_is_what_was_counted(study: Study) -> None:
+def test_curves_are_what_was_counted_and_scored(study: Study) -> None:
+    """All of the images explained, as the scores are."""
     contrasted = explanation_of(study).counts
     sides = ["top", "bottom", "left", "right"]
     for row in study.filters.iter_rows(named=True):
         curves = distributions(study, row["site"], row["filter"], row["side"])
         assert isinstance(curves, Curves) and curves.real
+        assert curves.ks == pytest.approx(row["ks"])
         tallies = contrasted.of_site(row["site"])
         place = sides.index(row["side"])
         padded, real = (
             tallies[f"{name}/near"].fine[place, row["filter"], :BINS].numpy()
             for name in ("padded", "real")
         )
+        assert curves.counts[0] == padded.sum()
         assert curves.real.count == real.sum() > 0
         cumulated = (real.cumsum() / real.sum())[: len(curves.real.share)]
         np.testing.assert_array_equal(curves.real.share, cumulated)
@@ -256,6 +272,21 @@ def test_the_third_curve_is_what_was_counted(study: Study) -> None:
             'class="real"' in curve_plot(curves, "")
             and curve_plot(replace(curves, real=None), "").count("<path") == 4
         )
+
+
+def test_recall_is_drawn_where_it_is_greatest(study: Study, page: Page) -> None:
+    labels = [attrs.get("aria-label") for _, attrs in page.tags]
+    assert page.count("svg", "recall") == len(study.portraits)
+    for portrait in study.portraits:
+        curve = study.recall_curve(portrait.site, portrait.filter)
+        assert curve is not None and curve.words in labels
+        drawn = recall_plot(curve)
+        asked = next(value for _, value, asked in curve.points if asked)
+        dot = re.search(r'class="dot" d="M[\d.]+ ([\d.]+)h', drawn)
+        assert dot and float(dot[1]) == pytest.approx(62 - 54 * asked, abs=0.051)
+    unknown = replace(curve, recall=(None,) * len(curve.contents))
+    assert unknown.value == "–" and "unknown" in unknown.words
+    assert 'class="border" d=""' in recall_plot(unknown)
 
 
 def test_checks_are_the_tables(study: Study, html: str, page: Page) -> None:

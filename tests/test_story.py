@@ -1,4 +1,4 @@
-"""The page opens with three sentences and a funnel, whatever has been tested."""
+"""The page opens with a sentence a rung and a funnel, whatever has been tested."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from padscope.report.charts import side_shares
 from padscope.report.compare.cells import read_comparison
 from padscope.report.compare.comparison import take
 from padscope.report.story import Sentence, make_funnel, tell
-from padscope.report.words import percent, percent_range
+from padscope.report.words import percent
 from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study import Study, verdict
 from padscope.study.impact_result import ANSWER_MEASURE, Impact
-from padscope.study.opening import opening, read_baselines, used_sentence
+from padscope.study.opening import opening, used_sentence
+from padscope.study.recognition import NO_BASELINE, recognition
 from padscope.tables.comparison import comparison_table
 
 
@@ -77,32 +78,28 @@ def test_a_scan_says_what_it_has_not_tested() -> None:
         assert (sentence.lead + sentence.rest).replace("\N{NO-BREAK SPACE}", " ") in text
 
 
-def test_each_rung_stands_beside_its_baselines(explained: Study) -> None:
+def test_each_rung_is_the_table(explained: Study) -> None:
     assert explained.explanation is not None
     study = with_impact(explained)
-    respond, caused, used = story(study)
-    totals = explained.explanation.baselines
-    counts = {
-        name: (candidates, measured)
-        for name, candidates, measured in totals.select(
-            "network", "candidates", "filters"
-        ).iter_rows()
-    }
-    fresh = [counts[name] for name in counts if name.startswith("fresh")]
-    assert len(fresh) == 2
-    assert respond.rest.endswith(
-        f"; on the images explained {percent(*counts['given'])}, beside {percent_range(fresh)} "
-        f"with fresh weights and {percent(*counts['shuffled'])} with its own weights shuffled."
-    )
-    confirmed = (explained.filters["label"] == "confirmed").sum()
-    assert caused.lead.startswith(f"{confirmed} (")
-    assert caused.rest.endswith(count_caused(study, explained.explanation).reading)
+    recognised, fresh, matched, respond, caused, used = story(study)
+    filters = explained.filters
+    counts = [
+        int(filters["recognises"].sum()),
+        int((filters["ks"] >= 0.5).sum()),
+        int((filters["label"] == "confirmed").sum()),
+    ]
+    assert counts[0] <= counts[2] <= counts[1]
+    assert recognised.lead.startswith(f"{counts[0]} of 18 measured filters (")
+    strongly = filters.filter(pl.col("recognises") & (pl.col("recall") >= 0.8)).height
+    assert f"{strongly} on ≥ 0.8" in recognised.rest
+    assert not fresh.tested and not matched.tested  # too few filters
+    assert respond.lead.startswith(f"{counts[1]} of 18 measured filters")
+    assert caused.lead.startswith(f"{counts[2]} (")
     row = impact_of(study).effect("confirmed", "kl", "refill reflect")
     assert row is not None
     assert f"{row['effect']:.3g}" in used.rest and f"{row['control']:.3g}" in used.rest
-    ks = explained.filters["ks"]
     rungs = make_funnel(answer(study), count_caused(study, explained.explanation), impact_of(study))
-    assert [rung.count for rung in rungs] == [18, 18, (ks >= 0.5).sum(), confirmed, None]
+    assert [rung.count for rung in rungs] == [18, 18, counts[1], counts[2], counts[0], None]
     assert f"{row['effect']:.3g}" in rungs[-1].words and rungs[-1].link == "effects"
 
 
@@ -141,30 +138,111 @@ def test_without_effects_the_funnel_says_so(explained: Study) -> None:
     assert "What undoing the confirmed filters changes was not measured." in page.text
 
 
-def test_baselines_are_read_alike_everywhere(explained: Study) -> None:
-    """Of lite0: more confirmed filters in one fresh network, of more measured ones."""
+def with_counts(study: Study, **counts: tuple[int, ...]) -> Study:
+    """Put made-up counts in place of those of the networks: of 1,000 filters, on 96 images."""
+    assert study.explanation is not None
+    names = {
+        kind if kind == "given" else f"{kind} {seed}": count
+        for kind, found in counts.items()
+        for seed, count in enumerate(found, start=1)
+    }
     networks = pl.DataFrame(
         {
-            "network": ["given", "fresh 1", "fresh 2", "fresh 3", "shuffled"],
-            "site": "a", "filters": 8992, "unmeasured": [69, 14, 5, 0, 40],
-            "candidates": 0, "strong": 0, "confirmed": [1362, 1185, 1250, 1369, 2560],
-            "causal_deciles": [[0.0] * 11] * 5,
+            "network": list(names), "site": "0", "images": 96, "core": 16, "filters": 1000,
+            "unmeasured": 0, "candidates": 0, "strong": 0, "recalled": list(names.values()),
+            "response_deciles": [[0.0] * 11] * len(names), "recall": [[0.0]] * len(names),
+            "recalled_without": [[count] * 16 for count in names.values()],
+            "note": "",
         }
     )  # fmt: skip
-    assert explained.explanation is not None
-    explanation = replace(explained.explanation, networks=networks)
-    study = replace(explained, explanation=explanation)
-    reading = read_baselines(explanation.baselines)
-    assert reading == (
-        "Beside it: with fresh weights 13.2% to 15.2% (3 networks), with its own weights shuffled "
-        "28.6%. The share is about as large as with fresh weights, and smaller than with its own "
-        "weights shuffled. The share alone is no evidence of learning."
+    filters = study.filters.with_columns(
+        pl.lit(0.5).alias(f"q_{kind}") for kind in counts if kind != "given"
     )
-    assert reading in cause_lines(study) and reading in opening(study.filters, explanation, None)
-    caused = count_caused(study, explanation).reading
-    assert caused.replace("\N{NO-BREAK SPACE}", "") == reading
-    row = take("net", study).row | {"caused_share": 1362 / 8923}
-    assert "in 0 of 1 run" in read_comparison(comparison_table([row]))[0]
+    explanation = replace(study.explanation, networks=networks)
+    return replace(study, filters=filters, explanation=explanation)
+
+
+@pytest.mark.parametrize(
+    ("fresh", "matched", "training", "kernels"),
+    [
+        ((0, 0, 1), (2, 4, 3), "More than", "More than"),
+        ((0, 0, 1), (90, 100, 110), "More than", "About as many as"),
+        ((90, 110, 100), (280, 300, 320), "About as many as", "Fewer than"),
+    ],
+)
+def test_where_it_comes_from_is_said_alike_everywhere(
+    explained: Study, fresh: tuple[int, ...], matched: tuple[int, ...], training: str, kernels: str
+) -> None:
+    study = with_counts(explained, given=(100,), fresh=fresh, matched=matched)
+    assert study.explanation is not None
+    found = recognition(study.filters, study.explanation)
+    told = list(found.sentences)
+    assert told[0].startswith(f"{training} untrained networks have (on crops alone 100, beside ")
+    assert told[1].startswith(f"{kernels} random kernels on the same channels have")
+    assert f"{sorted(fresh)[0]}, {sorted(fresh)[1]} and {sorted(fresh)[2]})" in told[0]
+    assert "none can be told from theirs one by one (q ≤ 0.05)." in told[0]
+    page = Page(render_report(study)).text
+    for sentence in told:
+        assert sentence in cause_lines(study)
+        assert sentence in opening(study.filters, study.explanation, None)
+        assert sentence in page
+    assert [rung.lead for rung in story(study)[1:3]] == [
+        f"{training} untrained networks have",
+        f"{kernels} random kernels on the same channels have",
+    ]
+    answers = {"More than": "more", "About as many as": "about as many", "Fewer than": "fewer"}
+    read = read_comparison(comparison_table([take("net", study).row | {"name": "net"}]))
+    assert f"Beside untrained networks they are {answers[training]} in 1 of 1 run." in read
+    assert (
+        f"Beside random kernels on the same channels they are {answers[kernels]} in 1 of 1 run."
+        in read
+    )
+
+
+def test_too_few_images_or_filters_are_no_answer(explained: Study) -> None:
+    study = with_counts(explained, given=(100,), fresh=(0, 1), matched=(9, 9))
+    assert study.explanation is not None
+    networks = study.explanation.networks
+    few = replace(study.explanation, networks=networks.with_columns(images=pl.lit(8)))
+    first, second, _ = recognition(study.filters, few).sentences
+    assert first == (
+        "How that compares with untrained networks is open: comparing counts takes 16 images, not "
+        "8."
+    )
+    assert second.startswith("How that compares with random kernels on the same channels is open")
+    rows = story(replace(study, explanation=few))
+    assert [row.tested for row in rows[:3]] == [True, False, False]
+    assert "training" not in recognition(study.filters, few).columns or (
+        recognition(study.filters, few).columns["training"] is None
+    )
+    assert explained.explanation is not None  # 18 filters
+    sentences = recognition(explained.filters, explained.explanation).sentences
+    assert all("takes 50 measured filters, not 18" in told for told in list(sentences)[:2])
+
+
+def test_without_baselines_nothing_is_called_learned(explained: Study) -> None:
+    study = with_counts(explained, given=(100,))
+    assert study.explanation is not None
+    assert list(recognition(study.filters, study.explanation).sentences) == [NO_BASELINE]
+    assert NO_BASELINE in cause_lines(study)
+    assert f"{story(study)[1].lead}{story(study)[1].rest}" == NO_BASELINE
+    read = read_comparison(comparison_table([take("net", study).row | {"name": "net"}]))
+    assert "No answer of baselines stands beside them: nothing here can be called learned." in read
+
+
+def test_one_filter_and_unknown_recall_are_said(explained: Study) -> None:
+    study = with_counts(explained, given=(1,))
+    assert study.explanation is not None
+    first = study.filters.sort("causal_ks", descending=True).head(1)
+    one = first.with_columns(recognises=pl.lit(value=True), recall=pl.lit(0.9))
+    found = recognition(one, study.explanation)
+    assert found.lead == "1 of 1 measured filter (100.0%) recognises the border"
+    assert "1 on ≥ 0.8" in found.rule and "not known" not in found.rule
+    unknown = first.with_columns(
+        recognises=pl.lit(value=False), recall=pl.lit(None, dtype=pl.Float64)
+    )
+    rule = recognition(unknown, study.explanation).rule
+    assert "Of 1 it is not known: their core has fewer than the 100 values" in rule
 
 
 def test_commands_stand_on_lines_of_their_own(explained: Study) -> None:
@@ -213,10 +291,10 @@ def test_every_share_is_of_the_measured_filters(explained: Study) -> None:
     assert measured.height == 16 and responding == (explained.filters["ks"] >= 0.5).sum() - 2
     told = f"{responding} of 16 measured filters at 2 padded sites ({share:.1%}) respond"
     assert told in summary_lines(study)[1] and "2 more are unmeasured" in summary_lines(study)[1]
-    assert told in opening(filters, study.explanation, None)[0]
+    assert any(told in line for line in opening(filters, study.explanation, None))
     assert any("of 16 measured filters" in line for line in cause_lines(study))
     lead = f"{responding} of 16 measured filters ({percent(responding, 16)}) respond"
-    assert story(study)[0].lead.startswith(lead)
+    assert any(rung.lead.startswith(lead) for rung in story(study))
     assert [rung.count for rung in make_funnel(answer(study), None, None)[:3]] == [
         18,
         16,
