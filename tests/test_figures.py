@@ -37,7 +37,8 @@ from padscope.store import RunDirectory
 from padscope.study import Impact, Study
 
 SECOND = (
-    "depth", "overview", "neurons", "ladder", "baselines", "scores", "kinds", "origins", "scatter",
+    "depth", "overview", "neurons", "ladder", "baselines", "recall", "scores", "kinds", "origins",
+    "scatter",
 )  # fmt: skip
 THIRD = (
     "effects", "doses", "classes", "estimates", "views", "readout", "bands", "firing",
@@ -99,7 +100,7 @@ def test_numbers_are_the_studys(study: Study) -> None:
     networks = study.explanation.baselines
     for row in networks.iter_rows(named=True):
         found = ladder.filter(pl.col("network") == row["network"])["share"].to_list()
-        assert found == [row["candidates_share"], row["strong_share"], row["confirmed_share"]]
+        assert found == [row["candidates_share"], row["strong_share"], row["recalled_share"]]
     kinds = rows_of(study, "kinds").select("kind", "sign", "filters").rows()
     counted = confirmed.drop_nulls("kind").group_by("kind", "sign").len()
     assert sorted(kinds) == sorted(
@@ -193,13 +194,13 @@ def test_every_chart_of_the_page_is_a_figure(tested: Study) -> None:
 
 
 def test_overview_and_baselines_are_the_tables(study: Study) -> None:
-    confirmed = study.filters.filter(pl.col("label") == "confirmed")
+    recognising = study.filters.filter("recognises")
     totals = dict(study.filters.group_by("site").len().iter_rows())
     tables = list(tables_of(figure_spec(study, "overview")))
     for table, column in zip(tables, ("causal_side", "kind", "origin"), strict=True):
-        found = confirmed.drop_nulls(column).group_by("site", column).len()
+        found = recognising.drop_nulls(column).group_by("site", column).len()
         drawn = table.drop_nulls("word")
-        assert drawn.height == found.height
+        assert drawn.height == found.height > 0
         assert drawn["filters"].sum() == found["len"].sum()
         for row in drawn.iter_rows(named=True):
             assert row["share"] == pytest.approx(row["filters"] / totals[row["site"]])
@@ -211,10 +212,28 @@ def test_overview_and_baselines_are_the_tables(study: Study) -> None:
         shares.iter_rows(named=True), networks.iter_rows(named=True), strict=True
     ):
         measured = counted["filters"] - counted["unmeasured"]
-        assert row["share"] == pytest.approx(counted["confirmed"] / measured)
+        assert row["share"] == pytest.approx(counted["recalled"] / measured)
     medians = rows_of(study, "scores").filter(pl.col("kind") == "given")["median"]
-    trained = networks.filter(pl.col("network") == "given")["causal_deciles"]
-    assert medians.to_list() == [deciles[5] for deciles in trained]
+    given = networks.filter(pl.col("network") == "given")["response_deciles"]
+    assert medians.to_list() == [deciles[5] for deciles in given]
+
+
+def test_recall_of_all_networks_is_drawn_as_it_survives(study: Study) -> None:
+    assert study.explanation is not None
+    drawn = rows_of(study, "recall")
+    networks = study.explanation.networks
+    for name, table in networks.group_by("network"):
+        reached = [v for values in table["recall"].to_list() for v in values if v is not None]
+        own = drawn.filter(pl.col("network") == name[0])
+        assert own.height == sum(value >= 0.05 for value in reached)
+        for recall, filters in own.select("recall", "filters").iter_rows():
+            assert filters <= sum(value >= recall - 1e-12 for value in reached)
+        assert own.is_empty() or own["filters"].max() == own.height
+    assert set(drawn["kind"]) <= {"given", "fresh weights", "matched kernels"}
+    nothing = networks.with_columns(recall=pl.lit([0.0], dtype=pl.List(pl.Float64)))
+    bare = replace(study, explanation=replace(study.explanation, networks=nothing))
+    with pytest.raises(PadscopeError, match=r"no filter has a border recall of 0\.05 or more"):
+        figure_spec(bare, "recall")
 
 
 def test_the_third_rung_is_the_tables(tested: Study) -> None:

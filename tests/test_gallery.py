@@ -200,18 +200,24 @@ def test_distributions_are_the_counts(
     assert explanation is not None
     for place, row in enumerate(chosen.iter_rows(named=True)):
         site, index, side = row["site"], row["filter"], SIDES.index(row["side"])
-        fine = study.counted.near(site).fine[:, index, :BINS].numpy()
+        fine = explanation.counts.near(site).fine[:, index, :BINS].numpy()
         real = explanation.counts.of_site(site)["real/near"].fine[side, index, :BINS].numpy()
         bins = (explanation.counts.bins or {})[site]
-        edges = study.counted.bins[site].edges()[index]
+        edges = bins.edges()[index]
         low, high = (block["columns"][name][place] for name in ("low", "high"))
         points = decoded(block["arrays"]["pair"][place]).reshape(-1, 3) / FULL
         for column, counts in ((1, fine[side]), (2, fine[4])):
             assert on_curve(points[:, [0, column]], counts, edges, low, high)
         third = decoded(block["arrays"]["real"][place]).reshape(-1, 2) / FULL
-        assert on_curve(third, real, bins.edges()[index], low, high)
+        assert on_curve(third, real, edges, low, high)
         gap = np.abs(points[:, 1] - points[:, 2]).max()
         assert gap == pytest.approx(row["ks"], abs=1.01 / FULL)
+        recall = decoded(block["arrays"]["recall"][place])
+        assert recall[block["contents"].index(0.01)] == round(100 * row["recall"])
+        curve = study.recall_curve(site, index)
+        assert curve is not None and recall.tolist() == [
+            NO_VALUE if value is None else round(100 * value) for value in curve.recall
+        ]
 
 
 def on_curve(
@@ -234,11 +240,14 @@ def test_scores_are_the_tables(study: Study, chosen: pl.DataFrame, block: dict[s
             (pl.col("site") == row["site"]) & (pl.col("filter") == row["filter"])
         )
         for name, column in (("ks", "ks"), ("causal", "causal_ks"), ("polarity", "polarity"),
-                             ("ksLow", "ks_low"), ("causalHigh", "causal_high")):  # fmt: skip
+                             ("ksLow", "ks_low"), ("causalHigh", "causal_high"), ("recall", "recall"),
+                             ("recallHigh", "recall_high")):  # fmt: skip
             assert f"{columns[name][place]:.2f}" == f"{row[column]:.2f}"
-        for name in ("label", "side", "kind", "origin", "sign"):
+        assert columns["recognises"][place] == row["recognises"]
+        for name, column in (*((name, name) for name in ("label", "side", "kind", "origin", "sign")),
+                             ("recallSide", "recall_side")):  # fmt: skip
             code = columns[name][place]
-            assert (words[name][code] if code >= 0 else None) == (row[name] or None)
+            assert (words[name][code] if code >= 0 else None) == (row[column] or None)
         scores = decoded(block["arrays"]["sides"][place]).reshape(4, 8)
         for shown, side in zip(scores.tolist(), mine.iter_rows(named=True), strict=True):
             lines = [side["ks"], side["ks_1"], side["ks_2"], side["ks_3"], side["causal_ks"],
@@ -263,11 +272,13 @@ def test_the_gallery_holds_what_responds_or_is_confirmed(
     for row in study.filters.iter_rows(named=True):
         held = row["ks"] >= 0.5 or row["label"] == "confirmed" or row["kind"] is not None
         assert held == ((row["site"], row["filter"]) in names)
-    confirmed = chosen["label"] == "confirmed"
-    first = int(confirmed.sum())
-    assert confirmed[:first].all() and 50 < first < chosen.height
+    recognises, confirmed = chosen["recognises"], chosen["label"] == "confirmed"
+    first, second = int(recognises.sum()), int(confirmed.sum())
+    assert recognises[:first].all() and confirmed[:second].all()
+    assert 0 < first < second and 50 < second < chosen.height
     causal = chosen["causal_ks"].to_numpy()
-    assert (np.diff(causal[:first]) <= 0).all() and (np.diff(causal[first:]) <= 0).all()
+    for part in (causal[:first], causal[first:second], causal[second:]):
+        assert (np.diff(part) <= 0).all()
 
 
 def test_a_study_that_is_not_explained_is_ranked_by_its_responses(study: Study) -> None:
@@ -300,18 +311,19 @@ def test_menus_count_the_gallery(study: Study, chosen: pl.DataFrame) -> None:
         expected = chosen[column].drop_nulls().value_counts().rows()
         assert {choice.value: choice.count for choice in choices} == dict(expected)
     counts = {choice.value: choice.count for choice in gallery.evidence}
+    assert counts["recognises"] == chosen["recognises"].sum()
     assert counts["confirmed"] == (chosen["label"] == "confirmed").sum()
     assert counts["candidate"] == (study.filters["ks"] >= 0.5).sum()
-    assert next(iter(counts)) == "confirmed" and counts[""] == chosen.height
+    assert next(iter(counts)) == "recognises" and counts[""] == chosen.height
 
 
 def test_the_overview_is_the_table(study: Study) -> None:
     overview = make_overview(study)
     assert overview is not None and overview.sites == ["0", "3"]
-    confirmed = study.filters.filter(pl.col("label") == "confirmed")
+    recognising = study.filters.filter("recognises")
     columns = {"side": "causal_side", "kind": "kind", "origin": "origin"}
     for layer in overview.layers:
-        counts = confirmed.group_by("site", columns[layer.by]).len().drop_nulls().rows()
+        counts = recognising.group_by("site", columns[layer.by]).len().drop_nulls().rows()
         bars = re.findall(
             r'data-site="(\d)" data-word="([\w-]+)".*?height="([\d.]+)"><title>.*?: (\d+) of (\d+)',
             layer.drawing,

@@ -57,11 +57,13 @@ def depth(study: Study) -> Chart:
 
 
 def overview(study: Study) -> Chart:
-    """Share of each site's filters that are confirmed, or respond, by side, kind and origin."""
+    """Share of each site's filters that recognise the border, or respond, by side and kind."""
     explained = study.explanation is not None
     chosen = study.filters.filter(counted_in_summaries(explained=explained))
     if chosen.is_empty():
-        raise PadscopeError("no filter is confirmed" if explained else "no filter responds")
+        raise PadscopeError(
+            "no filter recognises the border" if explained else "no filter responds"
+        )
     measured = study.filters.group_by("site", maintain_order=True).agg(measured=MEASURED.sum())
     sides = [side.name for side in sides_of(3)]
     parts = [_shares(chosen, measured, "side", strongest_side(study), sides)]
