@@ -164,11 +164,14 @@ def test_all_files_of_a_run(padscope: Command) -> None:
 
 def test_audit_is_a_scan_that_is_explained_and_tested(padscope: Command) -> None:
     assert padscope(*SCAN, "-o", "scanned").status == 0
-    assert padscope("explain", "scanned").status == 0
+    explained = padscope("explain", "scanned")
+    assert explained.status == 0
     tested = padscope("impact", "scanned", "--limit", 20)
     audited = padscope("audit", *SCAN[1:], "--tested", 20, "-o", "audited")
     assert (tested.status, audited.status) == (0, 0)
-    assert audited.out.replace("audited", "scanned") == padscope("report", "scanned").out
+    told = explained.out.partition("Tables:")[0]
+    for whole in (audited.out.replace("audited", "scanned"), padscope("report", "scanned").out):
+        assert told + tested.out in whole
     assert audited.out.replace("audited", "scanned").endswith(tested.out)
     assert contents(Path("audited")) == contents(Path("scanned"))
     assert {"figures/effects.svg", "figures/ladder.png"} <= set(contents(Path("audited")))
@@ -184,11 +187,13 @@ def test_what_explain_prints_is_in_the_tables(padscope: Command) -> None:
     assert study.explanation is not None
     assert study.explanation.margin == (8, 8)
     confirmed = study.filters.filter(pl.col("label") == "confirmed").height
+    recognising = int(study.filters["recognises"].sum())
     measured = study.filters["causal_ks"].is_not_null().sum()
-    assert f"{confirmed} of {measured} measured filters" in answer.words
+    assert f"{recognising} of {measured} measured filters" in answer.words
+    assert f"{confirmed} of {measured} ({confirmed / measured:.1%}) respond because" in answer.words
     assert "with 8 pixels of real surroundings" in answer.words
     networks = study.explanation.networks["network"].unique(maintain_order=True).to_list()
-    assert networks == ["given", "fresh 1", "shuffled"]
+    assert networks == ["given", "fresh 1", "matched 1"]
     assert all(f"\n{network} " in answer.out for network in networks)
     assert "can be called learned" not in answer.words
     assert "‡" not in answer.out

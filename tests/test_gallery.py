@@ -240,12 +240,12 @@ def test_scores_are_the_tables(study: Study, chosen: pl.DataFrame, block: dict[s
             (pl.col("site") == row["site"]) & (pl.col("filter") == row["filter"])
         )
         for name, column in (("ks", "ks"), ("causal", "causal_ks"), ("polarity", "polarity"),
-                             ("ksLow", "ks_low"), ("causalHigh", "causal_high"), ("recall", "recall"),
-                             ("recallHigh", "recall_high")):  # fmt: skip
+                             ("ksLow", "ks_low"), ("causalHigh", "causal_high"),
+                             ("recall", "recall"), ("recallHigh", "recall_high")):  # fmt: skip
             assert f"{columns[name][place]:.2f}" == f"{row[column]:.2f}"
         assert columns["recognises"][place] == row["recognises"]
-        for name, column in (*((name, name) for name in ("label", "side", "kind", "origin", "sign")),
-                             ("recallSide", "recall_side")):  # fmt: skip
+        same = ((name, name) for name in ("label", "side", "kind", "origin", "sign"))
+        for name, column in (*same, ("recallSide", "recall_side")):
             code = columns[name][place]
             assert (words[name][code] if code >= 0 else None) == (row[column] or None)
         scores = decoded(block["arrays"]["sides"][place]).reshape(4, 8)

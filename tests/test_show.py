@@ -82,12 +82,22 @@ def test_the_summary_has_a_bar_for_every_site(study: Study) -> None:
     lines = printed(show_study(study)).splitlines()
     assert lines[0] == study.model[:100].rstrip() or lines[0] in study.model
     for (site,), own in study.filters.group_by(["site"], maintain_order=True):
-        part = int((own["label"] == "confirmed").sum())
+        part = int(own["recognises"].sum())
         (line,) = [line for line in lines if line.startswith(f"{site} ")]
         assert f"{part} of {own.height}" in line and f"{part / own.height:.1%}" in line
         assert ("█" in line or "▏" in line) == (part > 0)
-    confirmed = study.filters.filter(pl.col("label") == "confirmed").height
-    assert any(line.startswith(f"{confirmed} of {study.filters.height} (") for line in lines)
+    found = study.filters["recognises"].sum()
+    assert any(line.startswith(f"{found} of {study.filters.height} measured") for line in lines)
+
+
+def test_recall_is_drawn_by_the_share_of_content(study: Study) -> None:
+    row = study.filters.sort("recall", descending=True, nulls_last=True).row(0, named=True)
+    card = study.card(row["site"], row["filter"])
+    text = printed(show_filter(card))
+    assert f"border recall at the {row['recall_side']} by content that passes  " in text
+    assert f", 1 %: {row['recall']:.2f}, " in text
+    answer = "yes" if row["recognises"] else "no"
+    assert "recognises  " in text and f"{answer}, recall {row['recall']:.2f} [" in text
 
 
 def test_a_scan_alone_counts_responses() -> None:

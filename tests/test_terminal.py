@@ -40,7 +40,7 @@ def hostile() -> Study:
         return table.with_columns(pl.col(columns).replace(site, NAME))
 
     networks = study.explanation.networks.with_columns(
-        network=pl.when(pl.col("network") == "shuffled").then(pl.lit(NAME)).otherwise("network")
+        network=pl.when(pl.col("network") == "fresh 1").then(pl.lit(NAME)).otherwise("network")
     )
     effects = study.impact.effects.with_columns(
         set=pl.when(pl.col("set") == "confirmed").then(pl.lit(NAME)).otherwise("set")

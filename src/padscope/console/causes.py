@@ -9,7 +9,7 @@ from padscope.console.responses import skipped_lines
 from padscope.console.terminal import shown
 from padscope.evidence import CANDIDATE, CONFIRMED, GREY, KINDS, RECOGNISED, SMALL_MAP
 from padscope.study import Explanation, Study
-from padscope.study.opening import caused_sentence
+from padscope.study.opening import caused_sentence, responding_sentence
 from padscope.study.recognition import recognition
 from padscope.tables import MEASURED
 
@@ -90,6 +90,7 @@ def cause_lines(study: Study) -> list[str]:
         *(f"Warning: {warning}" for warning in found.warnings),
         f"{found.lead}. {found.rule}",
         *found.sentences,
+        responding_sentence(study.filters),
         caused_sentence(study.filters),
         f"All on the same {explanation.counts.images} images ({explanation.images}).",
         *_candidate_lines(study),

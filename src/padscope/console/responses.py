@@ -85,14 +85,14 @@ def summary_lines(study: Study) -> list[str]:
     flagged = int(study.sides["flagged"].sum())
     lines = [
         *(f"Warning: {warning}" for warning in study.warnings),
-        f"{sites} scored sites, {filters:,} filters, {study.counted.images} images.",
+        f"{sites} scored sites, {filters:,} filters, {study.scored_images} images.",
         responding_sentence(study.filters),
         f"At this number of images {open_:,} filters may lie on either side of {CANDIDATE:g} "
         f"(95 %), {far:,} of them farther than .05 from it.",
         f"{flagged:,} of {study.sides.height:,} filter-sides are resolved worse than "
         f"{RESOLUTION:g}; their bound is in sides.parquet.",
-        "Responding is not proof: photographs have a top and a bottom, and untrained networks "
-        "respond too.",
+        "Responding is a first look, not proof: photographs have a top and a bottom, and untrained "
+        "networks respond too.",
     ]
     if small:
         lines.append(

@@ -75,7 +75,7 @@ def answer(study: Study) -> Answer:
         small=int(responding["needs_counterfactual"].sum()),
         apart=responding.join(apart, on=["site", "filter", "side"], how="semi").height,
         nonfinite=filters.filter(pl.col("nonfinite") > 0).height,
-        images=(study.explanation.counts if study.explanation else study.counted).images,
+        images=study.scored_images,
         skipped=len(study.counted.skipped),
         builtin=int(builtin[1]) if builtin else 0,
     )

@@ -60,7 +60,7 @@ class Overview:
 
 
 def make_overview(study: Study) -> Overview | None:
-    """Count the filters of every site that recognise the border, or respond; None if there are none."""
+    """Count every site's filters that recognise the border, or respond; None if there are none."""
     explained = study.explanation is not None
     chosen = study.filters.filter(counted_in_summaries(explained=explained))
     if chosen.is_empty():
