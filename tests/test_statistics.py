@@ -46,7 +46,11 @@ def install(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
 def test_the_table_is_what_the_tables_show() -> None:
     assert set(STATISTICS) <= set(plain().sides.columns)
     assert set(STATISTICS) <= set(plain().filters.columns)
-    assert list(listed_statistics(plain().filters.columns)) == ["polarity", "border_recall"]
+    assert list(listed_statistics(plain().filters.columns)) == ["polarity"]
+    with_ends = {name for name, each in STATISTICS.items() if each.interval}
+    for table in (plain().sides, plain().filters):
+        ends = {f"{name}_{end}" for name in with_ends for end in ("low", "high")}
+        assert with_ends == {"ks", "border_recall"} and ends <= set(table.columns)
 
 
 def test_an_installed_package_adds_a_statistic(
