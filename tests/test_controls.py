@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 import pytest
@@ -13,7 +15,13 @@ from scipy import stats
 from padscope.effects.resampling import empirical_p
 from padscope.evidence import CANDIDATE, KINDS
 from padscope.interventions.controls import NEAREST, Controls, draw_controls
-from padscope.interventions.sets import MIN_SET, named_sets
+from padscope.interventions.sets import (
+    MIN_SET,
+    NOT_RECOGNISING,
+    headline_of,
+    headline_rows,
+    named_sets,
+)
 
 EXAMPLES = settings(max_examples=50, deadline=None, derandomize=True)
 FloatArray = NDArray[np.float64]
@@ -24,6 +32,7 @@ def make_filters(count: int, site: str = "a", **columns: object) -> pl.DataFrame
     rows: dict[str, object] = {
         "site": [site] * count, "filter": range(count), "label": ["quiet"] * count,
         "ks": [0.1] * count, "causal_ks": [0.1] * count, "kind": [None] * count,
+        "recall": [0.0] * count, "recognises": [False] * count,
     }  # fmt: skip
     strict = {"label": pl.String, "kind": pl.String}
     return pl.DataFrame(rows | columns, schema_overrides=strict)
@@ -37,8 +46,8 @@ def of_sites(count: int, seed: int = 0) -> tuple[pl.DataFrame, dict[str, FloatAr
             count, site,
             label=[LABELS[place] for place in rng.integers(len(LABELS), size=count)],
             ks=np.where(rng.random(count) < 0.1, np.nan, rng.random(count)),
-            causal_ks=rng.random(count),
-        )
+            causal_ks=rng.random(count), recall=rng.random(count),
+        ).with_columns(recognises=(pl.col("label") == "confirmed") & (pl.col("recall") >= 0.5))
         for site in ("a", "b.conv", "c#1")
     ]  # fmt: skip
     scale = {site: np.exp(rng.normal(size=count)) for site in ("a", "b.conv", "c#1")}
@@ -48,44 +57,59 @@ def of_sites(count: int, seed: int = 0) -> tuple[pl.DataFrame, dict[str, FloatAr
 # Sets
 
 
+def sides_of(filters: pl.DataFrame, sides: dict[str, Sequence[int]]) -> pl.DataFrame:
+    """Sides at which filters are what they are, and at no other."""
+    return pl.concat(
+        filters.select("site", "filter").with_columns(
+            side=pl.lit(side),
+            label=pl.when(pl.col("filter").is_in(there)).then(filters["label"])
+            .otherwise(pl.lit("quiet")),
+            recognises=pl.col("filter").is_in(there) & filters["recognises"],
+        )
+        for side, there in sides.items()
+    )  # fmt: skip
+
+
 def test_sets_and_their_order() -> None:
     kinds = ["single"] * MIN_SET + ["frame"] * (MIN_SET - 1) + [None] * 4
     count = len(kinds)
+    recognising = MIN_SET + 2
     filters = make_filters(
         count,
         label=["confirmed"] * (count - 2) + ["grey", "quiet"],
-        ks=[0.6] * (count - 3) + [0.85, 0.9, 0.2],
         causal_ks=[0.5 + place / 100 for place in range(count)],
         kind=kinds,
+        recall=[0.9] * (recognising - 1) + [0.6] + [0.4] * (count - recognising),
+        recognises=[True] * recognising + [False] * (count - recognising),
     )
-    confirmed = count - 2
-    sides = pl.DataFrame(
-        {
-            "site": ["a"] * count, "filter": range(count),
-            "side": ["top"] * 6 + ["left"] * (count - 6),
-            "label": ["confirmed"] * 6 + ["confirmed"] * 2 + ["quiet"] * (count - 8),
-            "causal_ks": [0.9 - place / 100 for place in range(count)],
-        }
-    )  # fmt: skip
-    dedicated = filters.select("site", "filter").filter(pl.col("filter").is_in([2, 4, count - 1]))
-    sets = named_sets(filters, sides, dedicated)
+    sides = sides_of(filters, {"top": range(MIN_SET + 1), "left": range(MIN_SET, count)})
+    sets = named_sets(filters, sides)
+    by_recall = [*range(recognising - 1)[::-1], recognising - 1, *range(recognising, count)[::-1]]
     assert {name: chosen["filter"].to_list() for name, chosen in sets.items()} == {
-        "confirmed": list(range(confirmed))[::-1],
-        "strong": [count - 2, count - 3],
-        "dedicated": [4, 2],
+        "recognising": by_recall[:recognising],
+        "confirmed": [place for place in by_recall if place < count - 2],
         "kind: single": list(range(MIN_SET))[::-1],
-        "side: top": list(range(6)),
+        "side: top": list(range(MIN_SET + 1))[::-1],
     }
+    assert list(sets)[:2] == ["recognising", "confirmed"]
     assert all(chosen.columns == ["site", "filter"] for chosen in sets.values())
 
 
+def test_where_nothing_recognises_kinds_and_sides_are_of_confirmed_filters() -> None:
+    filters = make_filters(9, label=["confirmed"] * 7 + ["grey"] * 2, kind=["single"] * 9)
+    sides = sides_of(filters, {"top": range(9), "left": range(4)})
+    sets = named_sets(filters, sides)
+    assert {name: chosen.height for name, chosen in sets.items()} == {
+        "confirmed": 7, "kind: single": 7, "side: top": 7,
+    }  # fmt: skip
+    assert headline_of(sets) == "confirmed"
+
+
 def test_empty_sets_are_left_out() -> None:
-    filters = make_filters(4)
-    sides = pl.DataFrame({"site": ["a"], "filter": [0], "side": ["top"], "label": ["quiet"],
-                          "causal_ks": [0.1]})  # fmt: skip
-    assert named_sets(filters, sides) == {}
-    one = filters.with_columns(ks=pl.Series([0.9, 0.1, 0.1, 0.1]), causal_ks=None)
-    assert list(named_sets(one, sides, filters.clear())) == ["strong"]
+    filters = make_filters(4, label=["quiet", "grey", None, "unmeasured"])
+    assert named_sets(filters, sides_of(filters, {"top": range(4)})) == {}
+    assert headline_of({}) is None
+    assert headline_rows(filters).is_empty()
 
 
 def test_every_kind_has_its_set() -> None:
@@ -93,9 +117,8 @@ def test_every_kind_has_its_set() -> None:
         make_filters(MIN_SET, kind, label=["confirmed"] * MIN_SET, kind=[kind] * MIN_SET)
         for kind in reversed(KINDS)
     )
-    sides = pl.DataFrame(schema={"site": pl.String, "filter": pl.Int64, "side": pl.String,
-                                 "label": pl.String, "causal_ks": pl.Float64})  # fmt: skip
-    assert list(named_sets(filters, sides)) == ["confirmed", *(f"kind: {kind}" for kind in KINDS)]
+    found = named_sets(filters, sides_of(filters, {"top": ()}))
+    assert list(found) == ["confirmed", *(f"kind: {kind}" for kind in KINDS)]
 
 
 # Controls
@@ -184,6 +207,29 @@ def test_scales_match() -> None:
             )
             assert nearer < NEAREST
             taken.add(int(control))
+
+
+@EXAMPLES
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 40))
+def test_partners_are_the_nearest_that_do_not_recognise(seed: int, count: int) -> None:
+    filters, scale = of_sites(count, seed)
+    chosen = named_sets(filters, sides_of(filters, {"top": ()})).get("recognising")
+    if chosen is None:
+        return
+    partners = draw_controls(chosen, filters, scale, 1, seed, pool=NOT_RECOGNISING, nearest=1)
+    left = {
+        (row["site"], row["filter"])
+        for row in filters.iter_rows(named=True)
+        if row["label"] == "confirmed" and not row["recall"] >= 0.5
+    }
+    for (site, one), other in zip(chosen.iter_rows(), partners.partners[0].tolist(), strict=True):
+        there = {index for where, index in left if where == site}
+        if other < 0:
+            assert not there
+            continue
+        apart = {index: abs(np.log(scale[site][index] / scale[site][one])) for index in there}
+        assert apart[other] == min(apart.values())
+        left.remove((site, other))
 
 
 def test_shortage_is_counted() -> None:

@@ -128,31 +128,49 @@ def row(findings: Findings | Recorded, treatments: Sequence[Treatment], measure:
 def test_what_is_listed() -> None:
     model, x = chain(), pixels(2, 3, 9, 9)
     sets, controls, observed = prepared(model, x, {"0": [1, 2], "2": [0, 1, 2, 3, 4]})
-    one = {name: sets["confirmed"].head(1) for name in ("dedicated", "side: top")}
-    sets, controls = sets | one, controls | {name: controls["confirmed"].first(1) for name in one}
+    parts = {"recognising": 3, "side: top": 1}
+    sets = {name: sets["confirmed"].head(count) for name, count in parts.items()} | sets
+    controls |= {name: controls["confirmed"].first(count) for name, count in parts.items()}
+    partners = Controls(sets["recognising"], np.array([[3, 4, -1]]), np.zeros((1, 3)))
     treatments = set_treatments(
-        sets, controls, observed, fill="reflect", disturbances=2, seed=0
+        sets, controls, observed, fill="reflect", disturbances=2, seed=0, partners=partners
     )  # fmt: skip
     found = {
         key: (columns.whole.filters, columns.matched != columns.set, len(columns.controls),
-              len(columns.disturbances))
+              len(columns.disturbances), columns.paired != columns.set)
         for key, columns in columns_of(treatments).items()
     }  # fmt: skip
     assert found == {
-        ("confirmed", "refill reflect"): (7, True, 3, 2),  # 5 of 8 have 3 controls
-        ("confirmed", "refill replicate"): (7, True, 3, 0),
-        ("dedicated", "refill reflect"): (1, False, 3, 0),
-        ("dedicated", "silence"): (1, False, 3, 0),
-        ("side: top", "refill reflect"): (1, False, 3, 0),
-        ("all padding", "refill reflect"): (16, False, 0, 0),
+        ("recognising", "refill reflect"): (3, False, 3, 2, True),
+        ("recognising", "refill replicate"): (3, False, 3, 0, False),
+        ("recognising", "silence"): (3, False, 3, 0, False),
+        ("side: top", "refill reflect"): (1, False, 3, 0, False),
+        ("confirmed", "refill reflect"): (7, True, 3, 0, False),  # 5 of 8 have 3 controls
+        ("all padding", "refill reflect"): (16, False, 0, 0, False),
     }
+    (paired,) = (one for one in treatments if one.part == "paired")
+    with torch.no_grad():
+        with paired.make(model):
+            found_paired = model(x)
+        with repad(model, filters=sets["recognising"].head(2)):
+            assert torch.equal(model(x), found_paired)
     assert treatments[-1].sites == 2
     assert len({one.name for one in treatments}) == len(treatments)
-    assert treatments[1].filters == 5
+    assert {one.filters for one in treatments if one.part == "matched"} == {5}
     replicated = set_treatments(
         sets, controls, observed, fill="replicate", disturbances=0, seed=0
     )  # fmt: skip
-    assert ("confirmed", "refill reflect") not in columns_of(replicated)
+    assert {change for _, change in columns_of(replicated)} == {"refill replicate", "silence"}
+
+
+def test_where_nothing_recognises_the_confirmed_are_tried_more() -> None:
+    model, x = chain(), pixels(2, 3, 9, 9)
+    found = columns_of(listed(model, x, {"0": [1, 2], "2": [0]}))
+    assert list(found) == [
+        ("confirmed", "refill reflect"), ("confirmed", "refill replicate"),
+        ("all padding", "refill reflect"),
+    ]  # fmt: skip
+    assert len(found["confirmed", "refill reflect"].disturbances) == 2
 
 
 def test_doses() -> None:
@@ -188,7 +206,7 @@ def test_doses() -> None:
 def test_treatments_are_the_interventions() -> None:
     model, x = chain(), pixels(4, 3, 9, 9)
     sets, controls, observed = prepared(model, x, {"0": [1, 2], "2": [0]})
-    sets["dedicated"], controls["dedicated"] = sets["confirmed"], controls["confirmed"]
+    sets["recognising"], controls["recognising"] = sets["confirmed"], controls["confirmed"]
     treatments = set_treatments(sets, controls, observed, fill="core", disturbances=1, seed=7)
     measurement = TreatmentMeasurement(model, treatments)
     found = row(measurement(batches(x, 4)[0]), treatments, "kl")
@@ -198,9 +216,11 @@ def test_treatments_are_the_interventions() -> None:
         for key, change in {
             ("confirmed", "refill core", "set", None): repad(model, None, chosen, "core", seed=7),
             ("confirmed", "refill core", "control", 2): repad(model, None, drawn, "core", seed=7),
-            ("confirmed", "refill replicate", "set", None): repad(model, None, chosen, "replicate"),
-            ("dedicated", "silence", "set", None): silence(model, chosen),
-            ("dedicated", "silence", "control", 2): silence(model, drawn),
+            ("recognising", "refill replicate", "set", None): repad(
+                model, None, chosen, "replicate"
+            ),
+            ("recognising", "silence", "set", None): silence(model, chosen),
+            ("recognising", "silence", "control", 2): silence(model, drawn),
             ("all padding", "refill core", "set", None): repad(model, fill="core", seed=7),
         }.items():
             with change:

@@ -146,8 +146,7 @@ class ImpactSettings:
     draws : int
         Control sets drawn for every set of filters.
     disturbances : int
-        Draws of the same disturbance in the core, for the sets of all confirmed and of all strong
-        filters.
+        Draws of the same disturbance in the core, for the set that use is judged by.
     check, check_images : int
         Filters on which the estimates are compared with exact effects, and images for that.
     dose_images : int

@@ -13,7 +13,15 @@ from padscope.interventions.fills import FillName
 from padscope.interventions.intervention import Intervention
 from padscope.interventions.interventions import disturb_core, hold, repad, silence
 from padscope.interventions.selection import Filters, Selection
-from padscope.interventions.sets import ALL_PADDING, CONFIRMED_SET, DEDICATED_SET, named_sets
+from padscope.interventions.sets import (
+    ALL_PADDING,
+    CONFIRMED_SET,
+    NOT_RECOGNISING_SET,
+    RECOGNISING_SET,
+    headline_of,
+    headline_rows,
+    named_sets,
+)
 from padscope.interventions.treatments import (
     SILENCE,
     Treatment,
@@ -25,7 +33,8 @@ from padscope.interventions.treatments import (
 __all__ = [
     "ALL_PADDING",
     "CONFIRMED_SET",
-    "DEDICATED_SET",
+    "NOT_RECOGNISING_SET",
+    "RECOGNISING_SET",
     "SILENCE",
     "Controls",
     "Estimator",
@@ -37,6 +46,8 @@ __all__ = [
     "disturb_core",
     "dose_treatments",
     "draw_controls",
+    "headline_of",
+    "headline_rows",
     "hold",
     "named_sets",
     "refill",

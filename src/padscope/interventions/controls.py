@@ -1,4 +1,4 @@
-"""Controls: filters that are not padding-aware, to which the same is done."""
+"""Controls: other filters of the same site and of like scale, to which the same is done."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from padscope.evidence import CANDIDATE
 
-# A control is drawn among so many unlabelled filters of the site whose scale is nearest. Fewer
-# would match better, and make the draws of a small set much alike.
+# A control is drawn among so many filters of the site whose scale is nearest. Fewer would match
+# better, and make the draws of a small set much alike.
 NEAREST = 10
 EXCLUDED = ("confirmed", "grey", "unmeasured")
+UNLABELLED = (pl.col("ks") < CANDIDATE) & ~pl.col("label").is_in(EXCLUDED).fill_null(value=False)
 
 FloatArray = NDArray[np.float64]
 
@@ -31,7 +32,7 @@ class Controls:
         ``site`` and ``filter`` of n filters.
     partners : (D, n) int64 array
         Filter of the same site that stands for each of them in each of D draws; -1 if the site has
-        no unlabelled filter left. That concerns the same chosen filters in every draw.
+        none left. That concerns the same chosen filters in every draw.
     apart : (D, n) float64 array
         |ln(scale of the control / scale of its filter)|; NaN where there is none.
     """
@@ -97,13 +98,15 @@ def draw_controls(
     scale: Mapping[str, ArrayLike],
     draws: int,
     seed: int,
+    *,
+    pool: pl.Expr = UNLABELLED,
+    nearest: int = NEAREST,
 ) -> Controls:
     """Draw control sets for a set of filters.
 
-    Every chosen filter in turn is given a filter of the same site that is not labelled: neither
-    confirmed nor grey nor unmeasured, with KS below `CANDIDATE`. It is drawn among the `NEAREST`
-    in scale that the draw has not taken yet. Sites with fewer unlabelled filters than chosen ones
-    give all they have, to the chosen filters that come first.
+    Every chosen filter in turn is given another filter of the same site, out of a pool. It is drawn
+    among the nearest in scale that the draw has not taken yet. Sites with fewer filters in the pool
+    than chosen ones give all they have, to the chosen filters that come first.
 
     Parameters
     ----------
@@ -116,32 +119,35 @@ def draw_controls(
     draws : int
         Control sets, independent of each other.
     seed : int
+    pool : polars.Expr
+        Which of the filters may be drawn; left out, those that are not labelled: neither confirmed
+        nor grey nor unmeasured, with KS below `CANDIDATE`.
+    nearest : int
+        Among how many one is drawn; 1 takes the nearest.
     """
     rng = np.random.default_rng(seed)
     partners = np.full((draws, chosen.height), -1)
     sites = chosen["site"].to_numpy()
     wanted = chosen["filter"].to_numpy()
     errors = np.full(partners.shape, np.nan)
-    for site, pool in _unlabelled(filters, chosen).items():
+    for site, there in _pools(filters.filter(pool), chosen).items():
         places = np.flatnonzero(sites == site)
         logs = np.log(np.asarray(scale[site], dtype=np.float64))
-        apart = np.abs(logs[pool] - logs[wanted[places], None])  # (chosen, pool)
+        apart = np.abs(logs[there] - logs[wanted[places], None])  # (chosen, pool)
         for draw in range(draws):
-            taken = _match(apart, rng)
-            partners[draw, places[: len(taken)]] = pool[taken]
+            taken = _match(apart, rng, nearest)
+            partners[draw, places[: len(taken)]] = there[taken]
             errors[draw, places[: len(taken)]] = apart[np.arange(len(taken)), taken]
     return Controls(chosen.select("site", "filter"), partners, errors)
 
 
-def _unlabelled(filters: pl.DataFrame, chosen: pl.DataFrame) -> dict[str, NDArray[np.int64]]:
+def _pools(pool: pl.DataFrame, chosen: pl.DataFrame) -> dict[str, NDArray[np.int64]]:
     """Site → its filters that may be controls, of the sites of the chosen filters in their order.
 
     Sites without any are left out.
     """
-    quiet = filters.filter(
-        (pl.col("ks") < CANDIDATE) & ~pl.col("label").is_in(EXCLUDED).fill_null(value=False)
-    ).join(chosen, on=["site", "filter"], how="anti")
-    by_site = {name: part["filter"].to_numpy() for (name,), part in quiet.group_by("site")}
+    others = pool.join(chosen, on=["site", "filter"], how="anti")
+    by_site = {name: part["filter"].to_numpy() for (name,), part in others.group_by("site")}
     return {
         site: np.sort(by_site[site])
         for site in chosen["site"].unique(maintain_order=True)
@@ -149,14 +155,13 @@ def _unlabelled(filters: pl.DataFrame, chosen: pl.DataFrame) -> dict[str, NDArra
     }
 
 
-def _match(apart: FloatArray, rng: np.random.Generator) -> NDArray[np.int64]:
+def _match(apart: FloatArray, rng: np.random.Generator, nearest: int) -> NDArray[np.int64]:
     """Give the first chosen filters a different place in the pool each, as far as it goes."""
     chosen, pool = apart.shape
     free = np.ones(pool, dtype=bool)
     taken = np.empty(min(chosen, pool), dtype=np.int64)
     for place in range(len(taken)):
         left = np.flatnonzero(free)
-        nearest = left[np.argsort(apart[place, left], kind="stable")[:NEAREST]]
-        taken[place] = rng.choice(nearest)
+        taken[place] = rng.choice(left[np.argsort(apart[place, left], kind="stable")[:nearest]])
         free[taken[place]] = False
     return taken

@@ -15,18 +15,18 @@ from padscope.interventions.fills import FillName
 from padscope.interventions.intervention import Intervention
 from padscope.interventions.interventions import disturb_core, repad, silence
 from padscope.interventions.selection import Selection
-from padscope.interventions.sets import ALL_PADDING, CONFIRMED_SET, DEDICATED_SET, STRONG_SET
+from padscope.interventions.sets import ALL_PADDING, RECOGNISING_SET, headline_of
 from padscope.sites import Observation, Site
 
-# Of one set and change: all its filters; those of them that have controls, if not all have; a draw
-# of controls; and what the change does at the border of all of them, put into the core.
-Part = Literal["set", "matched", "control", "disturbance"]
+# Of one set and change: all its filters; those of them that have controls, if not all have, and
+# likewise partners; a draw of controls; and what the change does at the border of all of them, put
+# into the core.
+Part = Literal["set", "matched", "paired", "control", "disturbance"]
 Make = Callable[[nn.Module], Intervention]
 Changing = Callable[[Selection], Make]
 
 SILENCE = "silence"
 SECOND_FILL = "replicate"
-TRIED_MORE = (CONFIRMED_SET, STRONG_SET)  # sets with a second fill, and disturbances
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Treatment:
         Name of the set of filters.
     change : str
         What is done to them, such as ``refill reflect``.
-    part : {"set", "matched", "control", "disturbance"}
+    part : {"set", "matched", "paired", "control", "disturbance"}
         Of the set; see `Part`.
     draw : int or None
         Number of the control set or disturbance.
@@ -78,6 +78,7 @@ def set_treatments(
     fill: FillName,
     disturbances: int,
     seed: int,
+    partners: Controls | None = None,
 ) -> tuple[Treatment, ...]:
     """List what is done to sets of filters, set by set, and last to all padding.
 
@@ -95,24 +96,30 @@ def set_treatments(
         Draws of the same disturbance in the core.
     seed : int
         Of fills and disturbances.
+    partners : Controls, optional
+        Of the recognising filters, one draw: confirmed ones that do not recognise.
 
     Returns
     -------
     tuple of Treatment
-        Every set is refilled with `fill`, with its controls. The sets of confirmed and of strong
-        filters are also refilled by replication, with their controls, and their core is disturbed
-        where there is one. The dedicated filters are also silenced, with their controls.
+        Every set is refilled with `fill`, with its controls. The set that use is judged by (see
+        `padscope.interventions.sets.HEADLINES`) is also refilled by replication, with its controls,
+        and its core is disturbed where there is one. Recognising filters are also silenced, with
+        their controls; and those that have partners are refilled alone, unless all have.
     """
     listed: list[Treatment] = []
     for name, chosen in sets.items():
         beside = controls[name]
         listed += _with_controls(name, refill(fill), chosen, beside, _filling(fill, seed, observed))
-        if name in TRIED_MORE:
+        if name == headline_of(sets):
             listed += _disturbances(name, fill, chosen, observed, disturbances, seed)
             if fill != SECOND_FILL:
                 again = _filling(SECOND_FILL, seed, observed)
                 listed += _with_controls(name, refill(SECOND_FILL), chosen, beside, again)
-        if name == DEDICATED_SET:
+        if name == RECOGNISING_SET:
+            if partners and 0 < partners.matched < chosen.height:
+                paired, filling = partners.with_controls(), _filling(fill, seed, observed)
+                listed.append(_treatment(name, refill(fill), "paired", None, paired, filling))
             listed += _with_controls(name, SILENCE, chosen, beside, _silencing(observed))
     everywhere = [site.filters for site in observed.sites if site.filters]
     undone = _filling(fill, seed, observed)(Selection())
@@ -123,28 +130,28 @@ def set_treatments(
 
 
 def dose_treatments(
-    confirmed: pl.DataFrame,
+    chosen: pl.DataFrame,
     controls: Controls,
     observed: Observation,
     *,
     fill: FillName,
     seed: int,
 ) -> tuple[Treatment, ...]:
-    """List the refilling of the strongest 1, 2, 4, … and of all confirmed filters.
+    """List the refilling of the strongest 1, 2, 4, … and of all filters of a set.
 
     Parameters
     ----------
-    confirmed : polars.DataFrame
+    chosen : polars.DataFrame
         ``site`` and ``filter``, strongest first.
     controls : Controls
         Of all of them. The first of each draw stand for the first filters.
     observed, fill, seed
         As of `set_treatments`.
     """
-    doses = [2**power for power in range(confirmed.height.bit_length())]
+    doses = [2**power for power in range(chosen.height.bit_length())]
     listed: list[Treatment] = []
-    for dose in dict.fromkeys([*doses, confirmed.height] if confirmed.height else []):
-        first = confirmed.head(dose)
+    for dose in dict.fromkeys([*doses, chosen.height] if chosen.height else []):
+        first = chosen.head(dose)
         filling = _filling(fill, seed, observed)
         listed += _with_controls(
             f"strongest {dose}", refill(fill), first, controls.first(dose), filling
@@ -160,14 +167,15 @@ class Columns:
     ----------
     whole : Treatment
         Of all filters of the set.
-    set, matched : int
-        Its place, and that of the filters that have controls: the same if all have.
+    set, matched, paired : int
+        Its place, and that of the filters that have controls, or partners: the same if all have.
     controls, disturbances : list of int
     """
 
     whole: Treatment
     set: int
     matched: int
+    paired: int
     controls: list[int] = field(default_factory=list)
     disturbances: list[int] = field(default_factory=list)
 
@@ -178,9 +186,11 @@ def columns_of(treatments: Sequence[Treatment]) -> dict[tuple[str, str], Columns
     for place, treatment in enumerate(treatments):
         key = (treatment.chosen, treatment.change)
         if treatment.part == "set":
-            found[key] = Columns(treatment, place, place)
+            found[key] = Columns(treatment, place, place, place)
         elif treatment.part == "matched":
             found[key].matched = place
+        elif treatment.part == "paired":
+            found[key].paired = place
         elif treatment.part == "control":
             found[key].controls.append(place)
         else:

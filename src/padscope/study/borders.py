@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-import polars as pl
-
 from padscope.errors import PadscopeError
+from padscope.interventions import headline_rows
 from padscope.measurements.band_measurement import BandMeasurement
 from padscope.measurements.bands import WIDTHS, choose_bands, padding_value
 from padscope.running import Recorded
@@ -64,8 +63,8 @@ class FalseBorders:
         return Outcome({"bands": table, "firing": firing}, images=len(found.indices))
 
     def _watched(self) -> dict[str, dict[str, list[int]]]:
-        """Site → side → filters confirmed there."""
-        sides = self.subject.study.sides.filter(pl.col("label") == "confirmed")
+        """Site → side → filters that use is judged by and that are so there."""
+        sides = headline_rows(self.subject.study.sides)
         watched: dict[str, dict[str, list[int]]] = {}
         for site, side, index in sides.select("site", "side", "filter").iter_rows():
             watched.setdefault(site, {}).setdefault(side, []).append(index)

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from math import exp
 
 import polars as pl
 
 from padscope.effects.metric import Metric, load_metric
 from padscope.effects.resampling import Bootstrap
 from padscope.interventions import Controls
-from padscope.interventions.sets import ALL_PADDING, CONFIRMED_SET, named_sets
+from padscope.interventions.sets import (
+    ALL_PADDING,
+    CONFIRMED_SET,
+    NOT_RECOGNISING_SET,
+    RECOGNISING_SET,
+    headline_of,
+    named_sets,
+)
 from padscope.interventions.treatments import (
     Treatment,
     dose_treatments,
@@ -20,7 +28,6 @@ from padscope.interventions.treatments import (
 )
 from padscope.measurements.effects import TreatmentMeasurement
 from padscope.running import Recorded
-from padscope.study.dedication import dedicated_filters
 from padscope.study.impact_images import names_of_classes
 from padscope.study.outcome import Outcome, require_images
 from padscope.study.stage import Stage
@@ -32,6 +39,10 @@ from padscope.tables.effects import dose_table, effect_table
 from padscope.tables.efficiency import filter_costs
 
 NOTHING_CONFIRMED = "No filter is confirmed, so there is no set to undo but all padding."
+NOTHING_RECOGNISES = (
+    "No filter recognises the border, so use is judged by all confirmed filters: those that "
+    "respond because of padding."
+)
 
 
 @dataclass(frozen=True)
@@ -45,20 +56,33 @@ class SetEffects:
         Name → ``site`` and ``filter``.
     controls : dict
         Name → controls of the set.
+    partners : Controls or None
+        Of the recognising filters, if there are any; see `Subject.partners`.
     """
 
     subject: Subject
     sets: dict[str, pl.DataFrame]
     controls: dict[str, Controls]
+    partners: Controls | None = None
     what: str = "effects of sets of filters"
 
     @classmethod
     def of(cls, subject: Subject) -> SetEffects:
         """Name the sets of a subject's filters, and draw their controls."""
-        study = subject.study
-        dedicated = dedicated_filters(study.filters, subject.explanation, subject.observation)
-        sets = named_sets(study.filters, study.sides, dedicated)
-        return cls(subject, sets, {name: subject.controls(one) for name, one in sets.items()})
+        sets, partners = named_sets(subject.study.filters, subject.study.sides), None
+        if RECOGNISING_SET in sets:
+            partners = subject.partners(sets[RECOGNISING_SET])
+            if partners.draws:
+                beside = partners.draw(0).select("site", "filter")
+                pair = {RECOGNISING_SET: sets[RECOGNISING_SET], NOT_RECOGNISING_SET: beside}
+                sets = pair | sets
+        controls = {name: subject.controls(one) for name, one in sets.items()}
+        return cls(subject, sets, controls, partners)
+
+    @property
+    def headline(self) -> str | None:
+        """Name of the set that use is judged by; None if no filter is confirmed."""
+        return headline_of(self.sets)
 
     @cached_property
     def treatments(self) -> tuple[Treatment, ...]:
@@ -66,17 +90,17 @@ class SetEffects:
         settings = self.subject.settings
         return set_treatments(
             self.sets, self.controls, self.subject.observation, fill=settings.fill,
-            disturbances=settings.disturbances, seed=settings.seed,
+            disturbances=settings.disturbances, seed=settings.seed, partners=self.partners,
         )  # fmt: skip
 
     @cached_property
     def doses(self) -> tuple[Treatment, ...]:
-        """Undoing the strongest 1, 2, 4, … confirmed filters; nothing where there are none."""
+        """Undoing the strongest 1, 2, 4, … of the headline set; nothing where there is none."""
         settings = self.subject.settings
-        if CONFIRMED_SET not in self.sets:
+        if self.headline is None:
             return ()
         return dose_treatments(
-            self.sets[CONFIRMED_SET], self.controls[CONFIRMED_SET], self.subject.observation,
+            self.sets[self.headline], self.controls[self.headline], self.subject.observation,
             fill=settings.fill, seed=settings.seed,
         )  # fmt: skip
 
@@ -110,10 +134,10 @@ class SetEffects:
             names = names_of_classes(subject.loaded, subject.tested.labels, subject.answer.shape[1])
             sets = [name for name, _ in by_class]
             tables["classes"] = class_table(sets, found.rows, names, bootstrap, subject.masked)
-        if self.doses:
+        if self.headline is not None:
             dosed = self._measure(stage, "doses", self.doses, (), settings.dose_images)
-            confirmed = self.controls[CONFIRMED_SET]
-            tables["doses"] = dose_table(self.doses, confirmed, dosed.rows, self._bootstrap(dosed))
+            beside = self.controls[self.headline]
+            tables["doses"] = dose_table(self.doses, beside, dosed.rows, self._bootstrap(dosed))
         return Outcome(
             tables, images=len(found.indices), skipped=found.skipped, notes=tuple(self._notes())
         )
@@ -140,8 +164,12 @@ class SetEffects:
         return Bootstrap(groups, settings.resamples, settings.seed)
 
     def _notes(self) -> Iterator[str]:
-        if CONFIRMED_SET not in self.sets:
+        if self.headline is None:
             yield NOTHING_CONFIRMED
+        if self.headline == CONFIRMED_SET:
+            yield NOTHING_RECOGNISES
+        if self.partners:
+            yield _told(self.partners)
         if masked := self.subject.masked:
             yield (
                 f"{len(masked):,} of {self.subject.answer.shape[1]:,} classes "
@@ -157,3 +185,15 @@ class SetEffects:
                 "Filters without an unlabelled filter of their site to be compared with: "
                 f"{'; '.join(lacking)}."
             )
+
+
+def _told(partners: Controls) -> str:
+    """Say how many recognising filters have partners, and how like these are."""
+    told = (
+        f"Of {partners.chosen.height:,} recognising filters {partners.matched:,} "
+        f"{'has' if partners.matched == 1 else 'have'} a partner at their site that is confirmed "
+        "and does not recognise"
+    )
+    if partners.matched:
+        told += f" (scales apart by a factor of {exp(partners.scale_error):.2f}, median)"
+    return f"{told}."

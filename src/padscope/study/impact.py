@@ -11,7 +11,6 @@ from torch import nn
 
 from padscope.errors import PadscopeError, Unfinished
 from padscope.interventions.fills import find_fill
-from padscope.interventions.sets import CONFIRMED_SET
 from padscope.models import LoadedModel, as_found
 from padscope.running import Runner, find_runner
 from padscope.settings import ImpactSettings
@@ -100,12 +99,10 @@ def impact(
 
 
 def _steps(subject: Subject) -> tuple[Step, ...]:
-    effects = SetEffects.of(subject)
-    confirmed = effects.sets.get(CONFIRMED_SET, subject.study.filters.head(0))
     return (
         FilterEstimates(subject),
-        effects,
-        PositionBias(subject, confirmed),
+        SetEffects.of(subject),
+        PositionBias(subject),
         FalseBorders(subject),
     )
 

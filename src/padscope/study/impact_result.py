@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from padscope.images import Skipped
-from padscope.interventions.sets import CONFIRMED_SET
+from padscope.interventions.sets import headline_of
 from padscope.settings import FEWEST_IMAGES
 
 # By the kind of answer: the measure of its change, and that measure's unit.
@@ -91,9 +91,24 @@ class Impact:
         return {name: getattr(self, name) for name in IMPACT_TABLES}
 
     @property
+    def headline(self) -> str | None:
+        """Name of the set that use is judged by; None without one.
+
+        ``recognising``, or ``confirmed`` if no filter recognises the border. Its filters are also
+        those of `doses`, `views`, `readout` and `firing`, and of the sets by kind and side.
+        """
+        return None if self.effects.is_empty() else headline_of(self.effects["set"].to_list())
+
+    @property
     def use(self) -> dict[str, Any] | None:
-        """Row of `effects` that tells whether the confirmed filters are used; None without one."""
-        return self.effect(CONFIRMED_SET, ANSWER_MEASURE[self.answer], f"refill {self.fill}")
+        """Row of `effects` that tells whether the filters of `headline` are used."""
+        return self.headline_effect(ANSWER_MEASURE[self.answer])
+
+    def headline_effect(self, measure: str) -> dict[str, Any] | None:
+        """Row of `effects` for undoing the filters of `headline`; None if it was not measured."""
+        if self.headline is None:
+            return None
+        return self.effect(self.headline, measure, f"refill {self.fill}")
 
     def effect(self, chosen: str, measure: str, change: str) -> dict[str, Any] | None:
         """Row of `effects` for one set, measure and change; None if it was not measured."""

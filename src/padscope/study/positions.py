@@ -12,7 +12,7 @@ import torch
 
 from padscope.effects.readout import Readout, read_position
 from padscope.errors import PadscopeError
-from padscope.interventions import Controls, repad
+from padscope.interventions import Controls, headline_rows, repad
 from padscope.interventions.selection import Filters
 from padscope.measurements.features import PooledFeatures, find_features
 from padscope.measurements.view_measurement import (
@@ -39,17 +39,10 @@ VIEWS = 20  # about as many as there are
 class PositionBias:
     """How much the answer depends on where the frame lies, with and without padding-aware neurons.
 
-    A `Step`.
-
-    Attributes
-    ----------
-    subject : Subject
-    confirmed : polars.DataFrame
-        ``site`` and ``filter`` of the filters that are undone.
+    Those are undone that use is judged by. A `Step`.
     """
 
     subject: Subject
-    confirmed: pl.DataFrame
     what: str = "position bias"
 
     @property
@@ -69,8 +62,8 @@ class PositionBias:
         pixels = as_input(subject.module, first.pixels[:1])
         plan = plan_views(subject.module, views, pixels, subject.asking)
         features, notes = self._features(plan, pixels)
-        controls = subject.controls(self.confirmed, CONTROL_DRAWS)
-        treatments = self._treatments(controls)
+        undone = headline_rows(subject.study.filters)
+        treatments = self._treatments(undone, subject.controls(undone, CONTROL_DRAWS))
         featured = [name for name in (AS_IS, UNDONE, REFILLED) if name in (AS_IS, *treatments)]
         make = partial(
             ViewMeasurement, subject.module, plan, treatments, subject.asking, features, featured,
@@ -95,9 +88,9 @@ class PositionBias:
             images=len(found.indices), notes=(*notes, *unread),
         )  # fmt: skip
 
-    def _treatments(self, controls: Controls) -> dict[str, list[Make]]:
-        treatments = {UNDONE: [self._refill(self.confirmed)], REFILLED: [self._refill(None)]}
-        if not self.confirmed.height:
+    def _treatments(self, undone: pl.DataFrame, controls: Controls) -> dict[str, list[Make]]:
+        treatments = {UNDONE: [self._refill(undone)], REFILLED: [self._refill(None)]}
+        if not undone.height:
             del treatments[UNDONE]
         elif controls.draws:
             draws = range(controls.draws)

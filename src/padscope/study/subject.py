@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from padscope.effects import AnswerKind, kind_of_answer, load_metric
 from padscope.errors import PadscopeError
 from padscope.images import Batch
 from padscope.interventions import Controls, draw_controls
+from padscope.interventions.sets import NOT_RECOGNISING
 from padscope.models import LoadedModel, as_found
 from padscope.running.asking import learn_to_ask
 from padscope.running.model import Asking, observe_first
@@ -79,10 +82,21 @@ class Subject:
 
     def controls(self, chosen: pl.DataFrame, draws: int | None = None) -> Controls:
         """Draw control sets for a set of filters."""
-        scale = {name: bins.spread.numpy() for name, bins in self.study.counted.bins.items()}
         return draw_controls(
-            chosen, self.study.filters, scale, draws or self.settings.draws, self.settings.seed
-        )
+            chosen, self.study.filters, self._scale, draws or self.settings.draws,
+            self.settings.seed,
+        )  # fmt: skip
+
+    def partners(self, recognising: pl.DataFrame) -> Controls:
+        """Give recognising filters the confirmed ones that do not recognise, nearest in scale."""
+        return draw_controls(
+            recognising, self.study.filters, self._scale, 1, self.settings.seed,
+            pool=NOT_RECOGNISING, nearest=1,
+        )  # fmt: skip
+
+    @property
+    def _scale(self) -> dict[str, NDArray[np.float64]]:
+        return {name: bins.spread.numpy() for name, bins in self.study.counted.bins.items()}
 
     def canvas(self) -> Canvas:
         """Give the images with the surroundings that they were explained with.

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from padscope.errors import PadscopeError
+from padscope.interventions import RECOGNISING_SET, SILENCE
 from padscope.study.impact_result import (
     ANSWER_MEASURE,
     UNITS,
@@ -96,15 +97,17 @@ def _performance(impact: Impact) -> Iterator[_Statement]:
         ("accuracy", "accuracy", 100, " points"),
         ("metric", f"the metric {metric}".rstrip(), 1, ""),
     ):  # fmt: skip
-        changed = impact.effect("confirmed", name, f"refill {impact.fill}")
+        changed = impact.headline_effect(name)
         if changed is not None:
             yield _worth(changed, what, scale, unit or f" {changed['unit'] or ''}".rstrip())
+    if row["paired"] is not None:
+        yield _beside_partners(row, UNITS[impact.answer])
 
 
 def _use(row: dict[str, Any], unit: str) -> _Statement:
     """Say whether the model uses them: the change beside that of controls."""
     told = (
-        f"Undoing the padding of the {row['filters']:,} confirmed filters changes the answer by "
+        f"Undoing the padding of the {row['filters']:,} {row['set']} filters changes the answer by "
         f"{_between(row, 'effect', 'low', 'high')} {unit} (on {counted(row)})"
     )
     if not row["draws"]:
@@ -121,6 +124,23 @@ def _use(row: dict[str, Any], unit: str) -> _Statement:
     if beyond_controls(row):
         return _Statement(f"{beside}: the model uses them.", decided=True)
     return _Statement(f"{beside}: no more than controls do, so no verdict.", decided=False)
+
+
+def _beside_partners(row: dict[str, Any], unit: str) -> _Statement:
+    """Say whether recognising the border goes beyond responding to it."""
+    told = (
+        f"The {row['paired']:,} {row['set']} filters that have a partner change the answer by "
+        f"{row['paired_effect']:.3g} {unit}, these partners, confirmed but not recognising and of "
+        f"the same sites and like scale, by {row['partner']:.3g}: "
+        f"{_between(row, 'beyond', 'beyond_low', 'beyond_high')} more (on {counted(row)})"
+    )
+    sign = _sign(row, "beyond_low", "beyond_high")
+    closing = {
+        1: "filters that recognise the border matter more than others that padding shifts",
+        -1: "filters that recognise the border matter less than others that padding shifts",
+        0: f"{_open(row, 'beyond_low')}, so no verdict",
+    }[sign]
+    return _Statement(f"{told}: {closing}.", decided=sign != 0)
 
 
 def _worth(row: dict[str, Any], what: str, scale: float, unit: str) -> _Statement:
@@ -152,17 +172,20 @@ def _generalisation(impact: Impact) -> Iterator[_Statement]:
         (pl.col("treatment") == "PANs undone") & pl.col("amount").is_null()  # all amounts together
     )
     for (view,), rows in undone.group_by(["view"], maintain_order=True):
-        yield _stability(str(view), {row["measure"]: row for row in rows.iter_rows(named=True)})
+        by_measure = {row["measure"]: row for row in rows.iter_rows(named=True)}
+        yield _stability(str(view), by_measure, impact.headline)
 
 
-def _stability(view: str, rows: Mapping[str, dict[str, Any]]) -> _Statement:
+def _stability(view: str, rows: Mapping[str, dict[str, Any]], undone: str | None) -> _Statement:
     """Say whether answers are steadier with them, if every measure says the same.
 
     A treatment that flattens answers lowers their divergence, and flips more of them.
     """
     told = [_steadiness(measure, row) for measure, row in rows.items()]
     on = counted(next(iter(rows.values())))
-    sentence = f"Image {ALL_VIEWS[view]} (on {on}): with them undone, {', '.join(told)}"
+    sentence = (
+        f"Image {ALL_VIEWS[view]} (on {on}): with the {undone} filters undone, {', '.join(told)}"
+    )
     signs = {_sign(row, "difference_low", "difference_high") for row in rows.values()}
     if len(signs) > 1 or not signs <= {-1, 1}:
         why = "the measures disagree"
@@ -198,26 +221,24 @@ def _open(row: Mapping[str, Any], low: str) -> str:
 
 def _efficiency(impact: Impact) -> Iterator[_Statement]:
     costs = {row["set"]: row for row in impact.costs.iter_rows(named=True)}
-    if "dedicated" not in costs:
+    if RECOGNISING_SET not in costs:
         return
-    row = costs["dedicated"]
+    row = costs[RECOGNISING_SET]
     yield _Statement(
-        "Filters that answer to hardly anything but the border: "
+        "Filters that recognise the border, and hardly ever fire elsewhere: "
         f"{row['filters']:,} ({row['filters_share']:.1%} of those at padded convolutions), with "
         f"{row['parameters_share']:.1%} of the parameters and {row['macs_share']:.1%} of the "
         "multiply-adds of these convolutions.",
         decided=False,
     )
-    measure = ANSWER_MEASURE[impact.answer]
-    for change, doing in (("silence", "Pruning"), (f"refill {impact.fill}", "Refilling")):
-        effect = impact.effect("dedicated", measure, change)
-        if effect is not None and effect["p"] is not None:
-            yield _cost_of(effect, doing, UNITS[impact.answer])
+    effect = impact.effect(RECOGNISING_SET, ANSWER_MEASURE[impact.answer], SILENCE)
+    if effect is not None and effect["p"] is not None:
+        yield _cost_of(effect, UNITS[impact.answer])
 
 
-def _cost_of(row: dict[str, Any], doing: str, unit: str) -> _Statement:
+def _cost_of(row: dict[str, Any], unit: str) -> _Statement:
     told = (
-        f"{doing} them changes the answer by {_between(row, 'effect', 'low', 'high')} "
+        f"Pruning them changes the answer by {_between(row, 'effect', 'low', 'high')} "
         f"{unit}, controls by {row['control']:.3g} (p = {row['p']:.2g}, on {counted(row)})"
     )
     if why := cannot_show(row):
@@ -260,9 +281,9 @@ def _spoofed(impact: Impact, width: int) -> Iterator[_Statement]:
         (pl.col(name) * weight).sum() for name in ("firing", "mean_colour", "control")
     ).row(0)
     yield _Statement(
-        f"At such a band the confirmed filters give {fill:.0%} of their answer to the true border "
-        f"(median of each site, weighted by filters), at one of the mean colour {colour:.0%}, "
-        f"without any {without:.0%} (on {fired['images'][0]:,} images).",
+        f"At such a band the {impact.headline} filters give {fill:.0%} of their answer to the true "
+        f"border (median of each site, weighted by filters), at one of the mean colour "
+        f"{colour:.0%}, without any {without:.0%} (on {fired['images'][0]:,} images).",
         decided=False,
     )
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from padscope.effects.metric import Metric
 from padscope.effects.resampling import Bootstrap, Resampled, empirical_p
 from padscope.interventions.controls import Controls
+from padscope.interventions.sets import NOT_RECOGNISING_SET, RECOGNISING_SET
 from padscope.interventions.treatments import Columns, Treatment, columns_of
 from padscope.tables.measures import MEASURES, measured
 
@@ -22,6 +23,8 @@ EFFECTS: dict[str, type[pl.DataType]] = {
     "control_high": pl.Float64, "draws": pl.Int64, "p": pl.Float64, "matched_effect": pl.Float64,
     "excess": pl.Float64, "excess_low": pl.Float64, "excess_high": pl.Float64,
     "disturbance": pl.Float64, "shared": pl.Float64, "scale_error": pl.Float64,
+    "paired": pl.Int64, "paired_effect": pl.Float64, "partner": pl.Float64,
+    "beyond": pl.Float64, "beyond_low": pl.Float64, "beyond_high": pl.Float64,
 }  # fmt: skip
 DOSES = (
     "filters", "matched", "measure", "images", "photographs", "effect", "low", "high", "control",
@@ -49,8 +52,12 @@ def effect_table(
     filters that have controls, which is `effect` if all have; it is what p compares), ``excess``
     (that less `control`, paired by image) with ``excess_low`` and ``excess_high``; ``disturbance``
     (mean over draws of the same change put into the core); ``shared`` (share of a draw's filters
-    that another draw has too, on which p depends), ``scale_error`` (see `Controls`). Null where
-    there are no controls, no disturbances, or too few groups of images for an interval.
+    that another draw has too, on which p depends), ``scale_error`` (see `Controls`). Of recognising
+    filters alone: ``paired`` (those that have a partner, a confirmed filter that does not recognise
+    but is of the same site and like scale), ``paired_effect`` (of these), ``partner`` (of their
+    partners), ``beyond`` (the difference, paired by image) with ``beyond_low`` and ``beyond_high``.
+    Null where there are no controls, no disturbances, no partners, or too few groups of images for
+    an interval.
 
     Parameters
     ----------
@@ -68,7 +75,7 @@ def effect_table(
     An image without a label is left out of what takes labels; one whose answer has no spread, of
     ``change``.
     """
-    found_of = measured(rows, bootstrap)
+    found_of, places = measured(rows, bootstrap), columns_of(treatments)
     unit, better = {"metric": ""}, dict(MEASURES)
     if metric:
         unit["metric"], better["metric"] = metric.unit, metric.higher_is_better
@@ -79,8 +86,9 @@ def effect_table(
             "unit": unit.get(measure), "higher_is_better": better[measure], "images": images,
             "photographs": values.groups,
             **_beside(columns, values, controls.get(name)),
+            **_beside_partners(columns, values, _partners(places, name, change)),
         }
-        for (name, change), columns in columns_of(treatments).items()
+        for (name, change), columns in places.items()
         for measure, (images, values) in found_of.items()
     ]  # fmt: skip
     return pl.DataFrame(found, schema=EFFECTS).with_columns(pl.col(pl.Float64).fill_nan(None))
@@ -101,7 +109,7 @@ def dose_table(
     treatments : sequence of Treatment
         From `dose_treatments`.
     controls : Controls
-        Of all confirmed filters.
+        Of all filters of the set.
     rows, bootstrap
         As of `effect_table`.
     """
@@ -132,4 +140,24 @@ def _beside(columns: Columns, found: Resampled, controls: Controls | None) -> di
         "p": empirical_p(found.value[columns.matched], drawn, controls.shared),
         "excess": float(excess.value), "excess_low": excess_low, "excess_high": excess_high,
         "shared": controls.shared, "scale_error": controls.scale_error,
+    }  # fmt: skip
+
+
+def _partners(places: Mapping[tuple[str, str], Columns], name: str, change: str) -> Columns | None:
+    """Find what is done to the partners of a set; None if it has none."""
+    return places.get((NOT_RECOGNISING_SET, change)) if name == RECOGNISING_SET else None
+
+
+def _beside_partners(
+    columns: Columns, found: Resampled, partners: Columns | None
+) -> dict[str, Any]:
+    """Effect of the filters of a set that have partners, beside that of these."""
+    if partners is None:
+        return {}
+    beyond = found.then(lambda each: each[:, columns.paired] - each[:, partners.set])
+    low, high = map(float, beyond.interval())
+    return {
+        "paired": partners.whole.filters, "paired_effect": found.value[columns.paired],
+        "partner": found.value[partners.set], "beyond": float(beyond.value), "beyond_low": low,
+        "beyond_high": high,
     }  # fmt: skip
