@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 
@@ -37,16 +38,18 @@ def crops(*shape: int, seed: int = 0) -> Tensor:
 
 
 def outputs(net: nn.Module, images: Tensor) -> dict[str, Tensor]:
-    """Slow twin: all that each layer's filters give, (C, n) in double precision, by plain hooks."""
+    """Slow twin: what each layer's filters give in the core, (C, n) as float64, by plain hooks."""
     seen: dict[str, list[Tensor]] = {}
     hooks = []
     for name, child in net.named_modules():
         if isinstance(child, LAYERS):
 
             def keep(layer: nn.Module, _: object, output: Tensor, name: str = name) -> None:
-                last = isinstance(layer, nn.Linear)
-                rows = output.movedim(-1 if last else 1, 0).flatten(1).double()
-                seen.setdefault(name, []).append(rows)
+                if not isinstance(layer, nn.Linear):
+                    central = (slice(-(-n // 4), n - -(-n // 4)) if n > 2 else slice(n)
+                               for n in output.shape[2:])  # fmt: skip
+                    output = output[:, :, *central].movedim(1, -1)
+                seen.setdefault(name, []).append(output.flatten(0, -2).T.double())
 
             hooks.append(child.register_forward_hook(keep))
     with torch.no_grad():
@@ -384,6 +387,46 @@ def test_a_constant_filter_stays_constant() -> None:
     assert matched.unmatched == {}
     assert not matched.module.get_parameter("0.weight")[1:3].any()
     torch.testing.assert_close(matched.module.get_parameter("0.bias")[1:3], bias[1:3])
+
+
+def border_strength(net: nn.Module, images: Tensor) -> Tensor:
+    """How far line 0 lies from the core, in spreads of the core; logarithm, mean of the filters."""
+    maps = net(images).detach().transpose(0, 1)
+    line, core = (part.flatten(1) for part in (maps[:, :, 0, 2:4], maps[:, :, 2:4, 2:4]))
+    return ((line.mean(1) - core.mean(1)).abs() / core.std(1)).log().mean()
+
+
+def test_random_kernels_in_place_of_random_ones_see_the_border_as_well() -> None:
+    widths = [3, *[24] * 8]
+    convolutions = [
+        nn.Conv2d(*channels, 3, padding=1, bias=False) for channels in itertools.pairwise(widths)
+    ]
+    net = nn.Sequential(*(part for layer in convolutions for part in (layer, nn.ReLU())))[:-1]
+    images, stronger = crops(32, 3, 6, 6) + 0.5, []
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        for weight in net.parameters():
+            nn.init.kaiming_normal_(weight, generator=generator)
+        for other in (4, 5):
+            matched = matched_weights(wrap_module(net), other, [images]).module
+            stronger.append(border_strength(matched, images) - border_strength(net, images))
+    assert 0.8 < float(torch.stack(stronger).mean().exp()) < 1.3
+
+
+def test_a_channel_that_carries_the_border_alone_still_does() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1, groups=16)
+    )
+    with torch.no_grad():
+        net[0].weight.fill_(-1)  # type: ignore[union-attr,operator]
+        net[0].bias.fill_(3.9)  # type: ignore[union-attr,operator]
+    images = crops(8, 1, 9, 9) / 4 + 0.75
+    matched = matched_weights(wrap_module(net), 1, [images])
+    for module in (net, matched.module):
+        maps = module(images).detach()
+        assert (maps[:, :, 3:6, 3:6] == maps[:1, :, 4:5, 4:5]).all()
+        assert (maps.amax((2, 3)) > maps.amin((2, 3))).any()
+    assert matched.unmatched == {}
 
 
 def test_filters_that_any_kernel_leaves_constant_are_counted() -> None:

@@ -1,9 +1,14 @@
 """Matched weights: random kernels whose filters give values of the mean and spread of the given.
 
 Fresh weights ask whether training brings a count about; matched weights ask whether the kernels do,
-or what the channels carry. All is done at the operation, as padding is found there: a mode of torch
-sees each convolution and linear call with the weight that it takes, in forward order, whatever lies
-in between. A filter is an output channel of a weight, over all calls that take the weight.
+or what the channels carry. Mean and spread are those of the core of a map, which is what a border
+is compared with. Over whole maps, a filter that padding sets apart has a large spread for that
+alone; a random kernel in its place would get this spread and not its border, and layer by layer
+the border would drown.
+
+All is done at the operation, as padding is found there: a mode of torch sees each convolution and
+linear call with the weight that it takes, in forward order, whatever lies in between. A filter is
+an output channel of a weight, over all calls that take the weight.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ from padscope.models.baselines import check_usable, copied, weight_tensors
 from padscope.models.borrowing import SEED, set_eval
 from padscope.models.loaded import LoadedModel
 from padscope.models.quantisation import freeze_observers
+from padscope.sites.geometry import core_range
 from padscope.sites.module_paths import ModulePaths
 from padscope.sites.operations import (
     Signature,
@@ -74,9 +80,9 @@ def matched_weights(
     """Copy a model with random kernels whose outputs keep the mean and spread of the given.
 
     The weights of convolutions and linear layers are drawn anew, normal as by He et al. (2015).
-    Then, in forward order, weight and bias of each filter are rescaled so that its outputs on the
-    crops have the mean and spread that they have in the given network. All else, norms with
-    their statistics included, stays as given. A filter that is constant there is constant here.
+    Then, in forward order, weight and bias of each filter are rescaled so that its outputs in the
+    core of its maps have the mean and spread that they have in the given network. A filter that is
+    constant there is constant here. All else, norms with their statistics included, stays as given.
 
     Parameters
     ----------
@@ -111,7 +117,8 @@ def matched_weights(
     >>> from padscope.models import wrap_module
     >>> net, crops = nn.Conv2d(3, 8, 3, padding=1), torch.rand(24, 3, 9, 9)
     >>> module = matched_weights(wrap_module(net), 1, [crops]).module
-    >>> torch.allclose(module(crops).std((0, 2, 3)), net(crops).std((0, 2, 3)), rtol=1e-3)
+    >>> ours, given = (each(crops)[..., 3:6, 3:6] for each in (module, net))
+    >>> torch.allclose(ours.std((0, 2, 3)), given.std((0, 2, 3)), rtol=1e-3)
     True
     """
     check_usable(loaded)
@@ -197,6 +204,16 @@ class _Call:
             if not -output.ndim <= axis < 0 or output.shape[axis] != filters:
                 obstacle = f"{op} gives no channel for each filter of its weight"
         return cls(op, home, weight, given.get("bias"), groups, transposed, output, obstacle)
+
+    @property
+    def core(self) -> Tensor:
+        """What each filter gives in the core of its maps, (C, n)."""
+        assert self.weight is not None
+        output = self.output
+        for axis in range(2 - self.weight.ndim, 0):
+            first, end = core_range(output.shape[axis])
+            output = output.narrow(axis, first, end - first)
+        return output.movedim(_filter_axis(self.weight), 0).flatten(1)
 
 
 def _filter_axis(weight: Tensor) -> int:
@@ -294,8 +311,9 @@ class _Filters:
         factor, shift : (C,) float64 Tensor
         """
         given, now = self.so_far
-        factor = torch.where(now.constant, 1, given.spread / now.spread) ** step
-        factor = torch.where(given.constant, 0, factor)
+        factor = torch.where(given.constant, 0, given.spread / now.spread) ** step
+        # Behind channels that carry nothing but the border, it is all that a kernel can show.
+        factor = torch.where(now.constant, 1, factor)
         shift = torch.zeros_like(factor)
         if self.shiftable:
             shift = now.mean + step * (given.mean - now.mean) - factor * now.mean
@@ -494,8 +512,7 @@ class _Matching:
                 self._obstacles[filters.name] = shortcoming
 
     def _moments(self, call: _Call, name: str, weights: str) -> _Moments:
-        assert call.weight is not None
-        moments = _Moments.of(call.output.movedim(_filter_axis(call.weight), 0).flatten(1))
+        moments = _Moments.of(call.core)
         if not moments.squares.isfinite().all():
             raise PadscopeError(
                 f"the outputs of {name} in {self._spec} are not finite on these images with "

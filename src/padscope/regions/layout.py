@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from padscope.regions.sides import Side, sides_of
-from padscope.sites.geometry import SMALLEST_AXIS
+from padscope.sites.geometry import core_range
 
 DEPTH = 4  # lines 0 … 3 of each side
 CORE = "core"
@@ -59,10 +59,8 @@ class Layout:
     contact: tuple[tuple[int, int], ...]
 
     def core_range(self, axis: int) -> tuple[int, int]:
-        """First and one-past-last position of the central half of an axis, rounded inwards."""
-        n = self.size[axis]
-        first = -(-n // 4) if n >= SMALLEST_AXIS else 0
-        return first, n - first
+        """Where the core lies on an axis; see `padscope.sites.geometry.core_range`."""
+        return core_range(self.size[axis])
 
     def depth(self, axis: int) -> int:
         """How many lines an axis has at each end."""

@@ -18,6 +18,20 @@ from numpy.typing import NDArray
 SMALLEST_AXIS = 3  # below this an axis of a map has no core that is apart from its own border
 
 
+def core_range(length: int) -> tuple[int, int]:
+    """First and one-past-last position of the central half of an axis, rounded inwards.
+
+    Of an axis too short to have a core of its own, all positions.
+
+    Examples
+    --------
+    >>> core_range(8), core_range(5), core_range(2)
+    ((2, 6), (2, 3), (0, 2))
+    """
+    first = -(-length // 4) if length >= SMALLEST_AXIS else 0
+    return first, length - first
+
+
 @dataclass(frozen=True)
 class Window:
     """The walk of one operation over its input, per spatial axis.
