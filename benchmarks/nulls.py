@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 from padscope.errors import PadscopeError
 from padscope.images import Images
-from padscope.measurements import ContrastPlan
 from padscope.measurements.contrast_plan import plan_scan
 from padscope.models import LoadedModel, fresh_weights, load_model, reestimate_batchnorm
 from padscope.running import LocalRunner
@@ -31,7 +30,7 @@ from padscope.running.model import observe_first
 from padscope.scores import Comparison, images_needed
 from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study import EXPLAIN, GIVEN, as_images
-from padscope.study.baselines import Build, Built, baseline_networks, first_crops, run_baseline
+from padscope.study.baselines import baseline_names, first_crops, run_baseline
 from padscope.study.context import Canvas
 from padscope.study.explanation import FRESH, MATCHED
 from padscope.study.inputs import fingerprint
@@ -41,7 +40,7 @@ from padscope.study.stage import Stage
 
 KEPT = Path(__file__).parent / "results" / "nulls.jsonl"
 ELSEWHERE = 1000  # added to the seeds that are given: baselines take the first ones
-USUAL = ExplainSettings()
+USUAL = ExplainSettings(limit=ExplainSettings.baseline_images)  # all that baselines are run on
 QUESTIONS = ("training", "kernels")
 
 # Pixels along an axis → networks whose maps have a core at that size, the cheapest first.
@@ -242,17 +241,13 @@ class Untrained:
             images = as_images(source, self._loaded, opening)
             assert isinstance(images, Images)
             canvas = Canvas(images, shape, (0, 0), settings.limit, settings.batch_size, 1)
-            sample, few = (
-                canvas.sample_size(settings),
-                canvas.first_images(settings.baseline_images),
-            )
+            sample = canvas.sample_size(settings)
             plan = plan_scan(observe_first(random.module, canvas.first()), shape, sample)
             core = min(site.positions.draws[0].lengths[-1] for site in plan.sites.values())
-            if images_needed(core, settings.content) <= few:
+            if images_needed(core, settings.content) <= len(images):
                 break
-        self.size, self._images, self._canvas, self._few = size, images, canvas, few
+        self.size, self._images, self._canvas = size, images, canvas
         self._plan = plan.of_crops(sample)
-        self._plan_of_few = plan.of_crops(replace(sample, images=few))
         self._beside: list[pl.DataFrame] = []
 
     @cached_property
@@ -279,11 +274,9 @@ class Untrained:
         content, module = self._settings.content, given.module
         likeness = find_likeness(given, module, self._crops(module), self._settings.seed + 1)
         if not self._beside:
-            self._beside = list(self._baselines(FRESH, self._loaded))
-        matched = list(self._baselines(MATCHED, given))
-        plan, images = self._plan, self._canvas.images
-        assert images is not None
-        found = self._measure(GIVEN, lambda *_: Built(module), plan, images)
+            self._beside = self._measured(FRESH, self._loaded)
+        matched = self._measured(MATCHED, given)
+        (found,) = self._measured(GIVEN, given)
         training = compare_networks(found, self._beside, content, likeness.open_training)
         kernels = compare_networks(found, matched, content)
         return Null(
@@ -294,17 +287,19 @@ class Untrained:
             time.perf_counter() - begun,
         )  # fmt: skip
 
-    def _baselines(self, kind: str, loaded: LoadedModel) -> Iterator[pl.DataFrame]:
-        for name, build in baseline_networks(loaded, self._settings, fits=True).items():
-            if name.startswith(kind):
-                yield self._measure(name, build, self._plan_of_few, self._few)
-
-    def _measure(self, name: str, build: Build, plan: ContrastPlan, images: int) -> pl.DataFrame:
+    def _measured(self, kind: str, loaded: LoadedModel) -> list[pl.DataFrame]:
         stage = Stage(EXPLAIN, {"images": self.on}, LocalRunner(), None, None, None)
-        return run_baseline(name, build, self._canvas, plan, images, self._settings, stage)
+        names = baseline_names(self._settings, fits=True)
+        return [
+            run_baseline(
+                name, loaded, self._canvas, self._plan, len(self._images), self._settings, stage
+            )
+            for name in names
+            if name.partition(" ")[0] == kind
+        ]
 
     def _crops(self, module: nn.Module) -> list[Tensor]:
-        return list(first_crops(self._canvas, self._canvas.size, self._few, module))
+        return list(first_crops(self._canvas, self._canvas.size, len(self._images), module))
 
 
 def sweep(
