@@ -138,12 +138,12 @@ def chance(measured: Sequence[Measured]) -> str:
         for size, sides in by_map(with_map(entry.first.sides, entry.first)):
             tested = sides.drop_nulls("q")
             found = tested.filter(pl.col("q") <= DISCOVERY)
-            strong = tested.filter(pl.col("response_ks") >= CANDIDATE)
+            strong = tested.filter(pl.col("ks") >= CANDIDATE)
             rows.append(
                 (
                     entry.network.name, size, f"{tested.height:,}",
                     decimal(tested["null_ks"].quantile(0.99)), decimal(tested["null_ks"].max()),
-                    percent(found.height, tested.height), decimal(found["response_ks"].min()),
+                    percent(found.height, tested.height), decimal(found["ks"].min()),
                     percent(count(strong, pl.col("q") <= DISCOVERY), strong.height),
                     percent(count(found, pl.col("causal_ks") < 0.3), found.height),
                 )
@@ -155,8 +155,8 @@ def chance(measured: Sequence[Measured]) -> str:
 
 
 def baselines(measured: Sequence[Measured]) -> str:
-    """Set every network beside its architecture without training."""
-    shares = ("candidates", "strong", "confirmed")
+    """Set every network beside its baselines."""
+    shares = ("candidates", "strong", "recalled")
     rows = [
         (
             entry.network.name, row["network"], f"{row['filters']:,}",
@@ -166,7 +166,7 @@ def baselines(measured: Sequence[Measured]) -> str:
         for row in explanation(entry.first).baselines.iter_rows(named=True)
     ]  # fmt: skip
     header = ("network", "weights", "filters", "candidates (KS ≥ .5)", "strong (≥ .8)",
-              "confirmed (causal KS ≥ .5)")  # fmt: skip
+              "recall ≥ .5")  # fmt: skip
     return markdown(header, rows, caption(measured), names=2)
 
 

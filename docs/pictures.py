@@ -18,7 +18,7 @@ STRONG_BLUE, BLUE, GRAY, RED = "#08519c", "#3182bd", "#bdbdbd", "#c0392b"
 MEASURES = {
     "candidates": "candidates (KS ≥ .5)",
     "strong": "strong (KS ≥ .8)",
-    "confirmed": "confirmed (causal KS ≥ .5)",
+    "recalled": "recognising (recall ≥ .5)",
 }
 
 

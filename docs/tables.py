@@ -43,7 +43,7 @@ def runs(measured: Sequence[Measured]) -> str:
 
 
 def rungs(measured: Sequence[Measured]) -> str:
-    """Say what becomes of responses on the second rung."""
+    """Say what becomes of responses on the second rung and on the third."""
     rows = []
     for entry in measured:
         for size, sides in by_map(with_map(entry.first.sides, entry.first)):
@@ -52,24 +52,24 @@ def rungs(measured: Sequence[Measured]) -> str:
                 percent(count(responding, pl.col("label") == label), responding.height)
                 for label in ("confirmed", "grey", "rejected")
             ]
-            confirmed = sides.filter(pl.col("label") == "confirmed")
-            unseen = count(confirmed, pl.col("ks") < CANDIDATE)
-            jaccards = [_jaccard(sides, column) for column in ("ks", "response_ks")]
+            caused = sides.filter(pl.col("causal_ks") >= CONFIRMED)
+            unseen = count(caused, pl.col("ks") < CANDIDATE)
+            recognising = count(sides, pl.col("recognises"))
             rows.append(
                 (
                     entry.network.name, size, f"{sides.height:,}", f"{responding.height:,}",
-                    *labels, f"{confirmed.height:,}", percent(unseen, confirmed.height),
-                    *map(decimal, jaccards),
+                    *labels, f"{caused.height:,}", percent(unseen, caused.height),
+                    decimal(_jaccard(sides)), f"{recognising:,}",
                 )
             )  # fmt: skip
     header = ("network", "map", "filter-sides", "KS ≥ .5", "… confirmed", "… grey", "… rejected",
-              "causal KS ≥ .5", "… with KS < .5", "Jaccard", "… same crops")  # fmt: skip
+              "causal KS ≥ .5", "… with KS < .5", "Jaccard", "recognise")  # fmt: skip
     return markdown(header, rows, caption(measured), names=2)
 
 
-def _jaccard(sides: pl.DataFrame, column: str) -> float | None:
+def _jaccard(sides: pl.DataFrame) -> float | None:
     """Agreement of responses with causes at the same cut."""
-    responds, caused = pl.col(column) >= CANDIDATE, pl.col("causal_ks") >= CONFIRMED
+    responds, caused = pl.col("ks") >= CANDIDATE, pl.col("causal_ks") >= CONFIRMED
     either = count(sides, responds | caused)
     return count(sides, responds & caused) / either if either else None
 

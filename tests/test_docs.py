@@ -14,6 +14,9 @@ from docs.pictures import PICTURES
 from docs.tables import TABLES
 from docs.wording import markdown, percent
 
+from padscope import ScanSettings, explain, planted, scan
+from padscope.settings import ExplainSettings
+
 ROOT = PAGE.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -77,6 +80,22 @@ def test_python_blocks_run() -> None:
     assert blocks
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), {"__name__": "block"})
+
+
+def test_counts_of_recognition_are_those_of_the_study() -> None:
+    network = planted.networks()["ordinary"]
+    canvases = network.images(32)
+    study = scan(network.module, network.crop(canvases), ScanSettings(limit=32))
+    settings = ExplainSettings(limit=32, margin=network.margin[0], baselines=2, check=0)
+    study = explain(study, network.module, canvases, settings)
+    row = dict(zip(recognition.HEADER, recognition.counted("net", study), strict=False))
+    assert row["recognise"] == f"{study.pans().height}" != "0"
+    assert row["images"] == "32"
+    reached = [int(n) for n in row["fresh"].split(", ")]
+    assert len(reached) == 2
+    text = recognition.written([("net", study)], ["other"])
+    assert "- **net.** " in text
+    assert text.endswith("Not run here: other.")
 
 
 PLACED = """before

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from docs.surveyed import SURVEYED
 from examples.cifar_resnet import resnet20, resnet44
 from examples.crepe import CENTS, FIRST_CENTS, FRAME, tiny
 from examples.rrdb import anime_6b
@@ -173,6 +174,27 @@ def test_the_trained_anime_network_keeps_the_picture() -> None:
     with torch.inference_mode():
         enlarged = loaded.module(photo[None])
     assert F.mse_loss(F.avg_pool2d(enlarged, 4), photo[None]) < 0.1 * photo.var()
+
+
+@needs_weights
+@needs_photos
+@pytest.mark.parametrize(
+    ("key", "background", "least"), [("squeezenet", 0, 9), ("mobilenet_v1_025", 1, 7)]
+)
+def test_surveyed_networks_get_their_own_preprocessing(
+    key: str, background: int, least: int
+) -> None:
+    (entry,) = (entry for entry in SURVEYED if entry.network.key == key)
+    loaded = load_model(entry.network.spec, weights=WEIGHTS / entry.network.weights)
+    want = loaded.preprocessing
+    assert want is not None
+    mean, std = (torch.tensor(values)[:, None, None] for values in (want.mean, want.std))
+    sample = list(photos(step=30, size=want.size[0]))
+    with torch.inference_mode():
+        predicted = loaded.module(torch.stack([(x - mean) / std for _, x in sample]))
+    classes = predicted.flatten(1).argmax(dim=1) - background
+    hits = sum(int(p) == label for p, (label, _) in zip(classes, sample, strict=True))
+    assert hits >= least  # of 20
 
 
 @needs_photos
