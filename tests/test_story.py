@@ -177,7 +177,7 @@ def test_where_it_comes_from_is_said_alike_everywhere(
     assert study.explanation is not None
     found = recognition(study.filters, study.explanation)
     told = list(found.sentences)
-    assert told[0].startswith(f"{training} untrained networks have (on crops alone 100, beside ")
+    assert told[0].startswith(f"{training} untrained networks have (on the same crops 100, beside ")
     assert told[1].startswith(f"{kernels} random kernels on the same channels have")
     assert f"{sorted(fresh)[0]}, {sorted(fresh)[1]} and {sorted(fresh)[2]})" in told[0]
     assert "none can be told from theirs one by one (q ≤ 0.05)." in told[0]
@@ -197,6 +197,14 @@ def test_where_it_comes_from_is_said_alike_everywhere(
         f"Beside random kernels on the same channels they are {answers[kernels]} in 1 of 1 run."
         in read
     )
+
+
+def test_where_nobody_recognises_nothing_is_said_to_bring_it_about(explained: Study) -> None:
+    study = with_counts(explained, given=(0,), fresh=(0, 0, 0), matched=(0, 0, 1))
+    assert study.explanation is not None
+    training, kernels, *_ = recognition(study.filters, study.explanation).sentences
+    assert training == "About as many as untrained networks have: on the same crops, none."
+    assert "what their channels carry is enough" in kernels
 
 
 def test_too_few_images_or_filters_are_no_answer(explained: Study) -> None:

@@ -75,6 +75,8 @@ class Origin:
         found = self.comparison
         if found.answer is None:
             return f": {found.reason}."
+        if not any((found.count, *found.baselines)):
+            return ": on the same crops, none."
         what = (_TRAINING if self._training else _KERNELS)[found.answer]
         told = f"{f'{self.apart:,}' if self.apart else 'none'} can be told from theirs one by one"
         return (
