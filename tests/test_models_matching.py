@@ -393,7 +393,7 @@ def border_strength(net: nn.Module, images: Tensor) -> Tensor:
     """How far line 0 lies from the core, in spreads of the core; logarithm, mean of the filters."""
     maps = net(images).detach().transpose(0, 1)
     line, core = (part.flatten(1) for part in (maps[:, :, 0, 2:4], maps[:, :, 2:4, 2:4]))
-    return ((line.mean(1) - core.mean(1)).abs() / core.std(1)).log().mean()
+    return torch.log((line.mean(1) - core.mean(1)).abs() / core.std(1)).mean()
 
 
 def test_random_kernels_in_place_of_random_ones_see_the_border_as_well() -> None:
@@ -418,8 +418,8 @@ def test_a_channel_that_carries_the_border_alone_still_does() -> None:
         nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1, groups=16)
     )
     with torch.no_grad():
-        net[0].weight.fill_(-1)  # type: ignore[union-attr,operator]
-        net[0].bias.fill_(3.9)  # type: ignore[union-attr,operator]
+        net[0].weight.fill_(-1)  # type: ignore[operator]
+        net[0].bias.fill_(3.9)  # type: ignore[operator]
     images = crops(8, 1, 9, 9) / 4 + 0.75
     matched = matched_weights(wrap_module(net), 1, [images])
     for module in (net, matched.module):
