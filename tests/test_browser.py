@@ -159,13 +159,14 @@ def named(rows: pl.DataFrame) -> list[str]:
     return [f"{site}/{index}" for site, index in rows.select("site", "filter").iter_rows()]
 
 
-def confirmed(chosen: pl.DataFrame) -> pl.DataFrame:
-    return chosen.filter(pl.col("label") == "confirmed")
+def recognising(chosen: pl.DataFrame) -> pl.DataFrame:
+    return chosen.filter("recognises")
 
 
 def test_nothing_is_asked_for_and_nothing_complained_of(visitor: Visitor, file: Path) -> None:
     visit = visitor(file)
     page = visit.open()
+    visit.choose("evidence", "")
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     page.locator("#gallery-more button").first.click()
     page.locator(CARDS).last.scroll_into_view_if_needed()
@@ -192,18 +193,19 @@ def test_the_policy_lets_nothing_else_in(visitor: Visitor, file: Path) -> None:
     assert len([text for text in visit.complaints if "Content Security Policy" in text]) >= 3
 
 
-def test_it_opens_with_the_confirmed_filters_strongest_first(
+def test_it_opens_with_the_recognising_filters_strongest_first(
     visitor: Visitor, file: Path, chosen: pl.DataFrame
 ) -> None:
     visit = visitor(file)
     visit.open()
-    assert visit.names == named(confirmed(chosen))[:STEP]
-    assert visit.status == f"{confirmed(chosen).height} filters of {chosen.height}"
+    assert visit.names == named(recognising(chosen))
+    assert visit.status == f"{len(visit.names)} filters of {chosen.height}"
 
 
 # What the page can sort by, its column, and how finely the page tells its values apart.
 SORTS = (
-    ("causal", "causal_ks", 0.002), ("ks", "ks", 0.002), ("polarity", "polarity", 0.003),
+    ("causal", "causal_ks", 0.002), ("recall", "recall", 0.002), ("ks", "ks", 0.002),
+    ("polarity", "polarity", 0.003),
     ("own", "own_ks", 0.011), ("incoming", "incoming_ks", 0.011), ("reach", "reach", 0),
     ("stability", "stability", 0.011), ("q", "q", 1e-5), ("impact", "impact", 0),
     ("impactSigned", "impact_signed", 1e-4),
@@ -259,8 +261,8 @@ def test_filtering(
         assert set(visit.names) == set(named(found)) or found.height > STEP
         assert visit.status.startswith(f"{found.height} filter")
     page.get_by_role("button", name="Clear").click()
-    playwright.expect(page.locator(CARDS)).to_have_count(STEP)
-    assert visit.names == named(confirmed(chosen))[:STEP]
+    playwright.expect(page.locator(CARDS)).to_have_count(recognising(chosen).height)
+    assert visit.names == named(recognising(chosen))
 
 
 def test_filters_add_up(visitor: Visitor, file: Path, chosen: pl.DataFrame) -> None:
@@ -280,12 +282,12 @@ def test_searching(visitor: Visitor, file: Path, chosen: pl.DataFrame) -> None:
     page = visit.open()
     search = page.get_by_role("searchbox")
     search.fill("3/1")
-    expected = [name for name in named(confirmed(chosen)) if "3/1" in name]
+    expected = [name for name in named(recognising(chosen)) if "3/1" in name]
     assert visit.names == expected and len(expected) > 1
     search.fill("no such filter")
     assert visit.names == [] and "None of the" in visit.status
     search.fill("")
-    assert len(visit.names) == STEP
+    assert len(visit.names) == recognising(chosen).height
 
 
 def test_the_overview_filters(visitor: Visitor, file: Path, chosen: pl.DataFrame) -> None:
@@ -294,7 +296,7 @@ def test_the_overview_filters(visitor: Visitor, file: Path, chosen: pl.DataFrame
     bar = page.locator(".depths[data-by=side] rect[data-site='3'][data-word='top']")
     assert re.search(r"3, top: \d+ of 40", bar.locator("title").text_content() or "")
     bar.click()
-    found = confirmed(chosen).filter((pl.col("site") == "3") & (pl.col("causal_side") == "top"))
+    found = recognising(chosen).filter((pl.col("site") == "3") & (pl.col("causal_side") == "top"))
     playwright.expect(page.locator(CARDS)).to_have_count(found.height)
     assert set(visit.names) == set(named(found))
 
@@ -321,9 +323,11 @@ def test_a_link_opens_its_filter(visitor: Visitor, file: Path, chosen: pl.DataFr
 
 
 def test_keys(visitor: Visitor, file: Path, chosen: pl.DataFrame) -> None:
-    names = named(confirmed(chosen))
+    names = named(chosen.sort("site", "filter"))[::-1]
     visit = visitor(file)
     page = visit.open()
+    visit.choose("evidence", "")
+    visit.choose("sort", "depth")
     tops = [card.evaluate("card => card.offsetTop") for card in page.locator(CARDS).all()[:6]]
     across = tops.count(tops[0])
     page.get_by_role("button", name="Clear").focus()
@@ -400,17 +404,26 @@ def test_cards_say_the_same_with_and_without_javascript(
 ) -> None:
     drawn, static = visitor(file), visitor(file, script=False)
     drawn.open()
+    drawn.choose("evidence", "")
+    drawn.page.locator("#gallery-more button").last.click()
     drawn.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     static.open()
 
-    def words(visit: Visit, part: str) -> list[str]:
+    def words(visit: Visit, part: str) -> dict[str, str]:
         found = visit.page.locator(f"{CARDS} {part}").all_text_contents()
-        return ["".join(text.split()) for text in found[:STATIC]]
+        return dict(zip(visit.names, ("".join(text.split()) for text in found), strict=True))
 
-    for part in ("h3", ".tags", ".cause", ".score b", ".curves .ks"):
-        for one, other in zip(words(drawn, part), words(static, part), strict=True):
-            assert one == other
-    assert len(words(drawn, ".cause")) == STATIC
+    for part in (".tags", ".cause", ".score b", ".curves .ks", "figure:has(.recall) figcaption"):
+        one, other = words(drawn, part), words(static, part)
+        assert len(other) == STATIC
+        assert {name: one[name] for name in other} == other
+
+    def recalls(visit: Visit) -> dict[str, str]:
+        labels = [e.get_attribute("aria-label") for e in visit.page.locator("svg.recall").all()]
+        return dict(zip(visit.names, labels, strict=True))
+
+    one, other = recalls(drawn), recalls(static)
+    assert {name: one[name] for name in other} == other
 
 
 def test_pictures_are_the_weights_and_the_map(
@@ -420,7 +433,7 @@ def test_pictures_are_the_weights_and_the_map(
     page = visit.open()
     canvas = """c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height);
                        return [c.height, c.width, [...d.data]]; }"""
-    for place, row in enumerate(confirmed(chosen).head(6).iter_rows(named=True)):
+    for place, row in enumerate(recognising(chosen).head(6).iter_rows(named=True)):
         kernels = study.kernels[row["site"]]
         kernel = kernels.total[row["filter"]].double().numpy()
         slices = kernels.slices[row["filter"], :4].double().numpy()
@@ -486,6 +499,7 @@ def test_a_thousand_cards_are_drawn_as_they_come_into_sight(
     visit = visitor(path)
     page = visit.open()
     drawn = page.locator(f"{CARDS}:not(.pending)")
+    visit.choose("evidence", "confirmed")
     everything = choose_filters(many).filter(pl.col("label") == "confirmed").height
     page.locator("#gallery-more button").last.click()
     playwright.expect(page.locator(CARDS)).to_have_count(everything, timeout=30_000)

@@ -213,11 +213,16 @@ def test_distributions_are_the_counts(
         gap = np.abs(points[:, 1] - points[:, 2]).max()
         assert gap == pytest.approx(row["ks"], abs=1.01 / FULL)
         recall = decoded(block["arrays"]["recall"][place])
-        assert recall[block["contents"].index(0.01)] == round(100 * row["recall"])
+        assert recall[block["contents"].index(0.01)] == hundredths(row["recall"])
         curve = study.recall_curve(site, index)
         assert curve is not None and recall.tolist() == [
-            NO_VALUE if value is None else round(100 * value) for value in curve.recall
+            hundredths(value) for value in curve.recall
         ]
+
+
+def hundredths(value: float | None) -> int:
+    """As it is printed."""
+    return NO_VALUE if value is None else round(100 * float(f"{value:.2f}"))
 
 
 def on_curve(
@@ -252,7 +257,7 @@ def test_scores_are_the_tables(study: Study, chosen: pl.DataFrame, block: dict[s
         for shown, side in zip(scores.tolist(), mine.iter_rows(named=True), strict=True):
             lines = [side["ks"], side["ks_1"], side["ks_2"], side["ks_3"], side["causal_ks"],
                      side["causal_1"], side["causal_2"], side["causal_3"]]  # fmt: skip
-            assert shown == [NO_VALUE if v is None else round(100 * v) for v in lines]
+            assert shown == [hundredths(value) for value in lines]
         active = [s for s, sign in zip(SIDES, columns["signs"][place] or "----", strict=True)
                   if sign != "-"]  # fmt: skip
         assert active == (row["active"] or [])

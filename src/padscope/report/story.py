@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -89,7 +90,7 @@ def _recognise(found: Recognition) -> Iterator[Sentence]:
 
 def _spaced(text: str) -> str:
     """Set shares as the rest of the page does."""
-    return text.replace("%", "\N{NO-BREAK SPACE}%")
+    return re.sub(" ?%", "\N{NO-BREAK SPACE}%", text)
 
 
 def _halves(text: str) -> tuple[str, str]:

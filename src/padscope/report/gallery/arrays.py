@@ -23,6 +23,7 @@ WEIGHTS = 127  # steps from 0 to the greatest weight, either way
 NO_WEIGHT = 128  # the byte of weights that are not finite: -128
 LEVELS = 254  # steps from the least to the greatest activation of a map
 NO_VALUE = 255  # the byte of what is not finite, or not measured
+HALF = 1e-9  # how near to the middle of two steps a product of floats may lie
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,19 @@ def quantise_levels(values: FloatArray) -> tuple[ByteArray, FloatArray, FloatArr
 
 
 def quantise_scores(scores: FloatArray) -> ByteArray:
-    """Write scores in [0, 1] as hundredths, which is what cards print; `NO_VALUE` for NaN."""
+    """Write scores in [0, 1] as hundredths, which is what cards print; `NO_VALUE` for NaN.
+
+    Examples
+    --------
+    >>> quantise_scores(np.array([0.25, 0.975, 0.985, np.nan])), f"{0.975:.2f} {0.985:.2f}"
+    (array([ 25,  97,  98, 255], dtype=uint8), '0.97 0.98')
+    """
     known = np.isfinite(scores)
-    return np.where(known, np.rint(100 * np.where(known, scores, 0)), NO_VALUE).astype(np.uint8)
+    steps = np.rint(100 * np.where(known, scores, 0))
+    halves = known & (np.abs(100 * np.where(known, scores, 0) % 1 - 0.5) < HALF)
+    # A product of 97.5 does not tell on which side of it the score lies.
+    steps[halves] = [round(100 * float(f"{score:.2f}")) for score in scores[halves]]
+    return np.where(known, steps, NO_VALUE).astype(np.uint8)
 
 
 def encode_rows(rows: Iterable[ByteArray]) -> list[str]:
