@@ -91,7 +91,7 @@ def test_each_rung_is_the_table(explained: Study) -> None:
     assert counts[0] <= counts[2] <= counts[1]
     assert recognised.lead.startswith(f"{counts[0]} of 18 measured filters (")
     strongly = filters.filter(pl.col("recognises") & (pl.col("recall") >= 0.8)).height
-    assert f"{strongly} on ≥ 0.8" in recognised.rest
+    assert f"; {strongly} reach 0.8)" in recognised.rest
     assert not fresh.tested and not matched.tested  # too few filters
     assert respond.lead.startswith(f"{counts[1]} of 18 measured filters")
     assert caused.lead.startswith(f"{counts[2]} (")
@@ -231,7 +231,7 @@ def test_too_few_images_or_filters_are_no_answer(explained: Study) -> None:
 def test_without_baselines_nothing_is_called_learned(explained: Study) -> None:
     study = with_counts(explained, given=(100,))
     assert study.explanation is not None
-    assert list(recognition(study.filters, study.explanation).sentences) == [NO_BASELINE]
+    assert next(recognition(study.filters, study.explanation).sentences) == NO_BASELINE
     assert NO_BASELINE in cause_lines(study)
     assert f"{story(study)[1].lead}{story(study)[1].rest}" == NO_BASELINE
     read = read_comparison(comparison_table([take("net", study).row | {"name": "net"}]))
@@ -245,7 +245,7 @@ def test_one_filter_and_unknown_recall_are_said(explained: Study) -> None:
     one = first.with_columns(recognises=pl.lit(value=True), recall=pl.lit(0.9))
     found = recognition(one, study.explanation)
     assert found.lead == "1 of 1 measured filter (100.0%) recognises the border"
-    assert "1 on ≥ 0.8" in found.rule and "not known" not in found.rule
+    assert "; 1 reach 0.8)" in found.rule and "not known" not in found.rule
     unknown = first.with_columns(
         recognises=pl.lit(value=False), recall=pl.lit(None, dtype=pl.Float64)
     )
