@@ -1,7 +1,7 @@
 """Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`.
 
-`kills`, `decoys`, `controls` and `nulls` are run when they are named only: they take long, and
-measure no time.
+`kills`, `decoys`, `controls`, `nulls` and `recall` are run when they are named only: they measure
+no time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from benchmarks.kills import STAGES, sweep
 from benchmarks.memory import LARGE, LITE0, SMALL_IMAGES, beside_bare, growth
 from benchmarks.nulls import describe_nulls
 from benchmarks.page import describe_page
+from benchmarks.recall import describe_recall
 from benchmarks.runners import describe_runners
 from benchmarks.scan import scan_to_bare, scan_to_bare_from_files, scan_to_script
 from padscope.running.memory import keep_freed_memory
@@ -101,13 +102,15 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "decoys": describe_decoys,
     "controls": describe_controls,
     "nulls": describe_nulls,
+    "recall": describe_recall,
 }
-COSTS = [name for name in BENCHMARKS if name not in ("kills", "decoys", "controls", "nulls")]
+MEASURE_NO_TIME = ("kills", "decoys", "controls", "nulls", "recall")
+COSTS = [name for name in BENCHMARKS if name not in MEASURE_NO_TIME]
 
 if __name__ == "__main__":
     parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=", ".join(BENCHMARKS), default=COSTS)
-    parser.add_argument("--images", help="photographs of impact, controls and nulls; else built-in")
+    parser.add_argument("--images", help="photographs, for those that take any; else built-in")
     parser.add_argument("--run", help="a finished run whose page is measured too")
     parser.add_argument("--times", type=int, default=100, help="kills")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
@@ -127,5 +130,7 @@ if __name__ == "__main__":
             describe_controls(given.seeds or 10, given.images)
         elif name == "nulls":
             describe_nulls(given.architectures, given.seeds or 3, given.images)
+        elif name == "recall":
+            describe_recall(given.images)
         else:
             BENCHMARKS[name]()

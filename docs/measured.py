@@ -20,7 +20,7 @@ from padscope.images import Canvases, PhotoFiles, TensorImages, central, stream
 from padscope.measurements import contrast_units, plan_contrast
 from padscope.models import LoadedModel
 from padscope.planted import PlantedNetwork
-from padscope.regions import SampleSize
+from padscope.regions import Layout, SampleSize
 from padscope.running.model import observe_first
 from padscope.scores import causal_distances
 from padscope.settings import ExplainSettings
@@ -93,6 +93,17 @@ class Measured:
     second: Study
     fallback: Study
     larger: tuple[Study, ...] = ()
+
+
+def layouts(study: Study) -> dict[str, Layout]:
+    """Regions of the maps of every scored site."""
+    return {
+        row["site"]: Layout(
+            tuple(row["map_size"]),
+            tuple(zip(row["contact_before"], row["contact_after"], strict=True)),
+        )
+        for row in study.sites.filter("scored").iter_rows(named=True)
+    }
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def test_what_is_told_of_merged_counts_is_what_is_told_of_the_whole(
 ) -> None:
     def told(state: State) -> dict[str, NDArray[np.float64]]:
         assert isinstance(state, Counts)
-        found = {}
+        found: dict[str, NDArray[np.float64]] = {}
         for site, size in (("0", 12), ("2", 6)):
             layout = Layout((size, size), ((1, 1), (1, 1)))
             scores = score_site(layout, state.of_site(site), STATISTICS, content=0.05)
