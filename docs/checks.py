@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import polars as pl
 
-from docs.measured import TWIN_IMAGES, Measured, PlantedScores
+from docs.measured import TWIN_IMAGES, Measured, PlantedScores, layouts
 from docs.wording import (
     Row,
     by_map,
@@ -14,15 +15,18 @@ from docs.wording import (
     count,
     decimal,
     explanation,
+    jaccard,
     markdown,
     percent,
     with_map,
 )
-from padscope.evidence import CANDIDATE, CONFIRMED
+from padscope.evidence import CANDIDATE, CONFIRMED, RECOGNISED, recognises
+from padscope.scores import STATISTICS, score_site
 from padscope.study import Study
 
 STABLE = 0.8  # share of resamples from which on a kind is called stable here
 DISCOVERY = 0.05
+CONTENTS = (0.005, 0.01, 0.02)
 
 
 def alignment(measured: Sequence[Measured]) -> str:
@@ -80,7 +84,6 @@ def fallback(measured: Sequence[Measured]) -> str:
         )
         for size, group in by_map(sides):
             caused, found = (pl.col(f"causal_ks{end}") >= CONFIRMED for end in ("", "_without"))
-            both, either = count(group, caused & found), count(group, caused | found)
             told = group.filter(caused & pl.col("origin").is_in(["nascent", "inherited"]))
             right = [
                 percent(count(part, pl.col("origin_without") == name), part.height)
@@ -88,8 +91,8 @@ def fallback(measured: Sequence[Measured]) -> str:
                 for part in [told.filter(pl.col("origin") == name)]
             ]
             counts = [f"{count(group, condition):,}" for condition in (caused, found)]
-            jaccard = decimal(both / either if either else None)
-            rows.append((entry.network.name, size, *counts, jaccard, *right))
+            agreed = decimal(jaccard(group, caused, found))
+            rows.append((entry.network.name, size, *counts, agreed, *right))
     header = ("network", "map", "causal KS ≥ .5", "… without context", "Jaccard",
               "nascent told as such", "inherited told as such")  # fmt: skip
     return markdown(header, rows, caption(measured), names=2)
@@ -129,6 +132,56 @@ def _repeat_rows(name: str, first: Study, second: Study) -> Iterator[Row]:
             name, photos, size, counts[0], percent(both.height, group.height),
             counts[1], shares[0], counts[2], shares[1],
         )  # fmt: skip
+
+
+def recognised_again(measured: Sequence[Measured]) -> str:
+    """Say how far two samples without a common photograph agree on who recognises the border."""
+    rows = []
+    one, other = pl.col("recognises"), pl.col("recognises_again")
+    for entry in measured:
+        for content in CONTENTS:
+            first, second = (_recognising(study, content) for study in (entry.first, entry.second))
+            both = first.join(second, on=["site", "filter"], suffix="_again")
+            sure = both.filter(pl.col("sure") & pl.col("sure_again"))
+            near = count(both, one | other) - count(sure, one | other)
+            correlation = both.select(pl.corr("recall", "recall_again")).item()
+            rows.append(
+                (
+                    entry.network.name, f"{100 * content:g} %", count(first, one),
+                    count(second, one), decimal(jaccard(both, one, other)), near,
+                    decimal(jaccard(sure, one, other)), decimal(correlation),
+                )
+            )  # fmt: skip
+    header = ("network", "content beyond the threshold", "recognising, first sample", "… second",
+              "Jaccard", "within an interval of .5", "Jaccard of the others",
+              "correlation of recall")  # fmt: skip
+    return markdown(header, rows, caption(measured))
+
+
+def _recognising(study: Study, content: float) -> pl.DataFrame:
+    """Tell who recognises the border at a content, and whether the interval leaves that open."""
+    counts, tables = explanation(study).counts, []
+    statistics = {name: STATISTICS[name] for name in ("ks", "border_recall")}
+    for site, layout in layouts(study).items():
+        scores = score_site(layout, counts.of_site(site), statistics, content)
+        recall, interval = scores.line["border_recall"], scores.intervals["border_recall"]
+        of_site = study.sides.filter(pl.col("site") == site)
+        labels = [of_site.filter(pl.col("side") == s.name)["label"] for s in layout.sides]
+        found = recognises(np.array(labels), recall)
+        best = np.nan_to_num(recall, nan=-1).argmax(axis=0), np.arange(recall.shape[1])
+        low, high = interval.low[best], interval.high[best]
+        tables.append(
+            pl.DataFrame(
+                {
+                    "site": site,
+                    "filter": best[1],
+                    "recall": recall[best],
+                    "recognises": found.any(axis=0),
+                    "sure": (low > RECOGNISED) | (high < RECOGNISED),
+                }
+            )
+        )
+    return pl.concat(tables).filter(pl.col("recall").is_not_nan())
 
 
 def chance(measured: Sequence[Measured]) -> str:

@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from docs.checks import alignment, baselines, chance, fallback, margins, planted_table, repeat
+from docs.checks import (
+    alignment,
+    baselines,
+    chance,
+    fallback,
+    margins,
+    planted_table,
+    recognised_again,
+    repeat,
+)
 from docs.measured import Measured, PlantedScores
 from docs.wording import (
     Row,
@@ -15,6 +24,7 @@ from docs.wording import (
     count,
     decimal,
     explanation,
+    jaccard,
     markdown,
     percent,
     with_map,
@@ -55,23 +65,19 @@ def rungs(measured: Sequence[Measured]) -> str:
             caused = sides.filter(pl.col("causal_ks") >= CONFIRMED)
             unseen = count(caused, pl.col("ks") < CANDIDATE)
             recognising = count(sides, pl.col("recognises"))
+            agreed = jaccard(  # of responses with causes at the same cut
+                sides, pl.col("ks") >= CANDIDATE, pl.col("causal_ks") >= CONFIRMED
+            )
             rows.append(
                 (
                     entry.network.name, size, f"{sides.height:,}", f"{responding.height:,}",
                     *labels, f"{caused.height:,}", percent(unseen, caused.height),
-                    decimal(_jaccard(sides)), f"{recognising:,}",
+                    decimal(agreed), f"{recognising:,}",
                 )
             )  # fmt: skip
     header = ("network", "map", "filter-sides", "KS ≥ .5", "… confirmed", "… grey", "… rejected",
               "causal KS ≥ .5", "… with KS < .5", "Jaccard", "recognise")  # fmt: skip
     return markdown(header, rows, caption(measured), names=2)
-
-
-def _jaccard(sides: pl.DataFrame) -> float | None:
-    """Agreement of responses with causes at the same cut."""
-    responds, caused = pl.col("ks") >= CANDIDATE, pl.col("causal_ks") >= CONFIRMED
-    either = count(sides, responds | caused)
-    return count(sides, responds & caused) / either if either else None
 
 
 def origins(measured: Sequence[Measured]) -> str:
@@ -148,6 +154,7 @@ _OF_NETWORKS: dict[str, Callable[[Sequence[Measured]], str]] = {
     "runs": runs, "alignment": alignment, "rungs": rungs, "margin": margins, "origins": origins,
     "inherited": inherited, "fallback": fallback, "kinds": kinds, "reach": reach,
     "repeat": repeat, "chance": chance, "baselines": baselines,
+    "recognised-again": recognised_again,
 }  # fmt: skip
 PLANTED = "planted"
 TABLES = (*_OF_NETWORKS, PLANTED)

@@ -74,3 +74,9 @@ def by_map(table: pl.DataFrame) -> Groups:
 def count(table: pl.DataFrame, condition: pl.Expr) -> int:
     """Count the rows for which a condition holds."""
     return table.filter(condition).height
+
+
+def jaccard(table: pl.DataFrame, one: pl.Expr, other: pl.Expr) -> float | None:
+    """Tell how far two conditions hold for the same rows; None where neither ever does."""
+    either = count(table, one | other)
+    return count(table, one & other) / either if either else None

@@ -6,13 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from docs import recognition, used
-from docs.checks import planted_table
+from docs.checks import planted_table, recognised_again
 from docs.figures import END, PAGE, fill, places
-from docs.measured import PlantedScores
+from docs.measured import Measured, Network, PlantedScores
 from docs.pictures import PICTURES
 from docs.tables import TABLES
 from docs.wording import markdown, percent
+from torch import nn
 
 from padscope import ScanSettings, explain, planted, scan
 from padscope.settings import ExplainSettings
@@ -141,3 +143,15 @@ def test_tables_are_markdown() -> None:
     ]
     table = planted_table([PlantedScores("net", 4, 0.0, 0.25, None, 1.0, 0.75, None)])
     assert "| net | 4 | 0.000 | 0.250 | – | 1.00 | 0.75 | – |" in table
+
+
+def test_who_recognises_is_told_as_the_study_tells_it() -> None:
+    net = nn.Conv2d(1, 24, 3, padding=1)
+    nn.init.normal_(net.weight, generator=torch.Generator().manual_seed(0))
+    canvases = torch.rand(24, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    settings = ExplainSettings(baselines=0, check=0, resamples=1)
+    study = explain(scan(net, canvases[..., 6:-6, 6:-6]), net, canvases, settings)
+    entry = Measured(Network("net", "net", ""), study, study, study)
+    number = study.filters["recognises"].sum()
+    assert 0 < number < 24
+    assert f"| net | 1 % | {number} | {number} | 1.00 |" in recognised_again([entry])
