@@ -71,7 +71,7 @@ def _config(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> dict[
 
 
 def _from_one_to_one(module: nn.Module, size: int) -> nn.Module:
-    module.pretrained_cfg = _config(size, (0.5,) * 3, (0.5,) * 3)
+    vars(module)["pretrained_cfg"] = _config(size, (0.5,) * 3, (0.5,) * 3)
     return module
 
 

@@ -90,7 +90,8 @@ def test_counts_of_recognition_are_those_of_the_study() -> None:
     study = scan(network.module, network.crop(canvases), ScanSettings(limit=32))
     settings = ExplainSettings(limit=32, margin=network.margin[0], baselines=2, check=0)
     study = explain(study, network.module, canvases, settings)
-    row = dict(zip(recognition.HEADER, recognition.counted("net", study), strict=False))
+    counted = map(str, recognition.counted("net", study))
+    row = dict(zip(recognition.HEADER, counted, strict=False))
     assert row["recognise"] == f"{study.pans().height}" != "0"
     assert row["images"] == "32"
     reached = [int(n) for n in row["fresh"].split(", ")]

@@ -284,6 +284,7 @@ def test_recall_is_drawn_where_it_is_greatest(study: Study, page: Page) -> None:
         asked = next(value for _, value, asked in curve.points if asked)
         dot = re.search(r'class="dot" d="M[\d.]+ ([\d.]+)h', drawn)
         assert dot and float(dot[1]) == pytest.approx(62 - 54 * asked, abs=0.051)
+    assert curve is not None
     unknown = replace(curve, recall=(None,) * len(curve.contents))
     assert unknown.value == "–" and "unknown" in unknown.words
     assert 'class="border" d=""' in recall_plot(unknown)
