@@ -422,8 +422,8 @@ def test_cards_say_the_same_with_and_without_javascript(
         labels = [e.get_attribute("aria-label") for e in visit.page.locator("svg.recall").all()]
         return dict(zip(visit.names, labels, strict=True))
 
-    one, other = recalls(drawn), recalls(static)
-    assert {name: one[name] for name in other} == other
+    curves, listed = recalls(drawn), recalls(static)
+    assert {name: curves[name] for name in listed} == listed
 
 
 def test_pictures_are_the_weights_and_the_map(
