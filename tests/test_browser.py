@@ -418,8 +418,9 @@ def test_cards_say_the_same_with_and_without_javascript(
         assert len(other) == STATIC
         assert {name: one[name] for name in other} == other
 
-    def recalls(visit: Visit) -> dict[str, str | None]:
-        labels = [e.get_attribute("aria-label") for e in visit.page.locator("svg.recall").all()]
+    def recalls(visit: Visit) -> dict[str, str]:
+        drawn = visit.page.locator("svg.recall").all()
+        labels = [each.get_attribute("aria-label") or "" for each in drawn]
         return dict(zip(visit.names, labels, strict=True))
 
     curves, listed = recalls(drawn), recalls(static)

@@ -246,7 +246,7 @@ def test_what_differs_beside_the_model_is_said(
 
 
 def test_runs_are_read_beside_their_baselines() -> None:
-    rows: list[dict[str, object]] = [
+    rows: list[dict[str, Any]] = [
         {"name": "a", "recognises_share": 0.2, "training": "more", "kernels": "as many"},
         {"name": "b", "recognises_share": 0.02, "training": "more", "kernels": "fewer"},
         {"name": "c", "recognises_share": 0.1, "training": "as many", "kernels": None},
