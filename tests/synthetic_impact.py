@@ -15,8 +15,8 @@ from padscope.study import Impact, Study
 
 IMAGES, DRAWS = 48, 20
 SETS = {
-    "confirmed": 1119, "strong": 306, "dedicated": 41, "kind: single": 451,
-    "kind: opposite, opposite signs": 233, "side: top": 420, "side: left": 480,
+    "recognising": 420, "confirmed but not recognising": 400, "confirmed": 1119,
+    "kind: single": 151, "kind: opposite, opposite signs": 33, "side: top": 120, "side: left": 180,
     "all padding": 8992,
 }  # fmt: skip
 MEASURES: dict[str, list[tuple[str, float]]] = {
@@ -40,8 +40,8 @@ def around(value: float, spread: float = 0.3) -> dict[str, float]:
 
 
 def effects(answer: AnswerKind, fill: str = "reflect") -> pl.DataFrame:
-    changes = [(f"refill {fill}", list(SETS)), ("refill replicate", ["confirmed", "strong"]),
-               ("silence", ["dedicated"])]  # fmt: skip
+    changes = [(f"refill {fill}", list(SETS)), ("refill replicate", ["recognising"]),
+               ("silence", ["recognising"])]  # fmt: skip
     rows = [
         _effect(chosen, change, measure, size)
         for change, sets in changes
@@ -70,7 +70,8 @@ def _effect(chosen: str, change: str, measure: str, size: float) -> dict[str, An
             "excess_high": value - control + 0.3 * abs(value),
         }
     )  # fmt: skip
-    disturbed = chosen in ("confirmed", "strong") and change.startswith("refill r")
+    refilled = chosen == "recognising" and change.startswith("refill r")
+    paired = refilled and change != "refill replicate"
     return {
         "set": chosen, "change": change, "filters": filters, "sites": 17,
         "matched": 0 if alone else filters - filters // 20, "measure": measure, "images": IMAGES,
@@ -79,14 +80,19 @@ def _effect(chosen: str, change: str, measure: str, size: float) -> dict[str, An
         "higher_is_better": {"accuracy": True, "nll": False, "ece": False}.get(measure),
         "effect": value, **around(value), **beside, "draws": 0 if alone else DRAWS,
         "matched_effect": None if alone else 0.9 * value,
-        "disturbance": 0.3 * value if disturbed else None,
+        "disturbance": 0.3 * value if refilled else None,
         "shared": None if alone else 0.05, "scale_error": None if alone else 0.1,
+        "paired": SETS["confirmed but not recognising"] if paired else None,
+        "paired_effect": 0.95 * value if paired else None,
+        "partner": 0.4 * value if paired else None, "beyond": 0.55 * value if paired else None,
+        "beyond_low": 0.55 * value - 0.2 * abs(value) if paired else None,
+        "beyond_high": 0.55 * value + 0.2 * abs(value) if paired else None,
     }  # fmt: skip
 
 
 def doses(measure: str) -> pl.DataFrame:
     rows = []
-    for filters in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1119):
+    for filters in (1, 2, 4, 8, 16, 32, 64, 128, 256, 420):
         value = 0.0004 * filters**0.75
         control = 0.00025 * filters**0.5
         rows.append(
@@ -102,7 +108,7 @@ def doses(measure: str) -> pl.DataFrame:
 
 def distances() -> pl.DataFrame:
     rows = []
-    for chosen, size in (("confirmed", 0.4), ("strong", 0.2), ("all padding", 0.9)):
+    for chosen, size in (("recognising", 0.4), ("confirmed", 0.5), ("all padding", 0.9)):
         for distance in range(24):
             value = size * 0.75**distance
             control = None if chosen == "all padding" else value / 9
@@ -117,7 +123,7 @@ def classes(names: Sequence[str], *, decided: bool = True) -> pl.DataFrame:
     """Changes of classes, of which the outermost have q < .05 if `decided`."""
     rng = np.random.default_rng(3)
     rows = []
-    for chosen in ("confirmed", "strong", "side: top"):
+    for chosen in ("confirmed", "recognising", "side: top"):
         changes = rng.normal(0, 0.002, len(names)).tolist()
         order = np.argsort(np.abs(changes)).tolist()
         for place, (name, change) in enumerate(zip(names, changes, strict=True)):
@@ -212,8 +218,9 @@ def checks(sites: Sequence[str], count: int = 60) -> pl.DataFrame:
 
 def costs() -> pl.DataFrame:
     return pl.DataFrame(
-        {"set": ["confirmed", "dedicated"], "filters": [1119, 41], "filters_share": [0.124, 0.0046],
-         "parameters_share": [0.11, 0.004], "macs_share": [0.1, 0.005]}
+        {"set": ["recognising", "confirmed"], "filters": [420, 1119],
+         "filters_share": [0.0467, 0.124], "parameters_share": [0.04, 0.11],
+         "macs_share": [0.05, 0.1]}
     )  # fmt: skip
 
 

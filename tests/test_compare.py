@@ -146,13 +146,13 @@ def test_baselines_are_those_of_the_explanation(
 
 
 @pytest.mark.parametrize(("answer", "measure"), [("classes", "kl"), ("dense", "change")])
-def test_used_is_the_effect_of_the_confirmed_set(
+def test_used_is_the_effect_of_the_recognising_set(
     studies: dict[str, Study], answer: Any, measure: str
 ) -> None:
     study = with_impact(studies["explained"], answer)
     assert study.impact is not None
     (wanted,) = study.impact.effects.filter(
-        (pl.col("set") == "confirmed")
+        (pl.col("set") == "recognising")
         & (pl.col("change") == "refill reflect")
         & (pl.col("measure") == measure)
     ).to_dicts()

@@ -143,6 +143,32 @@ def test_sets_without_controls_and_measures_without_images() -> None:
     assert effect_table((), {}, {}, BOOTSTRAP).is_empty()
 
 
+@pytest.mark.parametrize("all_paired", [True, False])
+def test_recognising_filters_stand_beside_their_partners(all_paired: bool) -> None:
+    beside = "confirmed but not recognising"
+    treatments = (
+        treatment("recognising", "set", None, 4),
+        *([] if all_paired else [treatment("recognising", "paired", None, 3)]),
+        treatment(beside, "set", None, 4 if all_paired else 3),
+        treatment("confirmed", "set", None, 9),
+    )
+    kl = np.random.default_rng(5).exponential(size=(IMAGES, len(treatments)))
+    kl[:, 0] += 1
+    table = effect_table(treatments, {}, {"kl": torch.from_numpy(kl)}, BOOTSTRAP)
+    one, other = (0, 1) if all_paired else (1, 2)
+    beyond = mean_interval(kl[:, one] - kl[:, other], GROUPS, 200, 3)
+    expected = {
+        "paired": 4 if all_paired else 3, "paired_effect": kl[:, one].mean(),
+        "partner": kl[:, other].mean(), "beyond": beyond[0], "beyond_low": beyond[1],
+        "beyond_high": beyond[2],
+    }  # fmt: skip
+    found = of(table, "recognising", "kl")
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(float(value)), name
+    for chosen in (beside, "confirmed"):
+        assert {of(table, chosen, "kl")[name] for name in expected} == {None}
+
+
 def test_doses() -> None:
     controls = some_controls()
     doses = tuple(

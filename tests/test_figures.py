@@ -162,10 +162,10 @@ def test_a_figure_of_the_impact_says_how_many_images_it_is_of(tested: Study, nam
 
 
 def test_effects_stand_beside_their_controls(tested: Study) -> None:
-    row = impact_of(tested).effect("confirmed", "kl", f"refill {impact_of(tested).fill}")
+    row = impact_of(tested).use
     assert row is not None
     rows = rows_of(tested, "effects")
-    drawn = rows.filter(pl.col("set") == "confirmed").row(0, named=True)
+    drawn = rows.filter(pl.col("set") == "recognising").row(0, named=True)
     assert drawn == {name: row[name] for name in drawn} and row["matched"] < row["filters"]
     title = figure_spec(tested, "effects")["title"]
     assert title[1:] == [

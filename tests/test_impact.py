@@ -20,6 +20,7 @@ from padscope import (
     explain,
     impact,
     load_study,
+    repad,
     scan,
 )
 from padscope.images import central
@@ -109,7 +110,7 @@ def test_every_part_is_measured(made: tuple[Net, Study]) -> None:
 def test_a_filter_that_the_answer_depends_on_stands_out_from_controls(
     made: tuple[Net, Study],
 ) -> None:
-    row = found(made[1]).effect("confirmed", "kl", "refill reflect")
+    row = found(made[1]).use
     assert row is not None
     assert (row["filters"], row["matched"], row["draws"]) == (WATCHING, WATCHING, 20)
     assert row["effect"] > 100 * max(row["control"], 1e-9)
@@ -129,7 +130,7 @@ def test_the_effect_is_that_of_the_refilled_convolution(made: tuple[Net, Study])
             net.head(3 * part.mean(dim=(2, 3))).double().log_softmax(1) for part in (maps, both)
         )
     expected = (before.exp() * (before - after)).sum(dim=1).mean().item()
-    row = found(study).effect("confirmed", "kl", "refill reflect")
+    row = found(study).use
     assert row is not None
     assert row["effect"] == pytest.approx(expected, rel=1e-4)
 
@@ -159,7 +160,7 @@ def test_a_dense_answer_is_measured_by_distance(made: tuple[Net, Study]) -> None
     impact_of = found(impact(study, net, canvases(), settings=SETTINGS))
     assert impact_of.answer == "dense"
     assert impact_of.classes.is_empty()
-    change = impact_of.distances.filter(pl.col("set") == "confirmed")
+    change = impact_of.distances.filter(pl.col("set") == "recognising")
     assert change["distance"].to_list() == list(range(SIZE // 2))
     assert change["change"][0] > 0
     assert change["change"][1:].to_list() == [0.0] * (
@@ -311,11 +312,11 @@ def test_answers_of_other_kinds(made: tuple[Net, Study], kind: str) -> None:
         "dropout": "answers differently when it is asked again, unchanged (kl ",
     }
     assert [name for name, words in said.items() if words in notes] == [kind]
-    row = found(study).effect("confirmed", "kl", "refill reflect")
+    row = found(study).use
     assert row is not None and row["effect"] > 100 * row["control"]
     estimated = study.filters.height - study.filters["impact"].null_count()
     assert estimated == (0 if kind == "no gradients" else study.filters.height)
-    own = found(study).classes.filter(pl.col("set") == "confirmed")
+    own = found(study).classes.filter(pl.col("set") == "recognising")
     assert own["class"].to_list() == [0, 1, 2]
     assert own["change"].null_count() == 0
 
@@ -338,7 +339,7 @@ def nan(answers: Tensor, labels: Tensor | None) -> Tensor:
 def test_a_metric_of_ones_own(made: tuple[Net, Study]) -> None:
     settings = replace(SETTINGS, metric=f"{__name__}:score")
     study = impact(made[1], made[0], canvases(), settings=settings)
-    row = found(study).effect("confirmed", "metric", "refill reflect")
+    row = found(study).headline_effect("metric")
     assert row is not None
     assert row["effect"] != 0
     assert (row["unit"], row["higher_is_better"]) == ("logits", False)
@@ -380,6 +381,72 @@ def test_nothing_confirmed_leaves_a_note() -> None:
     assert not verdict(study)[0].decided
 
 
+def recognised_by(study: Study, first: int) -> Study:
+    """Let no filter but the first few recognise the border."""
+    few = pl.col("recognises") & (pl.col("filter") < first)
+    return replace(
+        study, filters=study.filters.with_columns(recognises=few),
+        sides=study.sides.with_columns(recognises=few),
+    )  # fmt: skip
+
+
+ONCE = replace(FEW, draws=2, check=2, dose_images=4)
+
+
+def test_recognising_filters_are_set_against_confirmed_ones_that_do_not(
+    made: tuple[Net, Study],
+) -> None:
+    net, study = made
+    half = WATCHING // 2
+    tested = impact(recognised_by(study, half), net, canvases(20), settings=ONCE)
+    found_here = found(tested)
+    own, beside, whole = (
+        found_here.effect(name, "kl", "refill reflect")
+        for name in ("recognising", "confirmed but not recognising", "confirmed")
+    )
+    assert own is not None and beside is not None and whole is not None
+    assert found_here.use == own and found_here.headline == "recognising"
+    assert [row["filters"] for row in (own, beside, whole)] == [half, half, WATCHING]
+    assert (own["paired"], own["paired_effect"]) == (half, own["effect"])
+    assert own["partner"] == beside["effect"] != own["effect"]
+    assert own["beyond"] == pytest.approx(own["effect"] - beside["effect"])
+    assert own["beyond_low"] < own["beyond"] < own["beyond_high"]
+    with torch.no_grad():
+        pixels = central(canvases(20), (SIZE, SIZE), "canvases")
+        before = net(pixels).double().log_softmax(1)
+        with repad(net, filters={"conv": range(half, WATCHING)}):
+            after = net(pixels).double().log_softmax(1)
+    expected = (before.exp() * (before - after)).sum(dim=1).mean().item()
+    assert beside["effect"] == pytest.approx(expected, rel=1e-4)
+    assert found_here.doses["filters"].max() == half
+    assert found_here.firing["filters"].max() == half
+    told = "Of 3 recognising filters 3 have a partner at their site that is confirmed and does not"
+    assert any(told in note for note in found_here.notes)
+    performance, generalisation, efficiency, safety = verdict(tested)
+    assert "of the 3 recognising filters" in performance.sentences[0]
+    assert "these partners, confirmed but not recognising" in performance.sentences[-1]
+    assert "with the recognising filters undone" in generalisation.sentences[0]
+    assert "Filters that recognise the border" in efficiency.sentences[0]
+    assert "the recognising filters give" in safety.sentences[-1]
+
+
+def test_where_nothing_recognises_use_is_that_of_the_confirmed(made: tuple[Net, Study]) -> None:
+    net, study = made
+    tested = impact(recognised_by(study, 0), net, canvases(20), settings=ONCE)
+    found_here = found(tested)
+    assert found_here.headline == "confirmed"
+    assert found_here.use == found_here.effect("confirmed", "kl", "refill reflect")
+    assert not {"recognising", "confirmed but not recognising"} & set(found_here.effects["set"])
+    assert found_here.use is not None and found_here.use["paired"] is None
+    assert found_here.use["disturbance"] is not None
+    assert found_here.doses["filters"].max() == found_here.firing["filters"].max() == WATCHING
+    assert any("No filter recognises the border" in note for note in found_here.notes)
+    performance, generalisation, efficiency, _ = verdict(tested)
+    assert "of the 6 confirmed filters" in performance.sentences[0]
+    assert "with the confirmed filters undone" in generalisation.sentences[0]
+    assert efficiency.sentences == ("Not measured; see the notes.",)
+
+
 # ---------------------------------------------------------------------------------- the verdict
 
 
@@ -390,7 +457,7 @@ def test_the_verdict_has_four_headings_with_numbers(made: tuple[Net, Study]) -> 
     ]  # fmt: skip
     performance = headings[0]
     assert performance.decided
-    row = found(made[1]).effect("confirmed", "kl", "refill reflect")
+    row = found(made[1]).use
     assert row is not None
     assert (
         f"{row['effect']:.3g} [{row['low']:.3g} to {row['high']:.3g}]" in performance.sentences[0]
@@ -505,7 +572,7 @@ def test_the_impact_on_a_model_of_any_type(made: tuple[Net, Study], kind: str) -
     net = getattr(Net(), kind)()
     few = replace(SETTINGS, draws=2, disturbances=1, check=2, dose_images=1, resamples=10)
     rows = [
-        found(study).effect("confirmed", "kl", "refill reflect")
+        found(study).use
         for study in (made[1], impact(explained(net), net, canvases(), labels(), few))
     ]
     assert rows[0] is not None and rows[1] is not None

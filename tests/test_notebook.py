@@ -260,7 +260,7 @@ def test_the_summary_says_what_the_tables_say(study: Study) -> None:
         part = int(own["recognises"].sum())
         assert f"{site[0]}: {part} of {own.height} filters" in text
     assert study.impact is not None
-    effect = study.impact.effect("confirmed", "kl", "refill reflect")
+    effect = study.impact.use
     assert effect is not None
     assert f"by {effect['effect']:.3g} nats (KL) [{effect['low']:.3g} to" in text
     assert f"(20 draws, p = {effect['p']:.2g})" in text

@@ -25,7 +25,6 @@ from padscope.report.impact.lines import Series, line_chart
 from padscope.report.impact.scales import MOST_DECADES, TINY, Scale, fitting, linear, logarithmic
 from padscope.report.impact.words import MEASURES
 from padscope.study import Impact, Study
-from padscope.study.impact_result import ANSWER_MEASURE
 from padscope.study.opening import used_sentence
 from padscope.study.verdict import verdict
 
@@ -103,7 +102,7 @@ def test_the_answer_says_whether_they_are_used(explained: Study, html: str) -> N
     impact = with_impact(explained).impact
     assert impact is not None
     told = " ".join(used_sentence(impact))
-    row = impact.effect("confirmed", ANSWER_MEASURE[impact.answer], f"refill {impact.fill}")
+    row = impact.use
     assert row is not None and f"{row['effect']:.3g}" in told and f"{row['control']:.3g}" in told
     answer = html.split('id="answer"')[1].split("</section>")[0]
     assert told in re.sub(r"<[^>]*>", "", answer)
@@ -175,7 +174,7 @@ def test_the_verdict_is_the_verdict(study: Study, html: str) -> None:
 def test_effects_are_the_table(study: Study, html: str) -> None:
     rows = [row for row in rows_of(html, "effects-rows")[1:] if len(row) > 1]
     table = impact_of(study).effects.filter(pl.col("measure") == "kl")
-    assert len(rows) == table.height == 11
+    assert len(rows) == table.height == 10
     for row, wanted in zip(rows, table.iter_rows(named=True), strict=True):
         name, filters, _, effect, control, draws, p, excess, disturbance = row
         assert name == wanted["set"]

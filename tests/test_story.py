@@ -45,10 +45,10 @@ def impact_of(study: Study) -> Impact:
 
 
 def with_effect(study: Study, **columns: object) -> Study:
-    """Change the row that tells whether the confirmed filters are used."""
+    """Change the row that tells whether the recognising filters are used."""
     impact = impact_of(study)
     chosen = (
-        (pl.col("set") == "confirmed")
+        (pl.col("set") == "recognising")
         & (pl.col("measure") == ANSWER_MEASURE[impact.answer])
         & (pl.col("change") == f"refill {impact.fill}")
     )
@@ -95,7 +95,7 @@ def test_each_rung_is_the_table(explained: Study) -> None:
     assert not fresh.tested and not matched.tested  # too few filters
     assert respond.lead.startswith(f"{counts[1]} of 18 measured filters")
     assert caused.lead.startswith(f"{counts[2]} (")
-    row = impact_of(study).effect("confirmed", "kl", "refill reflect")
+    row = impact_of(study).effect("recognising", "kl", "refill reflect")
     assert row is not None
     assert f"{row['effect']:.3g}" in used.rest and f"{row['control']:.3g}" in used.rest
     rungs = make_funnel(answer(study), count_caused(study, explained.explanation), impact_of(study))

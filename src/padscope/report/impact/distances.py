@@ -12,7 +12,7 @@ from padscope.report.words import number
 from padscope.study import Impact
 
 SHOWN = 4  # sets with a chart
-MAIN = ("confirmed", "strong", "dedicated", "all padding")
+MAIN = ("recognising", "confirmed but not recognising", "confirmed", "all padding")
 SETTLED = 0.01  # of the greatest change
 
 
