@@ -26,7 +26,7 @@ PAGE = Path(__file__).with_name("impact.md")
 PRIMARY = {"classes": "kl", "dense": "change", "values": "change"}
 SHOWN_DOSES = (1, 4, 16, 64, 256, 1024)
 SHOWN_DISTANCES = (0, 1, 2, 4, 8, 12, 16, 20)
-SHOWN_SETS = ("confirmed", "strong", "all padding")
+SHOWN_SETS = ("recognising", "confirmed but not recognising", "confirmed", "all padding")
 SIGNIFICANT = 0.05
 
 
@@ -65,16 +65,18 @@ def tested(runs: Sequence[Run]) -> str:
     """Say what was run."""
     rows = []
     for run in runs:
-        row = run.impact.effect("confirmed", run.measure, f"refill {run.impact.fill}")
+        row = run.impact.use
         draws = row["draws"] if row else 0
         rows.append(
             (
                 run.name, run.impact.answer, run.impact.counted,
                 run.impact.labels or "none", run.impact.fill, draws,
+                f"{run.study.pans().height:,}",
                 f"{run.study.pans(label='confirmed').height:,}",
             )
         )  # fmt: skip
-    header = ("run", "answer", "images", "labels", "undone by", "control draws", "confirmed")
+    header = ("run", "answer", "images", "labels", "undone by", "control draws", "recognising",
+              "confirmed")  # fmt: skip
     return markdown(header, rows, names=2)
 
 
@@ -102,6 +104,25 @@ def effects(runs: Sequence[Run]) -> str:
         "answer, 95 % over images. Controls: mean, least and greatest draw.*"
     )
     return markdown(header, rows, note, names=2)
+
+
+def partners(runs: Sequence[Run]) -> str:
+    """Set recognising filters beside confirmed ones that do not recognise."""
+    rows = []
+    for run in runs:
+        row = run.impact.use
+        if row is None or row["paired"] is None:
+            continue
+        rows.append(
+            (
+                run.name, f"{row['filters']:,}", f"{row['paired']:,}",
+                decimal(row["paired_effect"], 4), decimal(row["partner"], 4),
+                _interval(row, "beyond", "beyond_low", "beyond_high"),
+            )
+        )  # fmt: skip
+    header = ("run", "recognising", "with a partner", "their effect", "that of the partners",
+              "difference")  # fmt: skip
+    return markdown(header, rows)
 
 
 def estimates(runs: Sequence[Run]) -> str:
@@ -161,12 +182,12 @@ def distances(runs: Sequence[Run]) -> str:
 
 
 def classes(runs: Sequence[Run]) -> str:
-    """Say which classes gain and lose most when the confirmed filters are undone."""
+    """Say which classes gain and lose most when the filters of the headline are undone."""
     rows = []
     for run in runs:
         if run.impact.classes.is_empty():
             continue
-        own = run.impact.classes.filter(pl.col("set") == "confirmed")
+        own = run.impact.classes.filter(pl.col("set") == run.impact.headline)
         found = own.filter(pl.col("q") < SIGNIFICANT)
         most = own.sort(pl.col("excess").abs(), descending=True, nulls_last=True).head(3)
         named = "; ".join(
@@ -265,7 +286,7 @@ def _share(row: dict[str, Any] | None, *, signed: bool = False) -> str:
 
 
 TABLES: dict[str, Callable[[Sequence[Run]], str]] = {
-    "tested": tested, "effects": effects, "estimates": estimates, "distances": distances,
+    "tested": tested, "effects": effects, "partners": partners, "estimates": estimates, "distances": distances,
     "doses": doses,
     "classes": classes, "views": views, "readouts": readouts, "bands": bands,
 }  # fmt: skip
