@@ -66,7 +66,7 @@ class Surveyed:
         return converted
 
 
-def _config(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> dict[str, object]:
+def _config(size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Any:
     return {"input_size": (3, size, size), "mean": mean, "std": std}
 
 
