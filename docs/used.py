@@ -286,8 +286,8 @@ def _share(row: dict[str, Any] | None, *, signed: bool = False) -> str:
 
 
 TABLES: dict[str, Callable[[Sequence[Run]], str]] = {
-    "tested": tested, "effects": effects, "partners": partners, "estimates": estimates, "distances": distances,
-    "doses": doses,
+    "tested": tested, "effects": effects, "partners": partners, "estimates": estimates,
+    "distances": distances, "doses": doses,
     "classes": classes, "views": views, "readouts": readouts, "bands": bands,
 }  # fmt: skip
 
