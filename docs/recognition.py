@@ -38,8 +38,8 @@ PLACE = "recognition"
 SCANNED = 16  # all that is counted is measured again by what follows
 SETTINGS = ExplainSettings(check=0, resamples=1)
 HEADER = (
-    "network", "images", "filters", "recognise", "… ≥ .8", "crops alone: given", "re-estimated",
-    "fresh", "matched", "given ≥ .8", "re-estimated", "fresh", "matched", "q ≤ .05, fresh",
+    "network", "images", "filters", "recognise", "… ≥ .8", "on crops alone: given", "re-estimated",
+    "fresh", "matched", "≥ .8: given", "… re-estimated", "… fresh", "… matched", "q ≤ .05, fresh",
     "q ≤ .05, matched",
 )  # fmt: skip
 
