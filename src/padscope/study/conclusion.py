@@ -24,6 +24,7 @@ from padscope.study.explanation import COMPARED, GIVEN, Explanation
 from padscope.study.likeness import Likeness
 from padscope.study.result import Study
 from padscope.tables import (
+    added_impacts,
     cause_tables,
     inherited_table,
     no_inherited,
@@ -31,6 +32,7 @@ from padscope.tables import (
     with_causes,
     with_context,
     with_decoys,
+    with_impact,
 )
 from padscope.threads import single_threaded_pool
 
@@ -52,7 +54,7 @@ def conclude(
     Parameters
     ----------
     study : Study
-        Of the scan.
+        Of the scan, with the impact if that is of the same explanation.
     identity : dict
         Of the explanation.
     context : Context
@@ -83,6 +85,8 @@ def conclude(
     noted = [table["note"][0] for table in made.values() if table["note"][0]]
     of_kind = {kind: [t for n, t in made.items() if n.startswith(f"{kind} ")] for kind in COMPARED}
     filters = with_decoys(filters, given, of_kind, settings.content)
+    if study.impact:  # of this very explanation
+        filters = with_impact(filters, added_impacts(study.filters))
     refused = [
         f"No baseline {name!r}: {reason}."
         for name, reason in networks.items()

@@ -30,7 +30,6 @@ from padscope.study.likeness import find_likeness
 from padscope.study.margin import check_margin
 from padscope.study.result import Study
 from padscope.study.stage import EXPLAIN, Journal, Progress, Scores, Stage
-from padscope.tables import without_impact
 
 
 def explain(
@@ -162,7 +161,7 @@ def _without_other_impact(study: Study, identity: dict[str, Any]) -> Study:
     """Drop the impact of another explanation, which belongs to other sets of filters."""
     if study.explanation is not None and study.explanation.identity == identity:
         return study
-    return replace(study, filters=without_impact(study.filters), impact=None)
+    return replace(study, impact=None)
 
 
 def _open(

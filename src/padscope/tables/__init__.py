@@ -5,6 +5,7 @@ from padscope.tables.classes import class_table
 from padscope.tables.distances import distance_table
 from padscope.tables.effects import dose_table, effect_table
 from padscope.tables.impacts import (
+    added_impacts,
     agreement,
     check_table,
     choose_checked,
@@ -28,6 +29,7 @@ from padscope.tables.zero_usual import zero_usual, zero_usual_by_site
 __all__ = [
     "MEASURED",
     "RESOLUTION",
+    "added_impacts",
     "agreement",
     "cause_tables",
     "check_table",

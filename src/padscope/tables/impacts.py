@@ -123,6 +123,11 @@ def with_impact(filters: pl.DataFrame, impacts: pl.DataFrame) -> pl.DataFrame:
     return kept.join(impacts, on=["site", "filter"], how="left", maintain_order="left")
 
 
+def added_impacts(filters: pl.DataFrame) -> pl.DataFrame:
+    """Select what `with_impact` has added: ``site`` and ``filter`` alone if it has not."""
+    return filters.select(name for name in filters.columns if name in _SCHEMA)
+
+
 def without_impact(filters: pl.DataFrame) -> pl.DataFrame:
     """Drop what `with_impact` has added."""
     return filters.drop([name for name in _SCHEMA if name not in ("site", "filter")], strict=False)
