@@ -111,7 +111,7 @@ def written(studies: Sequence[tuple[str, Study]], missing: Sequence[str]) -> str
     )
     table = markdown(HEADER, [counted(*study) for study in studies], note)
     told = "\n".join(said(*study) for study in studies)
-    left = f"\n\nNot run here: {', '.join(missing)}." if missing else ""
+    left = f"\n\nNot run: {', '.join(missing)}." if missing else ""
     return f"{table}\n\n{told}\n\n{NO_AIM}{left}"
 
 

@@ -62,7 +62,8 @@ class Surveyed:
         if self.convert is None:
             return path
         converted = out / f"{self.network.key}.safetensors"
-        save_file(self.convert(read_weights(path)[0]), converted)
+        state = self.convert(read_weights(path)[0])
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, converted)
         return converted
 
 

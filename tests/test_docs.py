@@ -98,7 +98,7 @@ def test_counts_of_recognition_are_those_of_the_study() -> None:
     assert len(reached) == 2
     text = recognition.written([("net", study)], ["other"])
     assert "- **net.** " in text
-    assert text.endswith("Not run here: other.")
+    assert text.endswith("Not run: other.")
 
 
 PLACED = """before
