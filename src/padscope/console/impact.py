@@ -11,7 +11,8 @@ from rich.table import Table
 from padscope.console.responses import skipped_lines
 from padscope.console.terminal import shown
 from padscope.interventions.fills import tell_fill
-from padscope.report.impact.classes import MAIN, read_classes
+from padscope.interventions.sets import headline_of
+from padscope.report.impact.classes import read_classes
 from padscope.report.impact.words import (
     NONE,
     PRIMARY,
@@ -122,7 +123,7 @@ def _class_lines(impact: Impact) -> list[str]:
     if impact.classes.is_empty():
         return []
     names = impact.classes["set"].unique(maintain_order=True).to_list()
-    chosen = MAIN if MAIN in names else names[0]
+    chosen = headline_of(names) or names[0]
     own = impact.classes.filter(pl.col("set") == chosen)
     return [f"Classes, {chosen} filters undone: {read_classes(own)}", *_most(own)]
 

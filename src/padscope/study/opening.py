@@ -87,7 +87,7 @@ def _share(value: float | None) -> str:
 
 
 def used_sentence(impact: Impact) -> tuple[str, str]:
-    """Tell whether undoing the confirmed filters changes the answer, beside the same of others.
+    """Tell whether undoing the headline set changes the answer, beside the same of others.
 
     Returns
     -------
@@ -96,9 +96,12 @@ def used_sentence(impact: Impact) -> tuple[str, str]:
     """
     row = impact.use
     if row is None:
-        return "What undoing the confirmed filters changes was not measured.", ""
+        return "What undoing these filters changes was not measured.", ""
     between = f" [{row['low']:.3g} to {row['high']:.3g}]" if row["low"] is not None else ""
-    told = f"undoing them changes the answer by {row['effect']:.3g} {UNITS[impact.answer]}{between}"
+    told = (
+        f"undoing the {row['filters']:,} {impact.headline} filters changes the answer by "
+        f"{row['effect']:.3g} {UNITS[impact.answer]}{between}"
+    )
     told += f" (on {counted(row)})"
     part = effect_of_matched(row)
     if part is not None:

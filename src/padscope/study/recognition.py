@@ -190,7 +190,7 @@ def recognition(filters: pl.DataFrame, explanation: Explanation) -> Recognition:
 
 def _usual(explanation: Explanation) -> str:
     sites = zero_usual_by_site(explanation.usual, explanation.content)
-    if sites.is_empty():
+    if sites.is_empty() or not sites["unusual"].sum():
         return ""
     told = (
         f"The value of the padding is an unusual one in {sites['unusual'].sum():,} of "

@@ -171,7 +171,7 @@ def _read_used(table: pl.DataFrame) -> list[str]:
     told = []
     if len(tested):
         told.append(
-            "Undoing the confirmed filters changes the answers more than undoing matched ones "
+            "Undoing these filters changes the answers more than undoing matched ones "
             f"(p ≤ {LEVEL:g}, and the interval of what is beyond them above 0) "
             f"in {tested.sum()} of {plural(len(tested), 'run')} tested."
         )

@@ -170,7 +170,7 @@ def _row(directory: str, study: Study) -> dict[str, Any]:
 
 
 def _used(study: Study) -> dict[str, Any] | None:
-    """Return what undoing the confirmed filters changes, by the answer's own measure."""
+    """Return what undoing the headline set changes, by the answer's own measure."""
     return study.impact.use if study.impact else None
 
 
@@ -192,7 +192,7 @@ def _lacks(directory: str, study: Study) -> str:
         beside = f"{baselines} and " if baselines else ""
         return f"{beside}what the model uses; run padscope impact {directory}"
     if not _used(study):
-        return "the effect of undoing the confirmed filters: none was found, or none tested"
+        return "the effect of undoing filters: none was found, or none tested"
     return baselines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
+from padscope.interventions.sets import headline_of
 from padscope.report.figures.marks import (
     BLUE,
     GREY,
@@ -23,7 +24,7 @@ from padscope.report.figures.marks import (
     order,
     ribbons,
 )
-from padscope.report.impact.classes import LEVEL, MAIN
+from padscope.report.impact.classes import LEVEL
 from padscope.report.impact.distances import MAIN as MAIN_SETS
 from padscope.report.impact.scales import fitting
 from padscope.report.impact.words import PRIMARY
@@ -107,7 +108,7 @@ def classes(study: Study) -> Chart:
     """Classes whose probability gains and loses most when filters are undone."""
     table = measured(impact_of(study).classes, "change of a class")
     sets = order(table, "set")
-    chosen = MAIN if MAIN in sets else sets[0]
+    chosen = headline_of(sets) or sets[0]
     own = table.filter(pl.col("set") == chosen).drop_nulls("change")
     own = own.sort("change", "class", descending=[True, False])
     shown = pl.concat([own.head(CLASSES), own.tail(CLASSES)]).unique("class", maintain_order=True)

@@ -28,7 +28,7 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Firing:
-    """The confirmed filters of one site and side, at the widest band.
+    """The filters in question, of one site and side, at the widest band.
 
     Attributes
     ----------
@@ -170,7 +170,7 @@ def _by_width(firing: pl.DataFrame, widths: Sequence[int]) -> Markup:
         [Series("undone", values), Series("controls", controls)],
         "width of the band, pixels",
         "share of the answer to a true border",
-        f"Firing of confirmed filters by width of a band. At {widths[-1]} pixels {last[0]} of the "
+        f"Firing of these filters by width of a band. At {widths[-1]} pixels {last[0]} of the "
         f"answer to a true border, {last[1]} where no band is.",
     )
 

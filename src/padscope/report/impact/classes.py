@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
+from padscope.interventions.sets import headline_of
 from padscope.report.impact.dots import Dot, dot_strip
 from padscope.report.impact.scales import Scale, linear
 from padscope.report.impact.words import Measure, chance
@@ -17,7 +18,6 @@ LEVEL = 0.05  # false discovery rate
 SHOWN = 10  # classes that gain most, and as many that lose most
 LONGEST = 60
 ONE_SIDED = 10  # times as many gain as lose: no class stands out
-MAIN = "confirmed"
 PROBABILITY = Measure(
     "probability", "Probability", "points", signed=True, percent=True, told="its mean change"
 )
@@ -104,7 +104,7 @@ def make_classes(impact: Impact) -> Classes | None:
     if table.is_empty():
         return None
     names = table["set"].unique(maintain_order=True).to_list()
-    chosen = MAIN if MAIN in names else names[0]
+    chosen = headline_of(names) or names[0]
     own = table.filter(pl.col("set") == chosen)
     ordered = own.sort("change", "class", descending=[True, False])
     gaining = ordered.filter(pl.col("change") > 0).head(SHOWN)

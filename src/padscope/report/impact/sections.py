@@ -35,6 +35,7 @@ def show_impact(study: Study, impact: Impact, skipped: int) -> dict[str, Any]:
     """
     return {
         "headings": verdict(study),
+        "headline": impact.headline,
         "filled": tell_fill(impact.fill),
         "effects": make_effects(impact),
         "doses": make_doses(impact),
