@@ -275,7 +275,7 @@ def test_a_summary_without_baselines_or_effects(study: Study) -> None:
     )  # fmt: skip
     text = Page(html_of(alone)).text
     assert "nothing here can be called learned" in text
-    assert "What undoing the confirmed filters changes was not measured." in text
+    assert "What undoing these filters changes was not measured." in text
 
 
 @settings(max_examples=40, deadline=None)

@@ -135,7 +135,7 @@ def test_without_effects_the_funnel_says_so(explained: Study) -> None:
     page = Page(render_report(replace(study, impact=bare)))
     ids = {attrs["id"] for _, attrs in page.tags if attrs.get("id")}
     assert rung.link in ids
-    assert "What undoing the confirmed filters changes was not measured." in page.text
+    assert "What undoing these filters changes was not measured." in page.text
 
 
 def with_counts(study: Study, **counts: tuple[int, ...]) -> Study:
