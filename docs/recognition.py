@@ -111,7 +111,7 @@ def written(studies: Sequence[tuple[str, Study]], missing: Sequence[str]) -> str
     )
     table = markdown(HEADER, [counted(*study) for study in studies], note)
     told = "\n".join(said(*study) for study in studies)
-    left = f"\n\nNot run: {', '.join(missing)}." if missing else ""
+    left = f"\n\nNot run: {'; '.join(missing)}." if missing else ""
     return f"{table}\n\n{told}\n\n{NO_AIM}{left}"
 
 
@@ -126,20 +126,20 @@ def main() -> None:
     given = parser.parse_args()
     keep_freed_memory()
     given.out.mkdir(parents=True, exist_ok=True)
-    studies, missing = [], []
+    studies: list[tuple[str, Study]] = []
+    missing = [entry.network.name for entry in SURVEYED]
     for entry in SURVEYED:
         name = entry.network.name
         if given.only and entry.network.key not in given.only:
-            missing.append(name)
             continue
         try:
             study = measure(entry, given.images, given.weights, given.out, given.photographs)
         except (PadscopeError, FileNotFoundError) as error:
             print(f"{name}: {error}", file=sys.stderr)
-            missing.append(name)
             continue
         print(said(name, study), flush=True)
         studies.append((name, study))
+        missing.remove(name)
         page = fill(PAGE.read_text(encoding="utf-8"), PLACE, written(studies, missing))
         write_atomically(PAGE, page.encode())
 
