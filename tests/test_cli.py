@@ -193,7 +193,7 @@ def test_what_explain_prints_is_in_the_tables(padscope: Command) -> None:
     assert f"{confirmed} of {measured} ({confirmed / measured:.1%}) respond because" in answer.words
     assert "with 8 pixels of real surroundings" in answer.words
     networks = study.explanation.networks["network"].unique(maintain_order=True).to_list()
-    assert networks == ["given", "fresh 1", "matched 1"]
+    assert networks == ["given", "fresh 1", "matched 1", "re-estimated"]
     assert all(f"\n{network} " in answer.out for network in networks)
     assert "can be called learned" not in answer.words
     assert "‡" not in answer.out

@@ -110,7 +110,9 @@ def test_sentences(study: Study) -> None:
     assert "unreliable" not in text
     assert impact_of(study).notes[0] in lines
     assert lines[-1].endswith("(torn.jpg: it ends too early).")
-    decided = impact_of(study).classes.filter((pl.col("set") == "confirmed") & (pl.col("q") < 0.05))
+    decided = impact_of(study).classes.filter(
+        (pl.col("set") == "recognising") & (pl.col("q") < 0.05)
+    )
     for name, change in decided.select("name", "change").iter_rows():
         assert f"{name} {100 * change:+.2g} points" in text
 

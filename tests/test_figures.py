@@ -255,7 +255,7 @@ def test_the_third_rung_is_the_tables(tested: Study) -> None:
         {json.dumps(t.to_dicts()): t for t in tables_of(figure_spec(tested, "views"))}.values(),
     )
     assert views.height == rows(impact.views).drop_nulls("amount").height
-    known = impact.classes.filter(pl.col("set") == "confirmed").drop_nulls("change")
+    known = impact.classes.filter(pl.col("set") == "recognising").drop_nulls("change")
     classes = rows_of(tested, "classes")
     assert classes["change"].max() == known["change"].max()
     assert classes["change"].min() == known["change"].min()

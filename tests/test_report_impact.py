@@ -271,7 +271,7 @@ def test_doses_are_the_table_by_the_answers_own_measure(study: Study, html: str)
 
 
 def test_classes_are_the_table(study: Study, html: str) -> None:
-    table = impact_of(study).classes.filter(pl.col("set") == "confirmed")
+    table = impact_of(study).classes.filter(pl.col("set") == "recognising")
     for label, descending in (("classes-gain", True), ("classes-lose", False)):
         rows = rows_of(html, label)[1:]
         wanted = table.sort("change", descending=descending).head(10)

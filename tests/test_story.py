@@ -123,7 +123,7 @@ def test_use_is_said_only_beyond_controls(
 ) -> None:
     study = with_effect(with_impact(explained), **columns)
     lead, evidence = used_sentence(impact_of(study))
-    assert lead.startswith(verdict) and "undoing them changes the answer by" in evidence
+    assert lead.startswith(verdict) and "filters changes the answer by" in evidence
     assert ("matched filters" in evidence) == (columns.get("draws") != 0)
 
 
