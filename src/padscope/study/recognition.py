@@ -32,7 +32,7 @@ _TRAINING = {
 }
 _KERNELS = {
     "more": "the kernels themselves look for it",
-    "as many": "what their channels carry is enough for that",
+    "as many": "nothing shows that the kernels do more than any would",
     "fewer": "what the channels carry shows the border to any kernel, and to these less",
 }
 
