@@ -30,7 +30,7 @@ from padscope.running.model import observe_first
 from padscope.scores import Comparison, images_needed
 from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study import EXPLAIN, GIVEN, as_images
-from padscope.study.baselines import baseline_names, first_crops, run_baseline
+from padscope.study.baselines import Baselines, baseline_names
 from padscope.study.context import Canvas
 from padscope.study.explanation import FRESH, MATCHED
 from padscope.study.inputs import fingerprint
@@ -40,7 +40,8 @@ from padscope.study.stage import Stage
 
 KEPT = Path(__file__).parent / "results" / "nulls.jsonl"
 ELSEWHERE = 1000  # added to the seeds that are given: baselines take the first ones
-USUAL = ExplainSettings(limit=ExplainSettings.baseline_images)  # all that baselines are run on
+IMAGES = 32
+USUAL = ExplainSettings.thorough(limit=IMAGES)  # all that baselines are run on
 QUESTIONS = ("training", "kernels")
 
 # Pixels along an axis → networks whose maps have a core at that size, the cheapest first.
@@ -290,16 +291,14 @@ class Untrained:
     def _measured(self, kind: str, loaded: LoadedModel) -> list[pl.DataFrame]:
         stage = Stage(EXPLAIN, {"images": self.on}, LocalRunner(), None, None, None)
         names = baseline_names(self._settings, fits=True)
-        return [
-            run_baseline(
-                name, loaded, self._canvas, self._plan, len(self._images), self._settings, stage
-            )
-            for name in names
-            if name.partition(" ")[0] == kind
-        ]
+        beside = self._baselines(loaded)
+        return [beside.run(name, stage) for name in names if name.partition(" ")[0] == kind]
+
+    def _baselines(self, loaded: LoadedModel) -> Baselines:
+        return Baselines(loaded, self._canvas, self._plan, len(self._images), self._settings)
 
     def _crops(self, module: nn.Module) -> list[Tensor]:
-        return list(first_crops(self._canvas, self._canvas.size, len(self._images), module))
+        return list(self._baselines(self._loaded).crops(module))
 
 
 def sweep(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -36,7 +37,7 @@ from padscope.study.recognition import APART, NO_AIM, recognition
 
 PLACE = "recognition"
 SCANNED = 16  # all that is counted is measured again by what follows
-SETTINGS = ExplainSettings(check=0, resamples=1)
+SETTINGS = ExplainSettings.thorough(check=0, resamples=1)
 HEADER = (
     "network", "images", "filters", "recognise", "… ≥ .8", "on crops alone: given", "re-estimated",
     "fresh", "matched", "≥ .8: given", "… re-estimated", "… fresh", "… matched", "q ≤ .05, fresh",
@@ -50,7 +51,7 @@ def measure(entry: Surveyed, images: Path, weights: Path, out: Path, photographs
     loaded = load_model(network.spec, weights=entry.weights(weights, out))
     count = max(1, round(photographs * network.share))
     shown, seen = _shown(entry, loaded, images, count)
-    settings = ExplainSettings(limit=count, check=SETTINGS.check, resamples=SETTINGS.resamples)
+    settings = replace(SETTINGS, limit=count)
     run = RunDirectory(out / f"{network.key}-{count}")
     return explained(loaded, shown, seen, settings, run, limit=SCANNED)
 

@@ -499,3 +499,43 @@ def test_a_dead_baseline_is_drawn_again_and_named(monkeypatch: pytest.MonkeyPatc
     dead = explain(study, module, canvases(), settings)
     assert sum("all filters are dead" in note for note in notes(dead)) == 2
     assert dead.explanation and "matched 1" in set(dead.explanation.networks["network"])
+
+
+# -------------------------------------------------------------------------------------- passes
+
+
+class Counted(nn.Sequential):
+    """Adds up the area of all that enters it and its copies, in crops."""
+
+    passes: ClassVar[float] = 0.0
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        type(self).passes += pixels[:, 0].numel() / SIZE**2
+        found: Tensor = super().forward(pixels)
+        return found
+
+
+def passes(baselines: int, limit: int = COUNT) -> tuple[float, int]:
+    """Count the passes of an explanation, and those that it announces."""
+    seen: list[tuple[int, int | None]] = []
+    settings = replace(QUICK, baselines=baselines, baseline_images=17, limit=limit)
+    counted = Counted(*net())
+    study = scan(counted, crops(), ScanSettings(batch_size=8))
+    Counted.passes = 0.0
+    explain(study, counted, canvases(), settings, progress=lambda *at: seen.append(at))
+    done, total = seen[-1]
+    assert done == total
+    return Counted.passes, done
+
+
+def test_an_explanation_takes_the_passes_that_it_announces() -> None:
+    two, one, none, fewer = passes(2), passes(1), passes(0), passes(0, COUNT - 2)
+    canvas = (1 + 2 * MARGIN / SIZE) ** 2
+    assert none[0] - fewer[0] == pytest.approx(2 * (1 + canvas))
+    assert none[1] - fewer[1] == pytest.approx(2 * (1 + canvas), abs=1)
+    # Fresh weights are fitted by one pass, and two images to build what a pass builds; matched
+    # ones by two, and one of the given network for all of them.
+    assert two[1] - one[1] == 17 * (2 + 3)
+    assert two[0] - one[0] == 17 * (2 + 3) + 2
+    assert one[1] - none[1] == 17 * (2 + 3 + 1)
+    assert one[0] - none[0] == 17 * (2 + 3 + 1) + 2 + 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 from padscope.errors import PadscopeError
 
@@ -112,10 +113,10 @@ class ExplainSettings:
     calibrate: int = 32
     content: float = 0.01
     baselines: int = 3
-    baseline_images: int = 32
+    baseline_images: int = 24
     shuffled: bool = False
     explain_cause: bool = False
-    check: int = 16
+    check: int = 8
     resamples: int = 50
 
     def __post_init__(self) -> None:
@@ -127,6 +128,11 @@ class ExplainSettings:
             raise PadscopeError(
                 f"content is {self.content}; give a share of the content above 0 and below 0.5"
             )
+
+    @classmethod
+    def thorough(cls, **given: Any) -> Self:
+        """Take more images for the baselines and for the check of the margin."""
+        return cls(**{"baseline_images": 32, "check": 16} | given)
 
 
 @dataclass(frozen=True)

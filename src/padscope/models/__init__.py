@@ -17,7 +17,7 @@ from padscope.models.classes import class_names, class_numbers
 from padscope.models.initial import at_initial_values
 from padscope.models.load import SOURCES, load_model, wrap_module
 from padscope.models.loaded import LoadedModel
-from padscope.models.matching import Matched, matched_weights
+from padscope.models.matching import Matched, Matching, matched_weights
 from padscope.models.norm_fit import NEVER_ESTIMATED, NormFit, compare_norms, never_estimated
 from padscope.models.preprocessing import InputDefaults, Preprocessing
 from padscope.models.structure import spatial_dims
@@ -30,6 +30,7 @@ __all__ = [
     "InputDefaults",
     "LoadedModel",
     "Matched",
+    "Matching",
     "NormFit",
     "Preprocessing",
     "as_found",

@@ -13,6 +13,7 @@ an output channel of a weight, over all calls that take the weight.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -91,7 +92,8 @@ def matched_weights(
     seed : int
         Of the kernels.
     crops : iterable of (N, C, *spatial) Tensor
-        A few dozen images on the module's device, run as one batch, three times.
+        A few dozen images on the module's device, run as one batch: once as given,
+        and twice with the kernels drawn.
     run : callable, optional
         Runs a module on a batch; what it does not reach is not matched. By default the whole
         module runs.
@@ -121,17 +123,7 @@ def matched_weights(
     >>> torch.allclose(ours.std((0, 2, 3)), given.std((0, 2, 3)), rtol=1e-3)
     True
     """
-    check_usable(loaded)
-    batches = list(crops)
-    if sum(map(len, batches)) < 2:
-        raise PadscopeError(
-            f"matching the filters of {loaded.spec} needs two or more images: give a few dozen"
-        )
-    with torch.inference_mode(mode=False), torch.no_grad():
-        module = copied(loaded)
-        set_eval(module)
-        freeze_observers(module)
-        return _Matching(module, loaded.spec, torch.cat(batches), run).matched(seed)
+    return Matching(loaded, crops, run).draw(seed)
 
 
 @dataclass(frozen=True)
@@ -345,54 +337,85 @@ class _Filters:
         return ""
 
 
-class _Matching:
-    """Makes a matched network of a copy of the given one."""
+class Matching:
+    """What the filters of the given network give: all that matched networks are drawn to.
+
+    It is measured once for all of them; parameters and errors as of `matched_weights`.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, crops: Iterable[Tensor], run: Run | None = None
+    ) -> None:
+        check_usable(loaded)
+        batches = list(crops)
+        if sum(map(len, batches)) < 2:
+            raise PadscopeError(
+                f"matching the filters of {loaded.spec} needs two or more images: give a few dozen"
+            )
+        with torch.inference_mode(mode=False), torch.no_grad():
+            module = copied(loaded)
+            set_eval(module)
+            freeze_observers(module)
+            self._given = _Given(module, loaded.spec, torch.cat(batches), run)
+
+    def draw(self, seed: int) -> Matched:
+        """Draw the kernels of one network, and match them."""
+        with torch.inference_mode(mode=False), torch.no_grad():
+            return _Drawn(self._given, seed).settled()
+
+
+class _Passes:
+    """Runs all crops through a network at once: what matches one layer changes the next one's."""
+
+    def __init__(self, module: nn.Module, batch: Tensor, run: Run) -> None:
+        self.module, self._batch, self._run = module, batch, run
+        self._paths = ModulePaths(module)
+
+    def __call__(self, visitor: Visitor) -> None:
+        watching = self._paths.watching(lambda _: None, every_module=True)
+        stance = torch.compiler.set_stance("force_eager")  # a graph would take the mode into it
+        with stance, watching, _Calls(self._paths, visitor):
+            seeded(lambda: self._run(self.module, self._batch.clone()), SEED)
+
+    def of(self, module: nn.Module) -> _Passes:
+        """Give the same for a copy of the network."""
+        return _Passes(module, self._batch, self._run)
+
+
+class _Given:
+    """Notes what the filters of the given network give, or why that is no use."""
 
     def __init__(self, module: nn.Module, spec: str, batch: Tensor, run: Run | None) -> None:
-        self._module = module
-        self._spec = spec
-        self._batch = batch
-        self._run = run or (lambda network, pixels: network(pixels))
-        self._drawn: dict[nn.Parameter, None] = {}
+        self.spec = spec
+        self.drawn: dict[nn.Parameter, None] = {}
+        self.filters: dict[Tensor, _Filters] = {}
+        self.obstacles: dict[str, str] = {}
         self._ran: dict[nn.Module, None] = {}
-        self._filters: dict[Tensor, _Filters] = {}
-        self._obstacles: dict[str, str] = {}
-        self._started = False
-        self._beside: bool | None = None  # whether all calls of a weight run beside each other
+        self._module, run = module, run or (lambda network, pixels: network(pixels))
         # A layer that the first pass makes has no name while it runs.
-        seeded(lambda: self._run(module, batch[:2].clone()), SEED)
-        self._paths = ModulePaths(module)
+        seeded(lambda: run(module, batch[:2].clone()), SEED)
+        self.passes = _Passes(module, batch, run)
         self._names: dict[Tensor, list[str]] = {}
         for name, tensor in chain(
             module.named_parameters(remove_duplicate=False),
             module.named_buffers(remove_duplicate=False),
         ):
             self._names.setdefault(tensor, []).append(name)
-
-    def matched(self, seed: int) -> Matched:
-        """Draw the kernels and match them."""
         hook = register_module_forward_pre_hook(lambda ran, _: self._ran.update({ran: None}))
         try:
-            self._pass(self._note)
+            self.passes(self._note)
         finally:
             hook.remove()
         self._note_untaken()
-        if not self._filters:
-            name, why = next(iter(self._obstacles.items()), ("it", "no convolution runs"))
+        if not self.filters:
+            name, why = next(iter(self.obstacles.items()), ("it", "no convolution runs"))
             raise PadscopeError(
-                f"no filter of {self._spec} can be matched ({name}: {why}): leave the matched "
-                "weights out"
+                f"no filter of {spec} can be matched ({name}: {why}): leave the matched weights out"
             )
-        self._draw(seed)
-        self._settle()
-        return Matched(self._module, self._obstacles)
 
-    def _pass(self, visitor: Visitor) -> None:
-        """Run all crops at once: what matches one layer changes what the next one gets."""
-        watching = self._paths.watching(lambda _: None, every_module=True)
-        stance = torch.compiler.set_stance("force_eager")  # a graph would take the mode into it
-        with stance, watching, _Calls(self._paths, visitor):
-            seeded(lambda: self._run(self._module, self._batch.clone()), SEED)
+    def copied(self) -> tuple[nn.Module, dict[nn.Parameter, None], dict[Tensor, _Filters]]:
+        """Copy the network, which of its weights are drawn, and what its filters give."""
+        return copy.deepcopy((self._module, self.drawn, self.filters))
 
     def _note(self, call: _Call) -> None:
         """Note what the filters of a call give in the given network, or why that is no use."""
@@ -400,23 +423,21 @@ class _Matching:
         name = names[0].removesuffix(".weight") if names else call.home or call.op
         if weight is not None and not names:
             # What it is made of is a guess: the weights of the module that runs it.
-            self._drawn |= dict.fromkeys(weight_tensors(self._module.get_submodule(call.home)))
+            self.drawn |= dict.fromkeys(weight_tensors(self._module.get_submodule(call.home)))
         elif isinstance(weight, nn.Parameter):
-            self._drawn[weight] = None
-        obstacle = self._obstacles.get(name) or call.obstacle or self._obstacle(call, names)
+            self.drawn[weight] = None
+        obstacle = self.obstacles.get(name) or call.obstacle or self._obstacle(call, names)
         if obstacle:
-            self._obstacles[name] = obstacle
+            self.obstacles[name] = obstacle
             if weight is not None:
-                self._filters.pop(weight, None)
+                self.filters.pop(weight, None)
             return
         assert isinstance(weight, nn.Parameter)
-        if weight not in self._filters:
+        if weight not in self.filters:
             owner = self._module.get_submodule(names[0].rpartition(".")[0])
             bias = call.bias if isinstance(call.bias, nn.Parameter) else None
-            self._filters[weight] = _Filters(
-                name, owner, weight, bias, call.groups, call.transposed
-            )
-        self._filters[weight].given.append(self._moments(call, name, "the given weights"))
+            self.filters[weight] = _Filters(name, owner, weight, bias, call.groups, call.transposed)
+        self.filters[weight].given.append(_moments(call, name, self.spec, "the given weights"))
 
     def _obstacle(self, call: _Call, names: Sequence[str]) -> str:
         """Why the filters of a call cannot be matched as far as their module tells, or ""."""
@@ -430,7 +451,7 @@ class _Matching:
             isinstance(call.bias, nn.Parameter) and len(self._names_of(call.bias)) == 1
         ):
             return "its bias is tied or made in forward: its weight is drawn, not rescaled"
-        known = self._filters.get(call.weight)
+        known = self.filters.get(call.weight)
         if known is not None and known.bias is not call.bias:
             return "it runs with several biases: its weight is drawn, not rescaled"
         return ""
@@ -440,15 +461,27 @@ class _Matching:
 
     def _note_untaken(self) -> None:
         """Name the weights of what ran that no call was seen to take, as in attention."""
-        left = dict.fromkeys(weight_tensors(self._module)).keys() - self._drawn.keys()
+        left = dict.fromkeys(weight_tensors(self._module)).keys() - self.drawn.keys()
         for path, child in self._module.named_modules():
             for name, parameter in child.named_parameters(path, recurse=False):
                 if child in self._ran and parameter in left:
-                    self._obstacles[name] = "no convolution takes it: it is left as given"
+                    self.obstacles[name] = "no convolution takes it: it is left as given"
+
+
+class _Drawn:
+    """A copy of the given network with random kernels, which are matched pass by pass."""
+
+    def __init__(self, given: _Given, seed: int) -> None:
+        module, self._drawn, self._filters = given.copied()
+        self._spec, self._obstacles = given.spec, dict(given.obstacles)
+        self._passes = given.passes.of(module)
+        self._started = False
+        self._beside: bool | None = None  # whether all calls of a weight run beside each other
+        self._draw(seed)
 
     def _draw(self, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)
-        for weight in self._module.parameters():
+        for weight in self._passes.module.parameters():
             if weight in self._drawn and weight.is_floating_point():
                 drawn = torch.randn(weight.shape, generator=generator)
                 weight.copy_(drawn * sqrt(2 / max(1, weight[0].numel())))
@@ -476,7 +509,7 @@ class _Matching:
         filters = None if call.weight is None else self._filters.get(call.weight)
         if filters is None:
             return None
-        filters.now.append(self._moments(call, filters.name, "matched ones"))
+        filters.now.append(_moments(call, filters.name, self._spec, "matched ones"))
         # Other calls of its weight follow: until they have been seen, it stands for them.
         waits = len(filters.given) > 1 and self._started
         if len(filters.now) > 1 or waits or filters.given_up or not filters.difference().any():
@@ -485,14 +518,14 @@ class _Matching:
         factor, shift = (part.to(call.output.dtype).view(wide) for part in filters.rescale())
         return call.output * factor + shift
 
-    def _settle(self) -> None:
+    def settled(self) -> Matched:
         """Match pass by pass, until one finds nothing to do; name what stays as it is."""
         in_order = False  # whether the last pass has matched all layers, each behind matched ones
         for tries in count():
             self._started = tries > 0
             for filters in self._filters.values():
                 filters.now.clear()
-            self._pass(self._match)
+            self._passes(self._match)
             off = [
                 filters
                 for filters in self._filters.values()
@@ -510,12 +543,14 @@ class _Matching:
         for filters in self._filters.values():
             if shortcoming := filters.shortcoming:
                 self._obstacles[filters.name] = shortcoming
+        return Matched(self._passes.module, self._obstacles)
 
-    def _moments(self, call: _Call, name: str, weights: str) -> _Moments:
-        moments = _Moments.of(call.core)
-        if not moments.squares.isfinite().all():
-            raise PadscopeError(
-                f"the outputs of {name} in {self._spec} are not finite on these images with "
-                f"{weights}: leave the matched weights out, or give other images"
-            )
-        return moments
+
+def _moments(call: _Call, name: str, spec: str, weights: str) -> _Moments:
+    moments = _Moments.of(call.core)
+    if not moments.squares.isfinite().all():
+        raise PadscopeError(
+            f"the outputs of {name} in {spec} are not finite on these images with {weights}: leave "
+            "the matched weights out, or give other images"
+        )
+    return moments

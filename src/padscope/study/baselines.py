@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 
 import polars as pl
 import torch
@@ -19,9 +19,9 @@ from padscope.measurements import ContentAroundFill, ContrastPlan, Counts, contr
 from padscope.measurements.shortened import shortened
 from padscope.models import (
     LoadedModel,
+    Matching,
     as_found,
     fresh_weights,
-    matched_weights,
     reestimate_batchnorm,
     shuffled_weights,
     without_shifts,
@@ -45,8 +45,8 @@ from padscope.study.inputs import Start
 from padscope.study.stage import Stage
 from padscope.tables import network_table, zero_usual
 
-Crops = Callable[[nn.Module], Iterator[Tensor]]  # as a module takes them
 DRAWS, OTHER_SEED = 3, 1000
+USUAL_IMAGES = 16  # all of whose values are counted
 USUAL = "usual"  # what comes of `measure_usual`, among the tables of networks
 
 
@@ -82,122 +82,139 @@ def baseline_names(settings: ExplainSettings, *, fits: bool) -> list[str]:
     ]
 
 
-def build_network(
-    name: str, loaded: LoadedModel, crops: Crops, plan: ContrastPlan, redraw: int = 0
-) -> Built:
-    """Build one of `baseline_names`, with `redraw` added to its seed."""
-    kind, _, number = name.partition(" ")
-    seed = int(number or 0) + redraw
-    if kind == GIVEN:
-        return Built(loaded.module)
-    if kind == MATCHED:
-        return _matched(name, seed, loaded, crops, plan)
-    networks: dict[str, Callable[[], nn.Module]] = {
-        FRESH: lambda: fresh_weights(loaded, seed),
-        SHUFFLED: lambda: shuffled_weights(loaded, seed),
-        REESTIMATED: lambda: copied(loaded),
-        UNSHIFTED: lambda: without_shifts(loaded),
-    }
-    return Built(_settled(networks[kind](), crops, plan))
+@dataclass(frozen=True)
+class Baselines:
+    """Networks that stand beside the given one, on the crops of the first images.
 
-
-def _matched(name: str, seed: int, loaded: LoadedModel, crops: Crops, plan: ContrastPlan) -> Built:
-    def run(module: nn.Module, pixels: Tensor) -> None:
-        with shortened(module, plan) as short:
-            short(pixels)
-
-    found = matched_weights(loaded, seed, crops(loaded.module), run)
-    if not found.unmatched:
-        return Built(found.module)
-    path, reason = next(iter(found.unmatched.items()))
-    more = f", and {len(found.unmatched) - 1} more" if len(found.unmatched) > 1 else ""
-    return Built(found.module, f"Not matched in baseline {name!r}: {path} ({reason}){more}.")
-
-
-def _settled(module: nn.Module, crops: Crops, plan: ContrastPlan) -> nn.Module:
-    """Estimate statistics of batch norm on the crops.
-
-    Those of the given network belong to activations that other weights do not bring about.
+    Attributes
+    ----------
+    loaded : LoadedModel
+    canvas : Canvas
+    plan : ContrastPlan
+        Of crops alone.
+    images : int
+        How many they are run on.
+    settings : ExplainSettings
     """
-    # A layer that the first pass makes has no name while it runs.
-    with torch.no_grad():
-        for crop in itertools.islice(crops(module), 1):
-            module(crop[:2])
-    with shortened(module, plan) as run:
-        reestimate_batchnorm(module, crops(module), run)
-    return module
 
+    loaded: LoadedModel
+    canvas: Canvas
+    plan: ContrastPlan
+    images: int
+    settings: ExplainSettings
 
-def first_crops(
-    canvas: Canvas, size: tuple[int, ...], images: int, module: nn.Module
-) -> Iterator[Tensor]:
-    """Give the crops of the first images, as a module takes them."""
-    for batch in canvas.kept(canvas.units_of(images)):
-        if batch.indices:
-            yield as_input(module, central(batch.pixels, size, "a batch of images"))
+    def crops(self, module: nn.Module, most: int | None = None) -> Iterator[Tensor]:
+        """Give the crops, or the first of them, as a module takes them."""
+        for batch in self.canvas.kept_of(min(most or self.images, self.images)):
+            if batch.indices:
+                crop = central(batch.pixels, self.plan.size, "a batch of images")
+                yield as_input(module, crop)
 
+    def passes(self, name: str) -> int:
+        """Count the forward passes that one of `baseline_names`, or `USUAL`, takes."""
+        kind, _, number = name.partition(" ")
+        if kind == USUAL:
+            return min(USUAL_IMAGES, self.images) * (1 + self.settings.explain_cause)
+        fitted = {GIVEN: 0, MATCHED: 2}.get(kind, 1)
+        shared = kind == MATCHED and int(number) == self.settings.seed + 1  # what the given gives
+        return self.images * (1 + fitted + shared)
 
-def measure_usual(
-    loaded: LoadedModel,
-    module: nn.Module,
-    canvas: Canvas,
-    plan: ContrastPlan,
-    images: int,
-    settings: ExplainSettings,
-    stage: Stage,
-) -> pl.DataFrame:
-    """Find how usual the padding's value is among the content; see `zero_usual`."""
+    def build(self, name: str, redraw: int = 0) -> Built:
+        """Build one of `baseline_names`, with `redraw` added to its seed."""
+        kind, _, number = name.partition(" ")
+        seed = int(number or 0) + redraw
+        if kind == GIVEN:
+            return Built(self.loaded.module)
+        if kind == MATCHED:
+            return self._matched(name, seed)
+        networks: dict[str, Callable[[], nn.Module]] = {
+            FRESH: lambda: fresh_weights(self.loaded, seed),
+            SHUFFLED: lambda: shuffled_weights(self.loaded, seed),
+            REESTIMATED: lambda: copied(self.loaded),
+            UNSHIFTED: lambda: without_shifts(self.loaded),
+        }
+        return Built(self._settled(networks[kind]()))
 
-    def count(name: str, network: nn.Module) -> dict[str, Tensor]:
-        look = ContentAroundFill(network, plan)
-        job = canvas.job(name, canvas.kept, lambda _: nullcontext(Recording(look)), images)
-        return stage.run(job, Recorded()).sums
+    @cached_property
+    def _matching(self) -> Matching:
+        def run(module: nn.Module, pixels: Tensor) -> None:
+            with shortened(module, self.plan) as short:
+                short(pixels)
 
-    given, without = count(f"{USUAL} {GIVEN}", module), None
-    if settings.explain_cause:
-        crops = partial(first_crops, canvas, plan.size, images)
-        try:
-            network = build_network(UNSHIFTED, loaded, crops, plan).module
-        except PadscopeError:  # the row of this network says why
-            network = None
-        if network is not None:
-            with as_found(network) as borrowed:
-                without = count(f"{USUAL} {UNSHIFTED}", borrowed)
-    return zero_usual(plan.observation.sites, given, without)
+        return Matching(self.loaded, self.crops(self.loaded.module), run)
 
+    def _matched(self, name: str, seed: int) -> Built:
+        found = self._matching.draw(seed)
+        if not found.unmatched:
+            return Built(found.module)
+        path, reason = next(iter(found.unmatched.items()))
+        more = f", and {len(found.unmatched) - 1} more" if len(found.unmatched) > 1 else ""
+        return Built(found.module, f"Not matched in baseline {name!r}: {path} ({reason}){more}.")
 
-def run_baseline(
-    name: str,
-    loaded: LoadedModel,
-    canvas: Canvas,
-    plan: ContrastPlan,
-    images: int,
-    settings: ExplainSettings,
-    stage: Stage,
-) -> pl.DataFrame:
-    """Run one baseline on crops of the first images and score it, as `network_table` does.
+    def _settled(self, module: nn.Module) -> nn.Module:
+        """Estimate statistics of batch norm on the crops.
 
-    One that diverges, or none of whose filters gives more than one value, is drawn again.
+        Those of the given network belong to activations that other weights do not bring about.
+        """
+        # A layer that the first pass makes has no name while it runs.
+        with torch.no_grad():
+            for crop in itertools.islice(self.crops(module), 1):
+                module(crop[:2])
+        with shortened(module, self.plan) as run:
+            reestimate_batchnorm(module, self.crops(module), run)
+        return module
 
-    Raises
-    ------
-    PadscopeError
-        The architecture has no such baseline.
-    """
-    crops = partial(first_crops, canvas, plan.size, images)
-    calibrate = unit_count(settings.calibrate, canvas.batch_size)
-    for draw in range(DRAWS):
-        job = f"{name}, draw {draw + 1}" if draw else name
-        note = f"Baseline {job!r}: what was drawn before was dead or diverged. " if draw else ""
-        built = build_network(name, loaded, crops, plan, draw * OTHER_SEED)
-        with as_found(built.module) as module:
-            counts = stage.run(
-                canvas.job(job, canvas.kept, _counting(module, plan, calibrate), images), Counts()
-            )
-        scores = network_scores(name, plan, counts, settings.content, f"{note}{built.note}")
-        if name == GIVEN or (scores["unmeasured"] < scores["filters"]).any():
-            return scores
-    raise PadscopeError(f"all filters are dead, or diverge, in {DRAWS} draws of it")
+    def usual(self, module: nn.Module, stage: Stage) -> pl.DataFrame:
+        """Find how usual the padding's value is among the content; see `zero_usual`.
+
+        Parameters
+        ----------
+        module : nn.Module
+            The given network, borrowed.
+        stage : Stage
+        """
+
+        def count(name: str, network: nn.Module) -> dict[str, Tensor]:
+            look = ContentAroundFill(network, self.plan)
+            images = self.canvas.first_images(USUAL_IMAGES, self.images)
+            job = self.canvas.kept_job(name, images, lambda _: nullcontext(Recording(look)))
+            return stage.run(job, Recorded()).sums
+
+        given, without = count(f"{USUAL} {GIVEN}", module), None
+        if self.settings.explain_cause:
+            try:
+                network = self.build(UNSHIFTED).module
+            except PadscopeError:  # the row of this network says why
+                network = None
+            if network is not None:
+                with as_found(network) as borrowed:
+                    without = count(f"{USUAL} {UNSHIFTED}", borrowed)
+        return zero_usual(self.plan.observation.sites, given, without)
+
+    def run(self, name: str, stage: Stage) -> pl.DataFrame:
+        """Run one network and score it, as `network_table` does.
+
+        One that diverges, or none of whose filters gives more than one value, is drawn again.
+
+        Raises
+        ------
+        PadscopeError
+            The architecture has no such baseline.
+        """
+        calibrate = unit_count(self.settings.calibrate, self.canvas.batch_size)
+        for draw in range(DRAWS):
+            job = f"{name}, draw {draw + 1}" if draw else name
+            note = f"Baseline {job!r}: what was drawn before was dead or diverged. " if draw else ""
+            built = self.build(name, draw * OTHER_SEED)
+            stage.spend(self.passes(name) - self.images)
+            with as_found(built.module) as module:
+                start = _counting(module, self.plan, calibrate)
+                counts = stage.run(self.canvas.kept_job(job, self.images, start), Counts())
+            content = self.settings.content
+            scores = network_scores(name, self.plan, counts, content, f"{note}{built.note}")
+            if name == GIVEN or (scores["unmeasured"] < scores["filters"]).any():
+                return scores
+        raise PadscopeError(f"all filters are dead, or diverge, in {DRAWS} draws of it")
 
 
 def _counting(module: nn.Module, plan: ContrastPlan, calibrate: int) -> Start[Counts]:

@@ -37,7 +37,7 @@ from padscope.running.loop import S
 from padscope.running.model import as_input, observe_first
 from padscope.settings import ExplainSettings
 from padscope.sites import Observation, observe
-from padscope.study.inputs import Batches, Start, job_over
+from padscope.study.inputs import Batches, Start, job_over, up_to
 
 TRIED = 16  # images looked at to find one that is large enough
 # Pixels of a batch of canvases, in crops of the batch size: larger batches are no faster.
@@ -95,10 +95,9 @@ class Canvas:
         return self.units_of(self.images)
 
     def first_images(self, limit: int, seen: int | None = None) -> int:
-        """Find how many images the units hold that so many are in; `seen` if no more came."""
+        """Find how many images there are up to a limit; `seen` if no more came."""
         there = self.images if seen is None else seen
-        most = self._count(limit) * self.batch_size
-        return most if there is None else min(most, there)
+        return limit if there is None else min(limit, there)
 
     def units_of(self, images: int | None) -> Iterable[int]:
         """Give the units of the first images."""
@@ -112,14 +111,14 @@ class Canvas:
         limit = self.images
         if not isinstance(self.source, StreamedImages):
             canvases = Canvases(self.source, self.size, self.margin)
-            return _limited(stream(canvases, units, self.batch_size, self.workers), limit)
+            return up_to(limit, stream(canvases, units, self.batch_size, self.workers))
         # What comes one after the other is cut here; it must be as large as a canvas.
-        return _limited(
+        return up_to(
+            limit,
             (
                 replace(batch, pixels=central(batch.pixels, self.canvas_size, "a batch of images"))
                 for batch in stream(self.source, units, self.batch_size)
             ),
-            limit,
         )
 
     def job(
@@ -134,6 +133,14 @@ class Canvas:
     def kept(self) -> KeptBatches:
         """What `batches` gives, to be gone through several times."""
         return KeptBatches(self.batches)
+
+    def kept_of(self, images: int) -> Iterator[Batch]:
+        """Give the batches of the first images."""
+        return up_to(images, self.kept(self.units_of(images)))
+
+    def kept_job(self, name: str, images: int, start: Start[S]) -> Job[S]:
+        """Describe a job over the first images, of which `kept` keeps what it can."""
+        return self.job(name, lambda units: up_to(images, self.kept(units)), start, images)
 
     def first(self) -> Tensor:
         """Give the first canvas that can be had, as a batch of one; raises `PadscopeError`."""
@@ -159,14 +166,6 @@ class Canvas:
         margin = "×".join(map(str, dict.fromkeys(self.margin)))
         surroundings = f" with {margin} pixels of real surroundings" if any(self.margin) else ""
         return f"{self.source.describe()}{surroundings}"
-
-
-def _limited(batches: Iterable[Batch], limit: int | None) -> Iterator[Batch]:
-    for batch in batches:
-        if limit is not None and batch.indices and batch.indices[-1] >= limit:
-            kept = tuple(index for index in batch.indices if index < limit)
-            batch = replace(batch, indices=kept, pixels=batch.pixels[: len(kept)])
-        yield batch
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,17 @@ from torch import nn
 
 from padscope.errors import PadscopeError, Unfinished
 from padscope.images import Images, StreamedImages, unit_count
-from padscope.measurements import ContrastPlan, Counts, contrasting
+from padscope.measurements import Counts, contrasting
 from padscope.models import LoadedModel, as_found
 from padscope.running import Runner, find_runner
 from padscope.settings import ExplainSettings, ScanSettings
-from padscope.study.baselines import (
-    USUAL,
-    baseline_names,
-    first_crops,
-    measure_usual,
-    run_baseline,
-)
+from padscope.study.baselines import USUAL, Baselines, baseline_names
 from padscope.study.conclusion import conclude
 from padscope.study.context import Context, find_context
+from padscope.study.explain_work import ExplainWork
 from padscope.study.explanation import CONTRASTED
 from padscope.study.inputs import as_images, as_loaded, fingerprint
-from padscope.study.likeness import find_likeness
+from padscope.study.likeness import LIKENESS_IMAGES, find_likeness
 from padscope.study.margin import check_margin
 from padscope.study.result import Study
 from padscope.study.stage import EXPLAIN, Journal, Progress, Scores, Stage
@@ -90,32 +85,31 @@ def explain(
             images_seen = fingerprint(source, settings.limit, compared=compared)
             identity = _identify(study, images_seen, context, settings)
             stage = Stage(EXPLAIN, identity, runner, journal, progress, stop)
-            canvas, size = context.canvas, context.plan.size
-            few = canvas.first_images(settings.baseline_images)
-            crops = list(first_crops(canvas, size, few, module))
+            canvas = context.canvas
+            beside = _baselines(loaded, context, settings, canvas.images)
+            crops = list(beside.crops(module, LIKENESS_IMAGES))
             likeness = find_likeness(loaded, module, crops, settings.seed + 1)
-            del crops
             names = baseline_names(settings, fits=likeness.fits is not False)
-            if canvas.images is not None:
-                others = len(names) + 1 + settings.explain_cause
-                stage.total = canvas.images + others * few
-            counts = _contrast(module, context, settings, stage)
+            work = ExplainWork(beside, names)
+            stage.total = work.total
+            stage.spend(work.likeness)
+            del crops
+            counts = _contrast(module, context, settings, work.contrast, stage)
             margin = check_margin(module, context, counts, settings)
+            stage.spend(work.margin)
             seen = counts.images + len(counts.skipped)
-            few = canvas.first_images(settings.baseline_images, seen)
-            plan = context.plan.of_crops(replace(canvas.sample_size(settings), images=few))
+            beside = _baselines(loaded, context, settings, seen)
             if USUAL in stage.kept.tables:
-                stage.skip((1 + settings.explain_cause) * few)
+                stage.spend(beside.passes(USUAL))
             else:
-                usual = measure_usual(loaded, module, canvas, plan, few, settings, stage)
+                usual = beside.usual(module, stage)
                 stage.drop(f"{USUAL} ")
                 stage.conclude(USUAL, usual)
             for name in names:
                 if name in stage.kept.tables:
-                    stage.skip(few)
+                    stage.spend(beside.passes(name))
                 else:
-                    scores = _baseline(name, loaded, context, plan, few, settings, stage)
-                    stage.conclude(name, scores)
+                    stage.conclude(name, _baseline(name, beside, stage))
         stage.finish()
         return conclude(
             _without_other_impact(study, identity), identity, context, counts,
@@ -124,14 +118,14 @@ def explain(
 
 
 def _contrast(
-    module: nn.Module, context: Context, settings: ExplainSettings, stage: Stage
+    module: nn.Module, context: Context, settings: ExplainSettings, passes: float, stage: Stage
 ) -> Counts:
     canvas = context.canvas
     calibrate = unit_count(settings.calibrate, canvas.batch_size)
     job = canvas.job(
         CONTRASTED, canvas.kept, lambda _: contrasting(module, context.plan, calibrate)
     )
-    counts = stage.run(job, Counts())
+    counts = stage.run(job, Counts(), passes)
     if not counts.images:
         raise PadscopeError(
             "no image could be explained: all of them are unreadable or too small for "
@@ -140,17 +134,18 @@ def _contrast(
     return counts
 
 
-def _baseline(
-    name: str,
-    loaded: LoadedModel,
-    context: Context,
-    plan: ContrastPlan,
-    images: int,
-    settings: ExplainSettings,
-    stage: Stage,
-) -> Scores:
+def _baselines(
+    loaded: LoadedModel, context: Context, settings: ExplainSettings, seen: int | None
+) -> Baselines:
+    canvas = context.canvas
+    few = canvas.first_images(settings.baseline_images, seen)
+    plan = context.plan.of_crops(replace(canvas.sample_size(settings), images=few))
+    return Baselines(loaded, canvas, plan, few, settings)
+
+
+def _baseline(name: str, beside: Baselines, stage: Stage) -> Scores:
     try:
-        return run_baseline(name, loaded, context.canvas, plan, images, settings, stage)
+        return beside.run(name, stage)
     except Unfinished:
         raise
     except PadscopeError as error:

@@ -277,9 +277,8 @@ class Work:
 
     def batches(self, units: Iterable[int]) -> Iterator[Batch]:
         """Decode the batches of some units ahead."""
-        limit = self.settings.limit
-        for batch in stream(self.source, units, self.batch_size, self.workers):
-            yield batch if limit is None else _first(batch, limit)
+        stream_of = stream(self.source, units, self.batch_size, self.workers)
+        return up_to(self.settings.limit, stream_of)
 
     def job(self, name: str, batches: Batches, start: Start[S]) -> Job[S]:
         """Describe a job over all units."""
@@ -324,8 +323,14 @@ class Work:
         )
 
 
-def _first(batch: Batch, limit: int) -> Batch:
-    """Leave out the images of a batch from index `limit` on."""
-    indices = tuple(index for index in batch.indices if index < limit)
-    skipped = tuple(skip for skip in batch.skipped if skip.index < limit)
-    return replace(batch, indices=indices, pixels=batch.pixels[: len(indices)], skipped=skipped)
+def up_to(limit: int | None, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Leave out the images of batches from index `limit` on."""
+    for batch in batches:
+        indices, skipped = batch.indices, batch.skipped
+        if limit is None or max((*indices, *(skip.index for skip in skipped)), default=0) < limit:
+            yield batch
+            continue
+        indices = tuple(index for index in indices if index < limit)
+        skipped = tuple(skip for skip in skipped if skip.index < limit)
+        pixels = batch.pixels[: len(indices)]
+        yield replace(batch, indices=indices, pixels=pixels, skipped=skipped)

@@ -26,6 +26,7 @@ from padscope.models import (
 UNTRAINED = (
     "The weights are what a fresh initialisation draws: the network was probably never trained."
 )
+LIKENESS_IMAGES = 16  # what tells statistics that fit from others is far greater than their noise
 RANDOM = "The weights are random, as asked for: nothing here was learned."
 
 

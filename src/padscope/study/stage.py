@@ -37,9 +37,9 @@ Scores = pl.DataFrame | str
 S = TypeVar("S", bound=State)
 
 SCAN, EXPLAIN, IMPACT = "scan", "explain", "impact"
-# What each stage counts while it runs. An explanation runs every image through every network; a
-# forward pass is one of a single image.
-COUNTED = {SCAN: "images", EXPLAIN: "images × networks", IMPACT: "forward passes"}
+# What each stage counts while it runs. A forward pass is one of a single crop; a canvas counts by
+# its area.
+COUNTED = {SCAN: "images", EXPLAIN: "forward passes", IMPACT: "forward passes"}
 TABLE = "table: "  # how the names of packed tables begin
 STATES: dict[str, type[Counts] | type[Recorded]] = {"counts": Counts, "recorded": Recorded}
 
@@ -185,13 +185,13 @@ class Stage:
             lambda content: Kept.unpack(from_bytes(content)),
         )  # fmt: skip
         self.total: int | None = None
-        self._before = 0
+        self._before = 0.0
 
     def run(
         self,
         job: Job[S],
         empty: S,
-        passes: int = 1,
+        passes: float = 1,
         enough: Callable[[int, Callable[[], S]], bool] | None = None,
     ) -> S:
         """Do a job, or return what came of it when it was done before.
@@ -201,7 +201,7 @@ class Stage:
         job : Job
         empty : State
             To begin with.
-        passes : int
+        passes : float
             What an image of it counts for in the progress.
         enough : callable, optional
             Takes the number of images and what gives the state; says whether they suffice.
@@ -238,9 +238,10 @@ class Stage:
         for name in [name for name in self.kept.parts if name.startswith(prefix)]:
             del self.kept.parts[name]
 
-    def skip(self, images: int) -> None:
-        """Count as done what was concluded before."""
-        self._before += images
+    def spend(self, passes: float) -> None:
+        """Count as done what no job counts, or what was concluded before."""
+        self._before += passes
+        self.show(0)
 
     def finish(self) -> None:
         """Keep everything; no more passes are run."""
@@ -264,10 +265,10 @@ class Stage:
         self.kept.parts[name] = state
         self._keep(force=True)
 
-    def show(self, done: int) -> None:
+    def show(self, passes: float) -> None:
         """Show how much of the present job is done, beside all that was done before."""
         if self._progress:
-            done += self._before
+            done = round(self._before + passes)
             self._progress(done, max(self.total, done) if self.total else None)
 
 
@@ -277,7 +278,7 @@ class _PartWatch:
 
     stage: Stage
     name: str
-    passes: int
+    passes: float
     suffices: Callable[[int, Any], bool] | None
     images: int = 0
     within: int = 0
