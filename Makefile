@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types bench kills clean
+.PHONY: demo test lint types docs bench kills clean
 
 demo: $(INSTALLED)
 	$(BIN)/padscope audit lite0 --out runs/lite0
@@ -20,6 +20,11 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
+# The tutorial is run: a few minutes, the first time.
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[demo,docs]"
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
@@ -34,4 +39,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) docs/_build runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

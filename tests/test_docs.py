@@ -20,7 +20,14 @@ from padscope import ScanSettings, explain, planted, scan
 from padscope.settings import ExplainSettings
 
 ROOT = PAGE.parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCS = PAGE.parent
+BUILT = DOCS / "_build"
+PAGES = [
+    ROOT / "README.md",
+    *sorted(page for page in DOCS.rglob("*.md") if BUILT not in page.parents),
+]
+WRITTEN = DOCS / "reference" / "cli.md"  # when the documentation is built
+TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
@@ -60,6 +67,27 @@ def test_links_and_pictures_exist(page: Path) -> None:
         pointed = page.parent / file if file else page
         assert pointed.exists(), target
         assert not anchor or anchor in anchors(pointed), target
+
+
+def listed(page: Path) -> set[Path]:
+    """Pages that the contents of a page name."""
+    trees = TOCTREE.findall(page.read_text(encoding="utf-8"))
+    lines = (line for tree in trees for line in tree.splitlines())
+    return {page.parent / f"{line}.md" for line in lines if line and not line.startswith(":")}
+
+
+def test_every_page_is_in_the_contents() -> None:
+    found, left = {DOCS / "index.md"}, [DOCS / "index.md"]
+    while left:
+        for page in listed(left.pop()) - found:
+            assert page.exists() or page == WRITTEN, page
+            found.add(page)
+            left += [page] if page.exists() else []
+    assert found - {WRITTEN} == {*PAGES[1:]} - {WRITTEN}
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 
 
 def test_every_picture_is_shown_and_asks_nothing_of_the_network() -> None:

@@ -15,7 +15,7 @@ def find_sites(model: nn.Module, example: Tensor) -> list[sites.Site]:
     ----------
     model : nn.Module
         It comes back exactly as it was: without what a first pass makes, too.
-    example : (N, C, *spatial) Tensor
+    example : (N, C, ...) Tensor
         Input of the size to be scanned, run where the model is, in its type. Use N ≥ 2: the batch
         axis is recognised by its size.
 
