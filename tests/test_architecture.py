@@ -1,7 +1,7 @@
 """The import order inside the library, read from its source; nothing of it is imported here.
 
 errors < plugins < sites < regions < tallies < scores < evidence < interventions < effects < tables
-       < study < store, report < console < cli
+       < study < findings < store, report, notebook < console < cli
 
 A part imports from itself and from those to its left. `settings`, `threads`, `paths`, `models`,
 `images`, `running` and `measurements` stand beside this order and serve the study and what is
@@ -49,15 +49,18 @@ SERVICES = {
     },
 }
 EVERYTHING_TO_STUDY = {*ORDER, *SERVICES}
+EVERYTHING_SAID = {*EVERYTHING_TO_STUDY, "findings"}
 MAY_IMPORT = {
     **{part: set(ORDER[:place]) for place, part in enumerate(ORDER)},
     **SERVICES,
     "study": {*ORDER[:-1], *SERVICES},
     "store": EVERYTHING_TO_STUDY,
-    "report": EVERYTHING_TO_STUDY,
-    "console": {*EVERYTHING_TO_STUDY, "store", "report"},
-    "cli": {*EVERYTHING_TO_STUDY, "store", "report", "console", "padscope"},
-    "padscope": {*EVERYTHING_TO_STUDY, "store", "report", "console"},  # its `__init__`
+    "findings": EVERYTHING_TO_STUDY,
+    "report": EVERYTHING_SAID,
+    "notebook": EVERYTHING_SAID,
+    "console": {*EVERYTHING_SAID, "store", "report"},
+    "cli": {*EVERYTHING_SAID, "store", "report", "console", "padscope"},
+    "padscope": {*EVERYTHING_SAID, "store", "report", "console"},  # its `__init__`
     "__main__": {"cli"},
 }
 

@@ -26,6 +26,7 @@ from tests.test_story import impact_of, with_effect
 from padscope import PadscopeError, RunDirectory, Study, explain, load_study, scan
 from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
 from padscope.evidence import KINDS
+from padscope.findings.words import visible
 from padscope.report.compare.cells import read_comparison
 from padscope.report.compare.comparison import Comparison, compare, take
 from padscope.report.compare.page import render_comparison
@@ -39,7 +40,6 @@ from padscope.report.compare.profiles import (
     draw_profiles,
 )
 from padscope.report.compare.text import comparison_markdown, plain
-from padscope.report.words import visible
 from padscope.settings import ExplainSettings
 from padscope.study.opening import used_sentence
 from padscope.tables.comparison import (

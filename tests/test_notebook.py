@@ -20,7 +20,7 @@ from tests.test_report_explained import MARGIN, cut, explained, two_layers
 from torch import Tensor, nn
 
 from padscope import PadscopeError, Study
-from padscope.report.words import visible
+from padscope.findings.words import visible
 from padscope.study.card import FilterCard, flat
 from padscope.study.card_html import _LEFT, _RIGHT, Picture, draw_card
 from padscope.study.recognition import recognition

@@ -15,6 +15,7 @@ from tests.synthetic_impact import IMAGES, SETS, classes, distances, effects, wi
 from tests.test_report import HOSTILE, Page
 from tests.test_report_explained import explain_2d, rows_of
 
+from padscope.findings.measures import MEASURES
 from padscope.images import Skipped
 from padscope.report import render_report
 from padscope.report.impact.classes import make_classes, read_classes
@@ -23,7 +24,6 @@ from padscope.report.impact.effects import make_effects
 from padscope.report.impact.estimates import BOTTOM, LEFT, SIDE, draw_checks
 from padscope.report.impact.lines import Series, line_chart
 from padscope.report.impact.scales import MOST_DECADES, TINY, Scale, fitting, linear, logarithmic
-from padscope.report.impact.words import MEASURES
 from padscope.study import Impact, Study
 from padscope.study.opening import used_sentence
 from padscope.study.verdict import verdict

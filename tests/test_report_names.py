@@ -12,9 +12,9 @@ from tests.synthetic_impact import with_impact
 from tests.test_report import HOSTILE, Page
 from tests.test_report_explained import explain_2d
 
+from padscope.findings.words import shorten, visible
 from padscope.images import Skipped
 from padscope.report import render_report
-from padscope.report.words import shorten, visible
 from padscope.study import Study
 
 LONGEST_CLASS = 60  # characters of a class that the page shows

@@ -33,7 +33,7 @@ from padscope.console.show import (
     show_study,
 )
 from padscope.console.terminal import UNBOUNDED
-from padscope.report.words import visible
+from padscope.findings.words import visible
 from padscope.study.card import FilterCard
 
 Colours = Literal["standard", "256", "truecolor"]

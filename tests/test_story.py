@@ -13,6 +13,7 @@ from tests.test_report_explained import explain_2d
 
 from padscope import PadscopeError, RunDirectory, load_study
 from padscope.console import cause_lines, summary_lines
+from padscope.findings.words import percent
 from padscope.report import render_report
 from padscope.report.answer import answer
 from padscope.report.caused import count_caused
@@ -20,7 +21,6 @@ from padscope.report.charts import side_shares
 from padscope.report.compare.cells import read_comparison
 from padscope.report.compare.comparison import take
 from padscope.report.story import Sentence, make_funnel, tell
-from padscope.report.words import percent
 from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study import Study, verdict
 from padscope.study.impact_result import ANSWER_MEASURE, Impact

@@ -12,7 +12,7 @@ from padscope.cli.commands import app
 from padscope.cli.interrupts import StoppedAtOnce, on_interrupt, stop_at_once
 from padscope.console import write_anything
 from padscope.errors import PadscopeError
-from padscope.report.words import visible
+from padscope.findings.words import visible
 from padscope.running.memory import keep_freed_memory
 
 looking.register(app)

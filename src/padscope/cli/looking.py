@@ -13,12 +13,12 @@ from padscope.console import make_console
 from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
 from padscope.console.show import show_filter, show_study
 from padscope.errors import PadscopeError
+from padscope.findings.words import visible
 from padscope.paths import printable
 from padscope.report.compare.cells import kinds_found
 from padscope.report.compare.comparison import Comparison, compare, take
 from padscope.report.compare.page import render_comparison
 from padscope.report.compare.text import comparison_markdown
-from padscope.report.words import visible
 from padscope.store import load_study, write_atomically
 from padscope.study import Study
 

@@ -10,17 +10,11 @@ from rich.table import Table
 
 from padscope.console.responses import skipped_lines
 from padscope.console.terminal import shown
+from padscope.findings.measures import PRIMARY, Measure, measures_in
+from padscope.findings.words import NONE, chance, visible
 from padscope.interventions.fills import tell_fill
 from padscope.interventions.sets import headline_of
 from padscope.report.impact.classes import read_classes
-from padscope.report.impact.words import (
-    NONE,
-    PRIMARY,
-    Measure,
-    chance,
-    measures_in,
-)
-from padscope.report.words import visible
 from padscope.study import Impact, Study
 
 ESTIMATES_SHOWN = 3

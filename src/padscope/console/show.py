@@ -16,10 +16,10 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from padscope.findings.words import shorten, visible
 from padscope.regions import sides_of
 from padscope.report.drawings import DIVERGING, colour_cells
 from padscope.report.glyphs import sign_of
-from padscope.report.words import shorten, visible
 from padscope.study import Study
 from padscope.study.card import FilterCard, flat
 from padscope.study.opening import opening, site_bars

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from padscope.report.words import visible
+from padscope.findings.words import visible
 
 UNBOUNDED = 10_000  # columns where there is no terminal, so that no name is broken for want of room
 # What an encoding lacks, written in ASCII; most of it as wide as it was, so that tables stay in

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from padscope.evidence import CANDIDATE, SMALL_MAP
+from padscope.findings.words import size
 from padscope.regions import sides_of
-from padscope.report.words import size
 from padscope.study import Study
 from padscope.tables import MEASURED
 from padscope.tables.comparison import response_columns

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
+from padscope.findings.words import number, plural
 from padscope.report.curves import Cumulative, cumulate
 from padscope.report.glyphs import drawable, frame_glyph, sign_of
 from padscope.report.kinds import CORNERS
-from padscope.report.words import number, plural
 from padscope.study import Explanation
 from padscope.study.explanation import COMPARED
 from padscope.tables.responses import REPORTED_LINES
@@ -112,7 +112,7 @@ def _chance(q: float | None) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.0f}\N{NO-BREAK SPACE}% of resamples agree"
+    return "–" if value is None else f"{100 * value:.0f} % of resamples agree"
 
 
 def _impact(row: dict[str, Any], estimated: int) -> str:
@@ -121,7 +121,7 @@ def _impact(row: dict[str, Any], estimated: int) -> str:
     interval = ""
     if row["impact_low"] is not None:
         low, high = number(row["impact_low"]), number(row["impact_high"])
-        interval = f" 95\N{NO-BREAK SPACE}% {low}–{high}"
+        interval = f" 95 % {low}–{high}"
     return f"{number(row['impact'])}{interval}, rank {row['impact_rank']:,} of {estimated:,}"
 
 

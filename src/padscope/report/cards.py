@@ -11,6 +11,7 @@ import polars as pl
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from padscope.findings.words import number, plural, size
 from padscope.regions import sides_of
 from padscope.report.card_causes import CardCause, card_cause, real_surroundings
 from padscope.report.curves import Curves, accumulate, curve_plot, recall_plot, side_plot
@@ -25,7 +26,6 @@ from padscope.report.drawings import (
 )
 from padscope.report.gallery.sites import mean_maps
 from padscope.report.photos import draw_photo, ends_of_firing, first_images
-from padscope.report.words import number, plural, size
 from padscope.scores import Statistic, listed_statistics
 from padscope.study import Kernels, Study
 from padscope.study.recall_curve import RecallCurve

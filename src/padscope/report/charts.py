@@ -10,7 +10,7 @@ import vl_convert
 from markupsafe import Markup
 
 from padscope.evidence import CANDIDATE, SMALL_MAP, STRONG
-from padscope.report.words import shorten, size, visible
+from padscope.findings.words import shorten, size, visible
 from padscope.study import Study
 from padscope.tables import MEASURED
 

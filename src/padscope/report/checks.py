@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from padscope.evidence import SMALL_MAP
+from padscope.findings.words import number, plural, size
 from padscope.images import Skipped
 from padscope.regions import FOLDS
-from padscope.report.words import number, plural, size
 from padscope.study import Explanation, Study
 
 CHANCE = 0.05  # false discovery rate

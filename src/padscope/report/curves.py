@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from padscope.evidence import RECOGNISED
-from padscope.report.words import number
+from padscope.findings.words import number
 from padscope.study.recall_curve import RecallCurve
 
 FloatArray = NDArray[np.float64]

@@ -9,8 +9,8 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.evidence import CANDIDATE, SMALL_MAP
+from padscope.findings.words import percent, percent_range, size
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
-from padscope.report.words import percent, percent_range, size
 from padscope.study import GIVEN, Explanation, Study
 from padscope.study.explanation import FRESH, MATCHED, REESTIMATED, SHUFFLED, UNSHIFTED
 

@@ -8,8 +8,8 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.evidence import CONFIRMED, SMALL_MAP
+from padscope.findings.words import percent, size
 from padscope.report.strips import Bar, end_of_scale, strip
-from padscope.report.words import percent, size
 from padscope.study import Explanation, Study
 
 INHERITED_SHOWN = 16  # convolutions without padding, those with most such filters

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from padscope.evidence import CANDIDATE, CONFIRMED, GREY, SMALL_MAP
-from padscope.report.words import plural
+from padscope.findings.words import plural
 from padscope.study import Study
 
 CELLS = 50  # squares per axis: the cuts lie between two of them

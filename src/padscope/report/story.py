@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from padscope.evidence import CANDIDATE, CONFIRMED, RECOGNISED, STRONG
+from padscope.findings.words import number, percent, plural
 from padscope.report.answer import Answer
 from padscope.report.caused import Caused
 from padscope.report.strips import Bar, strip
-from padscope.report.words import number, percent, plural
 from padscope.study import Study
 from padscope.study.impact_result import UNITS, Impact, effect_of_matched
 from padscope.study.opening import used_sentence

@@ -9,7 +9,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from padscope.report.words import number, percent, plural, shorten, visible
+from padscope.findings.words import number, percent, plural, shorten, visible
 
 
 @cache
@@ -55,7 +55,10 @@ def content_hash(content: str) -> str:
 
 
 def _finalize(value: object) -> object:
-    """Show every character of a text that is not the page's own; escaping comes after."""
+    """Show every character of a text that is not the page's own, and keep numbers with their sign.
+
+    Escaping comes after.
+    """
     if isinstance(value, str) and not isinstance(value, Markup):
-        return visible(value)
+        return visible(value).replace(" %", "\N{NO-BREAK SPACE}%")
     return value

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from padscope.evidence import CANDIDATE, CONFIRMED, KINDS, RECOGNISED
-from padscope.report.impact.words import NONE, Measure, chance, measure_of
-from padscope.report.words import percent, plural
+from padscope.findings.measures import Measure, measure_of
+from padscope.findings.words import NONE, chance, percent, plural
 from padscope.study.impact_result import LEVEL
 
 HEADINGS = (
@@ -89,14 +89,14 @@ def _count(part: int | None, whole: int | None) -> str:
 
 
 def share(value: float | None) -> str:
-    r"""Write a share.
+    """Write a share.
 
     Examples
     --------
     >>> share(0.1234), share(None)
-    ('12.3\xa0%', '–')
+    ('12.3 %', '–')
     """
-    return NONE if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
+    return NONE if value is None else percent(value)
 
 
 def _range(low: int | None, high: int | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.report.words import plural
+from padscope.findings.words import plural
 from padscope.study import Study
 from padscope.study.impact_result import beyond_controls, cannot_show
 from padscope.study.recognition import recognition

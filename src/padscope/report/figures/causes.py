@@ -7,6 +7,7 @@ import polars as pl
 
 from padscope.errors import PadscopeError
 from padscope.evidence import CANDIDATE, KINDS, RECOGNISED, STRONG
+from padscope.findings.words import plural
 from padscope.report.figures.marks import (
     BLUE,
     GREEN,
@@ -25,7 +26,6 @@ from padscope.report.figures.marks import (
 )
 from padscope.report.kinds import TITLES
 from padscope.report.ladder import TITLES as TITLES_OF_BASELINES
-from padscope.report.words import plural
 from padscope.study import GIVEN, Study
 
 MOST = 3000  # points of a scatter plot

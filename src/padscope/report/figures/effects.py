@@ -5,6 +5,8 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
+from padscope.findings.measures import PRIMARY
+from padscope.findings.words import shorten, visible
 from padscope.interventions.sets import headline_of
 from padscope.report.figures.marks import (
     BLUE,
@@ -27,8 +29,6 @@ from padscope.report.figures.marks import (
 from padscope.report.impact.classes import LEVEL
 from padscope.report.impact.distances import MAIN as MAIN_SETS
 from padscope.report.impact.scales import fitting
-from padscope.report.impact.words import PRIMARY
-from padscope.report.words import shorten, visible
 from padscope.study import Study
 from padscope.study.impact_result import ANSWER_MEASURE, UNITS, effect_of_matched
 

@@ -10,7 +10,7 @@ import altair as alt
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.report.words import shorten, visible
+from padscope.findings.words import shorten, visible
 from padscope.study import Explanation, Impact, Study
 from padscope.study.impact_result import counted
 

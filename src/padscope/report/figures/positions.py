@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
+from padscope.findings.measures import PRIMARY
 from padscope.report.figures.marks import (
     AMBER,
     BLUE,
@@ -23,7 +24,6 @@ from padscope.report.figures.marks import (
     ribbons,
 )
 from padscope.report.impact.views import VIEWS
-from padscope.report.impact.words import PRIMARY
 from padscope.study import Study
 
 TREATMENTS = {

@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 
 from padscope.evidence import CANDIDATE, RECOGNISED, SMALL_MAP, STRONG
+from padscope.findings.words import size, visible
 from padscope.report.drawings import DIVERGING, SEQUENTIAL
 from padscope.report.gallery.choice import strongest_side
 from padscope.report.gallery.sites import SitePictures, draw_site, longest_axis, names_of, sides_at
 from padscope.report.glyphs import sign_of
 from padscope.report.photos import encode_photos, first_images
-from padscope.report.words import size, visible
 from padscope.scores import listed_statistics
 from padscope.study import Study
 from padscope.study.explanation import COMPARED

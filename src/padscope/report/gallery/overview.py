@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from padscope.evidence import KINDS
+from padscope.findings.words import percent, visible
 from padscope.regions import sides_of
 from padscope.report.gallery.choice import strongest_side
 from padscope.report.kinds import TITLES as KIND_TITLES
 from padscope.report.origins import ORIGINS
 from padscope.report.strips import end_of_scale
-from padscope.report.words import percent, visible
 from padscope.study import Study
 from padscope.study.opening import counted_in_summaries
 from padscope.tables import MEASURED

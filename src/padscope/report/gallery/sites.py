@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 from torch import Tensor
 
+from padscope.findings.words import size
 from padscope.report.gallery.arrays import (
     Pictures,
     encode_rows,
@@ -22,7 +23,6 @@ from padscope.report.gallery.arrays import (
 )
 from padscope.report.gallery.curves import Points, Shares, choose_points, cumulate_rows
 from padscope.report.photos import ends_of_firing, first_images
-from padscope.report.words import size
 from padscope.study import Kernels, Study
 from padscope.tables.responses import REPORTED_LINES
 from padscope.tallies import BINS, NEAR

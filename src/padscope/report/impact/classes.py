@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
+from padscope.findings.measures import Measure
+from padscope.findings.words import chance, plural, shorten
 from padscope.interventions.sets import headline_of
 from padscope.report.impact.dots import Dot, dot_strip
 from padscope.report.impact.scales import Scale, linear
-from padscope.report.impact.words import Measure, chance
-from padscope.report.words import plural, shorten
 from padscope.study import Impact
 
 LEVEL = 0.05  # false discovery rate

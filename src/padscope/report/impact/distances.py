@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
+from padscope.findings.words import number
 from padscope.report.impact.lines import Series, line_chart
-from padscope.report.words import number
 from padscope.study import Impact
 
 SHOWN = 4  # sets with a chart
@@ -70,5 +70,5 @@ def _reading(table: pl.DataFrame) -> str:
     distance, change = known[0]
     return (
         f"At distance {distance} the change is {number(change)}; the last position with at least "
-        f"1\N{NO-BREAK SPACE}% of the greatest change, {number(greatest)}, is at distance {far}."
+        f"1 % of the greatest change, {number(greatest)}, is at distance {far}."
     )

@@ -9,8 +9,9 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from padscope.findings.measures import PRIMARY, Measure
+from padscope.findings.words import chance
 from padscope.report.impact.lines import Series, line_chart
-from padscope.report.impact.words import PRIMARY, Measure, chance
 from padscope.study import Impact
 from padscope.study.impact_result import counted
 

@@ -9,9 +9,10 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from padscope.findings.measures import PRIMARY, Measure, measures_in
+from padscope.findings.words import NONE, chance
 from padscope.report.impact.dots import Dot, dot_strip
 from padscope.report.impact.scales import Scale, fitting
-from padscope.report.impact.words import NONE, PRIMARY, Measure, chance, measures_in
 from padscope.study import Impact
 from padscope.study.impact_result import counted, effect_of_matched
 

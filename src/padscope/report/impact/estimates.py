@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from padscope.findings.measures import PRIMARY
+from padscope.findings.words import fixed, number, percent
 from padscope.report.impact.scales import Scale, logarithmic
-from padscope.report.impact.words import PRIMARY, fixed
-from padscope.report.words import number, percent
 from padscope.study import Impact, Study
 
 SHOWN = 15
@@ -95,9 +95,7 @@ def make_estimates(study: Study, impact: Impact) -> Estimates | None:
         own = known.filter(pl.col("label") == "confirmed")
         confirmed, confirmed_share = f"{own.height:,}", percent(own.height, known.height)
         total = float(known["impact"].sum())
-        carried = (
-            f"{100 * float(own['impact'].sum()) / total:.1f}\N{NO-BREAK SPACE}%" if total else ""
-        )
+        carried = percent(float(own["impact"].sum()), total) if total else ""
     first = known.sort("impact_rank", "site", "filter").head(SHOWN)
     return Estimates(
         PRIMARY[impact.answer].unit,

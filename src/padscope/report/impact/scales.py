@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from padscope.report.words import number
+from padscope.findings.words import number
 
 STEPS = (1, 2, 2.5, 5, 10)
 WIDE = 30  # values farther apart than by this factor are drawn on a logarithmic scale

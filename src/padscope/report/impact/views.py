@@ -9,10 +9,11 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from padscope.findings.measures import PRIMARY, Measure
+from padscope.findings.words import fixed
 from padscope.report.impact.dots import Dot, dot_strip
 from padscope.report.impact.lines import Series, line_chart
 from padscope.report.impact.scales import Scale, linear
-from padscope.report.impact.words import PRIMARY, Measure, fixed
 from padscope.study import Impact
 from padscope.study.impact_result import counted
 

@@ -1,4 +1,4 @@
-"""Measures of impact, and their values with intervals, as the page writes them."""
+"""Measures of impact: what they are called, and how their values are written."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from padscope.report.words import number
-
-NONE = "–"
+from padscope.findings.words import NONE, number
 
 
 @dataclass(frozen=True)
@@ -106,30 +104,3 @@ def measures_in(effects: pl.DataFrame) -> list[Measure]:
     """Look up the measures of some rows of `Impact.effects`, in their order."""
     named = effects.select("measure", "unit").unique("measure", maintain_order=True)
     return [measure_of(*row) for row in named.iter_rows()]
-
-
-def chance(p: float | None) -> str:
-    """Write a p- or q-value.
-
-    Examples
-    --------
-    >>> chance(1 / 21), chance(0.3), chance(1e-7), chance(None)
-    ('0.048', '0.3', '<0.0001', '–')
-    """
-    if p is None or math.isnan(p):
-        return NONE
-    return "<0.0001" if p < 1e-4 else f"{p:.2g}"
-
-
-def fixed(value: float | None) -> str:
-    """Write a value on a scale from 0 to 1, to two decimals.
-
-    Examples
-    --------
-    >>> fixed(-0.004), fixed(0.527), fixed(None)
-    ('0.00', '0.53', '–')
-    """
-    if value is None or math.isnan(value):
-        return NONE
-    text = f"{value:.2f}".replace("-", "−")
-    return text.removeprefix("−") if float(f"{value:.2f}") == 0 else text

@@ -1,0 +1,1 @@
+"""What a study found, in plain numbers and sentences: every fact said once."""
