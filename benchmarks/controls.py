@@ -21,11 +21,11 @@ from docs.wording import markdown
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from padscope.findings.recognition import Recognition, recognition
 from padscope.images import BuiltinPhotos, Images, PhotoFiles, TensorImages, stream
 from padscope.planted import Task, control_accuracy, control_photographs, controls, train_control
 from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study import explain, scan
-from padscope.study.recognition import Recognition, recognition
 
 KEPT = Path(__file__).parent / "results" / "controls"
 IMAGES = 96
@@ -72,7 +72,8 @@ class Control:
         """Write one line."""
         norm = "batch norm" if self.norm else "no norm"
         origins = "; ".join(
-            f"{origin.beside} {origin.kind}: {origin.comparison.answer}, {origin.apart} apart"
+            f"{', '.join(map(str, sorted(origin.comparison.baselines)))} {origin.kind}: "
+            f"{origin.comparison.answer}, {origin.apart} apart"
             for origin in self.found.origins
         )
         return (

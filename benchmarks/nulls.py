@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from padscope.errors import PadscopeError
+from padscope.findings.recognition import compare_networks
 from padscope.images import Images
 from padscope.measurements.contrast_plan import plan_scan
 from padscope.models import LoadedModel, fresh_weights, load_model, reestimate_batchnorm
@@ -35,7 +36,6 @@ from padscope.study.context import Canvas
 from padscope.study.explanation import FRESH, MATCHED
 from padscope.study.inputs import fingerprint
 from padscope.study.likeness import find_likeness
-from padscope.study.recognition import compare_networks
 from padscope.study.stage import Stage
 
 KEPT = Path(__file__).parent / "results" / "nulls.jsonl"

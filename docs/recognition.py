@@ -26,6 +26,7 @@ from docs.wording import explanation, markdown
 from padscope import RunDirectory, Study, load_model
 from padscope.errors import PadscopeError
 from padscope.evidence import RECOGNISED, STRONGLY_RECOGNISED
+from padscope.findings.recognition import APART, NO_AIM, recognition
 from padscope.images import PhotoFiles
 from padscope.models import LoadedModel
 from padscope.running.memory import keep_freed_memory
@@ -33,7 +34,6 @@ from padscope.settings import ExplainSettings
 from padscope.store.files import write_atomically
 from padscope.study.explanation import FRESH, GIVEN, MATCHED, REESTIMATED
 from padscope.study.inputs import make_probe
-from padscope.study.recognition import APART, NO_AIM, recognition
 
 PLACE = "recognition"
 SCANNED = 16  # all that is counted is measured again by what follows
@@ -96,9 +96,9 @@ def _reaching(networks: pl.DataFrame, kind: str, cut: float) -> str:
 def said(name: str, study: Study) -> str:
     """Write what is said of one network, an entry of a list."""
     found = recognition(study.filters, explanation(study))
-    beside = (f"{origin.lead}{origin.rest}" for origin in found.origins)
+    beside = (origin.sentence for origin in found.origins)
     sentences = (
-        *found.warnings, f"{found.lead}.", *beside, found.usual, *explanation(study).notes,
+        *found.warnings, found.sentence, *beside, found.usual, *explanation(study).notes,
     )  # fmt: skip
     return f"- **{name}.** {' '.join(filter(None, sentences))}"
 

@@ -1,4 +1,4 @@
-"""The import order inside the library, read from its source; nothing of it is imported here.
+"""The import order inside the library, read from its source.
 
 errors < plugins < sites < regions < tallies < scores < evidence < interventions < effects < tables
        < study < findings < store, report, notebook < console < cli
@@ -6,6 +6,8 @@ errors < plugins < sites < regions < tallies < scores < evidence < interventions
 A part imports from itself and from those to its left. `settings`, `threads`, `paths`, `models`,
 `images`, `running` and `measurements` stand beside this order and serve the study and what is
 right of it.
+What shows a study stands right of it; `study.views` names it, and it is imported when asked for.
+`findings` are plain data: nothing that draws, lays out or computes on tensors is imported there.
 `planted`, networks to test detectors with, stands beside it too and knows of the rest only the
 regions of a map, and photographs to train on.
 """
@@ -15,8 +17,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from pkgutil import resolve_name
 
 import pytest
+
+from padscope.study.views import VIEWS
 
 ROOT = Path(__file__).parents[1] / "src" / "padscope"
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
@@ -123,6 +128,26 @@ def part_named(module: str) -> Iterator[str]:
 @pytest.mark.parametrize("file", FILES)
 def test_imports_follow_the_order(file: str) -> None:
     assert breaches(file, (ROOT / file).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if part_of(file) == "findings"])
+def test_findings_draw_nothing(file: str) -> None:
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+        )
+    }
+    assert not imported & {"torch", "rich", "altair", "markupsafe", "jinja2", "PIL"}
+
+
+def test_views_of_a_study_are_there() -> None:
+    assert all(callable(resolve_name(name)) for name in VIEWS.values())
 
 
 def test_names_say_what_is_in_a_file() -> None:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from padscope import __version__, console, load_study
 from padscope.cli.commands import app
 from padscope.cli.given import default_directory, parse_size
-from padscope.study import verdict
+from padscope.findings.verdict import verdict
 
 SCAN = ("scan", "mynets:tiny", "--images", "photos")
 COMMANDS = ("sites", "scan", "audit", "explain", "impact", "verdict", "report")

@@ -25,6 +25,7 @@ from torch import nn
 from padscope import scan
 from padscope.cli import main
 from padscope.errors import PadscopeError
+from padscope.findings.kinds import TITLES
 from padscope.report.cards import distributions
 from padscope.report.charts import side_shares
 from padscope.report.curves import Curves
@@ -32,7 +33,6 @@ from padscope.report.drawings import DIVERGING, SEQUENTIAL, colour_cells
 from padscope.report.figures import SCALE, figure_spec, render_figure, render_figures
 from padscope.report.figures.rendering import file_stem
 from padscope.report.gallery.choice import choose_filters
-from padscope.report.kinds import TITLES
 from padscope.store import RunDirectory
 from padscope.study import Impact, Study
 

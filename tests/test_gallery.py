@@ -28,6 +28,7 @@ from tests.test_report_explained import MARGIN, cut
 from torch import nn
 
 from padscope import RunDirectory, load_study
+from padscope.findings.recall_curve import recall_curve
 from padscope.measurements import FirstImages
 from padscope.report import render_report
 from padscope.report.card_causes import card_cause
@@ -214,7 +215,7 @@ def test_distributions_are_the_counts(
         assert gap == pytest.approx(row["ks"], abs=1.01 / FULL)
         recall = decoded(block["arrays"]["recall"][place])
         assert recall[block["contents"].index(0.01)] == hundredths(row["recall"])
-        curve = study.recall_curve(site, index)
+        curve = recall_curve(study, site, index)
         assert curve is not None and recall.tolist() == [
             hundredths(value) for value in curve.recall
         ]

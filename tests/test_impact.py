@@ -23,10 +23,11 @@ from padscope import (
     repad,
     scan,
 )
+from padscope.findings.verdict import verdict
 from padscope.images import central
 from padscope.report import render_report
 from padscope.settings import ExplainSettings, ImpactSettings
-from padscope.study import IMPACT_TABLES, Impact, verdict
+from padscope.study import IMPACT_TABLES, Impact
 
 COUNT, SIZE, MARGIN, CLASSES = 24, 16, 8, 3
 SETTINGS = ImpactSettings(

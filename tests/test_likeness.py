@@ -7,11 +7,11 @@ import torchvision
 from benchmarks.nulls import unet_instance
 
 from padscope import explain, scan
+from padscope.findings.recognition import recognition
 from padscope.images import BuiltinPhotos, Probe, central, stream
 from padscope.models import load_model, reestimate_batchnorm, wrap_module
 from padscope.settings import ExplainSettings
 from padscope.study.likeness import RANDOM, UNTRAINED, find_likeness
-from padscope.study.recognition import recognition
 
 SIZE, MARGIN = (24, 24), 8
 PROBE = Probe((40, 40), mean=(0.5,) * 3, std=(0.25,) * 3, channels=3)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from padscope import explain, scan
 from padscope.errors import PadscopeError
+from padscope.findings.recognition import Origin, Recognition, recognition
 from padscope.images import Images, TensorImages
 from padscope.models import reestimate_batchnorm, wrap_module
 from padscope.planted import (
@@ -23,7 +24,6 @@ from padscope.planted import (
 from padscope.planted.canvases import MEAN, canvases
 from padscope.scores import Comparison
 from padscope.settings import ExplainSettings
-from padscope.study.recognition import Origin, Recognition, recognition
 
 SHORT = 16
 

@@ -23,10 +23,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from padscope.cli.commands import explain_command, impact_command, scan_command
+from padscope.findings.checks import count
 from padscope.images import Skipped
 from padscope.report import render_report
 from padscope.report.again import OPTIONS, commands
-from padscope.report.answer import answer
 from padscope.report.cards import distributions, draw_kernel, draw_map
 from padscope.report.charts import side_shares
 from padscope.report.curves import BOTTOM, LEFT, RIGHT, TOP, curve_plot
@@ -161,13 +161,13 @@ def test_nothing_is_loaded_from_elsewhere(study: Study, page: Page) -> None:
 
 
 def test_the_counts_are_the_tables(study: Study, page: Page) -> None:
-    found = answer(study)
+    found = count(study)
     ks = study.filters["ks"].to_numpy()
     assert (found.filters, found.sites) == (12, 2)
     assert found.respond == (ks >= 0.5).sum() > 0
     assert found.strong == (ks >= 0.8).sum()
     assert found.undecided == study.undecided()[1]
-    lead = f"{found.respond} of 12 measured filters ({100 * found.respond / 12:.1f} %) respond"
+    lead = f"{found.respond} of 12 measured filters at 2 padded sites"
     assert lead in page.text
     assert "All 12 filters at 2 padded sites are measured" in page.text
     shares = side_shares(study)
@@ -292,7 +292,7 @@ def test_no_candidates() -> None:
         layer.weight.mul_(torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 0]]))
     study = scan(net, noise(64, 1, 16, 16))
     text = Page(render_report(study)).text
-    assert "0 of 3 measured filters (0 %) respond to the border" in text
+    assert "0 of 3 measured filters at 1 padded site (0 %) respond to the border" in text
     assert "quiet" in text
 
 

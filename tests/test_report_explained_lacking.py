@@ -20,14 +20,15 @@ from tests.test_report_explained import (
 )
 from torch import nn
 
+from padscope.findings.checks import describe_doubling
+from padscope.findings.recognition import NO_BASELINE
+from padscope.findings.rungs import rungs
 from padscope.images import Skipped
 from padscope.report import render_report
-from padscope.report.checks import describe_doubling
 from padscope.report.kinds import make_kinds
 from padscope.report.scatter import make_panels
 from padscope.settings import ExplainSettings
 from padscope.study import Study, explain, scan
-from padscope.study.recognition import NO_BASELINE
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def test_without_baselines_learned_is_only_denied(fallback_html: str) -> None:
 def test_without_real_context_every_label_is_marked(fallback: Study, fallback_html: str) -> None:
     html, page = fallback_html, Page(fallback_html)
     assert not fallback.filters["real_context"].any()
-    assert "(causal KS ≥ 0.5 too)‡." in page.text
+    assert "could not be compared with real surroundings" in rungs(fallback)[1].sentence
     assert "no filter could be compared with real surroundings" in page.text
     cards = page.count("article", "card")
     assert cards and html.count("‡ without real context</dd>") == cards
@@ -145,6 +146,6 @@ def test_nothing_measured() -> None:
     for parameter in net.parameters():
         parameter.data.zero_()
     page = Page(render_report(explained(net, noise(8, 1, 48, 48))))
-    assert " 0 (0 %) respond because of padding" in page.text
+    assert "0 of 0 measured filters (0 %) respond because of padding" in page.text
     assert "No filter has a kind" in page.text and "no origin to tell" in page.text
     assert "No filter could be measured both ways" in page.text

@@ -33,8 +33,8 @@ from padscope.console.show import (
     show_study,
 )
 from padscope.console.terminal import UNBOUNDED
-from padscope.findings.words import visible
-from padscope.study.card import FilterCard
+from padscope.findings.words import percent, visible
+from padscope.notebook.card import FilterCard
 
 Colours = Literal["standard", "256", "truecolor"]
 ANSI = re.compile(r"\x1b\[[\d;]*m")
@@ -49,7 +49,8 @@ def study() -> Study:
 def card(study: Study) -> FilterCard:
     """A confirmed filter."""
     row = study.pans().row(0, named=True)
-    return study.card(row["site"], row["filter"])
+    found: FilterCard = study.card(row["site"], row["filter"])
+    return found
 
 
 def printed(drawn: RenderableType, width: int = 100, colours: Colours | None = None) -> str:
@@ -84,7 +85,7 @@ def test_the_summary_has_a_bar_for_every_site(study: Study) -> None:
     for (site,), own in study.filters.group_by(["site"], maintain_order=True):
         part = int(own["recognises"].sum())
         (line,) = [line for line in lines if line.startswith(f"{site} ")]
-        assert f"{part} of {own.height}" in line and f"{part / own.height:.1%}" in line
+        assert f"{part} of {own.height}" in line and percent(part, own.height) in line
         assert ("█" in line or "▏" in line) == (part > 0)
     found = study.filters["recognises"].sum()
     assert any(line.startswith(f"{found} of {study.filters.height} measured") for line in lines)
@@ -129,7 +130,7 @@ def test_distances_are_those_of_the_table(study: Study) -> None:
 
 def test_weights_are_written_in_their_cells(card: FilterCard) -> None:
     assert card.kernel is not None
-    kernel = card.kernel.double().numpy()
+    kernel = card.kernel
     for line, row in zip(draw_kernel(kernel), kernel, strict=True):
         found = [float(cell.replace("−", "-")) for cell in line.plain.split()]
         assert found == pytest.approx(row.tolist(), rel=0.05)
@@ -146,7 +147,7 @@ def test_large_kernels_show_signs_and_sizes() -> None:
 def test_a_border_profile_runs_from_its_side_inwards(card: FilterCard, dims: int) -> None:
     mean_map = torch.rand(*(7, 6, 5)[:dims], generator=torch.Generator().manual_seed(dims))
     values = mean_map.double().numpy()
-    found = replace(card, mean_map=mean_map)
+    found = replace(card, mean_map=values)
     names = {1: ["left", "right"], 2: ["top", "bottom", "left", "right"],
              3: ["front", "back", "top", "bottom", "left", "right"]}[dims]  # fmt: skip
     for place, side in enumerate(names):
@@ -205,8 +206,11 @@ def test_names_are_shown_as_text(study: Study, card: FilterCard, name: str) -> N
     assert text.splitlines()[0].rstrip() == visible(f"{name}/{card.row['filter']}").rstrip()
     assert "\u202e" not in text and "\x1b" not in text
     site = study.filters["site"][0]
-    filters = study.filters.with_columns(pl.col("site").replace(site, name))
-    text = printed(show_study(replace(study, model=name, filters=filters)), width=4000)
+    tables = {
+        table: getattr(study, table).with_columns(pl.col("site").replace(site, name))
+        for table in ("sites", "filters")
+    }
+    text = printed(show_study(replace(study, model=name, **tables)), width=4000)
     assert text.split("\n")[0].rstrip() == visible(name).rstrip()
 
 

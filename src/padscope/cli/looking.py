@@ -13,6 +13,7 @@ from padscope.console import make_console
 from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
 from padscope.console.show import show_filter, show_study
 from padscope.errors import PadscopeError
+from padscope.findings.neuron import neuron
 from padscope.findings.words import visible
 from padscope.paths import printable
 from padscope.report.compare.cells import kinds_found
@@ -82,7 +83,7 @@ def show_command(run: RunArgument, site: Site = None, index: Filter = None) -> N
     if site is None or index is None:
         console.print(show_study(study))
     else:
-        console.print(show_filter(study.card(site, index)))
+        console.print(show_filter(neuron(study, site, index)))
 
 
 def name_missing(study: Study) -> None:

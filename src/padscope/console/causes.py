@@ -5,16 +5,15 @@ from __future__ import annotations
 import polars as pl
 from rich.table import Table
 
-from padscope.console.responses import skipped_lines
 from padscope.console.terminal import shown
-from padscope.evidence import CANDIDATE, CONFIRMED, GREY, KINDS, RECOGNISED, SMALL_MAP
+from padscope.evidence import CANDIDATE, RECOGNISED, SMALL_MAP
+from padscope.findings.checks import limits
+from padscope.findings.headline import headline
+from padscope.findings.kinds import kind_sentence
+from padscope.findings.recognition import recognition
+from padscope.findings.rungs import rungs
+from padscope.findings.words import percent, size
 from padscope.study import Explanation, Study
-from padscope.study.opening import caused_sentence, responding_sentence
-from padscope.study.recognition import recognition
-from padscope.tables import MEASURED
-
-DECIDED = 0.05  # false discovery rate
-FEW = 48  # images below which counts are visibly inflated
 
 
 def cause_listing(study: Study) -> Table:
@@ -33,7 +32,7 @@ def cause_listing(study: Study) -> Table:
         if row["causal_ks"] is not None:
             strongest = f"{row['filter']} {row['causal_side']} {row['causal_ks']:.3f}"
         table.add_row(
-            shown(row["site"]), "×".join(map(str, row["map_size"])) + marks,
+            shown(row["site"]), size(row["map_size"]) + marks,
             *(str(row[name]) for name in counts), "–" if reach is None else f"{reach + 1:.1f}",
             "–" if change is None else f"±{change:.3f}", strongest,
         )  # fmt: skip
@@ -72,7 +71,7 @@ def network_listing(explanation: Explanation) -> Table:
         table.add_column(name, justify="right")
     for row in explanation.baselines.iter_rows(named=True):
         shares = (
-            f"{row[name]:,} ({row[f'{name}_share']:.1%})"
+            f"{row[name]:,} ({percent(row[name], row['filters'])})"
             for name in ("candidates", "strong", "recalled")
         )
         table.add_row(shown(row["network"]), f"{row['filters']:,}", *shares)
@@ -80,91 +79,17 @@ def network_listing(explanation: Explanation) -> Table:
 
 
 def cause_lines(study: Study) -> list[str]:
-    """Put the second rung and the third, and what limits them, into sentences."""
+    """Put what padding causes, who recognises the border, and what limits it, into sentences."""
     explanation = study.explanation
     assert explanation is not None
-    measured = study.filters.filter(MEASURED)
-    confirmed = study.filters.filter(pl.col("label") == "confirmed")
-    found = recognition(study.filters, explanation)
-    lines = [
-        *(f"Warning: {warning}" for warning in found.warnings),
-        f"{found.lead}. {found.rule}",
-        *found.sentences,
-        responding_sentence(study.filters),
-        caused_sentence(study.filters),
-        f"All on the same {explanation.counts.images} images ({explanation.images}).",
-        *_candidate_lines(study),
-        _kind_line(confirmed),
-        _chance_line(study),
-    ]
-    if explanation.counts.images < FEW:
-        lines.append(
-            f"Only {explanation.counts.images} images: distances of so few come out too large, "
-            f"and kinds change with the sample; give {FEW} or more."
-        )
-    small = int((confirmed["needs_counterfactual"]).sum())
-    if small:
-        lines.append(
-            f"* {small:,} of the confirmed filters have maps under {SMALL_MAP} positions: real "
-            "context is less settled there, see the change when the margin is doubled."
-        )
-    if not measured["real_context"].all():
-        without = int((~measured["real_context"]).sum())
-        lines.append(
-            f"‡ {without:,} filters are labelled without real context: padding was filled "
-            "otherwise instead, which is weaker evidence."
-        )
-    skipped = skipped_lines("could not be explained", explanation.counts.skipped)
-    return [*lines, *_inherited_lines(explanation), *explanation.notes, *skipped]
-
-
-def _candidate_lines(study: Study) -> list[str]:
-    """Tell what becomes of the filter-sides that respond, small maps apart."""
-    small = pl.col("map_size").list.min() < SMALL_MAP
-    sizes = study.sites.select("site", small=small)
-    candidates = study.sides.filter(pl.col("ks") >= CANDIDATE).join(sizes, on="site")
-    lines = []
-    for below, where in ((False, f"on maps of {SMALL_MAP} and more"), (True, "on smaller maps")):
-        found = candidates.filter(pl.col("small") == below)
-        if found.is_empty():
-            continue
-        shares = ", ".join(
-            f"{_share(found.filter(pl.col('label') == label).height, found.height)} {label}"
-            for label in ("confirmed", "grey", "rejected")
-        )
-        lines.append(f"Of {found.height:,} filter-sides with KS ≥ {CANDIDATE:g} {where}: {shares}.")
-    return lines
-
-
-def _kind_line(confirmed: pl.DataFrame) -> str:
-    counts = dict(confirmed["kind"].value_counts().iter_rows())
-    kinds = ", ".join(f"{kind} {counts[kind]:,}" for kind in KINDS if counts.get(kind))
-    stability = confirmed["stability"].mean()
-    mean = f"; in {stability:.0%} of resamples the same" if isinstance(stability, float) else ""
-    return f"Kinds: {kinds or 'none'}{mean}."
-
-
-def _chance_line(study: Study) -> str:
-    sides = study.sides.filter(pl.col("q").is_not_null())
-    found = sides.filter(pl.col("q") <= DECIDED).height
-    return (
-        f"{found:,} of {sides.height:,} filter-sides respond more than lines where no border is "
-        f"(false discovery rate {DECIDED:g})."
-    )
-
-
-def _inherited_lines(explanation: Explanation) -> list[str]:
-    inherited = explanation.inherited
-    if inherited.is_empty():
-        return []
-    filters = inherited.group_by("site", "filter").agg(pl.col("causal_ks").max())
-    found = filters.filter(pl.col("causal_ks") >= CONFIRMED).height
-    grey = filters.filter(pl.col("causal_ks").is_between(GREY, CONFIRMED, closed="left")).height
+    found, (responds, caused, recognises, _) = headline(study), rungs(study)
+    origins = recognition(study.filters, explanation).origin_sentences
     return [
-        f"Of {filters.height:,} filters of convolutions without padding, {found:,} inherit a "
-        f"signal of {CONFIRMED:g} or more, {grey:,} one of {GREY:g} to {CONFIRMED:g}."
+        *(f"Warning: {warning}" for warning in found.warnings),
+        *(rung.sentence for rung in (recognises, caused, responds)),
+        f"Recognising: {recognises.rule}",
+        *origins,
+        f"All on the same {explanation.counts.images} images ({explanation.images}).",
+        kind_sentence(study),
+        *limits(study),
     ]
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "0%"

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 from rich.table import Table
 
-from padscope.console.responses import skipped_lines
 from padscope.console.terminal import shown
+from padscope.findings.checks import skipped_lines
 from padscope.findings.measures import PRIMARY, Measure, measures_in
 from padscope.findings.words import NONE, chance, visible
 from padscope.interventions.fills import tell_fill

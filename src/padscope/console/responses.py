@@ -9,18 +9,12 @@ from rich.table import Table
 
 from padscope.console.terminal import shown
 from padscope.evidence import CANDIDATE, SMALL_MAP, STRONG
-from padscope.images import Skipped
+from padscope.findings.checks import limits
+from padscope.findings.rungs import rungs
+from padscope.findings.words import size
 from padscope.regions import sides_of
 from padscope.sites import Site
 from padscope.study import Study
-from padscope.study.opening import responding_sentence
-from padscope.tables import RESOLUTION
-
-NAMED = 5  # skipped images named in a sentence
-
-
-def _times(lengths: Sequence[int]) -> str:
-    return "×".join(map(str, lengths))
 
 
 def _per_side(before: Sequence[int], after: Sequence[int]) -> str:
@@ -48,9 +42,9 @@ def site_listing(sites: pl.DataFrame) -> Table:
         padding = _per_side(row["pad_before"], row["pad_after"])
         contact = _per_side(row["contact_before"], row["contact_after"])
         table.add_row(
-            shown(row["site"]), shown(row["op"]), _times(row["kernel"]), _times(row["stride"]),
-            _times(row["dilation"]), str(row["groups"]), padding, shown(row["fill"]),
-            _times(row["map_size"]), contact, str(row["filters"] or "–"), shown(note),
+            shown(row["site"]), shown(row["op"]), size(row["kernel"]), size(row["stride"]),
+            size(row["dilation"]), str(row["groups"]), padding, shown(row["fill"]),
+            size(row["map_size"]), contact, str(row["filters"] or "–"), shown(note),
         )  # fmt: skip
     return table
 
@@ -71,48 +65,18 @@ def summary_listing(study: Study) -> Table:
         small = "*" if min(row["map_size"]) < SMALL_MAP else ""
         counts = [row[name] for name in ("filters", "unmeasured", "candidates", "strong", *sides)]
         table.add_row(
-            shown(row["site"]), _times(row["map_size"]) + small, *map(str, counts), strongest
+            shown(row["site"]), size(row["map_size"]) + small, *map(str, counts), strongest
         )
     return table
 
 
 def summary_lines(study: Study) -> list[str]:
     """Put the result, and what limits it, into sentences."""
-    filters, sites = study.filters.height, study.sites["scored"].sum()
-    nonfinite = int((study.filters["nonfinite"] > 0).sum())
-    far, open_ = study.undecided()
-    small = study.filters["needs_counterfactual"].sum()
-    flagged = int(study.sides["flagged"].sum())
-    lines = [
+    return [
         *(f"Warning: {warning}" for warning in study.warnings),
-        f"{sites} scored sites, {filters:,} filters, {study.scored_images} images.",
-        responding_sentence(study.filters),
-        f"At this number of images {open_:,} filters may lie on either side of {CANDIDATE:g} "
-        f"(95 %), {far:,} of them farther than .05 from it.",
-        f"{flagged:,} of {study.sides.height:,} filter-sides are resolved worse than "
-        f"{RESOLUTION:g}; their bound is in sides.parquet.",
-        "Responding is a first look, not proof: photographs have a top and a bottom, and untrained "
-        "networks respond too.",
+        rungs(study)[0].sentence,
+        *limits(study),
     ]
-    if small:
-        lines.append(
-            f"* {small:,} filters have maps under {SMALL_MAP} positions, where the core is close "
-            "to the border: do not trust their labels without a counterfactual."
-        )
-    if nonfinite:
-        lines.append(
-            f"Filters that gave NaN or infinite values, which were left out: {nonfinite:,}."
-        )
-    return lines + skipped_lines("could not be read", study.counted.skipped)
-
-
-def skipped_lines(what: str, skipped: Sequence[Skipped]) -> list[str]:
-    """Count and name images that were skipped; nothing if there are none."""
-    if not skipped:
-        return []
-    named = "; ".join(f"{skip.name}: {skip.reason}" for skip in skipped[:NAMED])
-    more = f"; and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
-    return [f"Images that {what}, and were skipped: {len(skipped):,} ({named}{more})."]
 
 
 def describe_sites(sites: Sequence[Site]) -> str:

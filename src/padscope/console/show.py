@@ -16,19 +16,20 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from padscope.findings.words import shorten, visible
+from padscope.findings.depth import depth_profile
+from padscope.findings.headline import opening
+from padscope.findings.kinds import sign_of
+from padscope.findings.neuron import Neuron, flat
+from padscope.findings.recall_curve import TICKS
+from padscope.findings.words import fixed, fixed_interval, number, percent, share, shorten, visible
 from padscope.regions import sides_of
 from padscope.report.drawings import DIVERGING, colour_cells
-from padscope.report.glyphs import sign_of
 from padscope.study import Study
-from padscope.study.card import FilterCard, flat
-from padscope.study.opening import opening, site_bars
-from padscope.study.recall_curve import TICKS
 
 FloatArray = NDArray[np.float64]
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 HEIGHTS = "▁▂▃▄▅▆▇█"
-BAR, SHORT_BAR = 20, 8  # characters of a full bar
+BAR, SHORT_BAR = 20, 6  # characters of a full bar
 LONGEST_NAME = 32
 WRITTEN = 7  # a kernel up to so many columns has its weights written out
 DEEPEST = 24  # positions of a border profile
@@ -39,25 +40,29 @@ SIGN_STYLES = {"excited": "bold dark_orange", "inhibited": "bold dodger_blue1", 
 
 def show_study(study: Study) -> RenderableType:
     """Draw a summary: the counts in sentences, and a bar for every site along the depth."""
-    bars, title = site_bars(study.filters, explained=study.explanation is not None)
-    sentences = opening(study.filters, study.explanation, study.impact)
-    table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    profile = depth_profile(study)
+    what = "recognise the border" if study.explanation else "respond to the border"
+    table = Table(
+        box=None, pad_edge=False, title=f"Filters that {what}", title_justify="left",
+        title_style="bold",
+    )  # fmt: skip
     for name, justify in (("site", "left"), ("filters", "right"), ("share", "right")):
         table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
-    most = max((part / whole for _, part, whole in bars if whole), default=0.0) or 1.0
-    table.add_column(f"up to {most:.0%}" if most >= 0.01 else f"up to {most:.1%}", no_wrap=True)
-    for site, part, whole in bars:
-        share = part / whole if whole else 0.0
+    most = profile.sort("share", descending=True, nulls_last=True).row(0, named=True)
+    table.add_column(f"up to {percent(most['counted'], most['measured'])}", no_wrap=True)
+    for row in profile.iter_rows(named=True):
+        drawn = bar((row["share"] or 0.0) / (most["share"] or 1.0), BAR)
         table.add_row(
-            Text(shorten(visible(site), LONGEST_NAME)), f"{part:,} of {whole:,}", f"{share:.1%}",
-            Text(bar(share / most, BAR), style="dodger_blue1"),
+            Text(shorten(visible(row["site"]), LONGEST_NAME)),
+            f"{row['counted']:,} of {row['measured']:,}",
+            percent(row["counted"], row["measured"]), Text(drawn, style="dodger_blue1"),
         )  # fmt: skip
     head = [Text(visible(study.model), style="bold"), Text(visible(study.images), style="dim")]
-    said = [Text(sentence) for sentence in sentences]
+    said = [Text(visible(sentence)) for sentence in opening(study)]
     return Group(*head, Text(), *said, Text(), table)
 
 
-def show_filter(card: FilterCard) -> RenderableType:
+def show_filter(card: Neuron) -> RenderableType:
     """Draw one filter: its kernel, its frame, its distances by side, and what it is called."""
     parts: list[RenderableType] = [Text(visible(card.name), style="bold"), Text()]
     pictures = list(_pictures(card))
@@ -71,7 +76,7 @@ def show_filter(card: FilterCard) -> RenderableType:
     return Group(*parts, _sides(card), Text(), *_recall(card), *_profile(card), facts)
 
 
-def _pictures(card: FilterCard) -> Iterator[RenderableType]:
+def _pictures(card: Neuron) -> Iterator[RenderableType]:
     if card.kernel is not None:
         title = Text("kernel, summed over its inputs", style="dim")
         yield Group(title, *draw_kernel(flat(card.kernel)))
@@ -142,7 +147,7 @@ def _on(shade: Sequence[int]) -> Style:
     return Style(color="black" if bright else "white", bgcolor=f"rgb({red},{green},{blue})")
 
 
-def draw_frame(card: FilterCard) -> Iterator[Text]:
+def draw_frame(card: Neuron) -> Iterator[Text]:
     """Draw which sides of a 2D map a filter answers to: + where it is excited, − where inhibited.
 
     Nothing for maps of one and three axes, whose sides the facts name.
@@ -168,7 +173,7 @@ def draw_frame(card: FilterCard) -> Iterator[Text]:
     yield Text.assemble(corner["c"], edge("bottom", "─", 7), corner["d"])
 
 
-def _sides(card: FilterCard) -> Table:
+def _sides(card: Neuron) -> Table:
     """Distances of every side, with intervals, and by line from the border inwards."""
     deeper = f"lines: the same for lines 0–{LINES - 1}, from the border inwards"
     table = Table(box=None, pad_edge=False, caption=deeper, caption_justify="left")
@@ -189,20 +194,20 @@ def _sides(card: FilterCard) -> Table:
 
 def _cells(side: Mapping[str, Any], column: str, stem: str, style: str) -> Iterator[Text]:
     value, low, high = side[column], side[f"{stem}_low"], side[f"{stem}_high"]
-    number = "   –" if value is None else f"{value:.2f}"
-    yield Text.assemble(number, " ", (f"{bar(value or 0.0, SHORT_BAR):<{SHORT_BAR}}", style))
-    yield Text("" if low is None else f"[{low:.2f}, {high:.2f}]")
+    yield Text.assemble(
+        f"{fixed(value):>4}", " ", (f"{bar(value or 0.0, SHORT_BAR):<{SHORT_BAR}}", style)
+    )
+    yield Text(fixed_interval(low, high))
     yield Text(heights([value, *(side[f"{stem}_{line}"] for line in range(1, LINES))]))
 
 
-def _recall(card: FilterCard) -> Iterator[Text]:
+def _recall(card: Neuron) -> Iterator[Text]:
     """Draw border recall by the share of content that passes."""
     if (curve := card.recall) is None:
         return
     told = dict(zip(curve.contents, curve.recall, strict=True))
     ends = ", ".join(
-        f"{100 * share:g} %: {'–' if told[share] is None else f'{told[share]:.2f}'}"
-        for share in sorted({*TICKS, curve.content})
+        f"{share(part)}: {fixed(told[part])}" for part in sorted({*TICKS, curve.content})
     )
     yield Text.assemble(
         (f"border recall at the {curve.side} by content that passes  ", "dim"),
@@ -211,7 +216,7 @@ def _recall(card: FilterCard) -> Iterator[Text]:
     yield Text()
 
 
-def _profile(card: FilterCard) -> Iterator[Text]:
+def _profile(card: Neuron) -> Iterator[Text]:
     """Draw the mean activation from the strongest side inwards."""
     side = card.row.get("causal_side") or card.row["side"]
     if side is None:
@@ -225,12 +230,12 @@ def _profile(card: FilterCard) -> Iterator[Text]:
     drawn = heights([float(share) if np.isfinite(share) else None for share in shares])
     yield Text.assemble(
         (f"mean activation from the {side} inwards  ", "dim"), drawn,
-        (f"  {low:.3g} to {high:.3g}", "dim"),
+        (f"  {number(low)} to {number(high)}", "dim"),
     )  # fmt: skip
     yield Text()
 
 
-def border_profile(card: FilterCard, side: str) -> FloatArray:
+def border_profile(card: Neuron, side: str) -> FloatArray:
     """Mean activation of every line of the mean map, from a side to the middle.
 
     Returns
@@ -238,7 +243,7 @@ def border_profile(card: FilterCard, side: str) -> FloatArray:
     (D,) float64 array
         D is half the lines of the kept map, rounded up.
     """
-    mean_map: FloatArray = card.mean_map.double().numpy()
+    mean_map = card.mean_map
     chosen = next(end for end in sides_of(mean_map.ndim) if end.name == side)
     others = tuple(axis for axis in range(mean_map.ndim) if axis != chosen.axis)
     lines: FloatArray = mean_map.mean(axis=others) if others else mean_map

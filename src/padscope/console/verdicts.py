@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from padscope.study import Study, verdict
+from padscope.findings.verdict import verdict
+from padscope.study import Study
 
 
 def verdict_lines(study: Study, *, notes: bool = True) -> list[str]:

@@ -89,13 +89,13 @@ def fixed_interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"[{fixed(low)} to {fixed(high)}]"
 
 
-def percent(part: float, whole: float = 1) -> str:
+def percent(part: float, whole: float) -> str:
     """Write a share of a count; a share that is not 0 or 1 never reads so.
 
     Examples
     --------
-    >>> percent(112, 1000), percent(1, 90000), percent(0, 0), percent(0.5)
-    ('11.2 %', '< 0.1 %', '0 %', '50.0 %')
+    >>> percent(112, 1000), percent(1, 90000), percent(0, 0)
+    ('11.2 %', '< 0.1 %', '0 %')
     """
     share = 100 * part / whole if whole else 0.0
     if 0 < share < 0.1:
@@ -103,6 +103,17 @@ def percent(part: float, whole: float = 1) -> str:
     if 99.9 < share < 100:
         return "> 99.9 %"
     return f"{share:.{1 if share % 100 else 0}f} %"
+
+
+def share(value: float | None) -> str:
+    """Write a share that is given, to three significant digits.
+
+    Examples
+    --------
+    >>> share(0.01), share(0.1234), share(None)
+    ('1 %', '12.3 %', '–')
+    """
+    return NONE if value is None else f"{number(100 * value)} %"
 
 
 def percent_range(counts: Sequence[tuple[int, int]]) -> str:

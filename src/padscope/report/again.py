@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from padscope.report.answer import BUILTIN
+from padscope.findings.checks import BUILTIN
 from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.study import Study
 

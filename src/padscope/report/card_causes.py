@@ -9,13 +9,20 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from padscope.findings.words import number, plural
+from padscope.findings.kinds import sign_of
+from padscope.findings.neuron import (
+    told_impact,
+    told_kind,
+    told_origin,
+    told_reach,
+    told_stability,
+)
+from padscope.findings.words import chance, fixed, fixed_interval
 from padscope.report.curves import Cumulative, cumulate
-from padscope.report.glyphs import drawable, frame_glyph, sign_of
+from padscope.report.glyphs import drawable, frame_glyph
 from padscope.report.kinds import CORNERS
 from padscope.study import Explanation
 from padscope.study.explanation import COMPARED
-from padscope.tables.responses import REPORTED_LINES
 from padscope.tallies import BINS, NEAR
 from padscope.tallies.contrast import REAL
 
@@ -75,54 +82,29 @@ def card_cause(row: dict[str, Any], sides: pl.DataFrame, estimated: int = 0) -> 
     estimated : int
         Filters of the study that have an estimated impact.
     """
-    by_side = {side["side"]: side for side in sides.iter_rows(named=True)}
+    rows = sides.to_dicts()
+    by_side = {side["side"]: side for side in rows}
     shown = by_side.get(row["side"], {}).get("causal_ks")
     return CardCause(
         label=row["label"] or "not explained",
         apart=row["real_context"] is False,
         side=row["causal_side"],
-        ks=_fixed(row["causal_ks"]),
-        interval=_interval(row["causal_low"], row["causal_high"]),
-        recall=_fixed(row["recall"]),
-        recall_interval=_interval(row["recall_low"], row["recall_high"]),
-        here=_fixed(shown) if row["side"] != row["causal_side"] else "",
+        ks=fixed(row["causal_ks"]),
+        interval=fixed_interval(row["causal_low"], row["causal_high"]),
+        recall=fixed(row["recall"]),
+        recall_interval=fixed_interval(row["recall_low"], row["recall_high"]),
+        here=fixed(shown) if row["side"] != row["causal_side"] else "",
         glyph=_glyph(row, by_side),
-        kind=_kind(row),
-        origin=_origin(row, by_side),
-        reach=describe_reach(row["reach"], [by_side[side] for side in row["active"] or ()]),
-        stability=_percent(row["stability"]),
-        q=_chance(row["q"]),
+        kind=told_kind(row),
+        origin=told_origin(row, rows),
+        reach=told_reach(row, rows),
+        stability=told_stability(row["stability"]),
+        q=chance(row["q"]),
         apart_from=", ".join(
-            f"{kind} {_chance(row[f'q_{kind}'])}" for kind in COMPARED if f"q_{kind}" in row
+            f"{kind} {chance(row[f'q_{kind}'])}" for kind in COMPARED if f"q_{kind}" in row
         ),
-        impact=_impact(row, estimated) if "impact" in row else "",
+        impact=told_impact(row, estimated, "") if "impact" in row else "",
     )
-
-
-def _fixed(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{low:.2f}–{high:.2f}"
-
-
-def _chance(q: float | None) -> str:
-    return "–" if q is None else f"{q:.3f}" if q >= 0.001 else "<0.001"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.0f} % of resamples agree"
-
-
-def _impact(row: dict[str, Any], estimated: int) -> str:
-    if row["impact"] is None:
-        return "not estimated"
-    interval = ""
-    if row["impact_low"] is not None:
-        low, high = number(row["impact_low"]), number(row["impact_high"])
-        interval = f" 95 % {low}–{high}"
-    return f"{number(row['impact'])}{interval}, rank {row['impact_rank']:,} of {estimated:,}"
 
 
 def _glyph(row: dict[str, Any], by_side: dict[str, dict[str, Any]]) -> Markup:
@@ -133,48 +115,6 @@ def _glyph(row: dict[str, Any], by_side: dict[str, dict[str, Any]]) -> Markup:
     if not active or not flat:
         return Markup("")
     return frame_glyph({side: sign_of(by_side[side]["causal_polarity"]) for side in active})
-
-
-def _kind(row: dict[str, Any]) -> str:
-    if row["kind"] is None:
-        return "–"
-    if row["kind"] == "corner":
-        return f"corner alone ({row['causal_corner']}), provisional"
-    return f"{row['kind']}, {row['sign']}: {', '.join(row['active'])}"
-
-
-def _origin(row: dict[str, Any], by_side: dict[str, dict[str, Any]]) -> str:
-    if row["origin"] is None:
-        return "–"
-    side = by_side[row["causal_side"]]
-    parts = ("own padding", "incoming") if row["real_context"] else ("refilled", "left")
-    return (
-        f"{row['origin']} ({parts[0]} {_fixed(side['own_ks'])}, "
-        f"{parts[1]} {_fixed(side['incoming_ks'])})"
-    )
-
-
-def describe_reach(reach: int | None, active: list[dict[str, Any]]) -> str:
-    """Write how far the effect of padding reaches; a lower bound at the deepest line measured.
-
-    Examples
-    --------
-    >>> deep = {"reach": 3, "causal_1": 0.9, "causal_2": 0.8, "causal_3": 0.7}
-    >>> describe_reach(3, [deep]), describe_reach(1, [deep | {"reach": 1}])
-    ('≥ 3 lines', '1 line')
-    >>> describe_reach(0, [deep | {"reach": 0}])
-    '0 lines: the outermost alone'
-    """
-    if reach is None:
-        return "–"
-    deepest = [
-        max((d for d in REPORTED_LINES if side[f"causal_{d}"] is not None), default=0)
-        for side in active
-        if side["reach"] == reach
-    ]
-    if any(reach >= line for line in deepest):
-        return f"≥ {plural(reach, 'line')}{'' if reach else ': no deeper one is measured'}"
-    return f"{plural(reach, 'line')}{'' if reach else ': the outermost alone'}"
 
 
 def real_surroundings(

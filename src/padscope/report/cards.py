@@ -11,6 +11,8 @@ import polars as pl
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from padscope.findings.neuron import mean_maps
+from padscope.findings.recall_curve import RecallCurve, recall_curve
 from padscope.findings.words import number, plural, size
 from padscope.regions import sides_of
 from padscope.report.card_causes import CardCause, card_cause, real_surroundings
@@ -24,11 +26,9 @@ from padscope.report.drawings import (
     picture,
     planes,
 )
-from padscope.report.gallery.sites import mean_maps
 from padscope.report.photos import draw_photo, ends_of_firing, first_images
 from padscope.scores import Statistic, listed_statistics
 from padscope.study import Kernels, Study
-from padscope.study.recall_curve import RecallCurve
 from padscope.tables import RESOLUTION
 from padscope.tallies import BINS
 
@@ -150,12 +150,12 @@ def _make_card(
             others = "a replicated border" if row["real_context"] is False else "real surroundings"
             alt += f"; and of the same border positions with {others}"
         plot = curve_plot(curves, alt)
-    maps = [mean[0].double().numpy() for mean in mean_maps(study, site, [index])]
+    maps = [mean[0] for mean in mean_maps(study, site, [index])]
     extent = _extent(np.stack(maps))
     cause = card_cause(row, sides, estimated) if study.explanation else None
     others = "border replicated ‡" if cause and cause.apart else "real surroundings"
     columns = sides.select("side", "ks", "ks_1", "ks_2", "ks_3").iter_rows()
-    recall = study.recall_curve(site, index)
+    recall = recall_curve(study, site, index)
     assert recall is not None  # cards are of measured filters
     return Card(
         row,

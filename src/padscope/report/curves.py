@@ -13,8 +13,8 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from padscope.evidence import RECOGNISED
+from padscope.findings.recall_curve import RecallCurve
 from padscope.findings.words import number
-from padscope.study.recall_curve import RecallCurve
 
 FloatArray = NDArray[np.float64]
 Profile = Sequence[float | None]

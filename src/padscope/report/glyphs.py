@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from markupsafe import Markup
 
+from padscope.findings.kinds import INHIBITED
+
 # A mitred bar along each side of a square of 32 units, and lines across it.
 _BARS = {
     "top": "M2 2H30L23 9H9Z",
@@ -25,20 +27,6 @@ _CORNERS = {
     "bottom-left": "M2 30H11V21H2Z",
     "bottom-right": "M30 30H21V21H30Z",
 }
-EXCITED, INHIBITED, NEITHER = "excited", "inhibited", "neither"
-
-
-def sign_of(polarity: float | None) -> str:
-    """Name what padding does to the activations of a side.
-
-    Examples
-    --------
-    >>> sign_of(0.9), sign_of(0.2), sign_of(0.5), sign_of(None)
-    ('excited', 'inhibited', 'neither', 'neither')
-    """
-    if polarity is None or polarity == 0.5:
-        return NEITHER
-    return EXCITED if polarity > 0.5 else INHIBITED
 
 
 def frame_glyph(signs: Mapping[str, str], corners: Iterable[str] = (), alt: str = "") -> Markup:

@@ -11,19 +11,10 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.evidence import KINDS
-from padscope.report.glyphs import EXCITED, INHIBITED, frame_glyph, sign_of
+from padscope.findings.kinds import EXCITED, INHIBITED, TITLES, Kind, kinds, sign_of, with_kind
+from padscope.report.glyphs import frame_glyph
 from padscope.study import Study
 
-TITLES = {
-    "single": "One side",
-    "adjacent": "Two sides that meet",
-    "opposite-same": "Opposite sides, same sign",
-    "opposite-opposed": "Opposite sides, opposed",
-    "three": "Three sides",
-    "frame": "All sides: frame",
-    "several": "Four or five sides",
-    "corner": "Corner alone (provisional)",
-}
 TOP, BOTTOM, LEFT, RIGHT = SIDES = ("top", "bottom", "left", "right")
 Set = tuple[str, ...]
 SETS: dict[str, dict[str, Set]] = {
@@ -109,12 +100,15 @@ class KindGrid:
         Filters beyond those.
     apart : int
         Filters with a kind that were explained without real context.
+    described : tuple of Kind
+        What is said of each.
     """
 
     blocks: list[Block]
     listed: list[tuple[str, str, str, Group]]
     unlisted: int
     apart: int
+    described: tuple[Kind, ...]
 
 
 def make_kinds(study: Study) -> KindGrid:
@@ -148,15 +142,13 @@ def make_kinds(study: Study) -> KindGrid:
         ],
         sum(group.count for _, group in rows[LISTED:]),
         apart,
+        kinds(study),
     )
 
 
 def _filters(study: Study) -> Iterable[tuple[dict[str, Any], Signs]]:
     """Rows of filters with a kind, and the signs of their active sides."""
-    chosen = study.filters.filter(
-        (pl.col("kind") == "corner")
-        | pl.col("kind").is_not_null() & (pl.col("label") == "confirmed")
-    )
+    chosen = with_kind(study)
     signs: dict[tuple[str, int], list[tuple[str, str]]] = {}
     sides = study.sides.join(
         chosen.select("site", "filter", "active"), on=["site", "filter"], maintain_order="left"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from markupsafe import Markup
+
 from padscope.evidence import (
     CANDIDATE,
     CONFIRMED,
@@ -13,21 +15,21 @@ from padscope.evidence import (
     STRONG,
     UNDECIDED_BAND,
 )
+from padscope.findings.checks import count, describe_skipped, make_checks
+from padscope.findings.headline import headline
+from padscope.findings.rungs import Rung, rungs
 from padscope.report.again import commands
-from padscope.report.answer import answer, site_rows
-from padscope.report.caused import count_caused
 from padscope.report.charts import depth_chart
-from padscope.report.checks import describe_skipped, make_checks
 from padscope.report.gallery.making import make_gallery
 from padscope.report.impact.sections import show_impact
 from padscope.report.kinds import make_kinds
 from padscope.report.ladder import RUNGS, make_ladder
 from padscope.report.origins import ORIGINS, make_origins
 from padscope.report.scatter import make_panels
-from padscope.report.story import make_funnel, tell
+from padscope.report.site_rows import site_rows
+from padscope.report.strips import Bar, strip
 from padscope.report.templates import content_hash, page_environment, script, style_sheet
 from padscope.study import Explanation, Study
-from padscope.study.recognition import NO_AIM
 
 SKIPPED_SHOWN = 20
 SCRIPTS = ("gallery_draw", "gallery_card", "gallery")  # in this order
@@ -51,13 +53,11 @@ def render_report(study: Study) -> str:
         A page that loads nothing from elsewhere and runs its own script alone; the same for the
         same study. It can be read without the script too.
     """
-    rungs = {"explained": study.explanation, "impact": study.impact}
-    css = style_sheet("report", "strips", "gallery", *(name for name in rungs if rungs[name]))
+    stages = {"explained": study.explanation, "impact": study.impact}
+    css = style_sheet("report", "strips", "gallery", *(name for name in stages if stages[name]))
     code = script(*SCRIPTS)
     sides, sites = site_rows(study)
     command, python = commands(study)
-    found = answer(study)
-    caused = count_caused(study, study.explanation) if study.explanation else None
     template = page_environment().get_template("report.html.jinja")
     return template.render(
         study=study,
@@ -65,10 +65,9 @@ def render_report(study: Study) -> str:
         css_hash=content_hash(css),
         script=code,
         script_hash=content_hash(code),
-        answer=found,
-        caused=caused,
-        story=tell(study, found, caused),
-        funnel=make_funnel(found, caused, study.impact),
+        counted=count(study),
+        found=headline(study),
+        funnel=[(rung, _bar(rung)) for rung in rungs(study)],
         cuts=CUTS,
         settings=study.identity["settings"],
         candidate=CANDIDATE,
@@ -82,11 +81,14 @@ def render_report(study: Study) -> str:
         command=command,
         python=python,
         explanation=study.explanation,
-        no_aim=NO_AIM,
         impact=study.impact,
         **(_explained(study, study.explanation) if study.explanation else {}),
         **(show_impact(study, study.impact, SKIPPED_SHOWN) if study.impact else {}),
     )
+
+
+def _bar(rung: Rung) -> Markup:
+    return Markup("") if rung.share is None else strip([Bar("full", 0, rung.share)])
 
 
 def _explained(study: Study, explanation: Explanation) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from padscope.study.result import Portrait, Study
 from padscope.study.scan import scan
 from padscope.study.stage import EXPLAIN, IMPACT, SCAN, Journal, Kept, Progress
 from padscope.study.subject import check_answer
-from padscope.study.verdict import Heading, verdict
 
 __all__ = [
     "CONTRASTED",
@@ -21,7 +20,6 @@ __all__ = [
     "IMPACT_TABLES",
     "SCAN",
     "Explanation",
-    "Heading",
     "Impact",
     "Journal",
     "Kept",
@@ -37,5 +35,4 @@ __all__ = [
     "impact",
     "make_probe",
     "scan",
-    "verdict",
 ]

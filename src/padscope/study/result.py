@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +15,10 @@ from padscope.errors import PadscopeError
 from padscope.evidence import CANDIDATE, KINDS, STRONG, UNDECIDED_BAND
 from padscope.measurements import Counts
 from padscope.scores import CONTENT, CONTENTS, recall_curves
-from padscope.study.card import FilterCard, check_filter, make_card
 from padscope.study.explanation import Explanation
 from padscope.study.impact_result import Impact
 from padscope.study.kernels import Kernels
-from padscope.study.opening import opening, site_bars
-from padscope.study.recall_curve import RecallCurve
-from padscope.study.summary_html import draw_summary
+from padscope.study.views import view
 from padscope.tables import summarize, undecided
 
 RESPONSES = {"candidate": CANDIDATE, "strong": STRONG}
@@ -167,7 +163,7 @@ class Study:
                 "padscope.explain(study, model, images), first"
             )
 
-    def card(self, site: str, index: int) -> FilterCard:
+    def card(self, site: str, index: int) -> Any:
         """Show one filter, with all that is known of it.
 
         Parameters
@@ -178,24 +174,15 @@ class Study:
 
         Returns
         -------
-        FilterCard
-            In a notebook, a drawn card.
+        padscope.notebook.card.FilterCard
+            In a notebook, a drawn card; elsewhere its `facts`.
 
         Raises
         ------
         PadscopeError
             There is no such site or filter.
         """
-        check_filter(self.sites, site, index)
-        shown = (p.kernel.sum(dim=0) for p in self.portraits if (p.site, p.filter) == (site, index))
-        kernels = self.kernels.get(site)
-        return make_card(
-            self.sites, self.filters, self.sides, site, index,
-            kernel=kernels.total[index] if kernels else next(shown, None),
-            mean_map=self.counted.mean_map(site)[index],
-            explained=self.explanation is not None, recall=self.recall_curve(site, index),
-            impact=self.impact,
-        )  # fmt: skip
+        return view("card", self, site, index)
 
     def counts_of(self, site: str) -> Counts:
         """Return the counts behind a site's scores: of the explanation, once it has scored it."""
@@ -225,18 +212,6 @@ class Study:
         tallies = self.counts_of(site).of_site(site)
         return recall_curves(tallies, sides, filters, self.contents)
 
-    def recall_curve(self, site: str, index: int) -> RecallCurve | None:
-        """Return the same of one filter; None if it has one value everywhere."""
-        here = (pl.col("site") == site) & (pl.col("filter") == index)
-        row = self.filters.row(by_predicate=here, named=True)
-        side = row.get("recall_side") or row["side"]
-        if row["ks"] is None or side is None:
-            return None
-        place = np.array([self.sides.filter(here)["side"].to_list().index(side)])
-        (curve,) = self.recall_curves(site, np.array([index]), place).tolist()
-        recall = tuple(None if math.isnan(value) else value for value in curve)
-        return RecallCurve(side, self.contents, recall, self.content)
-
     @property
     def next(self) -> str:
         """What to run to learn more; "" if all stages are done."""
@@ -249,21 +224,13 @@ class Study:
             return "explain"
         return "" if self.impact else "impact"
 
-    def _opening(self) -> list[str]:
-        warnings = () if self.explanation else self.warnings
-        return [*warnings, *opening(self.filters, self.explanation, self.impact)]
-
     def __repr__(self) -> str:
         """Summarise the study in a few lines."""
-        told = self._opening()
-        return "\n".join([f"Study of {self.model!r} on {self.images!r}", *told])
+        return "\n".join([f"Study of {self.model!r} on {self.images!r}", *view("opening", self)])
 
     def _repr_html_(self) -> str:
         """Summarise the study for a notebook."""
-        return draw_summary(
-            self.model, self.images, self._opening(),
-            *site_bars(self.filters, explained=self.explanation is not None),
-        )  # fmt: skip
+        return str(view("summary", self))
 
     def summary(self) -> pl.DataFrame:
         """One row per scored site; see `padscope.tables.summarize`."""

@@ -115,31 +115,3 @@ def used_columns(effect: Mapping[str, Any] | None) -> dict[str, Any]:
         (images). Nothing if it was not measured.
     """
     return {name: effect[column] for column, name in _USED.items()} if effect else {}
-
-
-def depth_profile(filters: pl.DataFrame) -> pl.DataFrame:
-    """Share of recognising filters at each site of an explained study, along its depth.
-
-    Columns: ``site``, ``depth`` (from 0, the first site of the forward pass, to 1, the last; 0 for
-    a single one), ``recognises``, ``measured`` (counts of filters), ``share`` (null where none is
-    measured).
-
-    Examples
-    --------
-    >>> table = {"site": ["a", "a", "b"], "label": ["confirmed", "quiet", "unmeasured"]}
-    >>> depth_profile(pl.DataFrame(table | {"recognises": [True, False, False]})).rows()
-    [('a', 0.0, 1, 2, 0.5), ('b', 1.0, 0, 0, None)]
-    """
-    counts = (
-        filters.filter(pl.col("label").is_not_null())
-        .group_by("site", maintain_order=True)
-        .agg(
-            recognises=pl.col("recognises").sum().cast(pl.Int64),
-            measured=MEASURED.sum().cast(pl.Int64),
-        )
-    )
-    depth = pl.int_range(pl.len()) / max(counts.height - 1, 1)
-    share = pl.when(pl.col("measured") > 0).then(pl.col("recognises") / pl.col("measured"))
-    return counts.select(
-        "site", depth.alias("depth"), "recognises", "measured", share.alias("share")
-    )

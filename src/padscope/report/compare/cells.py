@@ -10,7 +10,7 @@ import polars as pl
 
 from padscope.evidence import CANDIDATE, CONFIRMED, KINDS, RECOGNISED
 from padscope.findings.measures import Measure, measure_of
-from padscope.findings.words import NONE, chance, percent, plural
+from padscope.findings.words import NONE, chance, percent, plural, share
 from padscope.study.impact_result import LEVEL
 
 HEADINGS = (
@@ -86,17 +86,6 @@ def write_cells(row: Mapping[str, Any]) -> Cells:
 
 def _count(part: int | None, whole: int | None) -> str:
     return NONE if part is None or whole is None else f"{part:,} ({percent(part, whole)})"
-
-
-def share(value: float | None) -> str:
-    """Write a share.
-
-    Examples
-    --------
-    >>> share(0.1234), share(None)
-    ('12.3 %', '–')
-    """
-    return NONE if value is None else percent(value)
 
 
 def _range(low: int | None, high: int | None) -> str:

@@ -11,14 +11,14 @@ from typing import Any
 import polars as pl
 
 from padscope.errors import PadscopeError
+from padscope.findings.depth import depth_profile
+from padscope.findings.recognition import recognition
 from padscope.findings.words import plural
 from padscope.study import Study
 from padscope.study.impact_result import beyond_controls, cannot_show
-from padscope.study.recognition import recognition
 from padscope.tables.comparison import (
     cause_columns,
     comparison_table,
-    depth_profile,
     response_columns,
     used_columns,
 )
@@ -37,7 +37,7 @@ class Run:
     row : dict
         Of `padscope.tables.comparison.comparison_table`.
     profile : polars.DataFrame or None
-        See `padscope.tables.comparison.depth_profile`; None if the run is not explained.
+        See `padscope.findings.depth.depth_profile`; None if the run is not explained.
     lacks : str
         What it has not measured, and the command that would; "" for nothing.
     missing : tuple of str
@@ -111,7 +111,7 @@ def take(directory: str, study: Study) -> Run:
         model=study.model,
         images=study.images,
         row=_row(directory, study),
-        profile=depth_profile(study.filters) if study.explanation else None,
+        profile=depth_profile(study) if study.explanation else None,
         lacks=_lacks(directory, study) if not study.missing else "",
         missing=study.missing,
         weights=study.identity["weights"],

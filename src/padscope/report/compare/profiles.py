@@ -35,7 +35,7 @@ class Line:
     style : int
         Which of the styles, from 0.
     profile : polars.DataFrame
-        See `padscope.tables.comparison.depth_profile`.
+        See `padscope.findings.depth.depth_profile`.
     """
 
     name: str
@@ -67,7 +67,7 @@ def draw_profiles(profiles: Sequence[tuple[str, pl.DataFrame]]) -> list[Chart]:
     Parameters
     ----------
     profiles : sequence of (str, polars.DataFrame)
-        Name of a model and its `padscope.tables.comparison.depth_profile`.
+        Name of a model and its `padscope.findings.depth.depth_profile`.
     """
     shares = [share for _, profile in profiles for share in profile["share"].drop_nulls()]
     scale = linear(100 * share for share in shares)
@@ -92,7 +92,8 @@ def _describe(line: Line) -> str:
     known = line.profile.drop_nulls("share")
     if known.is_empty():
         return f"{visible(line.name)}: no site is measured"
-    site, _, _, _, share = known.sort("share", descending=True, maintain_order=True).row(0)
+    most = known.sort("share", descending=True, maintain_order=True)
+    site, share = most.select("site", "share").row(0)
     return f"{visible(line.name)}: at most {100 * share:.1f} %, at {visible(site)}"
 
 
@@ -119,7 +120,8 @@ def _draw_line(line: Line, scale: Scale, width: int) -> Markup:
 
 def _points(line: Line, scale: Scale, width: int) -> Iterator[tuple[float, float | None, str]]:
     bottom, right = HEIGHT - BOTTOM_GAP, width - RIGHT_GAP
-    for site, depth, recognises, measured, share in line.profile.iter_rows():
+    columns = ("site", "depth", "counted", "measured", "share")
+    for site, depth, recognises, measured, share in line.profile.select(columns).iter_rows():
         y = None if share is None else bottom - (bottom - TOP) * scale.at(100 * share)
         yield (
             LEFT + (right - LEFT) * depth, y,

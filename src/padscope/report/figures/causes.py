@@ -7,6 +7,7 @@ import polars as pl
 
 from padscope.errors import PadscopeError
 from padscope.evidence import CANDIDATE, KINDS, RECOGNISED, STRONG
+from padscope.findings.kinds import TITLES
 from padscope.findings.words import plural
 from padscope.report.figures.marks import (
     BLUE,
@@ -24,7 +25,6 @@ from padscope.report.figures.marks import (
     order,
     share_axis,
 )
-from padscope.report.kinds import TITLES
 from padscope.report.ladder import TITLES as TITLES_OF_BASELINES
 from padscope.study import GIVEN, Study
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from padscope.errors import PadscopeError
+from padscope.findings.neuron import mean_maps
+from padscope.findings.neuron import neuron as find_neuron
 from padscope.findings.words import shorten, visible
 from padscope.report.cards import distributions
 from padscope.report.drawings import DIVERGING, SEQUENTIAL, colour_cells, ends_of, planes
 from padscope.report.figures.marks import BLUE, GREEN, ORANGE, Chart, coloured, data
 from padscope.report.gallery.choice import choose_filters, strongest_side
-from padscope.report.gallery.sites import mean_maps
 from padscope.study import Study
 
 SHOWN = 6
@@ -53,13 +54,13 @@ def neuron(study: Study, site: str, index: int) -> Chart:
     PadscopeError
         There is no such filter, or it could not be measured.
     """
-    card = study.card(site, index)  # says what is wrong with a name
+    card = find_neuron(study, site, index)  # says what is wrong with a name
     side = card.row[strongest_side(study)] or card.row["side"]
     if side is None:
         raise PadscopeError(f"{site}/{index} could not be measured: it has one value everywhere")
     parts: list[alt.Chart] = []
     if card.kernel is not None:
-        parts.append(_kernel(card.kernel.double().numpy()))
+        parts.append(_kernel(card.kernel))
     parts += _maps(study, site, index)
     parts.append(_curves(study, site, index, side))
     told = [f"KS {card.row['ks']:.2f}"] if card.row["ks"] is not None else []
@@ -89,7 +90,7 @@ def _kernel(total: FloatArray) -> alt.Chart:
 
 
 def _maps(study: Study, site: str, index: int) -> list[alt.Chart]:
-    maps = [_flat(m[0].double().numpy()) for m in mean_maps(study, site, [index])]
+    maps = [_flat(m[0]) for m in mean_maps(study, site, [index])]
     finite = np.concatenate([m[np.isfinite(m)] for m in maps])
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     words = ["mean map", "real surroundings"]

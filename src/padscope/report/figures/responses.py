@@ -10,6 +10,8 @@ import polars as pl
 
 from padscope.errors import PadscopeError
 from padscope.evidence import CANDIDATE, KINDS, STRONG
+from padscope.findings.depth import climbs
+from padscope.findings.kinds import TITLES
 from padscope.regions import sides_of
 from padscope.report.charts import side_shares
 from padscope.report.figures.marks import (
@@ -24,10 +26,8 @@ from padscope.report.figures.marks import (
     share_axis,
 )
 from padscope.report.gallery.choice import strongest_side
-from padscope.report.kinds import TITLES
 from padscope.report.origins import ORIGINS
 from padscope.study import Study
-from padscope.study.opening import counted_in_summaries
 from padscope.tables import MEASURED
 
 
@@ -59,7 +59,7 @@ def depth(study: Study) -> Chart:
 def overview(study: Study) -> Chart:
     """Share of each site's filters that recognise the border, or respond, by side and kind."""
     explained = study.explanation is not None
-    chosen = study.filters.filter(counted_in_summaries(explained=explained))
+    chosen = study.filters.filter(climbs(explained=explained))
     if chosen.is_empty():
         raise PadscopeError(
             "no filter recognises the border" if explained else "no filter responds"

@@ -9,12 +9,13 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.evidence import CANDIDATE, STRONG
+from padscope.findings.kinds import TITLES
 from padscope.report.cards import Card, make_cards
 from padscope.report.gallery.choice import STATIC, choose_filters
 from padscope.report.gallery.data import SIGNS, gallery_block, write_block
 from padscope.report.gallery.overview import Overview, make_overview
 from padscope.report.glyphs import frame_glyph
-from padscope.report.kinds import CORNERS, TITLES
+from padscope.report.kinds import CORNERS
 from padscope.study import Study
 
 # What cards can be sorted by: name of a column of the block, and words for people.

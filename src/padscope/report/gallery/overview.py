@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from padscope.evidence import KINDS
+from padscope.findings.depth import climbs
+from padscope.findings.kinds import TITLES as KIND_TITLES
 from padscope.findings.words import percent, visible
 from padscope.regions import sides_of
 from padscope.report.gallery.choice import strongest_side
-from padscope.report.kinds import TITLES as KIND_TITLES
 from padscope.report.origins import ORIGINS
 from padscope.report.strips import end_of_scale
 from padscope.study import Study
-from padscope.study.opening import counted_in_summaries
 from padscope.tables import MEASURED
 
 STEP, BAR, HEIGHT = 10, 8, 60  # of the drawing's own units: from site to site, a bar, all of it
@@ -62,7 +62,7 @@ class Overview:
 def make_overview(study: Study) -> Overview | None:
     """Count every site's filters that recognise the border, or respond; None if there are none."""
     explained = study.explanation is not None
-    chosen = study.filters.filter(counted_in_summaries(explained=explained))
+    chosen = study.filters.filter(climbs(explained=explained))
     if chosen.is_empty():
         return None
     totals = dict(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from torch import Tensor
 
+from padscope.findings.neuron import mean_maps
 from padscope.findings.words import size
 from padscope.report.gallery.arrays import (
     Pictures,
@@ -26,7 +26,7 @@ from padscope.report.photos import ends_of_firing, first_images
 from padscope.study import Kernels, Study
 from padscope.tables.responses import REPORTED_LINES
 from padscope.tallies import BINS, NEAR
-from padscope.tallies.contrast import PADDED, REAL
+from padscope.tallies.contrast import REAL
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -115,7 +115,7 @@ def draw_site(
     """
     kernels = study.kernels.get(site)
     weights, slices, drawn = _draw_kernels(kernels, filters) if kernels else ([], [], None)
-    whole = [mean.double().numpy() for mean in mean_maps(study, site, filters.tolist())]
+    whole = mean_maps(study, site, filters.tolist())
     thinned = [thin_maps(each, longest) for each in whole]
     maps = [flatten_pictures(each) for each in thinned]
     # Both maps of a filter on one scale: what differs between them is seen.
@@ -151,20 +151,6 @@ def _photos_of(
         return {end: [[] for _ in filters] for end in ("most", "least")}
     most, least = ends_of_firing(first.borders[site].numpy()[:, places, filters])
     return {"most": most.T.tolist(), "least": least.T.tolist()}
-
-
-def mean_maps(study: Study, site: str, filters: list[int]) -> list[Tensor]:
-    """Mean maps of chosen filters: of an explained site as it is, and with real surroundings.
-
-    Returns
-    -------
-    list of (C, *spatial) Tensor
-        The second, if there is one, at the same positions of the same images.
-    """
-    first = study.explanation.counts.first if study.explanation else None
-    if first and (site, REAL) in first.maps:
-        return [first.maps[site, condition][filters] for condition in (PADDED, REAL)]
-    return [study.counted.mean_map(site)[filters]]
 
 
 def _what_is_left(study: Study, site: str, whole: FloatArray, thinned: FloatArray) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from padscope.findings.verdict import verdict
 from padscope.interventions.fills import tell_fill
 from padscope.report.impact.bands import make_bands
 from padscope.report.impact.classes import make_classes
@@ -13,7 +14,6 @@ from padscope.report.impact.effects import make_effects
 from padscope.report.impact.estimates import make_estimates
 from padscope.report.impact.views import make_position
 from padscope.study import Impact, Study
-from padscope.study.verdict import verdict
 
 
 def show_impact(study: Study, impact: Impact, skipped: int) -> dict[str, Any]:

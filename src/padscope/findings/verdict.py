@@ -14,6 +14,8 @@ from typing import Any
 import polars as pl
 
 from padscope.errors import PadscopeError
+from padscope.findings.effects import spelt, use_sentence
+from padscope.findings.words import chance, number, share
 from padscope.interventions import RECOGNISING_SET, SILENCE
 from padscope.study.impact_result import (
     ANSWER_MEASURE,
@@ -48,11 +50,14 @@ class Heading:
         With the numbers, their intervals, and what stands beside them.
     decided : bool
         Whether any interval of it leaves out zero.
+    advice : tuple of str
+        What to do about it, where that is known.
     """
 
     name: str
     sentences: tuple[str, ...]
     decided: bool
+    advice: tuple[str, ...]
 
 
 def verdict(study: Study) -> tuple[Heading, ...]:
@@ -76,7 +81,12 @@ def verdict(study: Study) -> tuple[Heading, ...]:
     for name, statements in found:
         told = list(statements) or [_Statement("Not measured; see the notes.", decided=False)]
         headings.append(
-            Heading(name, tuple(s.sentence for s in told), any(s.decided for s in told))
+            Heading(
+                name,
+                tuple(s.sentence for s in told),
+                any(s.decided for s in told),
+                tuple(s.advice for s in told if s.advice),
+            )
         )
     return tuple(headings)
 
@@ -85,13 +95,14 @@ def verdict(study: Study) -> tuple[Heading, ...]:
 class _Statement:
     sentence: str
     decided: bool
+    advice: str = ""
 
 
 def _performance(impact: Impact) -> Iterator[_Statement]:
     row = impact.use
     if row is None:
         return
-    yield _use(row, UNITS[impact.answer])
+    yield _Statement(use_sentence(impact), decided=beyond_controls(row))
     metric = impact.identity["settings"].get("metric") or ""
     for name, what, scale, unit in (
         ("accuracy", "accuracy", 100, " points"),
@@ -104,35 +115,13 @@ def _performance(impact: Impact) -> Iterator[_Statement]:
         yield _beside_partners(row, UNITS[impact.answer])
 
 
-def _use(row: dict[str, Any], unit: str) -> _Statement:
-    """Say whether the model uses them: the change beside that of controls."""
-    told = (
-        f"Undoing the padding of the {row['filters']:,} {row['set']} filters changes the answer by "
-        f"{_between(row, 'effect', 'low', 'high')} {unit} (on {counted(row)})"
-    )
-    if not row["draws"]:
-        return _Statement(f"{told}; {cannot_show(row)}, so no verdict.", decided=False)
-    unmatched = row["filters"] - row["matched"]
-    beside = (
-        f"{told}, that of {row['matched']:,} control filters by {row['control']:.3g} "
-        f"({row['draws']} draws, at most {row['control_high']:.3g}; p = {row['p']:.2g})"
-    )
-    if unmatched:
-        beside += f"; {unmatched:,} have no control at their site"
-    if why := cannot_show(row):
-        return _Statement(f"{beside}: {why}, so no verdict.", decided=False)
-    if beyond_controls(row):
-        return _Statement(f"{beside}: the model uses them.", decided=True)
-    return _Statement(f"{beside}: no more than controls do, so no verdict.", decided=False)
-
-
 def _beside_partners(row: dict[str, Any], unit: str) -> _Statement:
     """Say whether recognising the border goes beyond responding to it."""
     told = (
         f"The {row['paired']:,} {row['set']} filters that have a partner change the answer by "
-        f"{row['paired_effect']:.3g} {unit}, these partners, confirmed but not recognising and of "
-        f"the same sites and like scale, by {row['partner']:.3g}: "
-        f"{_between(row, 'beyond', 'beyond_low', 'beyond_high')} more (on {counted(row)})"
+        f"{number(row['paired_effect'])} {unit}, these partners, confirmed but not recognising and "
+        f"of the same sites and like scale, by {number(row['partner'])}: "
+        f"{spelt(row, 'beyond', 'beyond_low', 'beyond_high')} more (on {counted(row)})"
     )
     sign = _sign(row, "beyond_low", "beyond_high")
     closing = {
@@ -146,15 +135,25 @@ def _beside_partners(row: dict[str, Any], unit: str) -> _Statement:
 def _worth(row: dict[str, Any], what: str, scale: float, unit: str) -> _Statement:
     """Say whether a score gets better or worse, beyond what it does for controls."""
     told = (
-        f"It changes {what} by {_between(row, 'effect', 'low', 'high', scale)}{unit} "
+        f"It changes {what} by {spelt(row, 'effect', 'low', 'high', scale)}{unit} "
         f"(on {counted(row)})"
     )
     if not row["draws"]:
         return _Statement(f"{told}; {cannot_show(row)}, so no verdict.", decided=False)
-    told += f", {_between(row, 'excess', 'excess_low', 'excess_high', scale)} beyond the controls"
+    told += f", {spelt(row, 'excess', 'excess_low', 'excess_high', scale)} beyond the controls"
     sign = _sign(row, "excess_low", "excess_high")
+    beyond = f"{spelt(row, 'excess', 'excess_low', 'excess_high', scale)}{unit}"
     if not sign:
-        return _Statement(f"{told}: {_open(row, 'excess_low')}, so no verdict.", decided=False)
+        return _Statement(
+            f"{told}: {_open(row, 'excess_low')}, so no verdict.",
+            decided=False,
+            advice=""
+            if no_interval(row, "excess_low")
+            else (
+                f"No reason to change the padding is shown: with these filters undone, {what} "
+                f"changes by {beyond} beyond what it does with matched filters undone."
+            ),
+        )
     if row["higher_is_better"] is None:
         return _Statement(
             f"{told}: whether more of it is better is not known, so no verdict; say so by the "
@@ -162,7 +161,16 @@ def _worth(row: dict[str, Any], what: str, scale: float, unit: str) -> _Statemen
             decided=False,
         )
     helps = (sign < 0) == row["higher_is_better"]
-    return _Statement(f"{told}: on these images they {'help' if helps else 'hurt'}.", decided=True)
+    advice = (
+        f"Keep the padding as it is: undoing these filters costs {what}"
+        if helps
+        else f"Try another padding: undoing these filters betters {what}"
+    )
+    return _Statement(
+        f"{told}: on these images they {'help' if helps else 'hurt'}.",
+        decided=True,
+        advice=f"{advice} ({beyond} beyond the controls).",
+    )
 
 
 def _generalisation(impact: Impact) -> Iterator[_Statement]:
@@ -200,11 +208,11 @@ def _stability(view: str, rows: Mapping[str, dict[str, Any]], undone: str | None
 def _steadiness(measure: str, row: dict[str, Any]) -> str:
     """Write how one measure of steadiness changes, and what it is with them."""
     what, scale, unit = STABILITY[measure]
-    change = _between(row, "difference", "difference_low", "difference_high", scale)
+    change = spelt(row, "difference", "difference_low", "difference_high", scale)
     control = row["control_difference"]
-    controls = "" if control is None else f"; controls {scale * control:.3g}"
+    controls = "" if control is None else f"; controls {number(scale * control)}"
     as_is = scale * (row["value"] - row["difference"])
-    return f"{what} by {change}{unit} ({as_is:.3g} with them{controls})"
+    return f"{what} by {change}{unit} ({number(as_is)} with them{controls})"
 
 
 def _sign(row: Mapping[str, Any], low: str, high: str) -> int:
@@ -226,8 +234,8 @@ def _efficiency(impact: Impact) -> Iterator[_Statement]:
     row = costs[RECOGNISING_SET]
     yield _Statement(
         "Filters that recognise the border, and hardly ever fire elsewhere: "
-        f"{row['filters']:,} ({row['filters_share']:.1%} of those at padded convolutions), with "
-        f"{row['parameters_share']:.1%} of the parameters and {row['macs_share']:.1%} of the "
+        f"{row['filters']:,} ({share(row['filters_share'])} of those at padded convolutions), with "
+        f"{share(row['parameters_share'])} of the parameters and {share(row['macs_share'])} of the "
         "multiply-adds of these convolutions.",
         decided=False,
     )
@@ -238,8 +246,8 @@ def _efficiency(impact: Impact) -> Iterator[_Statement]:
 
 def _cost_of(row: dict[str, Any], unit: str) -> _Statement:
     told = (
-        f"Pruning them changes the answer by {_between(row, 'effect', 'low', 'high')} "
-        f"{unit}, controls by {row['control']:.3g} (p = {row['p']:.2g}, on {counted(row)})"
+        f"Pruning them changes the answer by {spelt(row, 'effect', 'low', 'high')} "
+        f"{unit}, controls by {number(row['control'])} (p = {chance(row['p'])}, on {counted(row)})"
     )
     if why := cannot_show(row):
         return _Statement(f"{told}: {why}, so no verdict.", decided=False)
@@ -258,8 +266,8 @@ def _safety(impact: Impact) -> Iterator[_Statement]:
     row = rows.sort("width").row(-1, named=True)
     told = (
         f"A band of the padding's value, {row['width']} pixels wide inside the image, changes the "
-        f"answer by {_between(row, 'value', 'low', 'high')} {UNITS[impact.answer]}, "
-        f"{_between(row, 'excess', 'excess_low', 'excess_high')} more than one of the mean colour "
+        f"answer by {spelt(row, 'value', 'low', 'high')} {UNITS[impact.answer]}, "
+        f"{spelt(row, 'excess', 'excess_low', 'excess_high')} more than one of the mean colour "
         f"(on {counted(row)})"
     )
     sign = _sign(row, "excess_low", "excess_high")
@@ -281,19 +289,8 @@ def _spoofed(impact: Impact, width: int) -> Iterator[_Statement]:
         (pl.col(name) * weight).sum() for name in ("firing", "mean_colour", "control")
     ).row(0)
     yield _Statement(
-        f"At such a band the {impact.headline} filters give {fill:.0%} of their answer to the true "
-        f"border (median of each site, weighted by filters), at one of the mean colour "
-        f"{colour:.0%}, without any {without:.0%} (on {fired['images'][0]:,} images).",
+        f"At such a band the {impact.headline} filters give {share(fill)} of their answer to the "
+        f"true border (median of each site, weighted by filters), at one of the mean colour "
+        f"{share(colour)}, without any {share(without)} (on {fired['images'][0]:,} images).",
         decided=False,
     )
-
-
-def _between(row: dict[str, Any], value: str, low: str, high: str, scale: float = 1) -> str:
-    """Write a value with its interval."""
-    if row[value] is None:
-        return "unknown"
-    ends = [row[end] for end in (low, high)]
-    if None in ends:
-        return f"{scale * row[value]:.3g}"
-    first, last = (scale * end for end in ends)
-    return f"{scale * row[value]:.3g} [{first:.3g} to {last:.3g}]"

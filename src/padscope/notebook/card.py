@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import base64
 import io
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from padscope.evidence import RECOGNISED
-from padscope.study.recall_curve import RecallCurve
-
-FloatArray = NDArray[np.float64]
-Fact = tuple[str, str]
+from padscope.findings.neuron import Fact, FloatArray, Neuron, flat, neuron
+from padscope.findings.recall_curve import RecallCurve
+from padscope.findings.words import fixed, fixed_interval, visible
+from padscope.study import Study
 
 # ColorBrewer RdBu and matplotlib's viridis, sampled: both readable with any colour vision.
 _SIGNED = ("#2166ac", "#67a9cf", "#f7f7f7", "#ef8a62", "#b2182b")
@@ -30,8 +28,6 @@ _MISSING = (128, 128, 128)  # cells that are NaN or infinite
 _BOX = 96  # CSS pixels of a picture's longer side
 _LEFT, _RIGHT, _ROW = 58.0, 258.0, 30  # of the plot of sides: its scale, and the height of a side
 _SEEN, _CAUSED = "#7b848c", "#0b7fc4"  # readable on white and on black
-# Characters that change how their neighbours are shown, or cannot stand in a page.
-_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 
 
 @dataclass(frozen=True)
@@ -59,8 +55,27 @@ def text(words: str) -> str:
     >>> text("<b>" + chr(0x202E))
     '&lt;b&gt;\\u202e'
     """
-    shown = (f"\\u{ord(c):04x}" if unicodedata.category(c) in _UNSEEN else c for c in words)
-    return escape("".join(shown))
+    return escape(visible(words))
+
+
+@dataclass(frozen=True)
+class FilterCard(Neuron):
+    """What is known of one filter; a notebook shows it as a card."""
+
+    def _repr_html_(self) -> str:
+        pictures = []
+        if self.kernel is not None:
+            pictures.append(Picture("kernel, summed", flat(self.kernel), signed=True))
+        pictures.append(Picture("mean map", flat(self.mean_map), signed=False))
+        return draw_card(
+            self.name, pictures, self.sides, self.facts, recall=self.recall,
+            explained=self.explained,
+        )  # fmt: skip
+
+
+def make_card(study: Study, site: str, index: int) -> FilterCard:
+    """Make the card of one filter; see `padscope.Study.card`."""
+    return FilterCard(**vars(neuron(study, site, index)))
 
 
 def draw_card(
@@ -153,10 +168,10 @@ def _plot(sides: Sequence[Mapping[str, Any]], *, explained: bool) -> str:
         top = 20 + _ROW * place
         rows.append(f'<text x="0" y="{top + 15}">{text(side["side"])}</text>')
         rows.append(_interval(side, "ks", "KS", top + (8 if explained else 13), _SEEN))
-        told.append(f"{side['side']} KS {_fixed(side['ks'])}")
+        told.append(f"{side['side']} KS {fixed(side['ks'])}")
         if explained:
             rows.append(_interval(side, "causal", "caused", top + 20, _CAUSED))
-            told.append(f"causal {_fixed(side['causal_ks'])}")
+            told.append(f"causal {fixed(side['causal_ks'])}")
     return (
         f'<svg width="430" height="{bottom}" viewBox="0 0 430 {bottom}" role="img" '
         f'aria-label="{text("; ".join(told))}" font-size="11" fill="currentColor" '
@@ -195,8 +210,7 @@ def _recall(curve: RecallCurve) -> str:
 
 def _interval(side: Mapping[str, Any], stem: str, title: str, y: int, colour: str) -> str:
     value, low, high = (side[name] for name in (_value_of(stem), f"{stem}_low", f"{stem}_high"))
-    known = f" [{low:.2f}, {high:.2f}]" if low is not None else ""
-    words = f"{title} {_fixed(value)}{known}"
+    words = f"{title} {fixed(value)} {fixed_interval(low, high)}".rstrip()
     drawn = f'<text x="{_RIGHT + 10:g}" y="{y + 4}">{text(words)}</text>'
     if value is None:
         return drawn
@@ -213,7 +227,3 @@ def _value_of(stem: str) -> str:
 
 def _x(share: float) -> str:
     return f"{_LEFT + (_RIGHT - _LEFT) * share:.1f}"
-
-
-def _fixed(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"

@@ -8,6 +8,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+import polars as pl
+
+from padscope.findings.words import fixed, share
+from padscope.study import Study
+
+NO_BREAK = "\N{NO-BREAK SPACE}"  # a label is one word
 TICKS = (0.001, 0.01, 0.05)  # shares of the content that have a label
 
 
@@ -36,14 +43,14 @@ class RecallCurve:
     def value(self) -> str:
         """The recall at `content`, written; "–" where it is unknown."""
         found = self.recall[self.contents.index(self.content)]
-        return "–" if found is None else f"{found:.2f}"
+        return fixed(found)
 
     @property
     def words(self) -> str:
         """The curve in words."""
         told = ", ".join(
-            f"{value:.2f} at {100 * share:g} %"
-            for share, value in zip(self.contents, self.recall, strict=True)
+            f"{fixed(value)} at {share(part)}"
+            for part, value in zip(self.contents, self.recall, strict=True)
             if value is not None
         )
         return (
@@ -56,19 +63,32 @@ class RecallCurve:
         """Places of labels on that axis, where their text is anchored, and the labels."""
         ends = {self.contents[0]: "start", self.contents[-1]: "end"}
         return [
-            (self._place(share), ends.get(share, "middle"), f"{100 * share:g}\N{NO-BREAK SPACE}%")
-            for share in TICKS
+            (self._place(part), ends.get(part, "middle"), share(part).replace(" ", NO_BREAK))
+            for part in TICKS
         ]
 
-    def _place(self, share: float) -> float:
+    def _place(self, part: float) -> float:
         least, most = math.log(self.contents[0]), math.log(self.contents[-1])
-        return (math.log(share) - least) / (most - least)
+        return (math.log(part) - least) / (most - least)
 
     @property
     def points(self) -> list[tuple[float, float, bool]]:
         """Places on a logarithmic axis from 0 to 1, values, and which is that of `content`."""
         return [
-            (self._place(share), value, share == self.content)
-            for share, value in zip(self.contents, self.recall, strict=True)
+            (self._place(part), value, part == self.content)
+            for part, value in zip(self.contents, self.recall, strict=True)
             if value is not None
         ]
+
+
+def recall_curve(study: Study, site: str, index: int) -> RecallCurve | None:
+    """Return the curve of one filter; None if it has one value everywhere."""
+    here = (pl.col("site") == site) & (pl.col("filter") == index)
+    row = study.filters.row(by_predicate=here, named=True)
+    side = row.get("recall_side") or row["side"]
+    if row["ks"] is None or side is None:
+        return None
+    place = np.array([study.sides.filter(here)["side"].to_list().index(side)])
+    (curve,) = study.recall_curves(site, np.array([index]), place).tolist()
+    recall = tuple(None if math.isnan(value) else value for value in curve)
+    return RecallCurve(side, study.contents, recall, study.content)

@@ -1,9 +1,9 @@
-"""The third rung in numbers and sentences: who recognises the border, and where that comes from."""
+"""Who recognises the border, and where that comes from: what baselines say of the count."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 
 from padscope.evidence import RECOGNISED, STRONGLY_RECOGNISED
+from padscope.findings.words import listed, percent, plural, share
 from padscope.scores import Comparison, NetworkCount, compare_counts, told_apart
-from padscope.study.explanation import FRESH, GIVEN, Explanation
+from padscope.study.explanation import FRESH, GIVEN, MATCHED, Explanation
 from padscope.tables import MEASURED, zero_usual_by_site
 
 APART = 0.05  # false discovery rate
@@ -24,16 +25,18 @@ NO_AIM = (
     "Neither comparison says that training aimed at it: an edge filter takes a border of zeros "
     "for an edge."
 )
-_THAN = {"more": "More than", "as many": "About as many as", "fewer": "Fewer than"}
-_TRAINING = {
-    "more": "training brings them about",
-    "as many": "nothing shows that training brings them about",
-    "fewer": "training does away with them",
-}
-_KERNELS = {
-    "more": "the kernels themselves look for it",
-    "as many": "nothing shows that the kernels do more than any would",
-    "fewer": "what the channels carry shows the border to any kernel, and to these less",
+_OTHERS = {FRESH: "untrained networks", MATCHED: "random kernels on the same channels"}
+_MEANING = {
+    FRESH: {
+        "more": "training brings them about",
+        "as many": "nothing shows that training brings them about",
+        "fewer": "training does away with them",
+    },
+    MATCHED: {
+        "more": "the kernels themselves look for the border",
+        "as many": "nothing shows that the kernels do more than any would",
+        "fewer": "what the channels carry shows the border to any kernel, and to these less",
+    },
 }
 
 
@@ -56,37 +59,25 @@ class Origin:
     apart: int
 
     @property
-    def beside(self) -> str:
-        """The counts of the baselines: ``0, 1 and 2``."""
-        *most, last = (f"{count:,}" for count in sorted(self.comparison.baselines))
-        return f"{', '.join(most)} and {last}" if most else last
+    def others(self) -> str:
+        """What these baselines are."""
+        return _OTHERS[self.kind]
 
     @property
-    def lead(self) -> str:
-        """How the counts compare, up to where they stand."""
-        others = "untrained networks" if self._training else "random kernels on the same channels"
-        if self.comparison.answer is None:
-            return f"How that compares with {others} is open"
-        return f"{_THAN[self.comparison.answer]} {others} have"
-
-    @property
-    def rest(self) -> str:
-        """The counts, and what they say; with `lead` a sentence."""
-        found = self.comparison
+    def sentence(self) -> str:
+        """The counts, and what they say; or why they say nothing."""
+        found, others = self.comparison, self.others
         if found.answer is None:
-            return f": {found.reason}."
+            return f"How that compares with {others} is open: {found.reason}."
         if not any((found.count, *found.baselines)):
-            return ": on the same crops, none."
-        what = (_TRAINING if self._training else _KERNELS)[found.answer]
-        told = f"{f'{self.apart:,}' if self.apart else 'none'} can be told from theirs one by one"
+            return f"{others.capitalize()} have none either, on the same crops."
+        counts = listed([f"{count:,}" for count in sorted(found.baselines)])
+        apart = f"{self.apart:,}" if self.apart else "none"
         return (
-            f" (on the same crops {found.count:,}, beside {self.beside}): {what}; {told} "
-            f"(q ≤ {APART:g})."
+            f"{others.capitalize()} have {counts} on the same crops, this network "
+            f"{found.count:,}: {_MEANING[self.kind][found.answer]}; {apart} of its filters can be "
+            f"told from theirs one by one (q ≤ {APART:g})."
         )
-
-    @property
-    def _training(self) -> bool:
-        return self.kind == FRESH
 
 
 @dataclass(frozen=True)
@@ -136,21 +127,13 @@ class Recognition:
         return found
 
     @property
-    def lead(self) -> str:
-        """The finding, without a full stop."""
+    def sentence(self) -> str:
+        """How many there are, and of how many it is not known."""
         verb = "recognises" if self.recognising == 1 else "recognise"
-        return (
-            f"{self.recognising:,} of {self.measured:,} measured "
-            f"filter{'' if self.measured == 1 else 's'} ({self.share:.1%}) {verb} the border"
-        )
-
-    @property
-    def rule(self) -> str:
-        """What recognising means, and of how many filters it is not known."""
         told = (
-            "Padding makes such a filter differ there, and at a threshold that "
-            f"{100 * self.content:.3g} % of the content passes it fires on half of the border or "
-            f"more (recall ≥ {RECOGNISED:g}; {self.strongly:,} reach {STRONGLY_RECOGNISED:g})."
+            f"{self.recognising:,} of {plural(self.measured, 'measured filter')} "
+            f"({percent(self.recognising, self.measured)}) {verb} the border, {self.strongly:,} of "
+            f"them strongly (recall ≥ {STRONGLY_RECOGNISED:g})."
         )
         if self.without:
             needed = math.ceil(round(1 / self.content, 6))
@@ -161,15 +144,20 @@ class Recognition:
         return told
 
     @property
-    def sentences(self) -> Iterator[str]:
+    def rule(self) -> str:
+        """What recognising means."""
+        return (
+            f"Because of padding, it fires on half of the border or more (recall ≥ {RECOGNISED:g}) "
+            f"at a threshold that {share(self.content)} of the content passes."
+        )
+
+    @property
+    def origin_sentences(self) -> tuple[str, ...]:
         """Where it comes from: what the baselines say of the count."""
-        if not self.origins:
-            yield NO_BASELINE
-        yield from (f"{origin.lead}{origin.rest}" for origin in self.origins)
+        told = [origin.sentence for origin in self.origins] or [NO_BASELINE]
         if any(origin.comparison.answer for origin in self.origins):
-            yield NO_AIM
-        if self.usual:
-            yield self.usual
+            told.append(NO_AIM)
+        return (*told, self.usual) if self.usual else tuple(told)
 
 
 def recognition(filters: pl.DataFrame, explanation: Explanation) -> Recognition:
@@ -194,7 +182,7 @@ def _usual(explanation: Explanation) -> str:
         return ""
     told = (
         f"The value of the padding is an unusual one in {sites['unusual'].sum():,} of "
-        f"{sites['channels'].sum():,} input channels: less than {100 * explanation.content:.3g} % "
+        f"{sites['channels'].sum():,} input channels: less than {share(explanation.content)} "
         "of their content lies as far out"
     )
     without = sites["unusual_without"]

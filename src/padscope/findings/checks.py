@@ -1,0 +1,382 @@
+"""How far what was found can be trusted: counts left open, checks of the explanation, limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from padscope.evidence import CANDIDATE, CONFIRMED, GREY, SMALL_MAP, UNDECIDED_BAND
+from padscope.findings.words import NONE, fixed, number, plural, share, size
+from padscope.images import Skipped
+from padscope.regions import FOLDS
+from padscope.study import Explanation, Study
+from padscope.tables import MEASURED, RESOLUTION
+from padscope.tables.comparison import response_columns
+
+CHANCE = 0.05  # false discovery rate
+SKIPPED_SHOWN = 20
+NAMED = 5  # skipped images named in a sentence
+FEW = 48  # images below which counts are visibly inflated
+BUILTIN = re.compile(
+    r"(?:\d+ of )?\d+ random crops of (\d+) built-in photographs(?: \(seed \d+\))?"
+)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What was counted, and what of it is open.
+
+    Attributes
+    ----------
+    filters, measured, sites : int
+        Scored filters, those with more than one value, and scored sites.
+    respond, strong : int
+        Measured filters that respond, and that do so strongly.
+    undecided, far : int
+        Filters that the images leave on either side of the cut, and those of them beyond
+        `UNDECIDED_BAND`.
+    coarse, filter_sides : int
+        Filter-sides resolved worse than `RESOLUTION`, and all.
+    small : int
+        Responding filters on maps under `SMALL_MAP`.
+    elsewhere : int
+        Responding filters whose strongest side has no padding of the site's own.
+    nonfinite : int
+        Filters with NaN or infinite values.
+    caused, grey, rejected, grey_responding : int
+        Measured filters with these labels; the last of the grey ones that respond. 0 if the study
+        is not explained.
+    apart : int
+        Measured filters explained without real context.
+    images, skipped : int
+        That the scores rest on, and that could not be used.
+    builtin : int
+        Independent photographs of the built-in set; 0 for other images.
+    """
+
+    filters: int
+    measured: int
+    sites: int
+    respond: int
+    strong: int
+    undecided: int
+    far: int
+    coarse: int
+    filter_sides: int
+    small: int
+    elsewhere: int
+    nonfinite: int
+    caused: int
+    grey: int
+    rejected: int
+    grey_responding: int
+    apart: int
+    images: int
+    skipped: int
+    builtin: int
+
+    @property
+    def unmeasured(self) -> int:
+        """Filters with one value everywhere."""
+        return self.filters - self.measured
+
+    @property
+    def all_apart(self) -> bool:
+        """Whether nothing was contrasted with real context."""
+        return self.apart == self.measured
+
+
+def count(study: Study) -> Counted:
+    """Count what a study found, and what of it is open."""
+    filters, found = study.filters, response_columns(study.filters)
+    measured = filters.filter(MEASURED)
+    responding = pl.col("ks") >= CANDIDATE
+    elsewhere = study.sides.filter(pl.col("contact") == 0).select("site", "filter", "side")
+    far, undecided = study.undecided()
+    builtin = BUILTIN.fullmatch(study.images)
+    explained = study.explanation is not None
+    counts = study.explanation.counts if study.explanation else study.counted
+
+    def of(condition: pl.Expr) -> int:
+        return measured.filter(condition).height
+
+    return Counted(
+        filters=filters.height,
+        measured=found["measured"],
+        sites=int(study.sites["scored"].sum()),
+        respond=found["responds"],
+        strong=found["strong"],
+        undecided=undecided,
+        far=far,
+        coarse=int(study.sides["flagged"].sum()),
+        filter_sides=study.sides.height,
+        small=of(responding & pl.col("needs_counterfactual")),
+        elsewhere=measured.filter(responding)
+        .join(elsewhere, on=["site", "filter", "side"], how="semi")
+        .height,
+        nonfinite=filters.filter(pl.col("nonfinite") > 0).height,
+        caused=of(pl.col("label") == "confirmed"),
+        grey=of(pl.col("label") == "grey"),
+        rejected=of(pl.col("label") == "rejected"),
+        grey_responding=of((pl.col("label") == "grey") & responding),
+        apart=of(~pl.col("real_context")) if explained else 0,
+        images=counts.images,
+        skipped=len(counts.skipped),
+        builtin=int(builtin[1]) if builtin else 0,
+    )
+
+
+def limits(study: Study) -> list[str]:
+    """Say what limits a study's counts, in sentences."""
+    found = count(study)
+    told = _explained(study, study.explanation) if study.explanation else _scanned(found)
+    lines = [*told]
+    if found.builtin:
+        lines.append(
+            f"There are {plural(found.builtin, 'photograph')} behind these crops: a demonstration."
+        )
+    if found.nonfinite:
+        lines.append(
+            f"{plural(found.nonfinite, 'filter')} gave NaN or infinite values, which were left out."
+        )
+    if study.explanation:
+        lines += study.explanation.notes
+        return [*lines, *skipped_lines("could not be explained", study.explanation.counts.skipped)]
+    return [*lines, *skipped_lines("could not be read", study.counted.skipped)]
+
+
+def _scanned(found: Counted) -> Iterator[str]:
+    yield (
+        "Responding is a first look, not proof: photographs have a top and a bottom, and untrained "
+        "networks respond too."
+    )
+    if found.undecided:
+        yield (
+            f"{plural(found.images, 'image')} leave {plural(found.undecided, 'filter')} on either "
+            f"side of {CANDIDATE:g} (95 %), {found.far:,} of them farther than {UNDECIDED_BAND:g} "
+            "from it."
+        )
+    if found.coarse:
+        yield (
+            f"{found.coarse:,} of {plural(found.filter_sides, 'filter-side')} are known to no "
+            f"better than {RESOLUTION:g}: the bounds are in sides.parquet."
+        )
+    if found.small:
+        yield (
+            f"* Of those that respond, {plural(found.small, 'filter')} on maps under {SMALL_MAP} "
+            "positions, whose core is close to the border: not to be trusted before an explanation."
+        )
+
+
+def _explained(study: Study, explanation: Explanation) -> Iterator[str]:
+    images = explanation.counts.images
+    if images < FEW:
+        yield (
+            f"Only {plural(images, 'image')}: distances of so few come out too large, and kinds "
+            f"change with the sample; give {FEW} or more."
+        )
+    small = study.filters.filter((pl.col("label") == "confirmed") & pl.col("needs_counterfactual"))
+    if small.height:
+        yield (
+            f"* {small.height:,} of the filters that respond because of padding have maps under "
+            f"{SMALL_MAP} positions, where real context is less settled: see the change when the "
+            "margin is doubled."
+        )
+    yield from _labels(study)
+    q = study.sides["q"].drop_nulls()
+    yield (
+        f"{int((q <= CHANCE).sum()):,} of {plural(len(q), 'filter-side')} respond more than lines "
+        f"where no border is (false discovery rate {CHANCE:g})."
+    )
+    inherited = explanation.inherited.group_by("site", "filter").agg(pl.col("causal_ks").max())
+    if inherited.height:
+        strong = inherited.filter(pl.col("causal_ks") >= CONFIRMED).height
+        grey = inherited.filter(pl.col("causal_ks").is_between(GREY, CONFIRMED, closed="left"))
+        yield (
+            f"Of {plural(inherited.height, 'filter')} of convolutions without padding, {strong:,} "
+            f"inherit a signal of {CONFIRMED:g} or more, {grey.height:,} one of {GREY:g} to "
+            f"{CONFIRMED:g}."
+        )
+
+
+def _labels(study: Study) -> Iterator[str]:
+    """Say what becomes of the filter-sides that respond, small maps apart."""
+    small = pl.col("map_size").list.min() < SMALL_MAP
+    sizes = study.sites.select("site", small=small)
+    responding = study.sides.filter(pl.col("ks") >= CANDIDATE).join(sizes, on="site")
+    for below, where in ((False, f"on maps of {SMALL_MAP} and more"), (True, "on smaller maps")):
+        found = responding.filter(pl.col("small") == below)
+        if found.height:
+            parts = ", ".join(
+                f"{share(found.filter(pl.col('label') == label).height / found.height)} {label}"
+                for label in ("confirmed", "grey", "rejected")
+            )
+            sides = plural(found.height, "filter-side")
+            yield f"Of {sides} with KS ≥ {CANDIDATE:g} {where}: {parts}."
+
+
+def skipped_lines(what: str, skipped: Sequence[Skipped]) -> list[str]:
+    """Count and name images that were skipped; nothing if there are none."""
+    if not skipped:
+        return []
+    named = "; ".join(f"{skip.name}: {skip.reason}" for skip in skipped[:NAMED])
+    more = f"; and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+    return [f"Images that {what}, and were skipped: {len(skipped):,} ({named}{more})."]
+
+
+@dataclass(frozen=True)
+class SiteCheck:
+    """How one site was explained, and checked.
+
+    Attributes
+    ----------
+    site, map_size : str
+    small : bool
+    reason : str
+        Why there is no real context; "" if there is.
+    stride : str
+        Pixels per position.
+    positions : int or None
+        Positions no padding reaches.
+    difference, window_error, core, change, agreement : str
+        Written out; "–" where there is none.
+    """
+
+    site: str
+    map_size: str
+    small: bool
+    reason: str
+    stride: str
+    positions: int | None
+    difference: str
+    window_error: str
+    core: str
+    change: str
+    agreement: str
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What the page says of the checks.
+
+    Attributes
+    ----------
+    margin : str
+        Pixels of real surroundings; "" for none.
+    doubling : str
+        What doubling the margin changed, in a sentence.
+    doubled : bool
+        Whether it was.
+    images, folds : int
+    measured, unlikely : int
+        Filter-sides with a q, and those of them up to `CHANCE`.
+    apart : int
+        Filter-sides without real context.
+    notes : sequence of str
+    skipped : sequence of Skipped
+        The first ones.
+    all_skipped : int
+    sites : list of SiteCheck
+    settings : dict
+    """
+
+    margin: str
+    doubling: str
+    doubled: bool
+    images: int
+    folds: int
+    measured: int
+    unlikely: int
+    apart: int
+    notes: Sequence[str]
+    skipped: Sequence[Skipped]
+    all_skipped: int
+    sites: list[SiteCheck]
+    settings: dict[str, Any]
+
+
+def make_checks(study: Study, explanation: Explanation) -> Checks:
+    """Gather what an explanation says of its own soundness."""
+    q = study.sides["q"].drop_nulls()
+    cores = study.filters.group_by("site").agg(pl.col("core_causal_ks").median())
+    core = dict(cores.iter_rows())
+    explained = study.sites.filter(pl.col("no_context").is_not_null())
+    skipped = explanation.counts.skipped
+    # Pixels of one axis, unless the axes differ.
+    margin = size(dict.fromkeys(explanation.margin)) if any(explanation.margin) else ""
+    return Checks(
+        margin,
+        describe_doubling(explained),
+        bool(explained["margin_agreement"].count()),
+        explanation.counts.images,
+        min(FOLDS, explanation.counts.images),
+        len(q),
+        int((q <= CHANCE).sum()),
+        int((~study.sides["real_context"]).sum()),
+        explanation.notes,
+        skipped[:SKIPPED_SHOWN],
+        len(skipped),
+        [_site(row, core.get(row["site"])) for row in explained.iter_rows(named=True)],
+        explanation.identity["settings"],
+    )
+
+
+def describe_doubling(sites: pl.DataFrame) -> str:
+    """Say what doubling the margin changed, on small maps and on others.
+
+    Parameters
+    ----------
+    sites : polars.DataFrame
+        Columns ``map_size`` and ``margin_agreement``.
+
+    Examples
+    --------
+    >>> sites = {"map_size": [[28, 28], [7, 7]], "margin_agreement": [0.996, 0.75]}
+    >>> describe_doubling(pl.DataFrame(sites))[:58]
+    'on maps of 14 px and more the agreement is 0.99 or better;'
+    """
+    least: dict[bool, float] = {}
+    for shape, agreement in sites.select("map_size", "margin_agreement").iter_rows():
+        if agreement is not None:
+            small = min(shape) < SMALL_MAP
+            least[small] = min(agreement, least.get(small, 1.0))
+    # Rounded down: "or better" must hold of what is written.
+    words = {small: f"{int(value * 100 + 1e-9) / 100:.2f}" for small, value in least.items()}
+    parts = []
+    if False in least:
+        parts.append(
+            f"on maps of {SMALL_MAP} px and more the agreement is {words[False]} or better"
+        )
+    if True in least:
+        parts.append(f"on maps under {SMALL_MAP} px it is {words[True]} or better")
+    if len(least) == 2 and least[True] < least[False]:
+        parts[1] += ", so those are less settled"
+    return "; ".join(parts)
+
+
+def describe_skipped(checks: Checks) -> str:
+    """Say how many images were left out, and whether all of them are listed."""
+    shown = len(checks.skipped)
+    first = f"; the first {shown}:" if checks.all_skipped > shown else ":"
+    return f"{plural(checks.all_skipped, 'image')} could not be used{first}"
+
+
+def _site(row: dict[str, Any], core: float | None) -> SiteCheck:
+    stride = row["total_stride"]
+    return SiteCheck(
+        row["site"], size(row["map_size"]), min(row["map_size"]) < SMALL_MAP, row["no_context"],
+        "×".join(f"{value:g}" for value in dict.fromkeys(stride)) if stride else NONE,
+        row["out_of_reach"], _spreads(row["difference"]), _spreads(row["window_error"]),
+        fixed(core), number(row["margin_change"]), fixed(row["margin_agreement"]),
+    )  # fmt: skip
+
+
+def _spreads(value: float | None) -> str:
+    """Write an error; what is of the order of rounding only as such."""
+    if value is None:
+        return NONE
+    return "<0.0001" if 0 < value < 1e-4 else number(value, 2)

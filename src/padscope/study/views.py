@@ -1,0 +1,21 @@
+"""How a study is shown: by what builds on it, imported when it is asked for.
+
+What is said and drawn of a study stands to the right of it in the import order; its methods find
+it by name, so that a study can be had without what draws it.
+"""
+
+from __future__ import annotations
+
+from pkgutil import resolve_name
+from typing import Any
+
+VIEWS = {
+    "opening": "padscope.findings.headline:opening",
+    "card": "padscope.notebook.card:make_card",
+    "summary": "padscope.notebook.summary:draw_summary",
+}
+
+
+def view(name: str, *given: Any) -> Any:
+    """Show something in one of the `VIEWS`."""
+    return resolve_name(VIEWS[name])(*given)
