@@ -1,7 +1,7 @@
 """The import order inside the library, read from its source.
 
 errors < plugins < sites < regions < tallies < scores < evidence < interventions < effects < tables
-       < study < findings < store, report, notebook < console < cli
+       < study < findings < figures < store, report, notebook < console < cli
 
 A part imports from itself and from those to its left. `settings`, `threads`, `paths`, `models`,
 `images`, `running` and `measurements` stand beside this order and serve the study and what is
@@ -61,10 +61,11 @@ MAY_IMPORT = {
     "study": {*ORDER[:-1], *SERVICES},
     "store": EVERYTHING_TO_STUDY,
     "findings": EVERYTHING_TO_STUDY,
-    "report": EVERYTHING_SAID,
+    "figures": EVERYTHING_SAID,
+    "report": {*EVERYTHING_SAID, "figures"},
     "notebook": EVERYTHING_SAID,
-    "console": {*EVERYTHING_SAID, "store", "report"},
-    "cli": {*EVERYTHING_SAID, "store", "report", "console", "padscope"},
+    "console": {*EVERYTHING_SAID, "store", "report", "figures"},
+    "cli": {*EVERYTHING_SAID, "store", "report", "figures", "console", "padscope"},
     "padscope": {*EVERYTHING_SAID, "store", "report", "console"},  # its `__init__`
     "__main__": {"cli"},
 }

@@ -25,19 +25,18 @@ from torch import nn
 from padscope import scan
 from padscope.cli import main
 from padscope.errors import PadscopeError
+from padscope.figures import SCALE, figure_spec, render_figure, render_figures
+from padscope.figures.rendering import file_stem
+from padscope.findings.depth import depth_profile
+from padscope.findings.distributions import Curves, distributions
 from padscope.findings.kinds import TITLES
-from padscope.report.cards import distributions
-from padscope.report.charts import side_shares
-from padscope.report.curves import Curves
 from padscope.report.drawings import DIVERGING, SEQUENTIAL, colour_cells
-from padscope.report.figures import SCALE, figure_spec, render_figure, render_figures
-from padscope.report.figures.rendering import file_stem
 from padscope.report.gallery.choice import choose_filters
 from padscope.store import RunDirectory
 from padscope.study import Impact, Study
 
 SECOND = (
-    "depth", "overview", "neurons", "ladder", "baselines", "recall", "scores", "kinds", "origins",
+    "depth", "neurons", "ladder", "baselines", "recall", "scores", "kinds", "origins",
     "scatter",
 )  # fmt: skip
 THIRD = (
@@ -107,8 +106,10 @@ def test_numbers_are_the_studys(study: Study) -> None:
         (TITLES.get(kind, kind), sign, count) for kind, sign, count in counted.iter_rows()
     )
     assert rows_of(study, "origins")["filters"].sum() == confirmed["origin"].count()
-    shares = rows_of(study, "depth").filter(pl.col("cut") == "candidate")["share"]
-    assert shares.to_list() == side_shares(study)["candidate"].to_list()
+    profile = depth_profile(study)
+    assert rows_of(study, "depth")["share"].to_list() == profile["share"].to_list()
+    sides = rows_of(study, "depth", "count").filter(pl.col("side") == "left")
+    assert sides["count"].to_list() == profile["left"].to_list()
 
 
 def test_a_point_of_the_scatter_plot_is_one_side(
@@ -124,7 +125,7 @@ def test_a_point_of_the_scatter_plot_is_one_side(
     assert (known["side"] != known["causal_side"]).any()  # or any side would do
     title = figure_spec(study, "scatter")["title"]
     assert title == "18 measured filters, each at the side of its greatest causal KS"
-    monkeypatch.setattr("padscope.report.figures.causes.MOST", 5)
+    monkeypatch.setattr("padscope.figures.causes.MOST", 5)
     assert rows_of(study, "scatter").height == 5
     title = figure_spec(study, "scatter")["title"]
     assert title.startswith("5 of 18 measured filters, drawn at random, each")
@@ -309,7 +310,7 @@ def test_a_neuron_that_cannot_be_drawn_is_named_and_the_next_one_drawn(
     def without(study: Study, site: str, index: int, side: str) -> Curves | None:
         return None if (site, index) == first else distributions(study, site, index, side)
 
-    monkeypatch.setattr("padscope.report.figures.neurons.distributions", without)
+    monkeypatch.setattr("padscope.figures.neurons.distributions", without)
     spec = figure_spec(study, "neurons")
     assert len(spec["vconcat"]) == len(whole["vconcat"]) == 6
     assert spec["vconcat"][0]["title"]["text"] == "{}/{}".format(*second)

@@ -84,12 +84,6 @@ def test_photographs_are_the_crops(study: Study, block: dict[str, Any]) -> None:
     assert decoded.size == (crops.shape[3], crops.shape[2])
 
 
-def test_the_page_shows_them_without_a_script(study: Study) -> None:
-    page = render_report(study)
-    assert "border fires most and least" in page
-    assert page.count('class="photo"') == 6 * min(50, choose_filters(study).height)
-
-
 def test_what_is_no_number_is_at_neither_end() -> None:
     fired = np.array([[np.nan], [1.0], [3.0], [2.0], [np.inf]], dtype=np.float32)
     most, least = ends_of_firing(fired)

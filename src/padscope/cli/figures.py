@@ -12,8 +12,8 @@ from padscope.cli.looking import name_missing
 from padscope.cli.options import RunArgument
 from padscope.console import make_console
 from padscope.errors import PadscopeError
+from padscope.figures import FIGURES, render_figure, render_figures
 from padscope.paths import printable
-from padscope.report.figures import FIGURES, render_figure, render_figures
 from padscope.store import load_study, write_atomically
 from padscope.study import Study
 

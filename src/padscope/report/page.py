@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from markupsafe import Markup
-
 from padscope.evidence import (
     CANDIDATE,
     CONFIRMED,
@@ -16,18 +14,15 @@ from padscope.evidence import (
     UNDECIDED_BAND,
 )
 from padscope.findings.checks import count, describe_skipped, make_checks
-from padscope.findings.headline import headline
-from padscope.findings.rungs import Rung, rungs
 from padscope.report.again import commands
-from padscope.report.charts import depth_chart
 from padscope.report.gallery.making import make_gallery
 from padscope.report.impact.sections import show_impact
 from padscope.report.kinds import make_kinds
 from padscope.report.ladder import RUNGS, make_ladder
+from padscope.report.opening import make_opening
 from padscope.report.origins import ORIGINS, make_origins
 from padscope.report.scatter import make_panels
 from padscope.report.site_rows import site_rows
-from padscope.report.strips import Bar, strip
 from padscope.report.templates import content_hash, page_environment, script, style_sheet
 from padscope.study import Explanation, Study
 
@@ -54,7 +49,9 @@ def render_report(study: Study) -> str:
         same study. It can be read without the script too.
     """
     stages = {"explained": study.explanation, "impact": study.impact}
-    css = style_sheet("report", "strips", "gallery", *(name for name in stages if stages[name]))
+    css = style_sheet(
+        "report", "strips", "opening", "gallery", *(name for name in stages if stages[name])
+    )
     code = script(*SCRIPTS)
     sides, sites = site_rows(study)
     command, python = commands(study)
@@ -66,14 +63,11 @@ def render_report(study: Study) -> str:
         script=code,
         script_hash=content_hash(code),
         counted=count(study),
-        found=headline(study),
-        funnel=[(rung, _bar(rung)) for rung in rungs(study)],
+        opening=make_opening(study),
         cuts=CUTS,
         settings=study.identity["settings"],
         candidate=CANDIDATE,
         margin=UNDECIDED_BAND,
-        chart=depth_chart(study),
-        narrow_chart=depth_chart(study, narrow=True),
         sides=sides,
         sites=sites,
         gallery=make_gallery(study),
@@ -85,10 +79,6 @@ def render_report(study: Study) -> str:
         **(_explained(study, study.explanation) if study.explanation else {}),
         **(show_impact(study, study.impact, SKIPPED_SHOWN) if study.impact else {}),
     )
-
-
-def _bar(rung: Rung) -> Markup:
-    return Markup("") if rung.share is None else strip([Bar("full", 0, rung.share)])
 
 
 def _explained(study: Study, explanation: Explanation) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import polars as pl
 from padscope.evidence import CANDIDATE
 from padscope.study import Study
 
-STATIC = 50  # cards that stand in the page itself, and are there without JavaScript
+STATIC = 50  # filters that stand in the page itself, for readers without JavaScript
 
 
 def choose_filters(study: Study) -> pl.DataFrame:

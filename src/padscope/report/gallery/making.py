@@ -10,10 +10,8 @@ from markupsafe import Markup
 
 from padscope.evidence import CANDIDATE, STRONG
 from padscope.findings.kinds import TITLES
-from padscope.report.cards import Card, make_cards
 from padscope.report.gallery.choice import STATIC, choose_filters
 from padscope.report.gallery.data import SIGNS, gallery_block, write_block
-from padscope.report.gallery.overview import Overview, make_overview
 from padscope.report.glyphs import frame_glyph
 from padscope.report.kinds import CORNERS
 from padscope.study import Study
@@ -53,9 +51,8 @@ class Gallery:
     ----------
     filters : int
         Filters of the gallery.
-    cards : list of Card
-        The first of them, drawn.
-    overview : Overview or None
+    strongest : list of dict
+        The first of them, for readers without JavaScript.
     evidence, sorts, sites, sides, kinds, origins : list of Choice
         Entries of the menus; those that select begin with the default.
     block : Markup
@@ -71,8 +68,7 @@ class Gallery:
     """
 
     filters: int
-    cards: list[Card]
-    overview: Overview | None
+    strongest: list[dict[str, Any]]
     evidence: list[Choice]
     sorts: list[Choice]
     sites: list[Choice]
@@ -102,8 +98,7 @@ def make_gallery(study: Study) -> Gallery:
     by_site = _count(columns["site"])
     return Gallery(
         chosen.height,
-        make_cards(study, chosen.head(STATIC)),
-        make_overview(study),
+        _strongest(chosen),
         _evidence(study, chosen),
         _sorts(study, block),
         [Choice(str(n), site["name"], by_site[n]) for n, site in enumerate(block["sites"])],
@@ -116,6 +111,12 @@ def make_gallery(study: Study) -> Gallery:
         bool(study.kernels),
         bool((chosen["ks"] < CANDIDATE).any()) and chosen.height <= STATIC,
     )
+
+
+def _strongest(chosen: pl.DataFrame) -> list[dict[str, Any]]:
+    named = ("recognises", "causal_ks", "recall", "kind")
+    empty = [pl.lit(None).alias(name) for name in named if name not in chosen.columns]
+    return chosen.head(STATIC).with_columns(empty).to_dicts()
 
 
 def _glyphs(block: dict[str, Any]) -> list[tuple[str, Markup]]:

@@ -1,7 +1,7 @@
 // The gallery's menus, its list of cards, and the window that shows one of them.
 
-const STEP = 60; // cards that are added at once
-const FIRST = 6; // cards that are drawn at once, wherever the window is
+const STEP = 24; // cards that are added at once
+const FIRST = 8; // cards that are drawn at once, wherever the window is
 const NEAR = "800px"; // how far outside the window cards are drawn already
 
 const part = (name) => document.getElementById(`gallery-${name}`);
@@ -74,7 +74,7 @@ function fill(card) {
   observer.unobserve(card);
   if (!card.classList.contains("pending")) return;
   card.classList.remove("pending");
-  card.append(...bodyOf(Number(card.dataset.place)).filter(Boolean));
+  card.append(...briefOf(Number(card.dataset.place)).filter(Boolean));
 }
 
 function grow(count) {
@@ -130,6 +130,11 @@ list.addEventListener("keydown", (event) => {
     return;
   }
   event.preventDefault();
+});
+
+list.addEventListener("click", (event) => {
+  const card = event.target.closest(".card");
+  if (card && !event.target.closest("a")) open(Number(card.dataset.place));
 });
 
 more.addEventListener("click", (event) => {
@@ -209,18 +214,6 @@ part("direction").addEventListener("click", (event) => {
   event.currentTarget.setAttribute("aria-pressed", String(ascending));
   refresh();
 });
-
-for (const drawing of document.querySelectorAll(".depths")) {
-  drawing.addEventListener("click", (event) => {
-    const { site, word: chosen } = event.target.dataset;
-    const place = sites.findIndex((each) => each.name === site);
-    if (place < 0) return;
-    form.reset();
-    form.elements.site.value = String(place);
-    if (chosen) form.elements[drawing.dataset.by].value = chosen;
-    setTimeout(() => form.scrollIntoView()); // after `reset` has been answered
-  });
-}
 
 addEventListener("hashchange", follow);
 addEventListener("beforeprint", () => list.querySelectorAll(".pending").forEach(fill));

@@ -135,6 +135,19 @@ function heading(i, attributes = {}) {
     make("bdi", {}, siteOf(i).name), `/${columns.filter[i]}`));
 }
 
+/** What the list shows of a filter: the rest is in its window. */
+function briefOf(i) {
+  const kind = word("kind", i);
+  const told = kind === null ? [`strongest at the ${word("side", i)}`] : kindOf(i).slice(-1);
+  const scores = columns.recall[i] === null || !block.explained ? `KS ${fixed(columns.ks[i])}`
+    : `recall ${fixed(columns.recall[i])}, causal KS ${fixed(columns.causal[i])}`;
+  const icon = siteOf(i).axes === 2 ? glyph(kind === "corner" ? word("corner", i) : columns.signs[i]) : "";
+  return [
+    make("p", { class: "brief" }, ...told, make("br"), make("span", { class: "muted" }, scores)),
+    make("div", { class: "pictures" }, icon, kernelPicture(i), ...mapPictures(i)),
+  ];
+}
+
 /** Everything of a card below its heading. */
 function bodyOf(i, big = false) {
   const listed = causes(i);

@@ -122,6 +122,29 @@ function figure(title, drawn, foot, note = "") {
     make("div", { class: "planes" }, ...drawn), foot, note && make("p", { class: "muted" }, note));
 }
 
+/** The kernel's sum over its inputs alone, small. */
+function kernelPicture(i) {
+  if (!arrays.kernel[i]) return "";
+  const [, rows, cols] = siteOf(i).kernel[0];
+  const cells = Array.from(decode(arrays.kernel[i], Int8Array)).slice(0, rows * cols);
+  const [cell] = pictures(cells, siteOf(i).kernel.slice(0, 1), weightColour, 48, "Kernel");
+  return cell;
+}
+
+/** The mean map with padding, and with real surroundings, small. */
+function mapPictures(i) {
+  const site = siteOf(i);
+  const cells = Array.from(decode(arrays.map[i]));
+  const size = site.maps.reduce((sum, [, rows, cols]) => sum + rows * cols, 0);
+  const names = cells.length > size ? ["padded", columns.apart[i] ? "replicated ‡" : "real"] : ["mean map"];
+  return names.map((name, k) => {
+    const part = cells.slice(k * size, (k + 1) * size);
+    const alt = `Mean map, ${name}`;
+    const [drawn] = site.axes === 1 ? [line(part, alt)] : pictures(part, site.maps, levelColour, 72, alt);
+    return make("span", { class: "cell" }, drawn, make("small", {}, name));
+  });
+}
+
 function kernelFigures(i, big) {
   const site = siteOf(i);
   if (!arrays.kernel[i]) {

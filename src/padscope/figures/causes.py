@@ -7,9 +7,7 @@ import polars as pl
 
 from padscope.errors import PadscopeError
 from padscope.evidence import CANDIDATE, KINDS, RECOGNISED, STRONG
-from padscope.findings.kinds import TITLES
-from padscope.findings.words import plural
-from padscope.report.figures.marks import (
+from padscope.figures.marks import (
     BLUE,
     GREEN,
     GREY,
@@ -25,6 +23,8 @@ from padscope.report.figures.marks import (
     order,
     share_axis,
 )
+from padscope.findings.kinds import TITLES
+from padscope.findings.words import plural
 from padscope.report.ladder import TITLES as TITLES_OF_BASELINES
 from padscope.study import GIVEN, Study
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from padscope.findings.measures import PRIMARY
-from padscope.report.figures.marks import (
+from padscope.figures.marks import (
     AMBER,
     BLUE,
     GREEN,
@@ -23,6 +22,7 @@ from padscope.report.figures.marks import (
     order,
     ribbons,
 )
+from padscope.findings.measures import PRIMARY
 from padscope.report.impact.views import VIEWS
 from padscope.study import Study
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from padscope.errors import PadscopeError
+from padscope.figures.marks import BLUE, GREEN, ORANGE, Chart, coloured, data
+from padscope.findings.distributions import distributions
 from padscope.findings.neuron import mean_maps
 from padscope.findings.neuron import neuron as find_neuron
 from padscope.findings.words import shorten, visible
-from padscope.report.cards import distributions
 from padscope.report.drawings import DIVERGING, SEQUENTIAL, colour_cells, ends_of, planes
-from padscope.report.figures.marks import BLUE, GREEN, ORANGE, Chart, coloured, data
 from padscope.report.gallery.choice import choose_filters, strongest_side
 from padscope.study import Study
 

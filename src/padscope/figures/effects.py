@@ -5,10 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from padscope.findings.measures import PRIMARY
-from padscope.findings.words import shorten, visible
-from padscope.interventions.sets import headline_of
-from padscope.report.figures.marks import (
+from padscope.figures.marks import (
     BLUE,
     GREY,
     LONGEST_NAME,
@@ -26,6 +23,9 @@ from padscope.report.figures.marks import (
     order,
     ribbons,
 )
+from padscope.findings.measures import PRIMARY
+from padscope.findings.words import shorten, visible
+from padscope.interventions.sets import headline_of
 from padscope.report.impact.classes import LEVEL
 from padscope.report.impact.distances import MAIN as MAIN_SETS
 from padscope.report.impact.scales import fitting

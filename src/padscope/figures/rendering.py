@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import vl_convert
+from markupsafe import Markup
 
 from padscope.errors import PadscopeError
-from padscope.report.figures import causes, effects, positions, responses
-from padscope.report.figures.marks import Chart
-from padscope.report.figures.neurons import neuron, neurons
+from padscope.figures import causes, effects, positions
+from padscope.figures.depth import depth
+from padscope.figures.marks import Chart
+from padscope.figures.neurons import neuron, neurons
+from padscope.figures.theme import printed
 from padscope.study import Study
 
+FONT = "DejaVu Sans, Arial, sans-serif"
 SCALE = 3  # pixels of the PNG for each of the SVG: 288 to the inch at the SVG's size
 FIGURES: Mapping[str, Callable[[Study], Chart]] = {
-    "depth": responses.depth, "overview": responses.overview, "neurons": neurons,
+    "depth": depth, "neurons": neurons,
     "ladder": causes.ladder, "baselines": causes.baselines, "recall": causes.recall,
     "scores": causes.scores, "kinds": causes.kinds, "origins": causes.origins,
     "scatter": causes.scatter,
@@ -44,9 +48,15 @@ def figure_spec(study: Study, name: str) -> dict[str, Any]:
         chart = FIGURES[name](study) if name in FIGURES else _neuron(study, name)
     except PadscopeError as error:
         raise PadscopeError(f"figure {name} cannot be drawn: {error}") from error
+    return _spec(chart)
+
+
+def _spec(chart: Chart, *, page: bool = False) -> dict[str, Any]:
     fonts = {"labelFontSize": 12, "titleFontSize": 13, "labelLimit": 320}
+    background, padding = ("transparent", 0) if page else ("white", 8)
     spec: dict[str, Any] = (
-        chart.configure(background="white", font="DejaVu Sans, Arial, sans-serif", padding=8)
+        chart.configure(background=background, font=FONT, padding=padding)
+        .configure_view(stroke=None)
         .configure_axis(**fonts, titleFontWeight="normal")
         .configure_legend(**fonts, symbolOpacity=1)
         .configure_header(labelFontSize=13, labelFontWeight="bold")
@@ -54,6 +64,13 @@ def figure_spec(study: Study, name: str) -> dict[str, Any]:
         .to_dict()
     )
     return spec
+
+
+def inline(chart: Chart) -> Markup:
+    """Draw a chart for the page: its colours follow the style sheet, light and dark."""
+    spec = _spec(chart.configure(aria=False), page=True)
+    svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    return Markup(svg)  # vega has escaped the texts
 
 
 def _neuron(study: Study, name: str) -> Chart:
@@ -92,7 +109,7 @@ def render_figure(study: Study, name: str) -> dict[str, bytes]:
         As of `figure_spec`.
     """
     spec, stem = figure_spec(study, name), file_stem(name)
-    svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    svg = printed(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]))
     png = vl_convert.svg_to_png(svg, scale=SCALE)  # at half the cost of drawing it again
     return {f"{stem}.svg": svg.encode(), f"{stem}.png": png}
 

@@ -1,6 +1,6 @@
 """Figures that stand alone, as SVG and PNG: for a paper, a slide, or a page of one's own."""
 
-from padscope.report.figures.rendering import (
+from padscope.figures.rendering import (
     FIGURES,
     SCALE,
     figure_spec,

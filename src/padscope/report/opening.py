@@ -1,0 +1,114 @@
+"""The first screen: the answer, the network along its depth, one neuron, and the four rungs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+
+from padscope.errors import PadscopeError
+from padscope.evidence import SMALL_MAP
+from padscope.figures.depth import caption, depth
+from padscope.figures.rendering import inline
+from padscope.findings.headline import Headline, headline
+from padscope.findings.neuron import flat, mean_maps
+from padscope.findings.rungs import Rung, rungs
+from padscope.findings.words import number
+from padscope.report.drawings import SEQUENTIAL, picture
+from padscope.report.strips import Bar, strip
+from padscope.study import Study
+
+BOX = 150  # pixels of a map
+
+
+@dataclass(frozen=True)
+class Example:
+    """One neuron, as the page opens with it.
+
+    Attributes
+    ----------
+    site : str
+    index : int
+    maps : list of (str, Markup)
+        Its mean map with padding, and with real surroundings where there are any.
+    """
+
+    site: str
+    index: int
+    maps: list[tuple[str, Markup]]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What the page opens with.
+
+    Attributes
+    ----------
+    found : Headline
+    rungs : list of (Rung, list of (str, str, Markup))
+        Each with what stands beside it: label, value, and the value drawn.
+    chart, narrow, caption : Markup, Markup, str
+        The network along its depth; "" without scored sites.
+    example : Example or None
+        The strongest neuron; None if nothing responds.
+    """
+
+    found: Headline
+    rungs: list[tuple[Rung, list[tuple[str, str, Markup]]]]
+    chart: Markup
+    narrow: Markup
+    caption: str
+    example: Example | None
+
+
+def make_opening(study: Study) -> Opening:
+    """Draw the first screen."""
+    try:
+        chart = inline(depth(study, titled=False))
+        narrow = inline(depth(study, downwards=True, titled=False))
+        told = caption(study)
+    except PadscopeError:  # no site could be scored
+        chart = narrow = Markup("")
+        told = ""
+    drawn = [(rung, _beside(rung)) for rung in rungs(study)]
+    return Opening(headline(study), drawn, chart, narrow, told, _example(study))
+
+
+def _beside(rung: Rung) -> list[tuple[str, str, Markup]]:
+    end = max((each.high or each.value for each in rung.beside), default=0.0) or 1.0
+    return [
+        (each.label, each.written, strip([Bar("grey" if place else "own", 0, each.value)], end=end))
+        for place, each in enumerate(rung.beside)
+    ]
+
+
+def _example(study: Study) -> Example | None:
+    """Choose the strongest neuron, on a map that is large enough to show a frame."""
+    large = [
+        site
+        for site, shape in study.sites.select("site", "map_size").iter_rows()
+        if len(shape) == 2 and min(shape) >= SMALL_MAP
+    ]
+    strongest = study.pans() if study.explanation else study.pans(label="strong")
+    strongest = strongest.filter(pl.col("site").is_in(large))
+    if "kind" in strongest.columns:
+        strongest = strongest.sort(pl.col("kind") == "frame", descending=True, maintain_order=True)
+    if strongest.is_empty():
+        return None
+    site, index = strongest.select("site", "filter").row(0)
+    maps = [flat(each[0]) for each in mean_maps(study, site, [index])]
+    finite = np.concatenate([each[np.isfinite(each)] for each in maps])
+    if not finite.size:
+        return None
+    low, high = float(finite.min()), float(finite.max())
+    names = ("with padding", "with real surroundings") if len(maps) > 1 else ("mean response",)
+    scale = f"from {number(low)} to {number(high)}"
+    return Example(
+        site, index,
+        [
+            (name, picture(each, low, high, SEQUENTIAL, BOX, f"Mean map {name}, {scale}"))
+            for name, each in zip(names, maps, strict=True)
+        ],
+    )  # fmt: skip
