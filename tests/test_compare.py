@@ -26,10 +26,9 @@ from tests.test_report_explained import SETTINGS, cut, two_layers
 from padscope import PadscopeError, RunDirectory, Study, explain, load_study, scan
 from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
 from padscope.evidence import KINDS
+from padscope.findings.comparison import Comparison, compare, read_comparison, take
 from padscope.findings.effects import use_sentence
 from padscope.findings.words import visible
-from padscope.report.compare.cells import read_comparison
-from padscope.report.compare.comparison import Comparison, compare, take
 from padscope.report.compare.page import render_comparison
 from padscope.report.compare.profiles import (
     BOTTOM_GAP,

@@ -15,6 +15,7 @@ from tests.test_report_explained import explain_2d
 from padscope import PadscopeError, RunDirectory, load_study
 from padscope.console import cause_lines, summary_lines
 from padscope.findings.checks import count
+from padscope.findings.comparison import read_comparison, take
 from padscope.findings.depth import depth_profile
 from padscope.findings.effects import NOT_MEASURED, use_sentence
 from padscope.findings.headline import headline, opening
@@ -24,8 +25,6 @@ from padscope.findings.rungs import NAMES, rungs
 from padscope.findings.verdict import verdict
 from padscope.findings.words import number, percent
 from padscope.report import render_report
-from padscope.report.compare.cells import read_comparison
-from padscope.report.compare.comparison import take
 from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study import Study
 from padscope.study.impact_result import ANSWER_MEASURE, Impact

@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 import typer
 
+from padscope.cli.answers import Answer, Json, answering
 from padscope.cli.given import Given, default_directory, load, most_tested, reopen
 from padscope.cli.looking import name_missing
 from padscope.cli.options import (
@@ -43,11 +44,12 @@ from padscope.cli.options import (
 )
 from padscope.cli.stages import close, publish, run_explain, run_impact, run_scan, tell
 from padscope.console import describe_sites, make_console, site_listing, verdict_lines
+from padscope.findings.json import as_json, plain
 from padscope.running import find_runner
 from padscope.running.model import AUTO, observe_first
 from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.store import RunDirectory, load_study
-from padscope.study import check_answer
+from padscope.study import Study, check_answer
 from padscope.study.stage import COUNTED
 from padscope.tables import site_table
 
@@ -71,6 +73,7 @@ def sites_command(
     size: Size = None,
     mean: Numbers = None,
     std: Numbers = None,
+    json: Json = False,
 ) -> None:
     """List every padded operation of a model."""
     loaded = load(Given(model, weights, size, mean, std), "cpu")
@@ -78,9 +81,12 @@ def sites_command(
     shape = (1, loaded.preprocessing.channels, *loaded.preprocessing.size)
     image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     found = observe_first(loaded.module, image, loaded.static_batch).sites
-    console = make_console()
-    console.print(site_listing(site_table(found)))
-    console.print(describe_sites(found))
+    table = site_table(found)
+    with answering(as_json=json) as answer:
+        console = make_console()
+        console.print(site_listing(table))
+        console.print(describe_sites(found))
+        answer({"sites": plain(table)})
 
 
 @app.command("scan")
@@ -102,6 +108,7 @@ def scan_command(
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
+    json: Json = False,
 ) -> None:
     """Find the filters that respond to the border, and show them on a page."""
     settings = ScanSettings(
@@ -111,7 +118,9 @@ def scan_command(
     shared = find_runner(runner)
     run = RunDirectory(out or default_directory(model), checkpoint, shared.leads)
     given = Given(model, weights, size, mean, std, images)
-    close(run_scan(given, load(given, device), settings, run, workers, shared), run)
+    with answering(as_json=json) as answer:
+        study = run_scan(given, load(given, device), settings, run, workers, shared)
+        _end(study, run, answer)
 
 
 @app.command("audit")
@@ -140,6 +149,7 @@ def audit_command(
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
+    json: Json = False,
 ) -> None:
     """Do all of it: scan, explain, impact and report, on built-in photographs by default."""
     settings = ScanSettings(limit=limit or None, seed=seed, batch_size=batch_size)
@@ -157,12 +167,13 @@ def audit_command(
     loaded = load(given, device)
     # What the last stage would refuse is refused before all the others.
     check_answer(loaded, last, given.images, labels)
-    study = run_scan(given, loaded, settings, run, workers, shared)
-    try:
-        study = run_explain(study, loaded, given.images, further, run, workers, shared)
-        study = run_impact(study, loaded, given.images, labels, last, run, workers, shared)
-    finally:  # what a stage has found stays even if the one behind it fails
-        close(study, run)
+    with answering(as_json=json) as answer:
+        study = run_scan(given, loaded, settings, run, workers, shared)
+        try:
+            study = run_explain(study, loaded, given.images, further, run, workers, shared)
+            study = run_impact(study, loaded, given.images, labels, last, run, workers, shared)
+        finally:  # what a stage has found stays even if the one behind it fails
+            _end(study, run, answer)
 
 
 @app.command("explain")
@@ -186,6 +197,7 @@ def explain_command(
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
+    json: Json = False,
 ) -> None:
     """Find out which responses padding causes, and set them beside untrained networks."""
     settings = ExplainSettings(
@@ -195,7 +207,9 @@ def explain_command(
     study, loaded, source = reopen(run, weights, images, device, "explain")
     shared = find_runner(runner)
     directory = RunDirectory(run, checkpoint, shared.leads)
-    close(run_explain(study, loaded, source, settings, directory, workers, shared), directory)
+    with answering(as_json=json) as answer:
+        study = run_explain(study, loaded, source, settings, directory, workers, shared)
+        _end(study, directory, answer)
 
 
 @app.command("impact")
@@ -219,6 +233,7 @@ def impact_command(
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
+    json: Json = False,
 ) -> None:
     """Find out whether the model uses what padding tells it: effects beside controls."""
     study, loaded, source = reopen(run, weights, images, device, "impact")
@@ -228,27 +243,38 @@ def impact_command(
     )  # fmt: skip
     shared = find_runner(runner)
     directory = RunDirectory(run, checkpoint, shared.leads)
-    close(
-        run_impact(study, loaded, source, labels, settings, directory, workers, shared), directory
-    )
+    with answering(as_json=json) as answer:
+        study = run_impact(study, loaded, source, labels, settings, directory, workers, shared)
+        _end(study, directory, answer)
+
+
+def _end(study: Study, run: RunDirectory, answer: Answer) -> None:
+    """Say where everything is, and what was found as JSON if that is asked for."""
+    close(study, run)
+    if run.leads:
+        answer(as_json(study))
 
 
 @app.command("verdict")
-def verdict_command(run: RunArgument) -> None:
+def verdict_command(run: RunArgument, json: Json = False) -> None:
     """Are padding-aware neurons desirable in this model? Four headings, measured."""
     study = load_study(run, partial=True)
     name_missing(study)
-    make_console().say(verdict_lines(study))
+    with answering(as_json=json) as answer:
+        make_console().say(verdict_lines(study))
+        answer(as_json(study))
 
 
 @app.command("report")
 def report_command(
     run: RunArgument,
+    json: Json = False,
 ) -> None:
     """Write the page and the figures of a finished run again."""
     study = load_study(run, partial=True)
     name_missing(study)
     directory = RunDirectory(run)
-    publish(study, directory)
-    tell(study, *COUNTED)
-    close(study, directory)
+    with answering(as_json=json) as answer:
+        publish(study, directory)
+        tell(study, *COUNTED)
+        _end(study, directory, answer)

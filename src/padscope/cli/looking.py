@@ -8,16 +8,17 @@ from typing import Annotated
 
 import typer
 
+from padscope.cli.answers import Json, answering
 from padscope.cli.options import RunArgument
 from padscope.console import make_console
 from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
 from padscope.console.show import show_filter, show_study
 from padscope.errors import PadscopeError
+from padscope.findings.comparison import Comparison, compare, comparison_json, kinds_found, take
+from padscope.findings.json import as_json, neuron_json
 from padscope.findings.neuron import neuron
 from padscope.findings.words import visible
 from padscope.paths import printable
-from padscope.report.compare.cells import kinds_found
-from padscope.report.compare.comparison import Comparison, compare, take
 from padscope.report.compare.page import render_comparison
 from padscope.report.compare.text import comparison_markdown
 from padscope.store import load_study, write_atomically
@@ -31,7 +32,7 @@ Site = Annotated[str | None, typer.Argument(metavar="SITE", help="Its name, as i
 Filter = Annotated[int | None, typer.Argument(metavar="FILTER", help="Its number at the site.")]
 
 
-def compare_command(runs: Runs, out: Beside = Path("comparison")) -> None:
+def compare_command(runs: Runs, out: Beside = Path("comparison"), json: Json = False) -> None:
     """Set several runs side by side: one row each, and their depth profiles overlaid."""
     found, refused = [], {}
     for run in dict.fromkeys(runs):
@@ -42,15 +43,17 @@ def compare_command(runs: Runs, out: Beside = Path("comparison")) -> None:
             refused[name] = printable(str(error))
     comparison = compare(found, refused)
     _write(comparison, out)
-    console = make_console()
-    console.print(comparison_listing(comparison))
-    if kinds_found(comparison.table):
+    with answering(as_json=json) as answer:
+        console = make_console()
+        console.print(comparison_listing(comparison))
+        if kinds_found(comparison.table):
+            console.print()
+            console.print(kind_listing(comparison))
         console.print()
-        console.print(kind_listing(comparison))
-    console.print()
-    console.say(comparison_lines(comparison))
-    console.print()
-    console.print(f"Page: {printable(out / 'compare.html')}", soft_wrap=True)
+        console.say(comparison_lines(comparison))
+        console.print()
+        console.print(f"Page: {printable(out / 'compare.html')}", soft_wrap=True)
+        answer(comparison_json(comparison))
 
 
 def _write(comparison: Comparison, out: Path) -> None:
@@ -73,17 +76,23 @@ def _write(comparison: Comparison, out: Path) -> None:
         write_atomically(out / f"compare.{ending}", content)
 
 
-def show_command(run: RunArgument, site: Site = None, index: Filter = None) -> None:
+def show_command(
+    run: RunArgument, site: Site = None, index: Filter = None, json: Json = False
+) -> None:
     """Draw a run in the terminal, or one of its filters."""
     if site is not None and index is None:
         raise PadscopeError(f"give a filter of {site} too: padscope show RUN SITE FILTER")
     study = load_study(run, partial=True)
     name_missing(study)
-    console = make_console()
-    if site is None or index is None:
-        console.print(show_study(study))
-    else:
-        console.print(show_filter(neuron(study, site, index)))
+    with answering(as_json=json) as answer:
+        console = make_console()
+        if site is None or index is None:
+            console.print(show_study(study))
+            answer(as_json(study))
+        else:
+            found = neuron(study, site, index)
+            console.print(show_filter(found))
+            answer(neuron_json(found))
 
 
 def name_missing(study: Study) -> None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from rich.table import Table
 
 from padscope.console.terminal import shown
+from padscope.findings.comparison import (
+    HEADINGS,
+    Comparison,
+    kinds_found,
+    read_comparison,
+    write_cells,
+)
 from padscope.findings.words import NONE, visible
-from padscope.report.compare.cells import HEADINGS, kinds_found, read_comparison, write_cells
-from padscope.report.compare.comparison import Comparison
 from padscope.report.compare.text import told
 
 

@@ -10,16 +10,16 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.evidence import CANDIDATE, CONFIRMED, RECOGNISED
-from padscope.findings.kinds import TITLES
-from padscope.findings.measures import measure_of
-from padscope.findings.words import NONE
-from padscope.report.compare.cells import (
+from padscope.findings.comparison import (
     Cells,
+    Comparison,
     kinds_found,
     read_comparison,
     write_cells,
 )
-from padscope.report.compare.comparison import Comparison
+from padscope.findings.kinds import TITLES
+from padscope.findings.measures import measure_of
+from padscope.findings.words import NONE
 from padscope.report.compare.profiles import draw_profiles
 from padscope.report.impact.dots import Dot, dot_strip
 from padscope.report.impact.scales import Scale, fitting

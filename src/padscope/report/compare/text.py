@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 
+from padscope.findings.comparison import (
+    HEADINGS,
+    Comparison,
+    kinds_found,
+    read_comparison,
+    write_cells,
+)
 from padscope.findings.words import NONE, visible
-from padscope.report.compare.cells import HEADINGS, kinds_found, read_comparison, write_cells
-from padscope.report.compare.comparison import Comparison
 
 # What Markdown or the HTML inside it would take for more than text.
 _MARKUP = re.compile(r"([\\`*_\[\]|~$])|^(?=[#+-])|(?<=^\d)(?=[.)])")
