@@ -17,6 +17,9 @@ from typer.testing import CliRunner
 from padscope import __version__, console, load_study
 from padscope.cli.commands import app
 from padscope.cli.given import default_directory, parse_size
+from padscope.findings.headline import headline
+from padscope.findings.json import as_json
+from padscope.findings.rungs import rungs
 from padscope.findings.verdict import verdict
 
 SCAN = ("scan", "mynets:tiny", "--images", "photos")
@@ -493,3 +496,29 @@ def test_no_command_leaves_a_handler_behind(
         assert signal.getsignal(signal.SIGINT) is handler
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_json_stands_alone_on_the_output(workdir: Path, padscope: Command, no_page: None) -> None:
+    """It is the study's own, whatever the command; what is printed otherwise goes elsewhere."""
+    made = padscope("scan", "mynets:tiny", "--images", "photos", "-o", "run", "--json")
+    assert made.status == 0 and "measured filters" in made.err
+    found = json.loads(made.out)
+    study = load_study(workdir / "run")
+    assert found == as_json(study)
+    assert found["headline"]["title"] == headline(study).title and found["next"] == "explain"
+    assert [rung["count"] for rung in found["rungs"]] == [rungs(study)[0].count, None, None, None]
+    assert found["effects"] == found["verdict"] == []
+    shown = padscope("show", "run", "--json")
+    assert json.loads(shown.out) == found and found["headline"]["title"] in shown.err
+    site = study.filters["site"][0]
+    one = json.loads(padscope("show", "run", site, "1", "--json").out)
+    row = study.filters.row(
+        by_predicate=(pl.col("site") == site) & (pl.col("filter") == 1), named=True
+    )
+    assert one["name"] == f"{site}/1" and one["filter"]["ks"] == row["ks"]
+    beside = json.loads(padscope("compare", "run", "-o", "beside", "--json").out)
+    assert [run["responds"] for run in beside["runs"]] == [found["rungs"][0]["count"]]
+    sites = json.loads(padscope("sites", "mynets:tiny", "--json").out)["sites"]
+    assert [one["site"] for one in sites] == study.sites["site"].to_list()
+    refused = padscope("verdict", "run", "--json")
+    assert refused.status == 2 and not refused.out and "no verdict" in refused.err

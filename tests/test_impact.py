@@ -24,6 +24,7 @@ from padscope import (
     scan,
 )
 from padscope.findings.verdict import verdict
+from padscope.findings.words import chance, interval, number
 from padscope.images import central
 from padscope.report import render_report
 from padscope.settings import ExplainSettings, ImpactSettings
@@ -424,7 +425,7 @@ def test_recognising_filters_are_set_against_confirmed_ones_that_do_not(
     told = "Of 3 recognising filters 3 have a partner at their site that is confirmed and does not"
     assert any(told in note for note in found_here.notes)
     performance, generalisation, efficiency, safety = verdict(tested)
-    assert "of the 3 recognising filters" in performance.sentences[0]
+    assert "the 3 recognising filters" in performance.sentences[0]
     assert "these partners, confirmed but not recognising" in performance.sentences[-1]
     assert "with the recognising filters undone" in generalisation.sentences[0]
     assert "Filters that recognise the border" in efficiency.sentences[0]
@@ -443,7 +444,7 @@ def test_where_nothing_recognises_use_is_that_of_the_confirmed(made: tuple[Net, 
     assert found_here.doses["filters"].max() == found_here.firing["filters"].max() == WATCHING
     assert any("No filter recognises the border" in note for note in found_here.notes)
     performance, generalisation, efficiency, _ = verdict(tested)
-    assert "of the 6 confirmed filters" in performance.sentences[0]
+    assert "the 6 confirmed filters" in performance.sentences[0]
     assert "with the confirmed filters undone" in generalisation.sentences[0]
     assert efficiency.sentences == ("Not measured; see the notes.",)
 
@@ -460,11 +461,9 @@ def test_the_verdict_has_four_headings_with_numbers(made: tuple[Net, Study]) -> 
     assert performance.decided
     row = found(made[1]).use
     assert row is not None
-    assert (
-        f"{row['effect']:.3g} [{row['low']:.3g} to {row['high']:.3g}]" in performance.sentences[0]
-    )
-    assert f"p = {row['p']:.2g}" in performance.sentences[0]
-    assert performance.sentences[0].endswith("the model uses them.")
+    told = performance.sentences[0]
+    assert f"{number(row['effect'])} {interval(row['low'], row['high'])}" in told
+    assert f"p = {chance(row['p'])}" in told and told.startswith("The model uses them: ")
 
 
 def test_what_a_sentence_rests_on_stands_in_it(made: tuple[Net, Study]) -> None:
@@ -475,7 +474,7 @@ def test_what_a_sentence_rests_on_stands_in_it(made: tuple[Net, Study]) -> None:
     assert impact_of.firing["images"].unique().to_list() == [SETTINGS.canvas_images]
     (use, worth, *_), (moved, *_), _, (band, *_) = (one.sentences for one in verdict(made[1]))
     for sentence in (use, worth):
-        assert "(on 24 images)" in sentence
+        assert "on 24 images" in sentence
     for sentence in (moved, band):
         assert "(on 8 images, and 20 are the least for an interval)" in sentence
     page = render_report(made[1])
@@ -503,14 +502,14 @@ def performance(study: Study, measure: str = "kl", **columns: Any) -> tuple[str,
         ({"draws": 0, "p": None}, "no controls could be drawn"),
         ({"shared": 1.0, "p": 1.0}, "all draws of controls are of the same filters"),
         ({"excess_low": None, "excess_high": None}, "one photograph alone gives no interval"),
-        ({"p": 0.3}, "no more than controls do"),
+        ({"p": 0.3}, "No sign that the model uses them"),
     ],
 )
 def test_controls_that_cannot_show_use_are_named(
     made: tuple[Net, Study], columns: dict[str, Any], why: str
 ) -> None:
     (told, *_) = performance(made[1], **columns)
-    assert told.endswith("so no verdict.") and why in told
+    assert not told.startswith("The model uses them") and why in told
 
 
 @pytest.mark.parametrize(
@@ -564,7 +563,7 @@ def test_an_interval_that_spans_zero_gives_no_verdict(made: tuple[Net, Study]) -
     for heading in verdict(study):
         assert not heading.decided
         assert not any(
-            "help" in s or "uses them" in s or "miss them" in s for s in heading.sentences
+            "help" in s or "The model uses them" in s or "miss them" in s for s in heading.sentences
         )
 
 

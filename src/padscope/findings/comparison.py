@@ -173,13 +173,13 @@ def _row(directory: str, study: Study) -> dict[str, Any]:
     if study.explanation:
         row |= cause_columns(study.filters) | {"explained": study.explanation.counts.images}
         row |= recognition(study.filters, study.explanation).columns
-    used = _used(study)
+    used = _effect(study)
     if used and not cannot_show(used):
         row["beyond_controls"] = beyond_controls(used)
     return row | used_columns(used)
 
 
-def _used(study: Study) -> dict[str, Any] | None:
+def _effect(study: Study) -> dict[str, Any] | None:
     """Return what undoing the headline set changes, by the answer's own measure."""
     return study.impact.use if study.impact else None
 
@@ -201,7 +201,7 @@ def _lacks(directory: str, study: Study) -> str:
     if study.impact is None:
         beside = f"{baselines} and " if baselines else ""
         return f"{beside}what the model uses; run padscope impact {directory}"
-    if not _used(study):
+    if not _effect(study):
         return "the effect of undoing filters: none was found, or none tested"
     return baselines
 
