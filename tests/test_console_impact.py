@@ -106,7 +106,7 @@ def test_sentences(study: Study) -> None:
     )
     text = "\n".join(lines)
     assert "greatest of 20 draws" in text and "p cannot be less than 0.048" in text
-    assert "rank correlation with exact effects 0.93 (0.88 to 0.96, 60 filters)." in text
+    assert "rank correlation with exact effects 0.93 [0.88 to 0.96], of 60 filters." in text
     assert "unreliable" not in text
     assert impact_of(study).notes[0] in lines
     assert lines[-1].endswith("(torn.jpg: it ends too early).")
@@ -114,7 +114,7 @@ def test_sentences(study: Study) -> None:
         (pl.col("set") == "recognising") & (pl.col("q") < 0.05)
     )
     for name, change in decided.select("name", "change").iter_rows():
-        assert f"{name} {100 * change:+.2g} points" in text
+        assert f"{name} {100 * change:+.2g} points".replace(" -", " −") in text
 
 
 def test_no_class_decided_and_no_labels(explained: Study) -> None:

@@ -15,13 +15,14 @@ from tests.synthetic_impact import IMAGES, SETS, classes, distances, effects, wi
 from tests.test_report import HOSTILE, Page
 from tests.test_report_explained import explain_2d, rows_of
 
+from padscope.findings.classes import read_classes
 from padscope.findings.effects import use_sentence
 from padscope.findings.measures import MEASURES
 from padscope.findings.verdict import verdict
 from padscope.findings.words import number
 from padscope.images import Skipped
 from padscope.report import render_report
-from padscope.report.impact.classes import make_classes, read_classes
+from padscope.report.impact.classes import make_classes
 from padscope.report.impact.dots import Dot, dot_strip
 from padscope.report.impact.effects import make_effects
 from padscope.report.impact.estimates import BOTTOM, LEFT, SIDE, draw_checks
@@ -235,11 +236,11 @@ def test_strips_show_the_table(study: Study) -> None:
     def value(place: float) -> float:
         return float(low * (high / low) ** place)
 
-    for change, drawn in made.blocks:
-        for row in drawn:
+    for change, rows in made.blocks:
+        for row in rows:
             wanted = impact_of(study).effect(row.chosen, "kl", change)
             assert wanted is not None
-            found = {name: value(place) for name, place in places(row.drawn).items()}
+            found = {name: value(place) for name, place in places(made.drawn[change, row.chosen]).items()}
             assert found["dot"] == pytest.approx(wanted["effect"], rel=2e-3)
             if wanted["draws"]:
                 assert found["part"] == pytest.approx(wanted["matched_effect"], rel=2e-3)
@@ -255,7 +256,7 @@ def test_no_ring_where_all_filters_have_controls(study: Study) -> None:
     every = impact.effects.with_columns(matched=pl.col("filters"))
     made = make_effects(replace(impact, effects=every))
     assert made is not None and not made.partly
-    assert not [row for _, rows in made.blocks for row in rows if "hole" in row.drawn]
+    assert made.drawn and not any("hole" in drawn for drawn in made.drawn.values())
 
 
 def test_doses_are_the_table_by_the_answers_own_measure(study: Study, html: str) -> None:

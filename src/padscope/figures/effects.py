@@ -5,6 +5,10 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
+from padscope.findings.classes import LEVEL
+from padscope.findings.measures import PRIMARY
+from padscope.findings.words import shorten, visible
+from padscope.interventions.sets import headline_of
 from padscope.figures.marks import (
     BLUE,
     GREY,
@@ -23,10 +27,6 @@ from padscope.figures.marks import (
     order,
     ribbons,
 )
-from padscope.findings.measures import PRIMARY
-from padscope.findings.words import shorten, visible
-from padscope.interventions.sets import headline_of
-from padscope.report.impact.classes import LEVEL
 from padscope.report.impact.distances import MAIN as MAIN_SETS
 from padscope.report.impact.scales import fitting
 from padscope.study import Study

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
+from padscope.findings.classes import LEVEL, decided, headline_classes, name_of, read_classes
 from padscope.findings.measures import Measure
-from padscope.findings.words import chance, plural, shorten
-from padscope.interventions.sets import headline_of
+from padscope.findings.words import chance
 from padscope.report.impact.dots import Dot, dot_strip
 from padscope.report.impact.scales import Scale, linear
 from padscope.study import Impact
 
-LEVEL = 0.05  # false discovery rate
 SHOWN = 10  # classes that gain most, and as many that lose most
-LONGEST = 60
-ONE_SIDED = 10  # times as many gain as lose: no class stands out
 PROBABILITY = Measure(
     "probability", "Probability", "points", signed=True, percent=True, told="its mean change"
 )
@@ -104,8 +101,7 @@ def make_classes(impact: Impact) -> Classes | None:
     if table.is_empty():
         return None
     names = table["set"].unique(maintain_order=True).to_list()
-    chosen = headline_of(names) or names[0]
-    own = table.filter(pl.col("set") == chosen)
+    chosen, own = headline_classes(impact)
     ordered = own.sort("change", "class", descending=[True, False])
     gaining = ordered.filter(pl.col("change") > 0).head(SHOWN)
     losing = ordered.filter(pl.col("change") < 0).tail(SHOWN).reverse()
@@ -127,68 +123,11 @@ def make_classes(impact: Impact) -> Classes | None:
     )
 
 
-def read_classes(table: pl.DataFrame) -> str:
-    """Say how many classes of one set gain or lose, or how many images it would take to know.
-
-    Parameters
-    ----------
-    table : polars.DataFrame
-        Rows of `Impact.classes`, of one set.
-    """
-    decided = _decided(table)
-    images = int(table["images"][0])
-    if decided is None:
-        return "Without controls, or on one photograph alone, no class can be told from chance."
-    gain, lose = decided
-    if gain or lose:
-        told = (
-            f"{plural(gain, 'class gains', 'classes gain')} and {lose:,} "
-            f"{'loses' if lose == 1 else 'lose'} probability beyond the controls at q < {LEVEL} "
-            f"(of {table.height:,}, on {plural(images, 'image')})."
-        )
-        if gain >= ONE_SIDED * max(lose, 1):
-            told += (
-                " That is confidence lost: what the first class of an image loses, all others "
-                "share, and it says nothing of these classes."
-            )
-        return told
-    none = (
-        f"On {plural(images, 'image')} no class of {table.height:,} gains or loses probability "
-        f"beyond the controls at q < {LEVEL}"
-    )
-    needed = table["images_needed"][0]
-    if needed is None or needed <= images:
-        return f"{none}."
-    return (
-        f"{none}. If the clearest change and its spread stayed as they are, it would take about "
-        f"{_rounded(needed):,} images."
-    )
-
-
-def _decided(table: pl.DataFrame) -> tuple[int, int] | None:
-    """Count the classes of a set that gain and lose; None if none could be tested."""
-    if table["q"].null_count() == table.height:
-        return None
-    gains = table.filter(pl.col("q") < LEVEL)["excess"] > 0
-    return int(gains.sum()), int((~gains).sum())
-
-
-def _rounded(count: int) -> int:
-    """Round up to two digits: the estimate is no finer."""
-    digits = str(count)
-    unit = int("1".ljust(max(len(digits) - 1, 1), "0"))
-    return -(-count // unit) * unit
-
-
-def _name(number: int, name: str | None) -> str:
-    return shorten(name, LONGEST) if name else f"class {number}"
-
-
 def _changes(table: pl.DataFrame, scale: Scale) -> list[ClassChange]:
     return [
         ClassChange(
             row["class"],
-            _name(row["class"], row["name"]),
+            name_of(row["class"], row["name"]),
             PROBABILITY.figure(row["change"]),
             PROBABILITY.between(row, "low", "high"),
             PROBABILITY.figure(row["control"]),
@@ -208,7 +147,7 @@ def _set(chosen: str, table: pl.DataFrame) -> SetOfClasses:
         if ordered.is_empty():
             return ""
         row = ordered.row(place, named=True)
-        return f"{_name(row['class'], row['name'])} {PROBABILITY.figure(row['change'])}"
+        return f"{name_of(row['class'], row['name'])} {PROBABILITY.figure(row['change'])}"
 
-    gain, lose = _decided(table) or (None, None)
+    gain, lose = decided(table) or (None, None)
     return SetOfClasses(chosen, gain, lose, told(0), told(-1))

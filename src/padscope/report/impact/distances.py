@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
-from padscope.findings.words import number
+from padscope.findings.distances import reach_sentence
 from padscope.report.impact.lines import Series, line_chart
 from padscope.study import Impact
 
 SHOWN = 4  # sets with a chart
 MAIN = ("recognising", "confirmed but not recognising", "confirmed", "all padding")
-SETTLED = 0.01  # of the greatest change
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def _distance(chosen: str, table: pl.DataFrame) -> Distance:
     series = [Series("undone", change, table["low"].to_list(), table["high"].to_list())]
     if table["control"].null_count() < table.height:
         series.append(Series("controls", table["control"].to_list()))
-    reading = _reading(table)
+    reading = reach_sentence(table)
     chart = line_chart(
         [str(place) for place in table["distance"]],
         series,
@@ -59,16 +58,3 @@ def _distance(chosen: str, table: pl.DataFrame) -> Distance:
         f"Change of the answer by distance from the border, {chosen} undone. {reading}",
     )
     return Distance(chosen, chart, reading)
-
-
-def _reading(table: pl.DataFrame) -> str:
-    known = table.drop_nulls("change").select("distance", "change").rows()
-    greatest = max((change for _, change in known), default=0.0)
-    if not greatest:
-        return "Nothing changes."
-    far = max(distance for distance, change in known if change >= SETTLED * greatest)
-    distance, change = known[0]
-    return (
-        f"At distance {distance} the change is {number(change)}; the last position with at least "
-        f"1 % of the greatest change, {number(greatest)}, is at distance {far}."
-    )

@@ -1,0 +1,100 @@
+"""Which classes gain and lose probability when filters are undone, in sentences."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from padscope.findings.words import number, plural, shorten, visible
+from padscope.interventions.sets import headline_of
+from padscope.study import Impact
+
+LEVEL = 0.05  # false discovery rate
+LONGEST = 60
+ONE_SIDED = 10  # times as many gain as lose: no class stands out
+NAMED = 3  # classes named in a sentence
+
+
+def headline_classes(impact: Impact) -> tuple[str, pl.DataFrame]:
+    """Return the set whose classes are told, and its rows; there must be some."""
+    names = impact.classes["set"].unique(maintain_order=True).to_list()
+    chosen = headline_of(names) or names[0]
+    return chosen, impact.classes.filter(pl.col("set") == chosen)
+
+
+def class_lines(impact: Impact) -> list[str]:
+    """Say which classes change beyond the controls, those that change most first."""
+    if impact.classes.is_empty():
+        return []
+    chosen, own = headline_classes(impact)
+    told = f"Classes, {chosen} filters undone: {read_classes(own)}"
+    clear = own.filter(pl.col("q") < LEVEL).sort(pl.col("change").abs(), descending=True)
+    if clear.is_empty():
+        return [told]
+    named = ", ".join(
+        f"{visible(name_of(row['class'], row['name']))} {_points(row['change'])}"
+        for row in clear.head(NAMED).iter_rows(named=True)
+    )
+    more = clear.height - NAMED
+    return [told, f"  {named}{f' and {more:,} more' if more > 0 else ''}"]
+
+
+def _points(change: float) -> str:
+    return f"{'+' if change > 0 else ''}{number(100 * change, 2)} points"
+
+
+def read_classes(table: pl.DataFrame) -> str:
+    """Say how many classes of one set gain or lose, or how many images it would take to know.
+
+    Parameters
+    ----------
+    table : polars.DataFrame
+        Rows of `Impact.classes`, of one set.
+    """
+    found = decided(table)
+    images = int(table["images"][0])
+    if found is None:
+        return "Without controls, or on one photograph alone, no class can be told from chance."
+    gain, lose = found
+    if gain or lose:
+        told = (
+            f"{plural(gain, 'class gains', 'classes gain')} and {lose:,} "
+            f"{'loses' if lose == 1 else 'lose'} probability beyond the controls at q < {LEVEL} "
+            f"(of {table.height:,}, on {plural(images, 'image')})."
+        )
+        if gain >= ONE_SIDED * max(lose, 1):
+            told += (
+                " That is confidence lost: what the first class of an image loses, all others "
+                "share, and it says nothing of these classes."
+            )
+        return told
+    none = (
+        f"On {plural(images, 'image')} no class of {table.height:,} gains or loses probability "
+        f"beyond the controls at q < {LEVEL}"
+    )
+    needed = table["images_needed"][0]
+    if needed is None or needed <= images:
+        return f"{none}."
+    return (
+        f"{none}. If the clearest change and its spread stayed as they are, it would take about "
+        f"{_rounded(needed):,} images."
+    )
+
+
+def decided(table: pl.DataFrame) -> tuple[int, int] | None:
+    """Count the classes of a set that gain and lose; None if none could be tested."""
+    if table["q"].null_count() == table.height:
+        return None
+    gains = table.filter(pl.col("q") < LEVEL)["excess"] > 0
+    return int(gains.sum()), int((~gains).sum())
+
+
+def _rounded(count: int) -> int:
+    """Round up to two digits: the estimate is no finer."""
+    digits = str(count)
+    unit = int("1".ljust(max(len(digits) - 1, 1), "0"))
+    return -(-count // unit) * unit
+
+
+def name_of(number: int, name: str | None) -> str:
+    """Name a class for people; one without a name by its number."""
+    return shorten(name, LONGEST) if name else f"class {number}"
