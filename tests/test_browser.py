@@ -18,9 +18,9 @@ from tests.test_report import HOSTILE, noise
 from tests.test_report_explained import explained
 from torch import nn
 
+from padscope.figures.drawings import DIVERGING, SEQUENTIAL, colour_cells
+from padscope.findings.choice import STATIC, choose_filters
 from padscope.report import render_report
-from padscope.report.drawings import DIVERGING, SEQUENTIAL, colour_cells
-from padscope.report.gallery.choice import STATIC, choose_filters
 from padscope.study import Study
 
 if TYPE_CHECKING:
@@ -290,17 +290,6 @@ def test_searching(visitor: Visitor, file: Path, chosen: pl.DataFrame) -> None:
     assert len(visit.names) == recognising(chosen).height
 
 
-def test_the_overview_filters(visitor: Visitor, file: Path, chosen: pl.DataFrame) -> None:
-    visit = visitor(file)
-    page = visit.open()
-    bar = page.locator(".depths[data-by=side] rect[data-site='3'][data-word='top']")
-    assert re.search(r"3, top: \d+ of 40", bar.locator("title").text_content() or "")
-    bar.click()
-    found = recognising(chosen).filter((pl.col("site") == "3") & (pl.col("causal_side") == "top"))
-    playwright.expect(page.locator(CARDS)).to_have_count(found.height)
-    assert set(visit.names) == set(named(found))
-
-
 def test_a_link_opens_its_filter(visitor: Visitor, file: Path, chosen: pl.DataFrame) -> None:
     visit = visitor(file)
     unselected = chosen.filter(pl.col("label") != "confirmed").head(1)
@@ -362,7 +351,7 @@ def test_texts_stand_out(visitor: Visitor, file: Path, scheme: str) -> None:
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 27)"
     assert dark == (scheme == "dark")
     page.locator(CARDS).first.press("Enter")
-    for part in ("#gallery-one", "#gallery-controls", ".overview", "#gallery-cards"):
+    for part in ("#gallery-one", "#gallery-controls", "#gallery-cards"):
         ratio, text = page.evaluate(CONTRAST, part)
         assert 4.5 <= ratio < 21, text
 

@@ -156,7 +156,7 @@ def test_scan_prints_what_the_tables_hold(padscope: Command) -> None:
 
 def test_all_files_of_a_run(padscope: Command) -> None:
     assert padscope(*SCAN, "-o", "run").status == 0
-    figures = [f"figures/{n}.{end}" for n in ("depth", "neurons", "overview")
+    figures = [f"figures/{n}.{end}" for n in ("depth", "neurons")
                for end in ("svg", "png")]  # fmt: skip
     assert set(contents(Path("run"))) | {"report.html"} == {
         *figures, "manifest.json", "sites.parquet", "filters.parquet", "sides.parquet",

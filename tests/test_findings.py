@@ -100,7 +100,9 @@ def test_each_rung_is_the_table(explained: Study) -> None:
     assert values["these filters"] == (row["effect"], row["low"], row["high"])
     assert values["controls"] == (row["control"], row["control_low"], row["control_high"])
     for rung in found:
-        assert rung.sentence and rung.sentence in page_of(study)
+        assert rung.sentence
+        for part in (rung.figure, rung.unit, rung.rule):
+            assert part in page_of(study)
     assert not (respond.open or caused.open or recognises.open or used.open)
 
 
@@ -424,7 +426,7 @@ def test_every_share_is_of_the_measured_filters(explained: Study) -> None:
     assert told in summary_lines(study)[0] and "2 more are unmeasured" in summary_lines(study)[0]
     assert any(told in line for line in opening(study))
     assert any("of 16 measured filters" in line for line in cause_lines(study))
-    assert told in page_of(study)
+    assert f"{percent(responding, 16)} of 16 measured filters" in page_of(study)
     assert [rung.share for rung in rungs(study)[:1]] == [share]
     counted = count(study)
     assert (counted.filters, counted.measured, counted.respond) == (18, 16, responding)

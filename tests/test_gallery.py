@@ -27,6 +27,7 @@ from tests.test_report_explained import MARGIN, cut
 from torch import nn
 
 from padscope import RunDirectory, load_study
+from padscope.findings.choice import STATIC, choose_filters
 from padscope.findings.neuron import told_reach
 from padscope.findings.recall_curve import recall_curve
 from padscope.measurements import FirstImages
@@ -39,7 +40,6 @@ from padscope.report.gallery.arrays import (
     quantise_levels,
     quantise_weights,
 )
-from padscope.report.gallery.choice import STATIC, choose_filters
 from padscope.report.gallery.curves import FULL, choose_points, cumulate_rows
 from padscope.report.gallery.data import to_thousandths, write_block
 from padscope.report.gallery.making import make_gallery

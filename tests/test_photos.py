@@ -15,8 +15,8 @@ from tests.synthetic_gallery import IMAGES, small_network, small_study
 from tests.test_report_explained import MARGIN, cut, explained
 from torch import nn
 
+from padscope.findings.choice import choose_filters
 from padscope.measurements.first_images import PHOTO, mean_of_lines, small_photos
-from padscope.report.gallery.choice import choose_filters
 from padscope.report.gallery.making import make_gallery
 from padscope.report.page import render_report
 from padscope.report.photos import ends_of_firing, first_images

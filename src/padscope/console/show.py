@@ -16,6 +16,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from padscope.figures.drawings import DIVERGING, colour_cells
 from padscope.findings.depth import depth_profile
 from padscope.findings.headline import opening
 from padscope.findings.kinds import sign_of
@@ -23,7 +24,6 @@ from padscope.findings.neuron import Neuron, flat
 from padscope.findings.recall_curve import TICKS
 from padscope.findings.words import fixed, fixed_interval, number, percent, share, shorten, visible
 from padscope.regions import sides_of
-from padscope.report.drawings import DIVERGING, colour_cells
 from padscope.study import Study
 
 FloatArray = NDArray[np.float64]

@@ -24,8 +24,8 @@ from padscope.figures.marks import (
     share_axis,
 )
 from padscope.findings.kinds import TITLES
+from padscope.findings.recognition import NETWORKS
 from padscope.findings.words import plural
-from padscope.report.ladder import TITLES as TITLES_OF_BASELINES
 from padscope.study import GIVEN, Study
 
 MOST = 3000  # points of a scatter plot
@@ -64,7 +64,7 @@ def ladder(study: Study) -> Chart:
 
 def _networks(study: Study) -> pl.DataFrame:
     """Sites of all networks, those of one kind under one name."""
-    kinds = {GIVEN: GIVEN} | TITLES_OF_BASELINES
+    kinds = {GIVEN: GIVEN} | NETWORKS
     return explanation_of(study).networks.with_columns(
         kind=pl.col("network").str.split(" ").list.first().replace_strict(kinds, default="network"),
         measured=pl.col("filters") - pl.col("unmeasured"),

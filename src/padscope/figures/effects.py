@@ -5,10 +5,6 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from padscope.findings.classes import LEVEL
-from padscope.findings.measures import PRIMARY
-from padscope.findings.words import shorten, visible
-from padscope.interventions.sets import headline_of
 from padscope.figures.marks import (
     BLUE,
     GREY,
@@ -27,8 +23,12 @@ from padscope.figures.marks import (
     order,
     ribbons,
 )
-from padscope.report.impact.distances import MAIN as MAIN_SETS
-from padscope.report.impact.scales import fitting
+from padscope.figures.scales import fitting
+from padscope.findings.classes import LEVEL
+from padscope.findings.distances import MAIN_SETS
+from padscope.findings.measures import PRIMARY
+from padscope.findings.words import shorten, visible
+from padscope.interventions.sets import headline_of
 from padscope.study import Study
 from padscope.study.impact_result import ANSWER_MEASURE, UNITS, effect_of_matched
 

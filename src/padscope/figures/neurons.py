@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from padscope.errors import PadscopeError
+from padscope.figures.drawings import DIVERGING, SEQUENTIAL, colour_cells, ends_of, planes
 from padscope.figures.marks import BLUE, GREEN, ORANGE, Chart, coloured, data
+from padscope.findings.choice import choose_filters, strongest_side
 from padscope.findings.distributions import distributions
 from padscope.findings.neuron import mean_maps
 from padscope.findings.neuron import neuron as find_neuron
 from padscope.findings.words import shorten, visible
-from padscope.report.drawings import DIVERGING, SEQUENTIAL, colour_cells, ends_of, planes
-from padscope.report.gallery.choice import choose_filters, strongest_side
 from padscope.study import Study
 
 SHOWN = 6

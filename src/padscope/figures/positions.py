@@ -22,8 +22,7 @@ from padscope.figures.marks import (
     order,
     ribbons,
 )
-from padscope.findings.measures import PRIMARY
-from padscope.report.impact.views import VIEWS
+from padscope.findings.measures import PRIMARY, VIEWS
 from padscope.study import Study
 
 TREATMENTS = {

@@ -6,6 +6,7 @@ import polars as pl
 
 from padscope.findings.words import number
 
+MAIN_SETS = ("recognising", "confirmed but not recognising", "confirmed", "all padding")
 SETTLED = 0.01  # of the greatest change
 
 

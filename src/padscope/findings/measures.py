@@ -104,3 +104,11 @@ def measures_in(effects: pl.DataFrame) -> list[Measure]:
     """Look up the measures of some rows of `Impact.effects`, in their order."""
     named = effects.select("measure", "unit").unique("measure", maintain_order=True)
     return [measure_of(*row) for row in named.iter_rows()]
+
+
+# Of views of an image: title, what its amounts are, and how one is written.
+VIEWS = {
+    "shift": ("Moved", "offset from the centre, pixels", "{:g} px"),
+    "size": ("Another input size", "size, relative to the usual one", "× {:g}"),
+    "crop": ("Cropped otherwise", "extent of the crop, relative to the usual one", "× {:g}"),
+}

@@ -13,9 +13,25 @@ import polars as pl
 from padscope.evidence import RECOGNISED, STRONGLY_RECOGNISED
 from padscope.findings.words import listed, percent, plural, share
 from padscope.scores import Comparison, NetworkCount, compare_counts, told_apart
-from padscope.study.explanation import FRESH, GIVEN, MATCHED, Explanation
+from padscope.study.explanation import (
+    FRESH,
+    GIVEN,
+    MATCHED,
+    REESTIMATED,
+    SHUFFLED,
+    UNSHIFTED,
+    Explanation,
+)
 from padscope.tables import MEASURED, zero_usual_by_site
 
+# What networks beside the given one are called.
+NETWORKS = {
+    FRESH: "fresh weights",
+    MATCHED: "matched kernels",
+    SHUFFLED: "weights shuffled",
+    REESTIMATED: "given, statistics re-estimated",
+    UNSHIFTED: "given, without shifts",
+}
 APART = 0.05  # false discovery rate
 NO_BASELINE = (
     "No baseline was run, so nothing here can be called learned: untrained networks of the same "

@@ -9,19 +9,13 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.evidence import CANDIDATE, SMALL_MAP
+from padscope.findings.recognition import NETWORKS
 from padscope.findings.words import percent, percent_range, size
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
 from padscope.study import GIVEN, Explanation, Study
-from padscope.study.explanation import FRESH, MATCHED, REESTIMATED, SHUFFLED, UNSHIFTED
+from padscope.study.explanation import FRESH
 
 RUNGS = (("candidates", "respond"), ("strong", "strongly"), ("recalled", "recall the border"))
-TITLES = {
-    FRESH: "fresh weights",
-    MATCHED: "matched kernels",
-    SHUFFLED: "weights shuffled",
-    REESTIMATED: "given, statistics re-estimated",
-    UNSHIFTED: "given, without shifts",
-}
 
 
 @dataclass(frozen=True)
@@ -110,14 +104,14 @@ def make_ladder(study: Study, explanation: Explanation) -> Ladder:
     end = end_of_scale([_over(row[name], row["filters"]) for row in networks for name in counts])
     sites = _by_network(explanation)
     shares = [_over(*count) for by_site in sites.values() for count in by_site.values()]
-    kinds = [kind for kind in TITLES if any(_is_of(kind, name) for name in sites)]
+    kinds = [kind for kind in NETWORKS if any(_is_of(kind, name) for name in sites)]
     site_end = end_of_scale(shares)
     return Ladder(
         [_shares(row, end) for row in networks],
         end,
         site_end,
         _site_rows(study, explanation, sites, site_end, kinds),
-        [(kind, TITLES[kind]) for kind in kinds],
+        [(kind, NETWORKS[kind]) for kind in kinds],
         explanation.networks["images"][0],
     )
 
@@ -135,7 +129,7 @@ def title_of(network: str) -> str:
     ('fresh weights 2', 'weights shuffled')
     """
     kind, _, seed = network.partition(" ")
-    return f"{TITLES.get(kind, kind)} {seed}".rstrip()
+    return f"{NETWORKS.get(kind, kind)} {seed}".rstrip()
 
 
 def _is_of(kind: str, network: str) -> bool:

@@ -11,12 +11,12 @@ from markupsafe import Markup
 from padscope.errors import PadscopeError
 from padscope.evidence import SMALL_MAP
 from padscope.figures.depth import caption, depth
+from padscope.figures.drawings import SEQUENTIAL, picture
 from padscope.figures.rendering import inline
 from padscope.findings.headline import Headline, headline
 from padscope.findings.neuron import flat, mean_maps
 from padscope.findings.rungs import Rung, rungs
 from padscope.findings.words import number
-from padscope.report.drawings import SEQUENTIAL, picture
 from padscope.report.strips import Bar, strip
 from padscope.study import Study
 

@@ -10,6 +10,7 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.evidence import CANDIDATE, CONFIRMED, RECOGNISED
+from padscope.figures.scales import Scale, fitting
 from padscope.findings.comparison import (
     Cells,
     Comparison,
@@ -22,7 +23,6 @@ from padscope.findings.measures import measure_of
 from padscope.findings.words import NONE
 from padscope.report.compare.profiles import draw_profiles
 from padscope.report.impact.dots import Dot, dot_strip
-from padscope.report.impact.scales import Scale, fitting
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
 from padscope.report.templates import content_hash, page_environment, style_sheet
 from padscope.study.impact_result import LEVEL

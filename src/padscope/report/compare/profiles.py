@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
+from padscope.figures.scales import Scale, linear
 from padscope.findings.words import visible
-from padscope.report.impact.scales import Scale, linear
 
 # Colours alone do not tell lines apart: each also has its dashes, in the style sheet, and its mark.
 _MARKS = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from padscope.report.drawings import ends_of, planes
+from padscope.figures.drawings import ends_of, planes
 from padscope.tallies.maps import thinned_lines
 
 FloatArray = NDArray[np.float64]

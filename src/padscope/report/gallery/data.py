@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 
 from padscope.evidence import CANDIDATE, RECOGNISED, SMALL_MAP, STRONG
+from padscope.figures.drawings import DIVERGING, SEQUENTIAL
+from padscope.findings.choice import strongest_side
 from padscope.findings.kinds import sign_of
 from padscope.findings.recall_curve import TICKS
 from padscope.findings.words import size, visible
-from padscope.report.drawings import DIVERGING, SEQUENTIAL
-from padscope.report.gallery.choice import strongest_side
 from padscope.report.gallery.sites import SitePictures, draw_site, longest_axis, names_of, sides_at
 from padscope.report.photos import encode_photos, first_images
 from padscope.scores import listed_statistics

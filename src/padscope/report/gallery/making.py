@@ -9,8 +9,8 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.evidence import CANDIDATE, STRONG
+from padscope.findings.choice import STATIC, choose_filters
 from padscope.findings.kinds import TITLES
-from padscope.report.gallery.choice import STATIC, choose_filters
 from padscope.report.gallery.data import SIGNS, gallery_block, write_block
 from padscope.report.glyphs import frame_glyph
 from padscope.report.kinds import CORNERS

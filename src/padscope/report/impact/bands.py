@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
+from padscope.figures.scales import Scale, linear
 from padscope.findings.measures import PRIMARY, Measure
 from padscope.findings.words import NONE, fixed
 from padscope.report.impact.dots import Dot, dot_strip
 from padscope.report.impact.lines import Series, line_chart
-from padscope.report.impact.scales import Scale, linear
 from padscope.study import Impact
 from padscope.study.impact_result import counted
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
+from padscope.figures.scales import Scale, linear
 from padscope.findings.classes import LEVEL, decided, headline_classes, name_of, read_classes
 from padscope.findings.measures import Measure
 from padscope.findings.words import chance
 from padscope.report.impact.dots import Dot, dot_strip
-from padscope.report.impact.scales import Scale, linear
 from padscope.study import Impact
 
 SHOWN = 10  # classes that gain most, and as many that lose most

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import polars as pl
 from markupsafe import Markup
 
-from padscope.findings.distances import reach_sentence
+from padscope.findings.distances import MAIN_SETS, reach_sentence
 from padscope.report.impact.lines import Series, line_chart
 from padscope.study import Impact
 
 SHOWN = 4  # sets with a chart
-MAIN = ("recognising", "confirmed but not recognising", "confirmed", "all padding")
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def make_distances(impact: Impact) -> list[Distance]:
     if impact.distances.is_empty():
         return []
     present = impact.distances["set"].unique(maintain_order=True).to_list()
-    chosen = [name for name in MAIN if name in present] or present
+    chosen = [name for name in MAIN_SETS if name in present] or present
     return [
         _distance(name, impact.distances.filter(pl.col("set") == name).sort("distance"))
         for name in chosen[:SHOWN]

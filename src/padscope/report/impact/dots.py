@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from padscope.report.impact.scales import Scale
+from padscope.figures.scales import Scale
 from padscope.report.strips import HEIGHT
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from padscope.figures.scales import Scale, fitting
 from padscope.findings.effects import Effect, Effects, effects
 from padscope.report.impact.dots import Dot, dot_strip
-from padscope.report.impact.scales import Scale, fitting
 from padscope.study import Impact
 
 DRAWN = (

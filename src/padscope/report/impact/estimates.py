@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from padscope.figures.scales import Scale, logarithmic
 from padscope.findings.measures import PRIMARY
 from padscope.findings.words import fixed, number, percent
-from padscope.report.impact.scales import Scale, logarithmic
 from padscope.study import Impact, Study
 
 SHOWN = 15

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from padscope.report.impact.scales import Scale, fitting
+from padscope.figures.scales import Scale, fitting
 
 WIDTH, HEIGHT = 400, 272
 LEFT, RIGHT, TOP, BOTTOM = 48.0, 392.0, 28.0, 226.0

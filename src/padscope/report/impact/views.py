@@ -9,11 +9,11 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from padscope.findings.measures import PRIMARY, Measure
+from padscope.figures.scales import Scale, linear
+from padscope.findings.measures import PRIMARY, VIEWS, Measure
 from padscope.findings.words import fixed
 from padscope.report.impact.dots import Dot, dot_strip
 from padscope.report.impact.lines import Series, line_chart
-from padscope.report.impact.scales import Scale, linear
 from padscope.study import Impact
 from padscope.study.impact_result import counted
 
@@ -22,11 +22,6 @@ STYLES = {
     AS_IS: "plain", "PANs undone": "undone", "controls undone": "controls",
     "all padding refilled": "every",
 }  # fmt: skip
-VIEWS = {
-    "shift": ("Moved", "offset from the centre, pixels", "{:g} px"),
-    "size": ("Another input size", "size, relative to the usual one", "× {:g}"),
-    "crop": ("Cropped otherwise", "extent of the crop, relative to the usual one", "× {:g}"),
-}
 FIGURE = Measure("difference", "", "", signed=True, told="")
 
 

@@ -216,7 +216,10 @@ part("direction").addEventListener("click", (event) => {
 });
 
 addEventListener("hashchange", follow);
-addEventListener("beforeprint", () => list.querySelectorAll(".pending").forEach(fill));
+addEventListener("beforeprint", () => {
+  list.querySelectorAll(".pending").forEach(fill);
+  document.querySelectorAll("details").forEach((each) => { each.open = true; });
+});
 form.hidden = false;
 document.body.classList.add("drawn");
 refresh();
