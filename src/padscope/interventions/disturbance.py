@@ -14,7 +14,7 @@ from torch import Tensor
 from padscope.errors import PadscopeError
 from padscope.interventions.fills import generator
 from padscope.regions import Layout
-from padscope.sites import Box, Call, Window, at_box, contact_boxes, select_channels
+from padscope.sites import Box, Call, Window, contact_boxes, select_channels
 
 Chosen: TypeAlias = tuple[int, ...] | None  # filters; None for all
 
@@ -39,18 +39,18 @@ def of_filters(part: Tensor, chosen: Chosen, dims: int) -> Tensor:
 
 def moved_to_core(
     call: Call,
-    boxes: Sequence[tuple[Box, Tensor]],
+    changes: Sequence[tuple[Box, Tensor]],
     chosen: Chosen,
     seed: int,
     images: Sequence[int],
 ) -> Tensor:
-    """Add the differences between new and old values of some boxes to positions of the core.
+    """Add changes of some boxes to positions of the core instead.
 
     Parameters
     ----------
     call : Call
-    boxes : sequence of (Box, Tensor)
-        New values of the lines in contact with padding, from `refilled_boxes`.
+    changes : sequence of (Box, Tensor)
+        Of the lines in contact with padding, from `refill_changes`.
     chosen : tuple of int or None
         The filters that they are for.
     seed : int
@@ -65,7 +65,7 @@ def moved_to_core(
     dims = len(call.operation.window.out)
     old = of_filters(call.output, chosen, dims)
     differences = torch.cat(
-        [(new - at_box(old, box)).flatten(-dims) for box, new in boxes], dim=-1
+        [change.flatten(-dims) for _, change in changes], dim=-1
     )  # (N, filters, P)
     count = differences.shape[-1]
     room = _room(call.operation.window, count)

@@ -22,14 +22,14 @@ import torch
 from torch import Tensor, nn
 
 from padscope.interventions.fills import FillName, find_fill
-from padscope.interventions.pointwise import Change, Following, gathered, joined
+from padscope.interventions.pointwise import Change, Following, joined
 from padscope.sites import (
     Call,
     Interception,
     Observation,
     Site,
     can_refill,
-    refilled_boxes,
+    refill_changes,
     unobserved,
 )
 
@@ -101,12 +101,11 @@ class Estimator:
             precise = torch.promote_types(call.output.dtype, torch.float32)
             effects = call.output.new_zeros(call.output.shape[:2], dtype=precise)
             self.effects[call.name] = effects
-            new = refilled_boxes(call, self._make(self._seed, images))
-            if not new:
+            changes = refill_changes(call, self._make(self._seed, images))
+            if not changes:
                 return
-            boxes = tuple(box for box, _ in new)
-            values = joined([values for _, values in new])
-            change = Change(boxes, values - gathered(call.output, boxes), effects)
+            boxes = tuple(box for box, _ in changes)
+            change = Change(boxes, joined([change for _, change in changes]), effects)
             change.await_gradient(call.output)
             following.follow(call.output, (change,))
 

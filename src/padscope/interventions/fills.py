@@ -27,6 +27,7 @@ from padscope.sites import (
     contact_boxes,
     gather_positions,
     receptive_box,
+    select_channels,
 )
 from padscope.sites.fills import FILLS, FILLS_GROUP, NamedFill
 
@@ -103,12 +104,13 @@ class CoreValues:
         sizes = [stop - first for first, stop in frame]
         index = torch.from_numpy(drawn).view(len(drawn), *sizes).to(source.device)
 
-        def cut(box: Box) -> Tensor:
+        def cut(box: Box, channels: Tensor | None = None) -> Tensor:
             inside = index
             for axis, ((first, stop), (start, _)) in enumerate(zip(box, frame, strict=True)):
                 inside = inside.narrow(axis + 1, first - start, stop - first)
             slab = gather_positions(source, inside.flatten(1), inside.shape[1:])
-            return slab if batched else slab[0]
+            slab = slab if batched else slab[0]
+            return slab if channels is None else select_channels(slab, channels, dims)
 
         return cut
 

@@ -25,8 +25,8 @@ from padscope.sites import (
     Observation,
     at_box,
     contact_boxes,
+    refill_changes,
     refilled,
-    refilled_boxes,
     write_boxes,
 )
 
@@ -197,10 +197,10 @@ def disturb_core(
     make = find_fill(fill)
 
     def change(call: Call, chosen: Chosen, images: Sequence[int]) -> Tensor | None:
-        boxes = refilled_boxes(call, make(seed, images), chosen)
-        if not boxes:
+        changes = refill_changes(call, make(seed, images), chosen)
+        if not changes:
             return None
-        moved = moved_to_core(call, boxes, chosen, seed, images)
+        moved = moved_to_core(call, changes, chosen, seed, images)
         return write_boxes(call.output, [(whole_map(call), moved)], chosen, in_place=True)
 
     return Intervention(model, Selection.of(selection), change, observed)

@@ -30,6 +30,8 @@ class Call:
         Path of the module that ran it; "" for the model itself, and if modules are not followed.
     padded_in : tuple of str
         Paths of the modules that made the explicit padding inside the input.
+    replaced : bool
+        Whether another interception has put the output in place of the operation's own.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Call:
     below_autograd: bool
     home: str = ""
     padded_in: tuple[str, ...] = ()
+    replaced: bool = False
 
     @property
     def real_input(self) -> Tensor:

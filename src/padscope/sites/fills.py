@@ -18,7 +18,25 @@ from padscope.sites.locating import FOLDS, filled
 from padscope.sites.padding import ZEROS, constant_value, has_storage
 
 Box = tuple[tuple[int, int], ...]  # per axis, first and one-past-last position
-Cut = Callable[[Box], Tensor]
+
+
+class Cut(Protocol):
+    """The values that stand at and around an input."""
+
+    def __call__(self, box: Box, channels: Tensor | None = None, /) -> Tensor:
+        """Cut a box of input positions, real ones being 0 … size - 1, of some or all channels.
+
+        Parameters
+        ----------
+        box : Box
+        channels : (C,) int64 Tensor, optional
+            On the input's device; all channels if not given.
+
+        Returns
+        -------
+        (N, C, *box) Tensor
+        """
+        ...
 
 
 class Fill(Protocol):
@@ -29,14 +47,7 @@ class Fill(Protocol):
         ...
 
     def around(self, call: Call) -> Cut:
-        """Surround the input of a call.
-
-        Returns
-        -------
-        callable
-            From a box of input positions, real ones being 0 … size - 1, to the values there:
-            (N, C_in, *box) Tensor.
-        """
+        """Surround the input of a call."""
         ...
 
 
@@ -65,10 +76,10 @@ class Boundary:
         dims = len(operation.window.size)
         shape = tuple(source.shape[-dims:])
 
-        def cut(box: Box) -> Tensor:
+        def cut(box: Box, channels: Tensor | None = None) -> Tensor:
             places = _places(self.mode, operation.window.size, operation.offset, shape, box)
             sizes = [stop - first for first, stop in box]
-            return take(source, torch.from_numpy(places).to(source.device), sizes)
+            return take(source, torch.from_numpy(places).to(source.device), sizes, channels)
 
         return cut
 
@@ -91,21 +102,44 @@ def _places(
     return np.ravel_multi_index(np.ix_(*along), shape).ravel()
 
 
-def take(source: Tensor, places: Tensor, sizes: Sequence[int]) -> Tensor:
+def take(
+    source: Tensor, places: Tensor, sizes: Sequence[int], channels: Tensor | None = None
+) -> Tensor:
     """Select flat places of a (…, C, *spatial) tensor, the same of every image and channel.
+
+    Parameters
+    ----------
+    source : (…, C, *spatial) Tensor
+    places : (P,) int64 Tensor
+    sizes : sequence of int
+        What the P places are the flat positions of.
+    channels : (K,) int64 Tensor, optional
+        Of which channels; all if not given.
 
     Returns
     -------
-    (…, C, *sizes) Tensor
+    (…, K, *sizes) Tensor
         In the memory format of the source.
     """
     dims = len(sizes)
-    channels = -1 - dims
-    if source.stride(channels) == 1:  # channels last
-        rows = source.movedim(channels, -1).flatten(channels, -2)
-        taken = rows.index_select(-2, places)
-        return taken.view(*rows.shape[:-2], *sizes, rows.shape[-1]).movedim(-1, channels)
-    return source.flatten(-dims).index_select(-1, places).view(*source.shape[:-dims], *sizes)
+    axis = -1 - dims
+    last = source.stride(axis) == 1  # channels last in memory
+    maps = source.movedim(axis, -1).flatten(axis, -2) if last else source.flatten(-dims)
+    if channels is None or not maps.is_contiguous():
+        taken = _in_shape(maps.index_select(-2 if last else -1, places), sizes, last=last)
+        return taken if channels is None else select_channels(taken, channels, dims)
+    # By their places in memory: ten times as fast as by two indices.
+    outer, inner = (places, channels) if last else (channels, places)
+    index = (outer[:, None] * maps.shape[-1] + inner).flatten()
+    taken = maps.flatten(-2).index_select(-1, index)
+    return _in_shape(taken.unflatten(-1, (len(outer), len(inner))), sizes, last=last)
+
+
+def _in_shape(taken: Tensor, sizes: Sequence[int], *, last: bool) -> Tensor:
+    """Give positions their axes: from (…, P, K), or (…, K, P), to (…, K, *sizes)."""
+    if last:
+        return taken.unflatten(-2, sizes).movedim(-1, -1 - len(sizes))
+    return taken.unflatten(-1, sizes)
 
 
 @dataclass(frozen=True)
@@ -163,20 +197,25 @@ def surrounded(call: Call, level: float | Tensor) -> Cut:
     real, window = call.real_input, call.operation.window
     dims = len(window.size)
 
-    def cut(box: Box) -> Tensor:
+    def cut(box: Box, channels: Tensor | None = None) -> Tensor:
         slab, pads = real, list[int]()
         for axis, (first, stop) in enumerate(box):
             size = window.size[axis]
             start, end = (min(max(place, 0), size) for place in (first, stop))
             before = min(max(-first, 0), stop - first)
             pads[:0] = (before, stop - first - before - (end - start))
-            slab = slab.narrow(axis - dims, start, end - start)
+            slab = slab.narrow(axis - dims, start, max(0, end - start))
+        around = level
+        if channels is not None:
+            slab = select_channels(slab, channels, dims)
+            if isinstance(level, Tensor):
+                around = select_channels(level, channels, dims)
         if not any(pads):
             return slab
-        if not isinstance(level, Tensor):
-            return F.pad(slab, pads, value=level)
+        if not isinstance(around, Tensor):
+            return F.pad(slab, pads, value=around)
         inside = torch.ones(slab.shape[-dims:], dtype=torch.bool, device=slab.device)
-        return torch.where(F.pad(inside, pads), F.pad(slab, pads), level)
+        return torch.where(F.pad(inside, pads), F.pad(slab, pads), around)
 
     return cut
 

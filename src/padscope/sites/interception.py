@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.weak import WeakIdKeyDictionary
 
 from padscope.errors import PadscopeError
 from padscope.sites.call import Call, Visitor
@@ -35,6 +36,9 @@ from padscope.sites.operations import (
     sounds_windowed,
 )
 from padscope.sites.padding import PaddedTensors
+
+# Outputs that visitors have put in place of others: interceptions may be nested.
+_REPLACEMENTS = WeakIdKeyDictionary()
 
 
 class Interception:
@@ -216,6 +220,7 @@ class Interception:
             raise
         if replacement is None:
             return result
+        _REPLACEMENTS[replacement] = None
         return (replacement, *result[1:]) if isinstance(result, tuple) else replacement
 
     def _call(
@@ -233,7 +238,7 @@ class Interception:
         return Call(
             self._name(given_weight, operation.op), operation, arguments["input"], output,
             arguments.get("weight"), arguments.get("bias"), below_autograd, self._paths.running,
-            explicit.made_in,
+            explicit.made_in, output in _REPLACEMENTS,
         )  # fmt: skip
 
     def _refuse_part(self, call: Call) -> None:

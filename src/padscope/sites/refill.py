@@ -1,9 +1,14 @@
-"""The outputs in contact with padding, computed again with other values around the same input.
+"""The outputs in contact with padding, as they would be with other values around the same input.
 
-A padded operation and its refilled twin differ nowhere but in the lines in contact with padding.
-Those are cut into boxes that do not overlap: along the first axis its strips at full width, along
-the next what lies between them, and so on. A box sees a slab of the input; the slab is cut with
-its padding filled anew, and the operation runs on it without padding of its own.
+A padded operation and its refilled twin differ nowhere but in the lines in contact with padding,
+and there by what the taps in the padding contribute. So the padding along each end of each axis, a
+strip, is filled with the difference between its new values and those that it holds, and goes
+through those taps of the operation that reach it. Along the first axis strips are as wide as the
+frame, along the next as what is real on the one before, and so on: every padded position is in one.
+
+Where it is not known what the padding holds, or outputs are rounded to less than single precision,
+the lines in contact with padding are computed anew: cut into boxes that do not overlap, of which
+each sees a slab of the input, on which the operation runs without padding of its own.
 
 A transposed convolution is refilled by putting the new values where its input would go on. Torch
 has no such padding mode; it equals padding the input and cropping that much more of the output.
@@ -11,8 +16,9 @@ has no such padding mode; it equals padding the input and cropping that much mor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,10 +29,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from padscope.sites.call import Call
-from padscope.sites.fills import Boundary, Box, Fill, select_channels
+from padscope.sites.fills import (
+    Boundary,
+    Box,
+    Cut,
+    Fill,
+    select_channels,
+    surrounded,
+    told_fill,
+)
 from padscope.sites.focus import unobserved
 from padscope.sites.geometry import Window
-from padscope.sites.padding import has_storage
+from padscope.sites.padding import ZEROS, constant_value, has_storage
 
 # By number of axes, and whether it is transposed.
 _CONVOLUTIONS: dict[tuple[int, bool], Callable[..., Any]] = {
@@ -86,10 +100,10 @@ def receptive_box(window: Window, outputs: Box) -> Box:
     return tuple(seen)
 
 
-def refilled_boxes(
+def refill_changes(
     call: Call, fill: Fill, filters: Sequence[int] | None = None
 ) -> list[tuple[Box, Tensor]]:
-    """Compute the outputs in contact with padding as they would be with another filling.
+    """Compute by how much outputs in contact with padding change with another filling.
 
     Parameters
     ----------
@@ -102,19 +116,18 @@ def refilled_boxes(
     Returns
     -------
     list of (Box, (N, filters, *box) Tensor)
-        Of the output's type, worked out in single precision at least: boxes are narrow, and in
-        bfloat16 torch leaves some narrow maps unwritten on some CPUs. Differentiable with respect
-        to input, weight and bias. Empty if no output is in contact with padding, or the padding
-        holds this already.
+        For each of `contact_boxes`: new less old values, of the output's type. Empty if no output
+        is in contact with padding, or the padding holds this already.
     """
-    if fill.unchanged(call) or (filters is not None and not len(filters)):
-        return []
-    window, cut = call.operation.window, fill.around(call)
-    kernels = _Kernels.of(call, filters)
-    return [
-        (box, kernels.run(call, cut(receptive_box(window, box)), box))
-        for box in contact_boxes(window)
-    ]
+    changes = _strip_changes(call, fill, filters)
+    if changes is None:
+        index = _index(filters, call.output)
+        return [
+            (box, values - _of_filters(at_box(call.output, box), index, len(box)))
+            for box, values in _new_boxes(call, fill, filters)
+        ]
+    boxes = contact_boxes(call.operation.window) if changes else ()
+    return [(box, _summed(changes, box)) for box in boxes]
 
 
 def refilled(
@@ -125,19 +138,68 @@ def refilled(
     Parameters
     ----------
     call, fill, filters
-        As of `refilled_boxes`.
+        As of `refill_changes`.
     in_place : bool
         As of `write_boxes`.
 
     Returns
     -------
     Tensor or None
-        The output with the lines in contact with padding replaced; None if there is nothing to
-        replace.
+        The output with the lines in contact with padding as they would be, but for rounding;
+        None if there is nothing to replace. Differentiable with respect to input and weight.
     """
     with unobserved():
-        boxes = refilled_boxes(call, fill, filters)
-        return write_boxes(call.output, boxes, filters, in_place=in_place) if boxes else None
+        changes = _strip_changes(call, fill, filters)
+        boxes = _new_boxes(call, fill, filters) if changes is None else changes
+        if not boxes:
+            return None
+        add = changes is not None
+        return write_boxes(call.output, boxes, filters, in_place=in_place, add=add)
+
+
+def _strip_changes(
+    call: Call, fill: Fill, filters: Sequence[int] | None
+) -> list[tuple[Box, Tensor]] | None:
+    """Compute the change that each strip of padding makes, in the outputs that see it.
+
+    The boxes may overlap, where the changes add up. None where changes do not tell, see `_changed`.
+    """
+    if fill.unchanged(call) or (filters is not None and not len(filters)):
+        return []
+    if (changed := _changed(call, fill)) is None:
+        return None
+    kernels = _Kernels.of(call, filters)
+    strips = _strips(call.operation.window)
+    return [(strip.outputs, kernels.change(call, changed, strip)) for strip in strips]
+
+
+def _new_boxes(call: Call, fill: Fill, filters: Sequence[int] | None) -> list[tuple[Box, Tensor]]:
+    """Compute the outputs in contact with padding, whatever they were.
+
+    Worked out in single precision at least: boxes are narrow, and in bfloat16 torch leaves some
+    narrow maps unwritten on some CPUs.
+    """
+    kernels, new = _Kernels.of(call, filters), fill.around(call)
+    return [(box, kernels.run(call, new, box)) for box in contact_boxes(call.operation.window)]
+
+
+def _summed(changes: Sequence[tuple[Box, Tensor]], box: Box) -> Tensor:
+    """Add up what lies in one of `contact_boxes` of changes in boxes that overlap."""
+    like = changes[0][1]
+    total = like.new_zeros(*like.shape[: -len(box)], *(stop - first for first, stop in box))
+    for outputs, change in changes:
+        shared = tuple(
+            (max(one[0], other[0]), min(one[1], other[1]))
+            for one, other in zip(outputs, box, strict=True)
+        )
+        if all(first < stop for first, stop in shared):
+            at_box(total, _within(shared, box)).add_(at_box(change, _within(shared, outputs)))
+    return total
+
+
+def _within(part: Box, whole: Box) -> Box:
+    """Tell where a box lies in another that holds it."""
+    return tuple((a - start, b - start) for (a, b), (start, _) in zip(part, whole, strict=True))
 
 
 def window_error(call: Call, fill: Fill) -> float:
@@ -158,9 +220,7 @@ def window_error(call: Call, fill: Fill) -> float:
     window = call.operation.window
     whole = tuple((0, size) for size in window.out)
     with torch.no_grad(), unobserved():
-        summed = _Kernels.of(call, None).run(
-            call, fill.around(call)(receptive_box(window, whole)), whole
-        )
+        summed = _Kernels.of(call, None).run(call, fill.around(call), whole)
         apart = (summed - call.output).abs()
         largest = apart[apart.isfinite()].max() if apart.isfinite().any() else 0.0
         return float(largest) / (float(call.output.float().std().nan_to_num(0)) or 1.0)
@@ -172,6 +232,7 @@ def write_boxes(
     filters: Sequence[int] | None = None,
     *,
     in_place: bool = False,
+    add: bool = False,
 ) -> Tensor:
     """Put other values into some boxes of an output.
 
@@ -184,6 +245,8 @@ def write_boxes(
     in_place : bool
         Write into the output itself, as an activation in place would, unless gradients are
         recorded. A copy of every output is a tenth of a forward pass of EfficientNet-Lite0.
+    add : bool
+        Add them to what is there, one box after the other.
 
     Returns
     -------
@@ -193,20 +256,30 @@ def write_boxes(
         tensor.requires_grad for tensor in (output, *(values for _, values in boxes))
     )
     result = output if in_place and not recorded else output.clone()
-    index = None if filters is None else torch.tensor(list(filters), device=output.device)
+    index = _index(filters, output)
     for box, values in boxes:
-        part, new = at_box(result, box), values.to(result.dtype)
+        part = at_box(result, box)
         if index is None:
-            part.copy_(new)
+            part.add_(values) if add else part.copy_(values)
         else:
-            part.index_copy_(-1 - len(box), index, new)
+            new = _of_filters(part, index, len(box)) + values if add else values
+            part.index_copy_(-1 - len(box), index, new.to(result.dtype))
     return result
+
+
+def _index(filters: Sequence[int] | None, output: Tensor) -> Tensor | None:
+    return None if filters is None else torch.tensor(list(filters), device=output.device)
+
+
+def _of_filters(part: Tensor, index: Tensor | None, dims: int) -> Tensor:
+    return part if index is None else select_channels(part, index, dims)
 
 
 def at_box(output: Tensor, box: Box) -> Tensor:
     """View of a box of positions."""
-    for axis, (first, stop) in enumerate(box):
-        output = output.narrow(axis - len(box), first, stop - first)
+    for axis, (first, stop) in enumerate(box, start=-len(box)):
+        if (first, stop) != (0, output.shape[axis]):
+            output = output.narrow(axis, first, stop - first)
     return output
 
 
@@ -247,24 +320,155 @@ class _Kernels:
             None if np.array_equal(kept, np.arange(len(rows))) else torch.from_numpy(kept),
         )
 
-    def run(self, call: Call, slab: Tensor, box: Box) -> Tensor:
+    def run(self, call: Call, cut: Cut, box: Box) -> Tensor:
         """Compute the outputs of a box from the slab that it sees."""
-        window, dims = call.operation.window, len(box)
-        if self.channels is not None:
-            slab = select_channels(slab, self.channels.to(slab.device), dims)
+        window = call.operation.window
+        slab = cut(receptive_box(window, box), self._channels_on(call))
+        output = self._convolve(call, slab, self.weight, self.bias, (0,) * len(box))
+        return at_box(output, _uncropped(window, box)) if window.transposed else output
+
+    def change(self, call: Call, cut: Cut, strip: _Strip) -> Tensor:
+        """Compute how the outputs that see a strip change, from how its values do."""
+        slab = cut(strip.inputs, self._channels_on(call))
+        taps = at_box(self.weight, strip.taps)
+        return at_box(self._convolve(call, slab, taps, None, strip.zeros), strip.crop)
+
+    def _channels_on(self, call: Call) -> Tensor | None:
+        return None if self.channels is None else self.channels.to(call.input.device)
+
+    def _convolve(
+        self, call: Call, slab: Tensor, weight: Tensor, bias: Tensor | None, zeros: tuple[int, ...]
+    ) -> Tensor:
+        window, dims = call.operation.window, len(zeros)
         convolve = _CONVOLUTIONS[dims, window.transposed]
-        given = (_precise(slab, call), self.weight, self.bias, window.stride)
+        given = (_precise(slab, call), weight, bias, window.stride, zeros)
         output: Tensor
         if window.transposed:
-            output = at_box(
-                convolve(*given, 0, 0, self.groups, window.dilation), _uncropped(window, box)
-            )
+            output = convolve(*given, 0, self.groups, window.dilation)
         else:
-            output = convolve(*given, 0, window.dilation, self.groups)
+            output = convolve(*given, window.dilation, self.groups)
         output = output.to(call.output.dtype)
         if self.kept is None:
             return output
         return select_channels(output, self.kept.to(output.device), dims)
+
+
+def _changed(call: Call, fill: Fill) -> Cut | None:
+    """Cut the new values of a call's padding, less those that it holds.
+
+    None if what it holds is not known, if the output is not what the operation made of it, or if
+    outputs are too coarse to be told by how they change.
+    """
+    operation, window, new = call.operation, call.operation.window, fill.around(call)
+    if call.replaced or torch.finfo(call.output.dtype).bits < 32:
+        return None
+    values = [constant_value(each) for each in operation.fill.split(" + ")]
+    if not all(value is None or math.isfinite(value) for value in values):
+        return None  # infinity less infinity is nothing
+    shape = tuple(call.input.shape[-len(window.size) :])
+    if shape != window.size:
+        held = _read(call) if operation.entry == "own" else None
+    elif operation.fill == ZEROS:
+        return new
+    else:
+        told = told_fill(call)
+        held = None if told is None else told.around(call)
+    if held is None:
+        return None
+    return lambda box, channels=None: new(box, channels) - held(box, channels)
+
+
+def _read(call: Call) -> Cut:
+    """Cut the padding inside a call's input; around it is the convolution's own, of zeros."""
+    operation = call.operation
+    shape = tuple(call.input.shape[-len(operation.offset) :])
+    inner = replace(
+        operation, window=replace(operation.window, size=shape), offset=(0,) * len(shape)
+    )
+    cut = surrounded(replace(call, operation=inner), 0.0)
+
+    def shifted(box: Box, channels: Tensor | None = None) -> Tensor:
+        ends = zip(box, operation.offset, strict=True)
+        return cut(tuple((a + offset, b + offset) for (a, b), offset in ends), channels)
+
+    return shifted
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """The padding along one end of an axis.
+
+    Attributes
+    ----------
+    inputs : Box
+        Positions in it that are seen.
+    taps : Box
+        Which part of the kernel sees them.
+    zeros : tuple of int
+        How many stand around them, at both ends of each axis, for torch.
+    outputs : Box
+        What sees them.
+    crop : Box
+        Where that stands in what torch makes of them.
+    """
+
+    inputs: Box
+    taps: Box
+    zeros: tuple[int, ...]
+    outputs: Box
+    crop: Box
+
+
+@lru_cache(maxsize=4096)
+def _strips(window: Window) -> tuple[_Strip, ...]:
+    """Cut the padding into strips."""
+    frame = receptive_box(window, tuple((0, size) for size in window.out))
+    real = tuple((0, size) for size in window.size)
+    sighted = _sighted_transposed if window.transposed else _sighted
+    strips = []
+    for axis, ((first, stop), size) in enumerate(zip(frame, window.size, strict=True)):
+        for span in ((first, 0), (size, stop)):
+            if span[0] >= span[1]:
+                continue
+            box = (*real[:axis], span, *frame[axis + 1 :])
+            seen = [sighted(window, a, span) for a, span in enumerate(box)]
+            if all(each is not None for each in seen):
+                strips.append(_Strip(*zip(*(each for each in seen if each), strict=True)))
+    return tuple(strips)
+
+
+# Of one axis: inputs, taps, zeros, outputs and crop of a `_Strip`.
+_Sighted = tuple[tuple[int, int], tuple[int, int], int, tuple[int, int], tuple[int, int]]
+
+
+def _sighted(window: Window, axis: int, span: tuple[int, int]) -> _Sighted | None:
+    taps = window.taps(axis)  # (out, kernel)
+    inside = (taps >= span[0]) & (taps < span[1])
+    if not inside.any():
+        return None
+    outputs, kernel = (_extent(inside.any(axis=1 - along)) for along in (0, 1))
+    low, high = int(taps[outputs[0], kernel[0]]), int(taps[outputs[1] - 1, kernel[1] - 1]) + 1
+    start, stop = max(span[0], low), min(span[1], high)
+    # Torch puts as many zeros in front as behind: whole strides more, and outputs that are cropped.
+    more = max(0, -(-((high - stop) - (start - low)) // window.stride[axis]))
+    zeros = start - low + more * window.stride[axis]
+    return (start, stop), kernel, zeros, outputs, (more, more + outputs[1] - outputs[0])
+
+
+def _sighted_transposed(window: Window, axis: int, span: tuple[int, int]) -> _Sighted | None:
+    kernel, stride, before = window.kernel[axis], window.stride[axis], window.before[axis]
+    first = span[0] * stride + before - window.dilation[axis] * (kernel - 1)
+    outputs = max(0, first), min(window.out[axis], (span[1] - 1) * stride + before + 1)
+    if outputs[0] >= outputs[1]:
+        return None
+    crop = outputs[0] - first, outputs[1] - first
+    return span, (0, kernel), 0, outputs, crop
+
+
+def _extent(chosen: NDArray[np.bool_]) -> tuple[int, int]:
+    """Tell the first and one past the last."""
+    places = np.flatnonzero(chosen)
+    return int(places[0]), int(places[-1]) + 1
 
 
 def _precise(tensor: Tensor, call: Call) -> Tensor:
