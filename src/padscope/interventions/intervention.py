@@ -71,7 +71,6 @@ class Intervention:
         self._running = False
         self._completed = 0
         self._seen: dict[str, None] = {}
-        self._own = {id(tensor) for tensor in chain(model.parameters(), model.buffers())}
         self._exit: ExitStack | None = None
 
     def __enter__(self) -> Intervention:
@@ -126,7 +125,8 @@ class Intervention:
 
     def _visit(self, call: Call) -> Tensor | None:
         if not self._running:
-            if id(call.weight) in self._own:
+            model = self._model
+            if any(call.weight is own for own in chain(model.parameters(), model.buffers())):
                 raise PadscopeError(
                     f"site {call.name!r} ran outside of the model that is intervened on; run it "
                     "as model(x)"

@@ -15,17 +15,14 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from padscope.sites import Box, unobserved
-from padscope.sites.fills import take
+from padscope.sites.fills import flat_places, take
 from padscope.sites.operations import operation_name
 
 LONGEST = 4  # operations followed behind a convolution: a residual path would hardly end
@@ -82,7 +79,7 @@ def gathered(tensor: Tensor, boxes: tuple[Box, ...]) -> Tensor:
     (N, C, P, 1, …) Tensor
         With as many axes as the tensor, and in its memory format.
     """
-    places = torch.from_numpy(_flat_places(boxes, tensor.shape[2:]))
+    places = torch.from_numpy(flat_places(boxes, tensor.shape[2:]))
     return take(tensor, places.to(tensor.device), _row(len(places), len(tensor.shape) - 2))
 
 
@@ -98,13 +95,6 @@ def joined(parts: Sequence[Tensor]) -> Tensor:
 
 def _row(count: int, dims: int) -> tuple[int, ...]:
     return (count, *(1,) * (dims - 1))
-
-
-@lru_cache(maxsize=1024)
-def _flat_places(boxes: tuple[Box, ...], size: tuple[int, ...]) -> NDArray[np.int64]:
-    along = ([np.arange(*span) for span in box] for box in boxes)
-    places = [np.ravel_multi_index(np.ix_(*axes), size).ravel() for axes in along]
-    return np.concatenate(places)
 
 
 @dataclass(frozen=True)

@@ -121,18 +121,37 @@ def take(
     (…, K, *sizes) Tensor
         In the memory format of the source.
     """
-    dims = len(sizes)
-    axis = -1 - dims
-    last = source.stride(axis) == 1  # channels last in memory
-    maps = source.movedim(axis, -1).flatten(axis, -2) if last else source.flatten(-dims)
+    maps, last = flat_maps(source, len(sizes))
     if channels is None or not maps.is_contiguous():
         taken = _in_shape(maps.index_select(-2 if last else -1, places), sizes, last=last)
-        return taken if channels is None else select_channels(taken, channels, dims)
+        return taken if channels is None else select_channels(taken, channels, len(sizes))
     # By their places in memory: ten times as fast as by two indices.
-    outer, inner = (places, channels) if last else (channels, places)
-    index = (outer[:, None] * maps.shape[-1] + inner).flatten()
+    index = joint_index(maps, places, channels, last=last)
+    shape = (len(places), len(channels)) if last else (len(channels), len(places))
     taken = maps.flatten(-2).index_select(-1, index)
-    return _in_shape(taken.unflatten(-1, (len(outer), len(inner))), sizes, last=last)
+    return _in_shape(taken.unflatten(-1, shape), sizes, last=last)
+
+
+def flat_maps(source: Tensor, dims: int, *, last: bool | None = None) -> tuple[Tensor, bool]:
+    """Flatten maps as they stand in memory: to (…, P, C) with channels last, else (…, C, P)."""
+    axis = -1 - dims
+    if last is None:
+        last = source.stride(axis) == 1
+    return (source.movedim(axis, -1).flatten(axis, -2) if last else source.flatten(-dims)), last
+
+
+def joint_index(maps: Tensor, places: Tensor, channels: Tensor, *, last: bool) -> Tensor:
+    """Index places and channels at once in the last two axes of flat maps, joined."""
+    outer, inner = (places, channels) if last else (channels, places)
+    return (outer[:, None] * maps.shape[-1] + inner).flatten()
+
+
+@lru_cache(maxsize=4096)
+def flat_places(boxes: tuple[Box, ...], size: tuple[int, ...]) -> NDArray[np.int64]:
+    """Flat places of some boxes in a map, box after box."""
+    along = ([np.arange(*span) for span in box] for box in boxes)
+    places = [np.ravel_multi_index(np.ix_(*axes), size).ravel() for axes in along]
+    return np.concatenate(places)
 
 
 def _in_shape(taken: Tensor, sizes: Sequence[int], *, last: bool) -> Tensor:

@@ -34,6 +34,9 @@ from padscope.sites.fills import (
     Box,
     Cut,
     Fill,
+    flat_maps,
+    flat_places,
+    joint_index,
     select_channels,
     surrounded,
     told_fill,
@@ -261,10 +264,25 @@ def write_boxes(
         part = at_box(result, box)
         if index is None:
             part.add_(values) if add else part.copy_(values)
+        elif add:
+            _add_at(result, box, index, values)
         else:
-            new = _of_filters(part, index, len(box)) + values if add else values
-            part.index_copy_(-1 - len(box), index, new.to(result.dtype))
+            part.index_copy_(-1 - len(box), index, values.to(result.dtype))
     return result
+
+
+def _add_at(output: Tensor, box: Box, channels: Tensor, values: Tensor) -> None:
+    """Add to some channels in a box."""
+    dims = len(box)
+    maps, last = flat_maps(output, dims)
+    if not maps.is_contiguous() or maps.data_ptr() != output.data_ptr():  # there are gaps
+        part = at_box(output, box)
+        part.index_copy_(-1 - dims, channels, select_channels(part, channels, dims) + values)
+        return
+    places = torch.from_numpy(flat_places((box,), tuple(output.shape[-dims:])))
+    index = joint_index(maps, places.to(output.device), channels, last=last)
+    added = flat_maps(values, dims, last=last)[0].flatten(-2)
+    maps.flatten(-2).scatter_add_(-1, index.expand_as(added), added)
 
 
 def _index(filters: Sequence[int] | None, output: Tensor) -> Tensor | None:
