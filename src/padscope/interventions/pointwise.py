@@ -195,8 +195,17 @@ def _carried(
         result: Tensor = function(*local, **kwargs)
         return result
 
+    shape = args[place].shape
+    alike = name in _AFFINE and not any(
+        isinstance(value, Tensor) and value.shape == shape
+        for other, value in enumerate(args)
+        if other != place
+    )
     with torch.enable_grad():
-        old = gathered(args[place].detach(), boxes).requires_grad_()
+        if alike:  # the slope is the same at every position and in every image
+            old = difference.new_zeros(1, shape[1], *[1] * (len(shape) - 2)).requires_grad_()
+        else:
+            old = gathered(args[place].detach(), boxes).requires_grad_()
         before = run(old.clone())  # it may work in place
         (slope,) = torch.autograd.grad(before.sum(), old)
     linear = slope * difference
