@@ -360,7 +360,8 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(padscope: Command) -
 def test_progress_lines_come_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    now = iter([0.0, 1.0, 5.5, 6.0, 11.0, 12.0])
+    # A report asks twice: when it comes, and whether a line is due.
+    now = iter([0.0, 1.0, 1.0, 5.5, 5.5, 6.0, 6.0, 11.0, 11.0, 12.0, 12.0])
     monkeypatch.setattr("padscope.console.progress.time.monotonic", lambda: next(now))
     with console.show_progress("scan") as progress:
         for done in (100, 190, 200, 300):  # the first of them after a resumed run's checkpoint
@@ -376,7 +377,7 @@ def test_progress_lines_come_now_and_then(
 def test_progress_without_a_known_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    now = iter([0.0, 1.0, 6.0])
+    now = iter([0.0, 1.0, 1.0, 6.0, 6.0])
     monkeypatch.setattr("padscope.console.progress.time.monotonic", lambda: next(now))
     with console.show_progress("scan") as progress:
         progress(0, None)
@@ -385,7 +386,7 @@ def test_progress_without_a_known_end(
 
 
 def test_progress_is_in_the_unit_that_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    for stage, unit in (("explain", "images × networks"), ("impact", "forward passes")):
+    for stage, unit in (("scan", "images"), ("explain", "forward passes")):
         with console.show_progress(stage) as progress:
             progress(90, 90)
         assert capsys.readouterr().err.startswith(f"{stage} 90/90 {unit}, ")

@@ -4,46 +4,83 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from padscope.study import Progress
 from padscope.study.stage import COUNTED
 
 PLAIN_SECONDS = 5.0  # between two lines of progress where there is no terminal
+WINDOW, REPORTS = 60.0, 20  # the pace is that of so many seconds, and at least so many reports
+
+
+def duration(seconds: float) -> str:
+    """Write a time as people say it.
+
+    Examples
+    --------
+    >>> duration(0), duration(75), duration(100), duration(3 * 3600)
+    ('0 s', '75 s', '2 min', '3 h')
+    """
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+class Pace:
+    """How fast work goes at present, and how long the rest takes at that pace.
+
+    The pace is that of the last minute: another kind of pass costs otherwise, and so does a machine
+    that others use. What was done before the first report, by a run that is resumed, has none.
+    """
+
+    def __init__(self) -> None:
+        self._reports: deque[tuple[float, int]] = deque()  # when, and how much was done by then
+
+    def report(self, done: int) -> None:
+        """Hear how much is done now."""
+        now = time.monotonic()
+        self._reports.append((now, done))
+        while len(self._reports) > REPORTS and self._reports[1][0] <= now - WINDOW:
+            self._reports.popleft()
+
+    @property
+    def per_second(self) -> float:
+        """Of what is counted; 0 as long as nothing tells."""
+        (begun, before), (now, done) = self._reports[0], self._reports[-1]
+        return (done - before) / (now - begun) if now > begun else 0.0
+
+    def told(self, total: int | None) -> str:
+        """Write the pace, and the time left if it is known: ``20.0/s, 75 s left``."""
+        left, pace = (total or 0) - self._reports[-1][1], self.per_second
+        if total is None or (left > 0 and not pace):
+            return f"{pace:.1f}/s"
+        return f"{pace:.1f}/s, {duration(left / pace if left > 0 else 0)} left"
 
 
 @contextmanager
 def show_progress(task: str) -> Iterator[Progress]:
     """Show how far a stage is: a bar on a terminal, a line now and then elsewhere."""
-    unit = COUNTED[task]
-    if sys.stderr.isatty():
-        with _bar(task, unit) as progress:
-            yield progress
-    else:
-        yield _Lines(task, unit)
-
-
-@contextmanager
-def _bar(task: str, unit: str) -> Iterator[Progress]:
+    pace = Pace()
+    if not sys.stderr.isatty():
+        yield _Lines(task, pace)
+        return
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn(f"{unit}, {{task.fields[speed]}}"), TimeRemainingColumn(),
+        TextColumn(f"{COUNTED[task]}, {{task.fields[pace]}}"),
     )  # fmt: skip
     with Bar(*columns, console=Console(stderr=True)) as bar:
-        number = bar.add_task(task, total=None, speed="")
-        start, first = time.monotonic(), None
+        number = bar.add_task(task, total=None, pace="")
 
         def progress(done: int, total: int | None) -> None:
-            nonlocal start, first
-            if first is None:  # what was done before, by a run that is resumed, has no speed
-                start, first = time.monotonic(), done
-            speed = (done - first) / max(time.monotonic() - start, 1e-9)
-            bar.update(number, completed=done, total=total, speed=f"{speed:.1f}/s")
+            pace.report(done)
+            bar.update(number, completed=done, total=total, pace=pace.told(total))
 
         yield progress
 
@@ -51,20 +88,15 @@ def _bar(task: str, unit: str) -> Iterator[Progress]:
 class _Lines:
     """Progress in plain lines."""
 
-    def __init__(self, task: str, unit: str) -> None:
-        self._task, self._unit = task, unit
-        self._start = self._last = time.monotonic()
-        self._first: int | None = None
+    def __init__(self, task: str, pace: Pace) -> None:
+        self._task, self._pace = task, pace
+        self._last = time.monotonic()
 
     def __call__(self, done: int, total: int | None) -> None:
+        self._pace.report(done)
         now = time.monotonic()
-        if self._first is None:
-            self._start, self._first = now, done
         if done != total and now - self._last < PLAIN_SECONDS:
             return
         self._last = now
-        speed = (done - self._first) / max(now - self._start, 1e-9)
-        line = f"{self._task} {done}/{total or '?'} {self._unit}, {speed:.1f}/s"
-        if total and speed:
-            line += f", {(total - done) / speed:.0f} s left"
-        print(line, file=sys.stderr, flush=True)
+        told = f"{self._task} {done}/{total or '?'} {COUNTED[self._task]}, {self._pace.told(total)}"
+        print(told, file=sys.stderr, flush=True)

@@ -91,7 +91,7 @@ def explain(
             likeness = find_likeness(loaded, module, crops, settings.seed + 1)
             names = baseline_names(settings, fits=likeness.fits is not False)
             work = ExplainWork(beside, names)
-            stage.total = work.total
+            stage.expect(work.total)
             stage.spend(work.likeness)
             del crops
             counts = _contrast(module, context, settings, work.contrast, stage)
@@ -99,13 +99,15 @@ def explain(
             stage.spend(work.margin)
             seen = counts.images + len(counts.skipped)
             beside = _baselines(loaded, context, settings, seen)
+            stage.expect(sum(map(beside.passes, (USUAL, *names))))
             if USUAL in stage.kept.tables:
                 stage.spend(beside.passes(USUAL))
             else:
                 usual = beside.usual(module, stage)
                 stage.drop(f"{USUAL} ")
                 stage.conclude(USUAL, usual)
-            for name in names:
+            for place, name in enumerate(names):
+                stage.expect(sum(map(beside.passes, names[place:])))
                 if name in stage.kept.tables:
                     stage.spend(beside.passes(name))
                 else:

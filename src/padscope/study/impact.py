@@ -92,7 +92,6 @@ def impact(
             identity = _identify(subject, compared=compared)
             stage = Stage(IMPACT, identity, runner, journal, progress, stop)
             steps = _steps(subject)
-            stage.total = sum(step.work for step in steps)
             outcomes = _measure(stage, steps)
             stage.finish()
         return _conclude(subject, identity, outcomes)
@@ -119,7 +118,8 @@ def _identify(subject: Subject, *, compared: bool) -> dict[str, Any]:
 def _measure(stage: Stage, steps: Sequence[Step]) -> list[Outcome]:
     """Take every step; one that cannot be taken leaves a note behind."""
     outcomes = []
-    for step in steps:
+    for place, step in enumerate(steps):
+        stage.expect(sum(each.work for each in steps[place:]))
         try:
             outcomes.append(step.run(stage))
         except Unfinished:

@@ -106,7 +106,7 @@ def scan(
             plan = _plan(module, image, work, settings)
             # From here on: a model or images that cannot be used leave no trace in the journal.
             stage = Stage(SCAN, identity, runner, journal, progress, stop)
-            stage.total = work.images
+            stage.expect(work.images)
             calibrate = unit_count(settings.calibrate, work.batch_size)
             job = work.job(SCAN, batches, lambda _: contrasting(module, plan, calibrate))
             counts = stage.run(job, Counts(), enough=_stable(plan, settings, stage.images(SCAN)))

@@ -38,7 +38,7 @@ S = TypeVar("S", bound=State)
 
 SCAN, EXPLAIN, IMPACT = "scan", "explain", "impact"
 # What each stage counts while it runs. A forward pass is one of a single crop; a canvas counts by
-# its area.
+# its area, a backward pass as two.
 COUNTED = {SCAN: "images", EXPLAIN: "forward passes", IMPACT: "forward passes"}
 TABLE = "table: "  # how the names of packed tables begin
 STATES: dict[str, type[Counts] | type[Recorded]] = {"counts": Counts, "recorded": Recorded}
@@ -184,8 +184,9 @@ class Stage:
             so_far, lambda kept: to_bytes(kept.pack()),
             lambda content: Kept.unpack(from_bytes(content)),
         )  # fmt: skip
-        self.total: int | None = None
-        self._before = 0.0
+        self._total: float | None = None
+        self._before = 0.0  # what is done of all jobs but the present one
+        self._shown: tuple[int, int | None] | None = None
 
     def run(
         self,
@@ -202,7 +203,7 @@ class Stage:
         empty : State
             To begin with.
         passes : float
-            What an image of it counts for in the progress.
+            What an image of it counts for in the progress; see `COUNTED`.
         enough : callable, optional
             Takes the number of images and what gives the state; says whether they suffice.
 
@@ -216,6 +217,8 @@ class Stage:
         so_far: S = self.kept.parts.get(job.name, empty)
         job = replace(job, digest=self._digest, stage=self._key)
         watch = _PartWatch(self, job.name, passes, enough)
+        if not so_far.complete:
+            watch.seen(so_far.images)
         state = self._runner.run(job, so_far, watch)
         self.kept.parts[job.name] = state
         self._before += passes * state.images
@@ -241,12 +244,22 @@ class Stage:
     def spend(self, passes: float) -> None:
         """Count as done what no job counts, or what was concluded before."""
         self._before += passes
-        self.show(0)
+
+    def expect(self, left: float | None) -> None:
+        """Say how much is still to do; None if that is not known.
+
+        Said again between jobs, it mends what was only estimated: images that cannot be read, or a
+        network that is drawn again.
+        """
+        self._total = None if left is None else self._before + left
 
     def finish(self) -> None:
         """Keep everything; no more passes are run."""
         return_freed_memory()
         self._keep(force=True)
+        if self._shown and self._total is not None:  # less may have been needed than expected
+            self.expect(0)
+            self.show(0)
 
     def _keep(self, *, force: bool) -> None:
         if self._journal and (force or self._journal.due()):
@@ -265,11 +278,13 @@ class Stage:
         self.kept.parts[name] = state
         self._keep(force=True)
 
-    def show(self, passes: float) -> None:
+    def show(self, done: float) -> None:
         """Show how much of the present job is done, beside all that was done before."""
-        if self._progress:
-            done = round(self._before + passes)
-            self._progress(done, max(self.total, done) if self.total else None)
+        done += self._before
+        shown = round(done), None if self._total is None else round(max(self._total, done))
+        if self._progress and shown != self._shown:
+            self._progress(*shown)
+        self._shown = shown
 
 
 @dataclass
