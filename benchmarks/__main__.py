@@ -1,12 +1,13 @@
 """Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`.
 
-`kills`, `decoys`, `controls`, `nulls` and `recall` are run when they are named only: they measure
-no time.
+`kills`, `interrupts`, `decoys`, `controls`, `nulls` and `recall` are run when they are named only:
+they measure no time.
 """
 
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import tempfile
 from argparse import ArgumentParser
@@ -21,7 +22,7 @@ from benchmarks.controls import describe_controls
 from benchmarks.decoys import describe_decoys
 from benchmarks.explain import explain_to_bare
 from benchmarks.impact import estimate_to_bare, estimate_to_exact
-from benchmarks.kills import STAGES, sweep
+from benchmarks.kills import AUDIT, STAGES, sweep
 from benchmarks.memory import LARGE, LITE0, SMALL_IMAGES, beside_bare, growth
 from benchmarks.nulls import describe_nulls
 from benchmarks.page import describe_page
@@ -79,13 +80,20 @@ def _page(run: str | None = None) -> None:
     print("  made up:", describe_page(many_filters(), times=3))
 
 
-def _kills(times: int = 100, seed: int = 0) -> None:
-    print("audits killed at random moments, and run again (target: all end in the same bytes)")
+def _kills(
+    times: int = 100,
+    seed: int = 0,
+    by: signal.Signals = signal.SIGKILL,
+    network: str | None = None,
+) -> None:
+    print(f"audits ended by {by.name} at random moments, and run again")
+    print("(targets: all end in the same bytes; Ctrl-C ends them within 5 s)")
     folder = Path(tempfile.mkdtemp(prefix="padscope-kills-"))
     say = partial(print, " ", flush=True)  # at once: whoever ends the sweep has what it found
-    swept = sweep(folder, times, seed, tell=say)
+    audit = ("audit", network, "--limit", "24", "--checkpoint", "60", "-o") if network else AUDIT
+    swept = sweep(folder, times, seed, tell=say, by=by, audit=audit)
     say(swept)
-    if swept.different or not all(swept.kills[stage] for stage in STAGES):
+    if swept.different or max(swept.seconds) > 5 or not all(swept.kills[stage] for stage in STAGES):
         sys.exit(1)
     shutil.rmtree(folder)
 
@@ -99,12 +107,13 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "page": _page,
     "runners": describe_runners,
     "kills": _kills,
+    "interrupts": partial(_kills, 10, by=signal.SIGINT),
     "decoys": describe_decoys,
     "controls": describe_controls,
     "nulls": describe_nulls,
     "recall": describe_recall,
 }
-MEASURE_NO_TIME = ("kills", "decoys", "controls", "nulls", "recall")
+MEASURE_NO_TIME = ("kills", "interrupts", "decoys", "controls", "nulls", "recall")
 COSTS = [name for name in BENCHMARKS if name not in MEASURE_NO_TIME]
 
 if __name__ == "__main__":
@@ -112,7 +121,8 @@ if __name__ == "__main__":
     parser.add_argument("names", nargs="*", help=", ".join(BENCHMARKS), default=COSTS)
     parser.add_argument("--images", help="photographs, for those that take any; else built-in")
     parser.add_argument("--run", help="a finished run whose page is measured too")
-    parser.add_argument("--times", type=int, default=100, help="kills")
+    parser.add_argument("--times", type=int, help="of kills (100) and of interrupts (10)")
+    parser.add_argument("--network", help="that interrupts end audits of; a tiny one if not given")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--seeds", type=int, help="of controls (10) and of nulls (3)")
     parser.add_argument("--architectures", type=int, help="of nulls; all of them if not given")
@@ -125,7 +135,9 @@ if __name__ == "__main__":
         elif name == "page":
             _page(given.run)
         elif name == "kills":
-            _kills(given.times, given.seed)
+            _kills(given.times or 100, given.seed)
+        elif name == "interrupts":
+            _kills(given.times or 10, given.seed, signal.SIGINT, given.network)
         elif name == "controls":
             describe_controls(given.seeds or 10, given.images)
         elif name == "nulls":

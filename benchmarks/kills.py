@@ -1,20 +1,21 @@
-"""Whether an audit that is killed at a random moment ends in the same bytes all the same.
+"""Whether an audit that is ended at a random moment ends in the same bytes all the same.
 
 A tiny network and tiny photographs, and a checkpoint after every unit. One audit is left alone, and
 the time that its stages take is measured. Then, again and again, an audit is begun in a new
-directory and ended by SIGKILL at a random moment of a stage, the one that was hit least so far:
-most of the time goes into the pages, which each stage writes in the end, and hardly any into the
-scan. The same command again must leave the very files that the first audit left.
+directory and ended, by SIGKILL or by Ctrl-C, at a random moment of a stage, the one that was hit
+least so far: most of the time goes into the pages and the figures, and hardly any into the scan.
+The same command again must leave the very files that the first audit left.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -26,6 +27,7 @@ from unittest.mock import patch
 from tests.conftest import contents, processes, run_command, write_photo
 
 from padscope.cli import stages
+from padscope.cli.interrupts import STATUS
 from padscope.effects import readout
 
 NETWORK = '''
@@ -55,8 +57,9 @@ BEGUN = "begun"
 STAGES = {
     "scan": "scan", "page of the scan": "publish",
     "explain": "explain", "page of the explanation": "publish",
-    "impact": "impact", "page of the impact": "publish",
+    "impact": "impact", "page of the impact": "publish", "figures": "replace_figures",
 }  # fmt: skip
+SHOWN = ("publish", "replace_figures")
 
 
 @dataclass
@@ -69,10 +72,13 @@ class Swept:
         Stage → how often it was hit.
     different : list of str
         Audits that ended otherwise than the undisturbed one, and in what.
+    seconds : list of float
+        What each audit took to end.
     """
 
     kills: Counter[str] = field(default_factory=Counter)
     different: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
 
     def __str__(self) -> str:
         """How many kills, where, and whether all was the same in the end."""
@@ -80,7 +86,8 @@ class Swept:
         ended = "all ended in the same bytes"
         if self.different:
             ended = "\n".join([f"{len(self.different)} ended otherwise:", *self.different])
-        return f"{self.kills.total()} kills ({where}): {ended}"
+        slowest = f"{max(self.seconds, default=0):.1f} s to end at most"
+        return f"{self.kills.total()} kills ({where}; {slowest}): {ended}"
 
 
 def sweep(
@@ -90,8 +97,10 @@ def sweep(
     *,
     page: bool = True,
     tell: Callable[[str], object] = lambda _: None,
+    by: signal.Signals = signal.SIGKILL,
+    audit: Sequence[str] = AUDIT,
 ) -> Swept:
-    """Kill audits at random moments, and run them again.
+    """End audits at random moments, and run them again.
 
     Parameters
     ----------
@@ -106,6 +115,10 @@ def sweep(
         and nothing of it is kept in checkpoints.
     tell : callable
         Is given a sentence after every kill.
+    by : signal.Signals
+        What ends them: SIGKILL, or SIGINT as Ctrl-C sends it.
+    audit : sequence of str
+        Words of the command, up to the directory.
 
     Raises
     ------
@@ -115,7 +128,7 @@ def sweep(
     (folder / "killed_net.py").write_text(NETWORK)
     for number in range(PHOTOGRAPHS):
         write_photo(folder / "photos" / f"{number:02}.png", number, (52, 48))
-    lengths = _undisturbed(folder, page)
+    lengths = _undisturbed(folder, page, audit)
     expected = _files(folder / "undisturbed")
     rng, swept = random.Random(seed), Swept()
     attempts = iter(range(2 * times + 10))
@@ -125,17 +138,23 @@ def sweep(
         run = folder / f"run-{attempt}"
         aim = min(lengths, key=lambda stage: swept.kills[stage])
         moment = rng.random()
-        process = _start(run, page)
+        process = _start(run, page, audit)
         while process.is_alive() and aim not in _begun(folder):
             time.sleep(0.001)
         process.join(moment * lengths[aim])
-        process.kill()
+        ended = time.monotonic()
+        if process.is_alive() and process.pid is not None:
+            os.kill(process.pid, by)
         process.join()
-        if process.exitcode == -signal.SIGKILL:
-            hit = _begun(folder)[-1]
+        if process.exitcode == (STATUS if by is signal.SIGINT else -by):
+            hit, seconds = _begun(folder)[-1], time.monotonic() - ended
             swept.kills[hit] += 1
-            wrong = _wrong(run, page, expected)
-            tell(f"kill {swept.kills.total()} of {times}, in {hit}: {wrong or 'the same bytes'}")
+            swept.seconds.append(seconds)
+            wrong = _wrong(run, page, audit, expected)
+            tell(
+                f"kill {swept.kills.total()} of {times}, in {hit}: ended after {seconds:.1f} s, "
+                f"{wrong or 'the same bytes'}"
+            )
             if wrong:
                 swept.different.append(f"{run} (killed in {hit}): {wrong}")
                 continue  # and leave it to be looked at
@@ -147,10 +166,10 @@ def sweep(
     return swept
 
 
-def _undisturbed(folder: Path, page: bool) -> dict[str, float]:
+def _undisturbed(folder: Path, page: bool, audit: Sequence[str]) -> dict[str, float]:
     """Run the audit that nobody disturbs; return the seconds of the stages that can be hit."""
     run, began = folder / "undisturbed", dict[str, float]()
-    process = _start(run, page)
+    process = _start(run, page, audit)
     while process.is_alive():
         for stage in _begun(folder):
             began.setdefault(stage, time.monotonic())
@@ -159,12 +178,12 @@ def _undisturbed(folder: Path, page: bool) -> dict[str, float]:
         raise RuntimeError(f"the undisturbed audit failed: {_said(folder)}")
     moments = pairwise([*began.values(), time.monotonic()])
     lengths = {stage: end - begin for stage, (begin, end) in zip(STAGES, moments, strict=True)}
-    return {stage: lengths[stage] for stage, call in STAGES.items() if page or call != "publish"}
+    return {stage: lengths[stage] for stage, call in STAGES.items() if page or call not in SHOWN}
 
 
-def _wrong(run: Path, page: bool, expected: dict[str, bytes]) -> str:
+def _wrong(run: Path, page: bool, audit: Sequence[str], expected: dict[str, bytes]) -> str:
     """Run the same command again, and say in what it ends otherwise."""
-    process = _start(run, page)
+    process = _start(run, page, audit)
     process.join()
     if process.exitcode:
         return f"exit status {process.exitcode}: {_said(run.parent)}"
@@ -188,14 +207,14 @@ def _said(folder: Path) -> str:
     return lines[-1] if lines else "without a word"
 
 
-def _start(run: Path, page: bool) -> BaseProcess:
+def _start(run: Path, page: bool, audit: Sequence[str]) -> BaseProcess:
     (run.parent / BEGUN).write_bytes(b"")
-    process = processes.Process(target=_audit, args=(run, page))
+    process = processes.Process(target=_audit, args=(run, page, audit))
     process.start()
     return process
 
 
-def _audit(run: Path, page: bool) -> None:
+def _audit(run: Path, page: bool, audit: Sequence[str]) -> None:
     """Audit in this process, and add a byte to a file whenever a stage begins."""
 
     def noted(work: Callable[..., Any]) -> Callable[..., Any]:
@@ -208,8 +227,9 @@ def _audit(run: Path, page: bool) -> None:
 
     with ExitStack() as patches:
         if not page:
-            patches.enter_context(patch.object(stages, "publish"))
+            for call in SHOWN:
+                patches.enter_context(patch.object(stages, call))
             patches.enter_context(patch.object(readout, "PENALTIES", readout.PENALTIES[:1]))
         for call in dict.fromkeys(STAGES.values()):
             patches.enter_context(patch.object(stages, call, noted(getattr(stages, call))))
-        run_command(["padscope", *AUDIT, run.name], run.parent)
+        run_command(["padscope", *audit, run.name], run.parent)

@@ -52,7 +52,7 @@ def test_bars_are_true_from_the_first_pass_to_the_last_and_after_a_stop(tmp_path
             stage(study, journal=run, progress=first, stop=after(STOPS[name]))
         study = stage(study, journal=run, progress=then)
         run.save(study)
-        assert first.all[0][0] == 0, name
+        assert first.all[0][0] <= 0.2 * first.all[0][1], name
         before, (begun, _) = first.all[-1][0], then.all[0]
         assert 0 < begun <= before, name  # what was kept is not done again
         for reports in (first, then):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -269,8 +270,9 @@ def test_ctrl_c_ends_in_one_sentence_and_can_be_resumed(
     assert process.pid is not None
     os.kill(process.pid, signal.SIGINT)
     process.join(30)
-    assert process.exitcode == 2
-    *_, line = (workdir / "stderr").read_text().splitlines()
+    assert process.exitcode == 130
+    *_, heard, line = (workdir / "stderr").read_text().splitlines()
+    assert heard == "stopping …"
     assert line.startswith("padscope: stopped after ")
     assert line.endswith(" of 40 images (scan); the same command goes on from there")
     assert padscope(*SCAN, "-o", run).status == 0
@@ -287,8 +289,26 @@ def test_ctrl_c_where_nobody_asks_for_it_ends_in_one_sentence_too(
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(f"padscope.cli.{where}", interrupted)
     answer = padscope(*SCAN)
-    assert answer.status == 2
-    assert answer.err == (
+    assert answer.status == 130
+    assert answer.err.removeprefix("stopping …\n") == (
         "padscope: stopped at once; the same command goes on from the last checkpoint\n"
     )
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_stage_that_is_not_asked_whether_to_stop_is_stopped_all_the_same(
+    workdir: Path, padscope: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scoring(*arguments: object, **options: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(30)
+
+    monkeypatch.setattr("padscope.cli.stages.scan", scoring)
+    monkeypatch.setattr("padscope.cli.interrupts.PATIENCE", 0.1)
+    before, begun = signal.getsignal(signal.SIGALRM), time.monotonic()
+    answer = padscope(*SCAN)
+    assert answer.status == 130
+    assert answer.err.startswith("stopping …\npadscope: stopped at once; the same command goes on")
+    assert time.monotonic() - begun < 10
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)

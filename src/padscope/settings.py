@@ -130,6 +130,11 @@ class ExplainSettings:
             )
 
     @classmethod
+    def quick(cls, **given: Any) -> Self:
+        """Take few images, and no check of the margin: a first answer."""
+        return cls(**{"limit": 32, "baseline_images": 16, "check": 0} | given)
+
+    @classmethod
     def thorough(cls, **given: Any) -> Self:
         """Take more images for the baselines and for the check of the margin."""
         return cls(**{"baseline_images": 32, "check": 16} | given)
@@ -190,6 +195,11 @@ class ImpactSettings:
             raise PadscopeError(
                 f"limit is {self.limit}; effects need {FEWEST_IMAGES} images or more"
             )
+
+    @classmethod
+    def thorough(cls, **given: Any) -> ImpactSettings:
+        """Leave nothing out, and run every draw on every image."""
+        return cls(**{"check": 60, "check_images": 48, "canvas_images": 32} | given)
 
 
 def _refuse(settings: object, from_one: tuple[str, ...], from_zero: tuple[str, ...]) -> None:

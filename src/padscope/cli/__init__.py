@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 import warnings
@@ -9,7 +10,7 @@ from itertools import takewhile
 
 from padscope.cli import figures, looking
 from padscope.cli.commands import app
-from padscope.cli.interrupts import StoppedAtOnce, on_interrupt, stop_at_once
+from padscope.cli.interrupts import STATUS, Stopped, answered, stop_at_once
 from padscope.console import write_anything
 from padscope.errors import PadscopeError
 from padscope.findings.words import visible
@@ -20,7 +21,7 @@ figures.register(app)
 
 
 def main() -> None:
-    """Run the command line; what a user can mend is one sentence and status 2."""
+    """Run the command line; what a user can mend is one sentence and status 2, Ctrl-C 130."""
     # Before the command's name every word with a dash is an option; behind it, it may be a value.
     debug = "--debug" in takewhile(lambda word: word.startswith("-"), sys.argv[1:])
     write_anything()
@@ -28,10 +29,10 @@ def main() -> None:
     if not debug:  # what matters to the user is said in the summary
         warnings.simplefilter("ignore")
     try:
-        with on_interrupt(stop_at_once):
+        with answered(signal.SIGINT, stop_at_once):
             app()
-    except (PadscopeError, StoppedAtOnce) as error:
+    except (PadscopeError, Stopped) as error:
         if debug:
             traceback.print_exc()
         print(f"padscope: {visible(str(error))}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(STATUS if isinstance(error, Stopped) else 2)

@@ -8,9 +8,11 @@ import torch
 import typer
 
 from padscope.cli.answers import Answer, Json, answering
-from padscope.cli.given import Given, default_directory, load, most_tested, reopen
+from padscope.cli.effort import at_most, audit_effort, impact_settings, only_given
+from padscope.cli.given import Given, default_directory, load, reopen
 from padscope.cli.looking import name_missing
 from padscope.cli.options import (
+    AuditLimit,
     Baselines,
     BatchSize,
     Checkpoint,
@@ -31,26 +33,30 @@ from padscope.cli.options import (
     Out,
     Output,
     Positions,
+    Quick,
     RunArgument,
     RunnerSpec,
     Seed,
     Shuffled,
     Size,
     Tested,
+    Thorough,
     UntilStable,
     Version,
     Weights,
     Workers,
 )
-from padscope.cli.stages import close, publish, run_explain, run_impact, run_scan, tell
+from padscope.cli.stages import Stages, close, publish, say_answers
 from padscope.console import describe_sites, make_console, site_listing, verdict_lines
+from padscope.errors import PadscopeError
 from padscope.findings.json import as_json, plain
 from padscope.running import find_runner
 from padscope.running.model import AUTO, observe_first
-from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
+from padscope.settings import ExplainSettings, ScanSettings
 from padscope.store import RunDirectory, load_study
 from padscope.study import Study, check_answer
-from padscope.study.stage import COUNTED
+from padscope.study.budget import THOROUGH_IMPACT, USUAL_IMPACT, expect_audit
+from padscope.study.stage import COUNTED, EXPLAIN, IMPACT, SCAN
 from padscope.tables import site_table
 
 app = typer.Typer(
@@ -118,9 +124,9 @@ def scan_command(
     shared = find_runner(runner)
     run = RunDirectory(out or default_directory(model), checkpoint, shared.leads)
     given = Given(model, weights, size, mean, std, images)
+    stages = Stages.of(load(given, device), run, workers, shared, batch_size)
     with answering(as_json=json) as answer:
-        study = run_scan(given, load(given, device), settings, run, workers, shared)
-        _end(study, run, answer)
+        _end(stages.scan(given, settings), run, answer, SCAN)
 
 
 @app.command("audit")
@@ -132,11 +138,13 @@ def audit_command(
     size: Size = None,
     mean: Numbers = None,
     std: Numbers = None,
-    limit: Limit = 1000,
-    explained: Explained = 96,
+    quick: Quick = False,
+    thorough: Thorough = False,
+    limit: AuditLimit = None,
+    explained: Explained = None,
     margin: Margin = None,
-    baselines: Baselines = 3,
-    content: Content = 0.01,
+    baselines: Baselines = None,
+    content: Content = None,
     explain_cause: ExplainCause = False,
     shuffled: Shuffled = False,
     tested: Tested = None,
@@ -152,28 +160,34 @@ def audit_command(
     json: Json = False,
 ) -> None:
     """Do all of it: scan, explain, impact and report, on built-in photographs by default."""
-    settings = ScanSettings(limit=limit or None, seed=seed, batch_size=batch_size)
-    further = ExplainSettings(
-        limit=explained or None, margin=margin, baselines=baselines, seed=seed,
-        batch_size=batch_size, content=content, explain_cause=explain_cause, shuffled=shuffled,
-    )  # fmt: skip
-    last = ImpactSettings(
-        limit=most_tested(tested, images), seed=seed, batch_size=batch_size, output=output,
-        metric=metric,
+    effort = audit_effort(
+        quick=quick, thorough=thorough, images=images, limit=limit, explained=explained,
+        tested=tested, labels=labels, shared={"seed": seed, "batch_size": batch_size},
+        explain={"margin": margin, "baselines": baselines, "content": content,
+                 "explain_cause": explain_cause, "shuffled": shuffled},
+        impact={"output": output, "metric": metric},
     )  # fmt: skip
     shared = find_runner(runner)
     run = RunDirectory(out or default_directory(model), checkpoint, shared.leads)
     given = Given(model, weights, size, mean, std, images)
     loaded = load(given, device)
-    # What the last stage would refuse is refused before all the others.
-    check_answer(loaded, last, given.images, labels)
+    if effort.impact:  # what the last stage would refuse is refused before all the others
+        check_answer(loaded, effort.impact, given.images, labels)
+    expected = expect_audit(
+        loaded, images, effort.scan, effort.explain, effort.impact,
+        THOROUGH_IMPACT if thorough else USUAL_IMPACT,
+    )  # fmt: skip
+    stages = Stages.of(loaded, run, workers, shared, batch_size, expected)
     with answering(as_json=json) as answer:
-        study = run_scan(given, loaded, settings, run, workers, shared)
+        study = stages.scan(given, effort.scan)
         try:
-            study = run_explain(study, loaded, given.images, further, run, workers, shared)
-            study = run_impact(study, loaded, given.images, labels, last, run, workers, shared)
-        finally:  # what a stage has found stays even if the one behind it fails
-            _end(study, run, answer)
+            study = stages.explain(study, images, effort.explain)
+            if effort.impact:
+                study = stages.impact(study, images, labels, effort.impact)
+        except PadscopeError:  # what a stage has found stays even if the one behind it fails
+            _end(study, run, answer, *COUNTED)
+            raise
+        _end(study, run, answer, *COUNTED, quick=quick and not effort.impact)
 
 
 @app.command("explain")
@@ -185,10 +199,11 @@ def explain_command(
     weights: Annotated[
         str | None, typer.Option(help="Where the weights lie now, if not where they did.")
     ] = None,
-    limit: Explained = 96,
+    thorough: Thorough = False,
+    limit: Explained = None,
     margin: Margin = None,
-    baselines: Baselines = 3,
-    content: Content = 0.01,
+    baselines: Baselines = None,
+    content: Content = None,
     explain_cause: ExplainCause = False,
     shuffled: Shuffled = False,
     seed: Seed = 0,
@@ -200,16 +215,17 @@ def explain_command(
     json: Json = False,
 ) -> None:
     """Find out which responses padding causes, and set them beside untrained networks."""
-    settings = ExplainSettings(
-        limit=limit or None, margin=margin, baselines=baselines, seed=seed,
-        batch_size=batch_size, content=content, explain_cause=explain_cause, shuffled=shuffled,
+    make = ExplainSettings.thorough if thorough else ExplainSettings
+    settings = make(
+        seed=seed, batch_size=batch_size, explain_cause=explain_cause, shuffled=shuffled,
+        **at_most(limit), **only_given(margin=margin, baselines=baselines, content=content),
     )  # fmt: skip
     study, loaded, source = reopen(run, weights, images, device, "explain")
     shared = find_runner(runner)
     directory = RunDirectory(run, checkpoint, shared.leads)
+    stages = Stages.of(loaded, directory, workers, shared, batch_size)
     with answering(as_json=json) as answer:
-        study = run_explain(study, loaded, source, settings, directory, workers, shared)
-        _end(study, directory, answer)
+        _end(stages.explain(study, source, settings), directory, answer, EXPLAIN)
 
 
 @app.command("impact")
@@ -224,9 +240,10 @@ def impact_command(
     weights: Annotated[
         str | None, typer.Option(help="Where the weights lie now, if not where they did.")
     ] = None,
+    thorough: Thorough = False,
     limit: Tested = None,
     fill: Fill = "reflect",
-    draws: Draws = 20,
+    draws: Draws = None,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
     workers: Workers = 1,
@@ -237,20 +254,22 @@ def impact_command(
 ) -> None:
     """Find out whether the model uses what padding tells it: effects beside controls."""
     study, loaded, source = reopen(run, weights, images, device, "impact")
-    settings = ImpactSettings(
-        limit=most_tested(limit, source), seed=seed, batch_size=batch_size, fill=fill,
+    settings = impact_settings(
+        limit, source, thorough=thorough, seed=seed, batch_size=batch_size, fill=fill,
         draws=draws, output=output, metric=metric,
     )  # fmt: skip
     shared = find_runner(runner)
     directory = RunDirectory(run, checkpoint, shared.leads)
+    stages = Stages.of(loaded, directory, workers, shared, batch_size)
     with answering(as_json=json) as answer:
-        study = run_impact(study, loaded, source, labels, settings, directory, workers, shared)
-        _end(study, directory, answer)
+        _end(stages.impact(study, source, labels, settings), directory, answer, IMPACT)
 
 
-def _end(study: Study, run: RunDirectory, answer: Answer) -> None:
-    """Say where everything is, and what was found as JSON if that is asked for."""
-    close(study, run)
+def _end(
+    study: Study, run: RunDirectory, answer: Answer, *stages: str, quick: bool = False
+) -> None:
+    """End a command, and give what was found as JSON if that is asked for."""
+    close(study, run, *stages, quick=quick)
     if run.leads:
         answer(as_json(study))
 
@@ -276,5 +295,5 @@ def report_command(
     directory = RunDirectory(run)
     with answering(as_json=json) as answer:
         publish(study, directory)
-        tell(study, *COUNTED)
-        _end(study, directory, answer)
+        say_answers(study, *COUNTED)
+        _end(study, directory, answer, *COUNTED)

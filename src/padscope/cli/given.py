@@ -10,11 +10,8 @@ from pathlib import Path
 from padscope.errors import PadscopeError
 from padscope.models import LoadedModel, load_model
 from padscope.running.model import find_device
-from padscope.settings import ImpactSettings
 from padscope.store import load_study
 from padscope.study import Study
-
-BUILTIN_TESTED = 20  # crops of the built-in photographs
 
 
 def default_directory(model: str) -> Path:
@@ -68,16 +65,6 @@ def reopen(
     given = Given(**study.invocation)
     loaded = load(replace(given, weights=weights or given.weights), device)
     return study, loaded, given.images if images is None else images
-
-
-def most_tested(given: int | None, images: object) -> int | None:
-    """Return how many images are tested: what was given (0: all), or by what they are.
-
-    Of the eight built-in photographs more than two or three crops each tell little more.
-    """
-    if given is None:
-        return BUILTIN_TESTED if images is None else ImpactSettings.limit
-    return given or None
 
 
 def _move(loaded: LoadedModel, device: str) -> None:

@@ -2,53 +2,82 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from padscope.console import show_progress
-from padscope.errors import Interrupted, PadscopeError
-from padscope.study import Progress, Study
+from padscope.console import Budget, show_progress
+from padscope.errors import Interrupted
+from padscope.study import Study
+
+STATUS = 130  # of a command that Ctrl-C ended, as shells have it
+PATIENCE = 3.0  # seconds that a stage has to stop in good order
+CLOCK = hasattr(signal, "setitimer")  # not on Windows, where the second Ctrl-C is needed
 
 
-def interruptible(task: str, work: Callable[[Progress, Callable[[], bool]], Study]) -> Study:
-    """Run a stage with a bar, which the first Ctrl-C stops in good order."""
-    with stop_on_interrupt() as stop, show_progress(task) as progress:
+class Stopped(BaseException):
+    """Ctrl-C, on its way to `main`: a `KeyboardInterrupt` would be typer's to answer."""
+
+
+def interruptible(stage: str, budget: Budget, work: Callable[..., Study]) -> Study:
+    """Run a stage with a budget and a bar, which the first Ctrl-C stops in good order.
+
+    `work` takes what looks on: ``progress`` and ``stop``.
+    """
+    with stop_on_interrupt() as stop, show_progress(stage) as progress:
         try:
-            return work(progress, stop)
+            return work(progress=budget.announcing(stage, progress), stop=stop)
         except Interrupted as stopped:
-            raise PadscopeError(f"{stopped}; the same command goes on from there") from None
+            raise Stopped(f"{stopped}; the same command goes on from there") from None
 
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a wish to stop after the batch; the second stops at once."""
+    """Turn the first Ctrl-C into a wish to stop, which a stage is asked for between passes.
+
+    A stage that is not asked within `PATIENCE`, as while it scores, is stopped at once.
+    """
     asked = False
 
     def note(signum: int, frame: object) -> None:  # noqa: ARG001 - signal's signature
         nonlocal asked
         asked = True
         signal.signal(signal.SIGINT, stop_at_once)
+        _answer()
+        if CLOCK:
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
 
-    with on_interrupt(note):
-        yield lambda: asked
+    with answered(signal.SIGINT, note):
+        if not CLOCK:
+            yield lambda: asked
+            return
+        with answered(signal.SIGALRM, stop_at_once):
+            try:
+                yield lambda: asked
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-class StoppedAtOnce(BaseException):
-    """Ctrl-C, on its way to `main`: a `KeyboardInterrupt` would be typer's to answer."""
+def _answer() -> None:
+    """Say that Ctrl-C was heard: straight to the stream, for a signal may come within a `print`."""
+    word = "\rstopping …\n" if sys.stderr.isatty() else "stopping …\n"
+    with suppress(OSError, ValueError):
+        os.write(sys.stderr.fileno(), word.encode(sys.stderr.encoding, "replace"))
 
 
 def stop_at_once(signum: int, frame: object) -> None:  # noqa: ARG001 - signal's signature
     """Answer a signal by ending the command."""
-    raise StoppedAtOnce("stopped at once; the same command goes on from the last checkpoint")
+    raise Stopped("stopped at once; the same command goes on from the last checkpoint")
 
 
 @contextmanager
-def on_interrupt(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Answer Ctrl-C in another way for the length of a block."""
-    before = signal.signal(signal.SIGINT, handler)
+def answered(number: int, handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Answer a signal in another way for the length of a block."""
+    before = signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)

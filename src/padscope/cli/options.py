@@ -35,18 +35,37 @@ BatchSize = Annotated[int, typer.Option(help="Images per forward pass.")]
 Positions = Annotated[
     int | None, typer.Option(help="Positions per image. Default: by the number of images.")
 ]
+AuditLimit = Annotated[
+    int | None,
+    typer.Option(
+        help="Most images, drawn at random; 0 for all. Default: as many as are explained."
+    ),
+]
+Quick = Annotated[
+    bool,
+    typer.Option(
+        "--quick", help="A first answer: which filters recognise the border, on 32 images."
+    ),
+]
+Thorough = Annotated[
+    bool, typer.Option("--thorough", help="More images, controls and checks: ten times the work.")
+]
 Explained = Annotated[
-    int, typer.Option(help="Most images to run with real surroundings; 0 for all.")
+    int | None,
+    typer.Option(help="Most images to run with real surroundings; 0 for all. Default: 96."),
 ]
 Margin = Annotated[
     int | None, typer.Option(help="Pixels of real surroundings. Default: by the total stride.")
 ]
 Baselines = Annotated[
-    int,
-    typer.Option(help="Fresh networks beside the given one, and as many matched; 0 for none."),
+    int | None,
+    typer.Option(
+        help="Fresh networks beside the given one, and as many matched; 0 for none. Default: 3."
+    ),
 ]
 Content = Annotated[
-    float, typer.Option(help="Share of the content that may pass a filter's threshold.")
+    float | None,
+    typer.Option(help="Share of the content that may pass a filter's threshold. Default: 0.01."),
 ]
 ExplainCause = Annotated[
     bool,
@@ -89,7 +108,8 @@ Fill = Annotated[
     ),
 ]
 Draws = Annotated[
-    int, typer.Option(help="Control sets drawn for every set of filters; 19 or more.")
+    int | None,
+    typer.Option(help="Control sets drawn for every set of filters; 19 or more. Default: 20."),
 ]
 UntilStable = Annotated[
     bool,

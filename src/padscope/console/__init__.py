@@ -1,5 +1,7 @@
 """What the command line shows: tables of sites and results, and the progress of long work."""
 
+from padscope.console.answers import answer_lines
+from padscope.console.budget import QUESTIONS, Budget
 from padscope.console.causes import cause_lines, cause_listing, network_listing
 from padscope.console.impact import effect_listing, impact_lines, measure_listing
 from padscope.console.progress import show_progress
@@ -13,6 +15,9 @@ from padscope.console.terminal import make_console, write_anything
 from padscope.console.verdicts import verdict_lines
 
 __all__ = [
+    "QUESTIONS",
+    "Budget",
+    "answer_lines",
     "cause_lines",
     "cause_listing",
     "describe_sites",

@@ -12,7 +12,7 @@ from padscope.effects.comparison import Unchanged
 from padscope.images import Batch, central
 from padscope.measurements.bands import FIRED_AT, Band
 from padscope.measurements.firing import FiringReader, Watched
-from padscope.running import Findings
+from padscope.running import Findings, Pulse, no_pulse
 from padscope.running.model import Asking, compare
 from padscope.sites import Interception, Observation
 
@@ -40,6 +40,8 @@ class BandMeasurement:
     watched : mapping
         Site → side → filters that are expected to fire there.
     asking : Asking
+    pulse : callable
+        See `padscope.running.Pulse`.
 
     Attributes
     ----------
@@ -57,11 +59,12 @@ class BandMeasurement:
         observed: Observation,
         watched: Watched,
         asking: Asking,
+        pulse: Pulse = no_pulse,
     ) -> None:
         self.compared = tuple(band for band in bands if not band.side.far)
         self._far = tuple(band for band in bands if band.side.far)
         self._model, self._value, self._size = model, value, tuple(size)
-        self._watched, self._asking = watched, asking
+        self._watched, self._asking, self._pulse = watched, asking, pulse
         self._edges = {band.side.name: band.edge for band in bands}
         self._hidden = any(site.below_autograd for site in observed.sites)
         self._every_module = not observed.named_by_weight
@@ -77,9 +80,11 @@ class BandMeasurement:
             answers = self._read(batch, drawn, band, sums).cpu()
             for measure, column in self._compare(unchanged, answers, band).items():
                 columns.setdefault(measure, []).append(column)
+            self._pulse(len(batch.indices))
         for band in self._far:
             if self._fires(band):
                 self._read(batch, band.drawn_on(pixels, self._value), band, sums)
+            self._pulse(len(batch.indices))
         rows = {measure: torch.stack(found, dim=1) for measure, found in columns.items()}
         return Findings(rows, sums)
 

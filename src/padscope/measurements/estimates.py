@@ -15,8 +15,9 @@ from padscope.errors import PadscopeError, brief
 from padscope.images import Batch
 from padscope.interventions import Estimator, FillName, repad
 from padscope.regions import FOLDS
-from padscope.running import Findings
+from padscope.running import Findings, Pulse, no_pulse
 from padscope.running.model import Asking, as_input
+from padscope.running.recorded import Draft
 from padscope.sites import Observation
 
 IMAGES = "images"
@@ -112,6 +113,8 @@ class ExactMeasurement:
         Site and filter.
     fill, seed, asking
         As of `EstimateMeasurement`; the same ones make the same effects.
+    pulse : callable
+        See `padscope.running.Pulse`.
     """
 
     def __init__(
@@ -122,11 +125,13 @@ class ExactMeasurement:
         fill: FillName = "reflect",
         seed: int = 0,
         asking: Asking | None = None,
+        pulse: Pulse = no_pulse,
     ) -> None:
         self._estimates = EstimateMeasurement(module, observation, fill, seed, asking)
         self._module, self._observation, self._filters = module, observation, filters
         self._fill, self._seed = fill, seed
-        self._asking = asking or Asking()
+        self._asking, self._pulse = asking or Asking(), pulse
+        self.draft: Draft = {}
 
     def __call__(self, batch: Batch) -> Findings:
         """Refill each filter alone on one batch."""
@@ -134,17 +139,21 @@ class ExactMeasurement:
         base = self._answer(batch)
         objective = Objective.of(base, batch.indices, self._seed)
         unchanged = objective(base)
-        exact, kl = [], []
-        for site, index in self._filters:
+        done = sum(name.startswith("exact") for name in self.draft)
+        if done:
+            self._pulse(done * len(batch.indices))
+        for place, (site, index) in list(enumerate(self._filters))[done:]:
             changed = self._refilled(batch, site, index)
-            exact.append(objective(changed) - unchanged)
             if objective.kind == "classes":
-                kl.append(kl_divergence(ClassAnswer.of(base), ClassAnswer.of(changed)))
-        rows = {
-            "exact": torch.stack(exact, dim=1),
-            "estimate": self._chosen(estimates, unchanged),
-        }
-        return Findings(rows=rows | ({"kl": torch.stack(kl, dim=1)} if kl else {}))
+                kl = kl_divergence(ClassAnswer.of(base), ClassAnswer.of(changed))
+                self.draft[f"kl {place}"] = kl
+            self.draft[f"exact {place}"] = objective(changed) - unchanged
+            self._pulse(len(batch.indices))
+        rows = {"estimate": self._chosen(estimates, unchanged)}
+        for name in ("exact", "kl") if objective.kind == "classes" else ("exact",):
+            columns = [self.draft[f"{name} {place}"] for place in range(len(self._filters))]
+            rows[name] = torch.stack(columns, dim=1)
+        return Findings(rows=rows)
 
     def _chosen(self, effects: Mapping[str, Tensor], like: Tensor) -> Tensor:
         """Select the filters' effects, (N, filters); NaN where there are none."""

@@ -244,6 +244,8 @@ def run_units(
         watch.pulse(images)
         if watch.stopping():
             keep_and_stop()
+        if measurement.ready and watch.due():
+            watch.keep(measurement.state())
 
     def keep_and_stop() -> None:
         if measurement.ready:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -33,6 +33,18 @@ class Findings:
 
 # From a batch with at least one image; it must depend on the batch alone.
 Look = Callable[[Batch], Findings]
+Draft = dict[str, Tensor]
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A `Look` that can be gone on with within a unit, which may take minutes.
+
+    Whatever it has found of a unit lies in `draft` whenever it calls its `Pulse`, and is there when
+    it is given the same unit again; of another unit, `draft` is empty.
+    """
+
+    draft: Draft
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,8 @@ class Recorded:
         Name → (images, …) Tensor.
     added : PairwiseSums
         Sums, in the making.
+    drafts : dict
+        Unit that is not done → what a `Resumable` look has found of it.
     """
 
     done: Spans = field(default_factory=Spans)
@@ -57,6 +71,7 @@ class Recorded:
     rows: dict[str, Tensor] = field(default_factory=dict)
     added: PairwiseSums = field(default_factory=PairwiseSums)
     complete: bool = False
+    drafts: dict[int, Draft] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
@@ -80,13 +95,16 @@ class Recorded:
         }
         if order != list(range(len(indices))):
             rows = {name: values[order] for name, values in rows.items()}
+        done = self.done.merge(other.done)
+        drafts = self.drafts | other.drafts
         return Recorded(
-            self.done.merge(other.done),
+            done,
             tuple(indices[place] for place in order),
             tuple(sorted((*self.skipped, *other.skipped), key=lambda skip: skip.index)),
             rows,
             self.added.merge(other.added),
             self.complete or other.complete,
+            {unit: draft for unit, draft in drafts.items() if unit not in done},
         )
 
     def blank(self) -> Recorded:
@@ -105,6 +123,8 @@ class Recorded:
             sums = self.added.nodes[node]
             nodes.append([*node, list(sums)])
             tensors |= {f"sums/{node[0]}/{node[1]}/{name}": part for name, part in sums.items()}
+        for unit, draft in self.drafts.items():
+            tensors |= {f"drafts/{unit}/{name}": part for name, part in draft.items()}
         facts = {
             "done": [list(span) for span in self.done.spans],
             "images": list(self.indices),
@@ -112,6 +132,7 @@ class Recorded:
             "complete": self.complete,
             "rows": list(self.rows),
             "sums": nodes,
+            "drafts": [[unit, list(draft)] for unit, draft in self.drafts.items()],
         }
         return Packed(tensors, facts)
 
@@ -129,6 +150,10 @@ class Recorded:
             {name: tensors[f"rows/{name}"] for name in facts["rows"]},
             PairwiseSums(nodes),
             facts["complete"],
+            {
+                unit: {name: tensors[f"drafts/{unit}/{name}"].clone() for name in names}
+                for unit, names in facts.get("drafts", ())
+            },
         )
 
 
@@ -146,15 +171,20 @@ class Recording:
     def __init__(self, look: Look) -> None:
         self._look = look
         self._state, self._new = Recorded(), list[Recorded]()
+        self._drafts: dict[int, Draft] = {}
         self.images = 0
 
     def load(self, state: Recorded) -> None:
         """Go on from a state."""
-        self._state, self._new, self.images = state, [], state.images
+        self._state, self._new, self.images = replace(state, drafts={}), [], state.images
+        self._drafts = {**state.drafts}
 
     def update(self, batch: Batch) -> None:
         """Look at a batch."""
+        if isinstance(self._look, Resumable):
+            self._look.draft = self._drafts.setdefault(batch.unit, {})
         found = self._look(batch) if batch.indices else Findings()
+        self._drafts.pop(batch.unit, None)
         for name, found_rows in found.rows.items():
             if len(found_rows) != len(batch.indices):
                 raise ValueError(
@@ -177,4 +207,9 @@ class Recording:
         for new in self._new:
             self._state = self._state.merge(new)
         self._new = []
-        return self._state
+        drafts = {
+            unit: {name: part.clone() for name, part in draft.items()}
+            for unit, draft in self._drafts.items()
+            if draft
+        }
+        return replace(self._state, drafts=drafts)

@@ -46,6 +46,10 @@ class Spans:
         """Return how many units there are."""
         return sum(stop - first for first, stop in self.spans)
 
+    def __contains__(self, unit: int) -> bool:
+        """Say whether a unit is among them."""
+        return any(first <= unit < stop for first, stop in self.spans)
+
     def merge(self, other: Spans) -> Spans:
         """Return the units of both.
 

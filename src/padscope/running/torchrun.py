@@ -290,6 +290,8 @@ class _Among(Unwatched):
         return self._word is _Word.KEEP
 
     def keep(self, state: Any) -> None:
+        if self._word is _Word.KEEP:  # once: within the next unit nobody else comes to keep
+            self._word = _Word.ON
         whole = self._runner._merge(state)
         if self._runner.leads:
             self._watch.keep(whole)

@@ -82,6 +82,16 @@ def baseline_names(settings: ExplainSettings, *, fits: bool) -> list[str]:
     ]
 
 
+def passes_of(name: str, images: int, settings: ExplainSettings) -> int:
+    """Count the forward passes that one of `baseline_names`, or `USUAL`, takes on some images."""
+    kind, _, number = name.partition(" ")
+    if kind == USUAL:
+        return min(USUAL_IMAGES, images) * (1 + settings.explain_cause)
+    fitted = {GIVEN: 0, MATCHED: 2}.get(kind, 1)
+    shared = kind == MATCHED and int(number) == settings.seed + 1  # what the given gives
+    return images * (1 + fitted + shared)
+
+
 @dataclass(frozen=True)
 class Baselines:
     """Networks that stand beside the given one, on the crops of the first images.
@@ -112,12 +122,7 @@ class Baselines:
 
     def passes(self, name: str) -> int:
         """Count the forward passes that one of `baseline_names`, or `USUAL`, takes."""
-        kind, _, number = name.partition(" ")
-        if kind == USUAL:
-            return min(USUAL_IMAGES, self.images) * (1 + self.settings.explain_cause)
-        fitted = {GIVEN: 0, MATCHED: 2}.get(kind, 1)
-        shared = kind == MATCHED and int(number) == self.settings.seed + 1  # what the given gives
-        return self.images * (1 + fitted + shared)
+        return passes_of(name, self.images, self.settings)
 
     def build(self, name: str, redraw: int = 0) -> Built:
         """Build one of `baseline_names`, with `redraw` added to its seed."""

@@ -48,7 +48,7 @@ class FalseBorders:
             watched, subject.asking,
         )  # fmt: skip
         compared = make().compared
-        job = tested.job("bands", lambda _: make(), settings.canvas_images)
+        job = tested.job("bands", lambda pulse: make(pulse=pulse), settings.canvas_images)
         found = stage.run(job, Recorded(), passes=len(bands) + 1)
         require_images(found, "bands")
         groups = tested.groups(found.indices)

@@ -54,7 +54,7 @@ class FilterEstimates:
                 filters=impacts, notes=(*notes, UNKNOWN if impacts.is_empty() else NOTHING)
             )
         job = tested.job(
-            "check", lambda _: ExactMeasurement(module, observed, chosen, *given),
+            "check", lambda pulse: ExactMeasurement(module, observed, chosen, *given, pulse),
             settings.check_images,
         )  # fmt: skip
         checked = require_images(stage.run(job, Recorded(), len(chosen) + PASSES), "check")

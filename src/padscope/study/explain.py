@@ -90,7 +90,7 @@ def explain(
             crops = list(beside.crops(module, LIKENESS_IMAGES))
             likeness = find_likeness(loaded, module, crops, settings.seed + 1)
             names = baseline_names(settings, fits=likeness.fits is not False)
-            work = ExplainWork(beside, names)
+            work = ExplainWork(canvas, settings, beside.images, names)
             stage.expect(work.total)
             stage.spend(work.likeness)
             del crops

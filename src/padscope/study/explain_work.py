@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from padscope.study.baselines import USUAL, Baselines
+from padscope.settings import ExplainSettings
+from padscope.study.baselines import USUAL, passes_of
+from padscope.study.context import Canvas
 from padscope.study.likeness import LIKENESS_IMAGES
 
 
@@ -16,12 +18,17 @@ class ExplainWork:
 
     Attributes
     ----------
-    beside : Baselines
+    canvas : Canvas
+    settings : ExplainSettings
+    few : int
+        Images that networks are run on beside the given one.
     networks : sequence of str
         Those that are run; from `baseline_names`.
     """
 
-    beside: Baselines
+    canvas: Canvas
+    settings: ExplainSettings
+    few: int
     networks: Sequence[str]
 
     @property
@@ -32,29 +39,29 @@ class ExplainWork:
     @property
     def margin(self) -> float:
         """Of the check with twice the margin."""
-        canvas = self.beside.canvas
-        if not any(canvas.margin):
+        if not any(self.canvas.margin):
             return 0.0
-        images = canvas.first_images(self.beside.settings.check)
+        images = self.canvas.first_images(self.settings.check)
         return images * (2 + self._canvas(1) + self._canvas(2))
 
     @property
     def likeness(self) -> int:
         """Of the comparison of the network's statistics with those of the images."""
-        return min(LIKENESS_IMAGES, self.beside.images)
+        return min(LIKENESS_IMAGES, self.few)
 
     @property
     def total(self) -> int | None:
         """Of all; None for a stream of unknown length."""
-        images = self.beside.canvas.images
+        images = self.canvas.images
         if images is None:
             return None
-        beside = sum(map(self.beside.passes, (USUAL, *self.networks)))
+        named = (USUAL, *self.networks)
+        beside = sum(passes_of(name, self.few, self.settings) for name in named)
         return round(images * self.contrast + self.likeness + self.margin + beside)
 
     def _canvas(self, times: int) -> float:
         """Area of a canvas with so many times the margin, in crops; 0 without a margin."""
-        size, margin = self.beside.canvas.size, self.beside.canvas.margin
+        size, margin = self.canvas.size, self.canvas.margin
         if not any(margin):
             return 0.0
         return prod((n + 2 * times * m) / n for n, m in zip(size, margin, strict=True))
