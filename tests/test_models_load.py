@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import time
 import urllib.error
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -199,12 +200,15 @@ def test_factory_with_a_weights_file(nets: str, tmp_path: Path) -> None:
         ("lite1", {}, "did you mean lite0"),
         ("LITE0", {}, "did you mean lite0"),
         ("torchvison:resnet18", {}, "importing torchvison .* did you mean torchvision"),
-        ("r18.onnx", {}, "r18.onnx is a program of another framework.*the PyTorch model"),
+        ("r18.mlmodel", {}, "is of Core ML, not PyTorch: give the PyTorch or ONNX model that it"),
+        ("r18.h5", {}, "r18.h5 is of Keras, not PyTorch: convert it to ONNX with tf2onnx"),
+        ("r18.tflite", {}, "is of TensorFlow Lite, not PyTorch: convert it to ONNX"),
+        ("my_nets:fresh", {"weights": "w.keras"}, "the weights file w.keras is of Keras, not"),
         ("my/nets.py", {}, r"nets\.py is a file of Python code.* as my\.nets:factory$"),
         ("", {}, "names no model"),
         ("timm:", {}, "names no model"),
         ("timm:resnt18", {}, "timm has no model 'resnt18'; did you mean resnet18"),
-        ("timm:resnet18.nope", {}, "timm has no model 'resnet18.nope'"),
+        ("timm:resnet18.nope", {}, r"no model 'resnet18.nope'; did you mean resnet18\.\w+"),
         ("torchvision:resnt18", {}, "torchvision has no model 'resnt18'; did you mean resnet18"),
         ("none.pt2", {}, "none.pt2 does not exist"),
     ],
@@ -266,6 +270,52 @@ def test_wrapped_modules() -> None:
         wrap_module(module, mean=0.5)
     with pytest.raises(PadscopeError, match=r"builtins\.int is not a torch"):
         wrap_module(5)  # type: ignore[arg-type]
+
+
+def test_what_only_runs_a_module_is_left_out() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1))
+    for around, said in (
+        (nn.DataParallel(module), "DataParallel"),
+        (torch.compile(nn.DataParallel(module)), "torch.compile and DataParallel"),
+    ):
+        loaded = wrap_module(cast("nn.Module", around), size=8)
+        assert loaded.module is module
+        assert loaded.weights == f"weights as given (taken out of {said})"
+        assert loaded.weights_hash == wrap_module(module).weights_hash
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_computes_in_the_precision_it_has(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    single = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 8, 3, padding=1))
+    images = torch.rand(64, 3, 12, 12, generator=torch.Generator().manual_seed(1))
+    expected = scan(single, images).sides["ks"]
+    half = copy.deepcopy(single).to(dtype)
+    assert f"computes in {str(dtype)[6:]}" in wrap_module(half, size=12).describe()
+    found = scan(half, images).sides["ks"]
+    assert (found - expected).abs().max() < 0.05  # bins of values that are rounded
+    assert all(weight.dtype == dtype for weight in half.parameters())
+
+
+class Quantised(nn.Module):
+    """As `torch.ao` leaves a convolution; no engine is needed to have one."""
+
+    __module__ = "torch.ao.nn.quantized.modules.conv"
+
+
+def test_a_network_of_quantised_convolutions_only_is_refused() -> None:
+    module = nn.Sequential(Quantised(), nn.ReLU(), Quantised())
+    with pytest.raises(
+        PadscopeError, match=r"all 2 convolutions of .* quantised \(0 first\).*give"
+    ):
+        wrap_module(module)
+    assert wrap_module(nn.Sequential(nn.Conv2d(3, 4, 3), Quantised())).input_channels == 3
+
+
+def test_a_saved_model_of_tensorflow_is_told_by_what_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(PadscopeError, match="is of TensorFlow, not PyTorch: convert it to ONNX"):
+        load_model(str(tmp_path))
 
 
 def test_a_configuration_for_other_channels_lends_its_size_only() -> None:

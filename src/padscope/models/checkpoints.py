@@ -14,6 +14,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from padscope.errors import PadscopeError
+from padscope.models.foreign import foreign
 from padscope.models.state_names import EXTRA, first_of, rename, required
 from padscope.paths import expanded, file_problem
 
@@ -96,6 +97,8 @@ def read_weights(path: Path) -> tuple[dict[str, Any], str]:
         would execute code.
     """
     path = expanded(path)
+    if said := foreign(str(path)):
+        raise PadscopeError(f"the weights file {path} {said}")
     if problem := file_problem(path):
         raise PadscopeError(f"the weights file {path} {problem}: give a .safetensors or .pt file")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)

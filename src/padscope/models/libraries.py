@@ -47,8 +47,14 @@ class Timm:
         architecture, _, tag = self.name.partition(".")
         tagged = timm.list_models(pretrained=True)
         if not timm.is_model(architecture) or (tag and self.name not in tagged):
-            known = [*timm.list_models(), *tagged]
-            raise PadscopeError(f"timm has no model {self.name!r}{did_you_mean(self.name, known)}")
+            # Of a known architecture only the tag can be wrong, however far off it is.
+            tags = [each for each in tagged if each.partition(".")[0] == architecture]
+            near = (
+                one_of(difflib.get_close_matches(self.name, tags, n=3, cutoff=0))
+                if tags
+                else (did_you_mean(self.name, [*timm.list_models(), *tagged]))
+            )
+            raise PadscopeError(f"timm has no model {self.name!r}{near}")
 
     def pretrained(self) -> nn.Module:
         """Build the model with weights from the hub or from its local cache."""

@@ -14,12 +14,14 @@ from padscope.models.borrowing import set_eval
 from padscope.models.checkpoints import load_weights
 from padscope.models.exported import Exported
 from padscope.models.factories import Factory, own_defaults
+from padscope.models.foreign import foreign
 from padscope.models.initial import reset_weights
 from padscope.models.libraries import Timm, Torchvision, lite0, similar_specs
 from padscope.models.loaded import LoadedModel, WeightsAre, hash_weights, same_weights
-from padscope.models.quantisation import check_observed
+from padscope.models.quantisation import check_observed, check_unquantised
 from padscope.models.structure import spatial_dims, traced_input_shape
 from padscope.models.trial import settle_input
+from padscope.models.wrappers import unwrapped
 from padscope.paths import printable
 from padscope.plugins import look_up, names
 
@@ -36,7 +38,6 @@ SOURCES: dict[str, Source] = {
 SOURCES_GROUP = "padscope.models"
 RANDOM = "random"
 WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
-FOREIGN_SUFFIXES = (".onnx", ".tflite", ".engine", ".mlmodel", ".mlpackage", ".h5", ".keras", ".pb")
 
 
 def load_model(
@@ -84,6 +85,7 @@ def load_model(
     weights_hash = hash_weights(module)
     set_eval(module)
     check_observed(module, spec)
+    check_unquantised(module, spec)
     _check_fixed_size(module, spec, size)
     defaults = architecture.defaults(module)
     preprocessing, channels = settle_input(module, defaults, size=size, mean=mean, std=std)
@@ -117,8 +119,8 @@ def wrap_module(
     Parameters
     ----------
     module : torch.nn.Module
-        Left as it is, mode included; see `as_found`. A ``pretrained_cfg`` attribute in timm's
-        convention is read.
+        Left as it is, mode included; see `as_found`. What `torch.compile`, `DataParallel` and the
+        like put around it is left out. A ``pretrained_cfg`` attribute in timm's convention is read.
     size, mean, std : optional
         As for `load_model`.
 
@@ -136,8 +138,10 @@ def wrap_module(
     spec = f"{kind.__module__}.{kind.__qualname__}"
     if not isinstance(module, nn.Module):
         raise PadscopeError(f"{spec} is not a torch.nn.Module: pass the network itself")
+    module, said = unwrapped(module)
     weights_hash = hash_weights(module)
     check_observed(module, spec)
+    check_unquantised(module, spec)
     _check_fixed_size(module, spec, size)
     defaults = own_defaults(module, getattr(module, "pretrained_cfg", None))
     preprocessing, channels = settle_input(module, defaults, size=size, mean=mean, std=std)
@@ -146,7 +150,7 @@ def wrap_module(
     return LoadedModel(
         module=module,
         spec=spec,
-        weights="weights as given",
+        weights="weights as given" + (f" ({said})" if said else ""),
         weights_hash=weights_hash,
         preprocessing=preprocessing,
         input_channels=channels,
@@ -225,11 +229,8 @@ def _find_architecture(spec: str) -> Architecture:
             f"{spec} holds weights, not a model: give the architecture as package.module:factory "
             f"and the file with --weights {spec}"
         )
-    if suffix in FOREIGN_SUFFIXES:
-        raise PadscopeError(
-            f"{spec} is a program of another framework, whose layers cannot be looked into: give "
-            "the PyTorch model that it was made from, as package.module:factory or a .pt2 file"
-        )
+    if said := foreign(spec):
+        raise PadscopeError(f"{spec} {said}")
     if suffix == ".py":
         raise PadscopeError(
             f"{spec} is a file of Python code: give what returns the model in it, as "
@@ -267,7 +268,7 @@ def _built(
         raise PadscopeError(
             f"the source of {spec} gave {type(module).__name__}: it must give a torch.nn.Module"
         )
-    return module
+    return unwrapped(module)[0]
 
 
 def _build(

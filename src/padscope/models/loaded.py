@@ -74,9 +74,15 @@ class LoadedModel:
             f"{self.weights} ({self.weights_hash[:8]})",
             self._describe_input(),
         ]
+        if (precision := self._describe_precision()) != "float32":
+            parts.append(f"computes in {precision}")
         if self.static_batch is not None:
             parts.append(f"batch fixed at {self.static_batch}")
         return f"{self.spec}: " + ", ".join(parts)
+
+    def _describe_precision(self) -> str:
+        weight = next((p for p in self.module.parameters() if p.is_floating_point()), None)
+        return str(torch.float32 if weight is None else weight.dtype).removeprefix("torch.")
 
     def _describe_input(self) -> str:
         if self.preprocessing is None:

@@ -1,4 +1,4 @@
-"""Fake quantisation, as training that is aware of it puts into a network."""
+"""Quantised networks, and fake quantisation as training that is aware of it puts into one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from padscope.errors import PadscopeError
 
 SWITCHES = {"observer_enabled", "fake_quant_enabled"}
+QUANTISED = "torch.ao.nn.quantized.modules.conv"
 
 
 def freeze_observers(module: nn.Module) -> None:
@@ -51,6 +53,35 @@ def check_observed(module: nn.Module, name: str) -> None:
                 "known: run the model on some batches with its observers enabled, or give the "
                 "model from before it was prepared"
             )
+
+
+def check_unquantised(module: nn.Module, name: str) -> None:
+    """Refuse a network none of whose convolutions computes with floats.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any module.
+    name : str
+        What the error message calls it.
+
+    Raises
+    ------
+    PadscopeError
+        It has quantised convolutions and no other.
+    """
+    # Known by where their class stands: importing it takes a second.
+    quantised = [
+        path
+        for path, child in module.named_modules()
+        if any(kind.__module__ == QUANTISED for kind in type(child).__mro__)
+    ]
+    if quantised and not any(isinstance(child, _ConvNd) for child in module.modules()):
+        raise PadscopeError(
+            f"all {len(quantised)} convolutions of {name} are quantised ({quantised[0]} first), "
+            "and what they compute with cannot be followed: give the network from before it was "
+            "converted"
+        )
 
 
 def _fake_quantisers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
