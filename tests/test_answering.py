@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,12 @@ from padscope.running.model import Asking
 
 CLASSES = 3
 Output = namedtuple("Output", ["logits", "features"])
+
+
+@dataclass
+class Answer:
+    logits: Tensor
+    features: Tensor | None = None
 
 
 class Net(nn.Module):
@@ -55,6 +62,7 @@ PLAIN = learn(lambda scores: scores)[1]
         (lambda scores: {"logits": scores, "class": scores.argmax(1), "loss": None}, "logits"),
         (lambda scores: (scores,), "0"),
         (lambda scores: Output(scores, None), "logits"),
+        (Answer, "logits"),
     ],
 )
 def test_the_only_scores_are_the_answer_and_it_is_said(form: Any, named: str) -> None:
@@ -72,6 +80,13 @@ def test_named_tuples_are_taken_by_name_and_by_place() -> None:
         read_answer(output)
     with pytest.raises(PadscopeError, match=r"there is no 'scores' .*: logits, features"):
         read_answer(output, "scores")
+
+
+def test_dataclasses_are_taken_by_name() -> None:
+    answer = Answer(torch.ones(2, 3), torch.zeros(2, 5))
+    assert read_answer(answer, "features").shape == (2, 5)
+    with pytest.raises(PadscopeError, match=r"returns a Answer, .* --output: logits, features"):
+        read_answer(answer)
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,11 @@ def test_factory_with_a_weights_file(nets: str, tmp_path: Path) -> None:
         ("weights.pth", {}, "weights.pth holds weights, not a model.*--weights weights.pth"),
         ("weights.safetensors", {}, "holds weights, not a model"),
         ("resnet50", {}, "'resnet50' names no model: give lite0, timm:NAME"),
-        ("resnet18", {}, r"\.pt2 file; did you mean torchvision:resnet18 or timm:resnet18\?$"),
+        (
+            "resnet18",
+            {},
+            r"or a \.onnx or \.pt2 file; did you mean torchvision:resnet18 or timm:resnet18\?$",
+        ),
         ("timm/resnet18", {}, "did you mean torchvision:resnet18 or timm:resnet18"),
         ("mobilenetv3_large_10", {}, "did you mean timm:mobilenetv3_large_100"),
         ("lite1", {}, "did you mean lite0"),
@@ -459,7 +463,7 @@ def test_an_installed_package_adds_a_source(installed: None, spec: str) -> None:
          "cannot be imported (ModuleNotFoundError: No module named 'no_such_package'): mend or "
          "uninstall it"),
         ("?", None, "'?' names no model: give lite0, a .zoo file, broken:NAME, timm:NAME, "
-         "torchvision:NAME, zoo:NAME, package.module:factory or a .pt2 file"),
+         "torchvision:NAME, zoo:NAME, package.module:factory, or a .onnx or .pt2 file"),
         ("lite0:b", None, "lite0 is one model and has none named 'b': give lite0 alone"),
     ],
 )  # fmt: skip

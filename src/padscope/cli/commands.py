@@ -13,6 +13,7 @@ from padscope.cli.given import Given, default_directory, load, reopen
 from padscope.cli.looking import name_missing
 from padscope.cli.options import (
     AuditLimit,
+    Adapter,
     Baselines,
     BatchSize,
     Checkpoint,
@@ -79,10 +80,11 @@ def sites_command(
     size: Size = None,
     mean: Numbers = None,
     std: Numbers = None,
+    input_adapter: Adapter = None,
     json: Json = False,
 ) -> None:
     """List every padded operation of a model."""
-    loaded = load(Given(model, weights, size, mean, std), "cpu")
+    loaded = load(Given(model, weights, size, mean, std, None, input_adapter), "cpu")
     assert loaded.preprocessing is not None
     shape = (1, loaded.preprocessing.channels, *loaded.preprocessing.size)
     image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
@@ -104,6 +106,7 @@ def scan_command(
     size: Size = None,
     mean: Numbers = None,
     std: Numbers = None,
+    input_adapter: Adapter = None,
     limit: Limit = 1000,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
@@ -123,7 +126,7 @@ def scan_command(
     )  # fmt: skip
     shared = find_runner(runner)
     run = RunDirectory(out or default_directory(model), checkpoint, shared.leads)
-    given = Given(model, weights, size, mean, std, images)
+    given = Given(model, weights, size, mean, std, images, input_adapter)
     stages = Stages.of(load(given, device), run, workers, shared, batch_size)
     with answering(as_json=json) as answer:
         _end(stages.scan(given, settings), run, answer, SCAN)
@@ -138,6 +141,7 @@ def audit_command(
     size: Size = None,
     mean: Numbers = None,
     std: Numbers = None,
+    input_adapter: Adapter = None,
     quick: Quick = False,
     thorough: Thorough = False,
     limit: AuditLimit = None,
@@ -169,7 +173,7 @@ def audit_command(
     )  # fmt: skip
     shared = find_runner(runner)
     run = RunDirectory(out or default_directory(model), checkpoint, shared.leads)
-    given = Given(model, weights, size, mean, std, images)
+    given = Given(model, weights, size, mean, std, images, input_adapter)
     loaded = load(given, device)
     if effort.impact:  # what the last stage would refuse is refused before all the others
         check_answer(loaded, effort.impact, given.images, labels)

@@ -35,6 +35,7 @@ class Given:
     mean: str | None = None
     std: str | None = None
     images: str | None = None
+    input_adapter: str | None = None
 
 
 def load(given: Given, device: str) -> LoadedModel:
@@ -42,6 +43,7 @@ def load(given: Given, device: str) -> LoadedModel:
     loaded = load_model(
         given.model, weights=given.weights, size=parse_size(given.size),
         mean=_parse_numbers("--mean", given.mean), std=_parse_numbers("--std", given.std),
+        input_adapter=given.input_adapter,
     )  # fmt: skip
     _move(loaded, device)
     return loaded

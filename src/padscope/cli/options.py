@@ -12,7 +12,8 @@ from padscope import __version__
 Model = Annotated[
     str,
     typer.Argument(
-        help="lite0, timm:NAME, torchvision:NAME, package.module:factory, or a .pt2 file."
+        help="lite0, timm:NAME, torchvision:NAME, hf:NAME, package.module:factory, or a .onnx or "
+        ".pt2 file."
     ),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run.")]
@@ -22,6 +23,13 @@ Weights = Annotated[
 ]
 Size = Annotated[str | None, typer.Option(help="Input size: 224, or HEIGHTxWIDTH.")]
 Numbers = Annotated[str | None, typer.Option(help="One number, or one per channel: .5,.5,.5")]
+Adapter = Annotated[
+    str | None,
+    typer.Option(
+        "--input-adapter",
+        help="package.module:function from a batch of images to what the model's forward takes.",
+    ),
+]
 Images = Annotated[
     str | None,
     typer.Option(help="A folder, a list file, or one photograph. Default: built-in photographs."),

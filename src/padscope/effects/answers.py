@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any, Literal
 
 import torch
@@ -125,12 +126,14 @@ def kind_of_answer(answer: Tensor) -> AnswerKind:
 
 
 def _entries(found: object) -> list[tuple[str, object]]:
-    """List the entries of a mapping, a tuple or a list by the keys they can be named with."""
+    """List the entries of a mapping, a dataclass, a tuple or a list by what they are named with."""
     if isinstance(found, Mapping):
         return [(key, entry) for key, entry in found.items() if isinstance(key, str)]
     if isinstance(found, Sequence) and not isinstance(found, str):
         names = getattr(found, "_fields", None) or map(str, range(len(found)))
         return list(zip(names, found, strict=True))
+    if is_dataclass(found) and not isinstance(found, type):
+        return [(field.name, getattr(found, field.name, None)) for field in fields(found)]
     return []
 
 
@@ -160,9 +163,8 @@ def _describe(found: object) -> str:
 
 
 def _choices(found: object) -> str:
-    if isinstance(found, Mapping) or hasattr(found, "_fields"):
-        names = found if isinstance(found, Mapping) else found._fields
-        return f": {', '.join(str(name) for name in list(names)[:8])}"
-    if isinstance(found, Sequence) and not isinstance(found, str) and found:
-        return f": 0 to {len(found) - 1}"
-    return ""
+    names = [name for name, _ in _entries(found)]
+    if not names:
+        return ""
+    named = names[0] != "0"
+    return f": {', '.join(names[:8])}" if named else f": 0 to {len(names) - 1}"

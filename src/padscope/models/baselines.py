@@ -58,6 +58,8 @@ def fresh_weights(loaded: LoadedModel, seed: int) -> nn.Module:
                 reset_weights(module, loaded.spec, value)
             else:
                 module = build_initial(loaded.architecture, loaded.spec, value)
+                if loaded.input_adapter:
+                    loaded.input_adapter.attach(module)
             reference = next((p for p in loaded.module.parameters() if p.is_floating_point()), None)
             if reference is not None:
                 module.to(reference)

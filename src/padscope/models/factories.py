@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import cast
 
 from torch import nn
 
 from padscope.errors import PadscopeError, brief
-from padscope.models.architecture import did_you_mean
+from padscope.models.importing import import_target, working_directory_importable
 from padscope.models.preprocessing import InputDefaults
 from padscope.models.structure import input_channels, traced_input_shape
 from padscope.models.trial import takes
-
-LIBRARIES = ("timm", "torchvision")  # which stand before a colon, as packages do
 
 
 class Factory:
@@ -41,7 +34,7 @@ class Factory:
 
     def __init__(self, target: str) -> None:
         self._target = target
-        self._factory = _import(target)
+        self._factory = import_target(target, "the model", "a callable that returns a model")
 
     def pretrained(self) -> nn.Module:
         """Build the module with whatever weights the factory gives it.
@@ -52,7 +45,7 @@ class Factory:
             The factory fails, or returns something else.
         """
         try:
-            with _working_directory_importable():
+            with working_directory_importable():
                 module = self._factory()
         except (Exception, SystemExit) as error:
             raise PadscopeError(
@@ -104,33 +97,3 @@ def own_defaults(module: nn.Module, config: object) -> InputDefaults:
     if shape is None and takes(module, configured.channels, configured.size or ()):
         return configured
     return replace(defaults, size=configured.size)
-
-
-def _import(target: str) -> Callable[[], object]:
-    path, _, name = target.partition(":")
-    try:
-        with _working_directory_importable():
-            module = importlib.import_module(path)
-    except (Exception, SystemExit) as error:
-        raise PadscopeError(
-            f"importing {path} for the model {target} failed with {brief(error)}: "
-            f"run where it can be imported from, or install it{did_you_mean(path, LIBRARIES)}"
-        ) from error
-    factory = getattr(module, name, None)
-    if factory is None:
-        raise PadscopeError(f"the module {path} has no {name!r}{did_you_mean(name, vars(module))}")
-    if not callable(factory):
-        raise PadscopeError(
-            f"{target} is {type(factory).__name__}: give a callable that returns a model"
-        )
-    return cast(Callable[[], object], factory)
-
-
-@contextmanager
-def _working_directory_importable() -> Iterator[None]:
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        yield
-    finally:
-        sys.path.remove(here)

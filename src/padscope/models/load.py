@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from padscope.errors import PadscopeError, brief
+from padscope.models.adapter import InputAdapter
 from padscope.models.architecture import Architecture, seeded
 from padscope.models.borrowing import set_eval
 from padscope.models.checkpoints import load_weights
@@ -18,6 +19,7 @@ from padscope.models.foreign import foreign
 from padscope.models.initial import reset_weights
 from padscope.models.libraries import Timm, Torchvision, lite0, similar_specs
 from padscope.models.loaded import LoadedModel, WeightsAre, hash_weights, same_weights
+from padscope.models.onnx_files import OnnxFile
 from padscope.models.quantisation import check_observed, check_unquantised
 from padscope.models.structure import spatial_dims, traced_input_shape
 from padscope.models.trial import settle_input
@@ -34,8 +36,11 @@ SOURCES: dict[str, Source] = {
     "timm": Timm,
     "torchvision": Torchvision,
     ".pt2": lambda path: Exported(Path(path)),
+    "onnx": OnnxFile,
+    ".onnx": OnnxFile,
 }
 SOURCES_GROUP = "padscope.models"
+NAMED = ("lite0", ".onnx", "onnx", ".pt2")  # said first and last where all are listed
 RANDOM = "random"
 WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
@@ -47,6 +52,7 @@ def load_model(
     size: int | Sequence[int] | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
+    input_adapter: str | Callable[[Tensor], object] | None = None,
 ) -> LoadedModel:
     """Load a model by name, in eval mode.
 
@@ -57,8 +63,8 @@ def load_model(
     spec : str
         ``lite0`` (built in), ``timm:NAME[.TAG]``, ``torchvision:NAME``, ``package.module:factory``
         (importable from the working directory, called without arguments), or the path of a
-        ``.pt2`` file of `torch.export.save`, or what else `SOURCES` has. The last two execute the
-        code they name.
+        ``.onnx`` file or of a ``.pt2`` file of `torch.export.save`, or what else `SOURCES` has. A
+        factory and a ``.pt2`` file execute the code they hold.
     weights : str or pathlib.Path, optional
         A file with the architecture's weights (``.safetensors``, or a state dict of
         `torch.save`), or "random" for its initial weights. By default, the weights that the spec
@@ -69,6 +75,9 @@ def load_model(
         On the scale of pixels in [0, 1]; one value stands for every channel. What is not given
         comes from the weights' documented preprocessing or a ``pretrained_cfg`` in timm's
         convention on the factory or its module, and is 0 and 1 where there is neither.
+    input_adapter : str or callable, optional
+        ``package.module:function``, or the function: given a batch of images it returns what
+        forward takes, as a tensor, a tuple of arguments or a dict of named ones.
 
     Returns
     -------
@@ -81,9 +90,12 @@ def load_model(
         The model or its weights cannot be had, do not fit, or the input size is not known.
     """
     architecture = _find_architecture(spec)
+    adapter = None if input_adapter is None else InputAdapter.of(input_adapter)
     module, origin, weights_are = _build(architecture, spec, weights)
     weights_hash = hash_weights(module)
     set_eval(module)
+    if adapter:
+        adapter.attach(module)
     check_observed(module, spec)
     check_unquantised(module, spec)
     _check_fixed_size(module, spec, size)
@@ -104,6 +116,7 @@ def load_model(
         static_batch=_static_batch(module),
         weights_are=weights_are,
         architecture=architecture,
+        input_adapter=adapter,
     )
 
 
@@ -238,11 +251,11 @@ def _find_architecture(spec: str) -> Architecture:
         )
     if name.isidentifier() and all(part.isidentifier() for part in scheme.split(".")):
         return Factory(spec)
-    known = [name for name in names(SOURCES, SOURCES_GROUP) if name not in ("lite0", ".pt2")]
-    schemes = ", ".join(f"a {name} file" if name[0] == "." else f"{name}:NAME" for name in known)
+    others = [name for name in names(SOURCES, SOURCES_GROUP) if name not in NAMED]
+    schemes = ", ".join(f"a {name} file" if name[0] == "." else f"{name}:NAME" for name in others)
     raise PadscopeError(
-        f"{spec!r} names no model: give lite0, {schemes}, package.module:factory or a .pt2 file"
-        f"{similar_specs(spec)}"
+        f"{spec!r} names no model: give lite0, {schemes}, package.module:factory, "
+        f"or a .onnx or .pt2 file{similar_specs(spec)}"
     )
 
 

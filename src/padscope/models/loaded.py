@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from padscope.errors import PadscopeError
+from padscope.models.adapter import InputAdapter
 from padscope.models.architecture import Architecture
 from padscope.models.preprocessing import Preprocessing
 
@@ -44,6 +45,8 @@ class LoadedModel:
         or ``unknown`` (as a factory, a program or a module from Python has them).
     architecture : Architecture or None
         What `load_model` built the module from; None from `wrap_module`.
+    input_adapter : InputAdapter or None
+        What makes of images what forward takes; it is attached to `module`.
     """
 
     module: nn.Module
@@ -55,6 +58,7 @@ class LoadedModel:
     static_batch: int | None = None
     weights_are: WeightsAre = "unknown"
     architecture: Architecture | None = field(default=None, repr=False, compare=False)
+    input_adapter: InputAdapter | None = None
     _names: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +80,8 @@ class LoadedModel:
         ]
         if (precision := self._describe_precision()) != "float32":
             parts.append(f"computes in {precision}")
+        if self.input_adapter:
+            parts.append(f"input by {self.input_adapter.name}")
         if self.static_batch is not None:
             parts.append(f"batch fixed at {self.static_batch}")
         return f"{self.spec}: " + ", ".join(parts)

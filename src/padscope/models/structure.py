@@ -9,6 +9,8 @@ from torch.nn.modules.conv import _ConvNd
 
 from padscope.errors import PadscopeError
 
+TRACED = "padscope_traced_shape"  # where a module converted from a file has its input's shape
+
 
 def spatial_dims(module: nn.Module) -> int:
     """Count the spatial axes of a module's input.
@@ -54,18 +56,21 @@ def input_channels(module: nn.Module) -> int | None:
 
 
 def traced_input_shape(module: nn.Module) -> tuple[int | None, ...] | None:
-    """Read the shape of the first input of an exported program.
+    """Read the shape of the first input of an exported program, or of a converted one.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Any module; only what `torch.export` makes carries shapes.
+        Any module; only what `torch.export` makes, and what has been converted from a file of
+        another format that fixes them, carries shapes.
 
     Returns
     -------
     tuple of (int or None), or None
         (N, C, *spatial), None where the program leaves an axis free; None for other modules.
     """
+    if (known := getattr(module, TRACED, None)) is not None:
+        return tuple(known)
     if not isinstance(module, fx.GraphModule):
         return None
     placeholders = (node for node in module.graph.nodes if node.op == "placeholder")

@@ -20,7 +20,13 @@ OPTIONS = {
 }
 _WRITTEN = {"scan": ("limit", "seed"), "explain": (), "impact": ("limit",)}  # even if default
 _PHOTOGRAPHS = re.compile(r"\d+ (?:of \d+ )?photographs?\b")
-_LOADING = ("weights", "size", "mean", "std")  # options that say how the model is loaded
+_LOADING = (
+    "weights",
+    "size",
+    "mean",
+    "std",
+    "input_adapter",
+)  # options that say how the model is loaded
 
 
 @dataclass(frozen=True)
@@ -99,8 +105,7 @@ def _begin(study: Study, *, named: bool) -> Iterator[str]:
     if named:
         given = _loading(study)
         words = [repr(study.identity["model"])]
-        if "weights" in given:
-            words.append(f"weights={given['weights']!r}")
+        words += [f"{n}={given[n]!r}" for n in ("weights", "input_adapter") if n in given]
         if "size" in given:
             words.append(f"size={tuple(study.size)!r}")
         words += [f"{name}=({given[name]},)" for name in ("mean", "std") if name in given]

@@ -217,13 +217,14 @@ def identify(
     """Name what the results depend on. A run directory belongs to one identity."""
     # As installed: to import timm and torchvision takes seconds, and most models need neither.
     installed = {name: version(name) for name in ("padscope", "torchvision", "timm", "numpy")}
+    adapter = loaded.input_adapter
     return {
         "model": loaded.spec,
         "weights": loaded.weights_hash,
         "images": fingerprint(source, settings.limit, compared=compared),
         "settings": asdict(settings),
         "versions": {"torch": torch.__version__} | installed,
-    }
+    } | ({"input adapter": adapter.name} if adapter else {})
 
 
 def job_over(
