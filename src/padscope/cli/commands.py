@@ -12,8 +12,8 @@ from padscope.cli.effort import at_most, audit_effort, impact_settings, only_giv
 from padscope.cli.given import Given, default_directory, load, reopen
 from padscope.cli.looking import name_missing
 from padscope.cli.options import (
-    AuditLimit,
     Adapter,
+    AuditLimit,
     Baselines,
     BatchSize,
     Checkpoint,
