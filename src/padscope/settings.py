@@ -156,14 +156,24 @@ class ImpactSettings:
         What padding is filled with when it is undone, by name: see `padscope.repad`.
     draws : int
         Control sets drawn for every set of filters.
+    draws_each : int or None
+        How many of them every image is run with, for the set that use is judged by and for all
+        confirmed filters; every draw is then run on its own part of the images. With other changes
+        and numbers of filters it is one, and likewise of disturbances. None: all on every image.
     disturbances : int
         Draws of the same disturbance in the core, for the set that use is judged by.
+    part_images : int or None
+        Images for the second fill, for silencing, and for kinds and sides; None for all.
     check, check_images : int
         Filters on which the estimates are compared with exact effects, and images for that.
     dose_images : int
-        Images on which 1, 2, 4, … filters are undone.
+        Images on which ever more filters are undone.
     canvas_images : int
         Images that are shifted, cropped and enlarged, and in which false borders are drawn.
+    fine : bool
+        Whether kinds, sides and partners have controls of their own, numbers of filters grow by the
+        factor 2 instead of 4, and all shifts, sizes, crops and widths of false borders are seen
+        instead of the most telling.
     resamples : int
         Of the images, for intervals.
     output : str or None
@@ -177,19 +187,37 @@ class ImpactSettings:
     batch_size: int = 16
     fill: str = "reflect"
     draws: int = 20
+    draws_each: int | None = 2
     disturbances: int = 5
-    check: int = 60
-    check_images: int = 48
+    part_images: int | None = 24
+    check: int = 32
+    check_images: int = 10
     dose_images: int = FEWEST_IMAGES
-    canvas_images: int = 32
+    canvas_images: int = 12
+    fine: bool = False
     resamples: int = 1000
     output: str | None = None
     metric: str | None = None
 
+    @classmethod
+    def thorough(cls, **given: Any) -> Self:
+        """Run every draw on every image, and all that is left out or run on few by default.
+
+        Examples
+        --------
+        >>> ImpactSettings.thorough(draws=40).draws_each is None
+        True
+        """
+        every: dict[str, Any] = {
+            "draws_each": None, "part_images": None, "check": 60, "check_images": 48,
+            "canvas_images": 32, "fine": True,
+        }  # fmt: skip
+        return cls(**every | given)
+
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
-        counted = ("batch_size", "draws", "check", "check_images", "dose_images", "canvas_images",
-                   "resamples")  # fmt: skip
+        counted = ("batch_size", "draws", "draws_each", "part_images", "check", "check_images",
+                   "dose_images", "canvas_images", "resamples")  # fmt: skip
         _refuse(self, counted, ("seed", "disturbances"))
         if self.limit is not None and self.limit < FEWEST_IMAGES:
             raise PadscopeError(

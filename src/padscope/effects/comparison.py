@@ -19,7 +19,7 @@ Accuracy and calibration are no means of something per image; they are made of `
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -80,6 +80,14 @@ class Unchanged:
     def classes(self) -> ClassAnswer:
         """The answers as those of a classifier."""
         return ClassAnswer.of(self.answers)
+
+    def of(self, rows: Sequence[int]) -> Unchanged:
+        """Select the answers to some of the images, by their places in the batch."""
+        if len(rows) == len(self.images):
+            return self
+        labels = None if self.labels is None else self.labels[rows]
+        images = [self.images[row] for row in rows]
+        return replace(self, answers=self.answers[rows], images=images, labels=labels)
 
     def own(self) -> dict[str, Tensor]:
         """Return ``correct`` and ``top`` of the unchanged answers, if there are labels."""

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 FloatArray = NDArray[np.float64]
 # What each image belongs to, such as the name or the number of a photograph.
@@ -39,7 +40,15 @@ class Resampled:
     groups: int = 0
 
     def interval(self, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
-        """Return the ends of the percentile interval; NaN if there are no samples.
+        """Return the ends of the expanded percentile interval; NaN if there are no samples.
+
+        Samples of n groups vary less than means of n groups do, and of few groups the more so. So
+        percentiles farther out are taken, by which the interval of a mean of normal values is that
+        of Student's t [1]_.
+
+        References
+        ----------
+        .. [1] Hesterberg, Am. Stat. 69 (2015) 371-386, section 4.
 
         Examples
         --------
@@ -50,7 +59,11 @@ class Resampled:
         if not len(self.draws):
             unknown = np.full_like(self.value, np.nan, dtype=np.float64)
             return unknown, unknown
-        low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        tail = (1 - level) / 2
+        if self.groups > 1:
+            spread = math.sqrt(self.groups / (self.groups - 1))
+            tail = float(stats.norm.cdf(spread * stats.t.ppf(tail, self.groups - 1)))
+        low, high = np.quantile(self.draws, [tail, 1 - tail], axis=0)
         return low, high
 
     def then(self, change: Callable[[FloatArray], FloatArray]) -> Resampled:
@@ -90,7 +103,7 @@ def resample(
 
     References
     ----------
-    Efron, Ann. Statist. 7 (1979) 1-26, also for percentile intervals; Field and Welsh, J. R. Stat.
+    Efron, Ann. Statist. 7 (1979) 1-26; Field and Welsh, J. R. Stat.
     Soc. B 69 (2007) 369-390, for drawing whole groups.
     """
     if images < 1:
@@ -124,9 +137,19 @@ class Bootstrap:
     resamples: int = 1000
     seed: int = 0
 
-    def of(self, statistic: Statistic, used: NDArray[np.intp]) -> Resampled:
-        """Resample a statistic of some of the images, given by their places."""
+    def groups_of(self, used: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Return which group each of some images belongs to, given by their places."""
         groups = None if self.groups is None else [self.groups[place] for place in used]
+        return numbered(groups, len(used))
+
+    def of(
+        self, statistic: Statistic, used: NDArray[np.intp], groups: Groups | None = None
+    ) -> Resampled:
+        """Resample a statistic of some of the images, given by their places.
+
+        `groups` are theirs, if they are not what the images belong to.
+        """
+        groups = self.groups_of(used) if groups is None else groups
         return resample(statistic, len(used), groups, resamples=self.resamples, seed=self.seed)
 
     def mean(
@@ -192,13 +215,13 @@ def mean_interval(
     )
 
 
-def empirical_p(observed: float, draws: ArrayLike, shared: float = 0.0) -> float:
+def empirical_p(observed: ArrayLike, draws: ArrayLike, shared: float = 0.0) -> float:
     """How often controls reach an effect.
 
     Parameters
     ----------
-    observed : float
-        Effect of a set of filters.
+    observed : float or (D,) array
+        Effect of a set of filters; on the images of each draw, if these differ.
     draws : (D,) array
         The same effect of D control sets.
     shared : float
@@ -219,6 +242,11 @@ def empirical_p(observed: float, draws: ArrayLike, shared: float = 0.0) -> float
     is exact in variance for effects that add up over filters, and p is then rather too large for
     effects of either sign. Where all draws have the same filters, nothing can be said, and p is 1.
 
+    Where each draw has images of its own, their noise, which is not the same in a set and in its
+    control, brings the chance that a draw reaches the set nearer to one half. A p as small as can
+    be then occurs less often than it says, and p is the more conservative the fewer images a draw
+    has (the table that `benchmarks.calibration` prints).
+
     References
     ----------
     North, Curtis and Sham, Am. J. Hum. Genet. 71 (2002) 439-441, for the 1 that is added.
@@ -236,7 +264,7 @@ def empirical_p(observed: float, draws: ArrayLike, shared: float = 0.0) -> float
     if shared > 0 and len(found):
         mean = found.mean()
         found = mean + (found - mean) * np.sqrt((1 + shared) / (1 - shared))
-    reached = np.abs(found) >= abs(observed) * (1 - ROUNDING) - ROUNDING
+    reached = np.abs(found) >= np.abs(observed) * (1 - ROUNDING) - ROUNDING
     return float((1 + np.count_nonzero(reached)) / (1 + len(found)))
 
 

@@ -13,6 +13,7 @@ RECOGNISING_SET = "recognising"
 NOT_RECOGNISING_SET = "confirmed but not recognising"
 CONFIRMED_SET = "confirmed"
 ALL_PADDING = "all padding"
+KIND, SIDE = "kind: ", "side: "  # how the names of its parts begin
 # Use is judged by the first of these sets that there is: rows of filters, or of their sides.
 HEADLINES = {
     RECOGNISING_SET: pl.col("recognises"),
@@ -30,6 +31,11 @@ def headline_of(names: Collection[str]) -> str | None:
     ('recognising', 'confirmed')
     """
     return next((name for name in HEADLINES if name in names), None)
+
+
+def is_part(name: str) -> bool:
+    """Whether a set is a part of the one that use is judged by: of one kind, or at one side."""
+    return name.startswith((KIND, SIDE))
 
 
 def headline_rows(table: pl.DataFrame) -> pl.DataFrame:
@@ -69,14 +75,14 @@ def named_sets(filters: pl.DataFrame, sides: pl.DataFrame) -> dict[str, pl.DataF
 
 def _kinds(chosen: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     for kind in KINDS:
-        yield f"kind: {kind}", chosen.filter(pl.col("kind") == kind)
+        yield f"{KIND}{kind}", chosen.filter(pl.col("kind") == kind)
 
 
 def _sides(filters: pl.DataFrame, sides: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     chosen = headline_rows(sides)
     for side in sides["side"].unique(maintain_order=True):
         there = chosen.filter(pl.col("side") == side)
-        yield f"side: {side}", filters.join(there, on=["site", "filter"], how="semi")
+        yield f"{SIDE}{side}", filters.join(there, on=["site", "filter"], how="semi")
 
 
 def _ordered(chosen: pl.DataFrame) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
@@ -15,7 +15,12 @@ from padscope.interventions.fills import FillName
 from padscope.interventions.intervention import Intervention
 from padscope.interventions.interventions import disturb_core, repad, silence
 from padscope.interventions.selection import Selection
-from padscope.interventions.sets import ALL_PADDING, RECOGNISING_SET, headline_of
+from padscope.interventions.sets import (
+    ALL_PADDING,
+    RECOGNISING_SET,
+    headline_of,
+    is_part,
+)
 from padscope.sites import Observation, Site
 
 # Of one set and change: all its filters; those of them that have controls, if not all have, and
@@ -27,6 +32,89 @@ Changing = Callable[[Selection], Make]
 
 SILENCE = "silence"
 SECOND_FILL = "replicate"
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which images something is done to: a rule that no batch and no worker changes.
+
+    Attributes
+    ----------
+    total : int or None
+        How many images there are; None if that is not known.
+    chosen : int or None
+        How many of them are taken, spread evenly over all; None for all.
+    block, blocks : int
+        These come in so many runs of neighbours, of equal size but for rounding, of which one is
+        taken. In a stream of unknown length every `blocks`-th image is taken.
+    """
+
+    total: int | None = None
+    chosen: int | None = None
+    block: int = 0
+    blocks: int = 1
+
+    def __contains__(self, image: int) -> bool:
+        """Whether an image belongs to it, by its index.
+
+        Examples
+        --------
+        >>> [image for image in range(12) if image in Share(12, chosen=6, block=1, blocks=2)]
+        [7, 9, 11]
+        """
+        if self.total is None:
+            return image < (self.chosen or image + 1) and image % self.blocks == self.block
+        chosen = self._size(self.total)
+        place = image * chosen // self.total
+        taken = place < (image + 1) * chosen // self.total
+        return taken and place * self.blocks // chosen == self.block
+
+    @property
+    def images(self) -> int:
+        """How many images belong to it; 0 if it is not known how many there are."""
+        return sum(image in self for image in range(self.total or 0))
+
+    def at_most(self, images: int | None) -> Share:
+        """Take no more than so many; None for no limit."""
+        return self if images is None else replace(self, chosen=images)
+
+    def split(self, draws: int, each: int | None) -> tuple[Share, ...]:
+        """Give every draw a part of the images, so that each image is run with `each` of them.
+
+        No image is without, and no draw: of few images, or with `each` None, draws share images.
+        """
+        if each is None or not draws:
+            return (self,) * draws
+        blocks = -(-draws // each)
+        if self.total is not None:
+            blocks = min(blocks, self._size(self.total))
+        return tuple(replace(self, block=draw % blocks, blocks=blocks) for draw in range(draws))
+
+    def _size(self, total: int) -> int:
+        return total if self.chosen is None else min(self.chosen, total)
+
+
+@dataclass(frozen=True)
+class Sparing:
+    """How much of what could be run is run.
+
+    Attributes
+    ----------
+    controls : int or None
+        Draws of controls that an image is run with, of the sets that stand for themselves; None
+        for all. What adds to them takes one.
+    images : int or None
+        On how many images is run what adds to them: a second change to the set that use is judged
+        by, and kinds and sides.
+    """
+
+    controls: int | None = None
+    images: int | None = None
+
+    @property
+    def further(self) -> int | None:
+        """Draws that an image is run with, of what adds to the sets."""
+        return None if self.controls is None else 1
 
 
 @dataclass(frozen=True)
@@ -47,6 +135,8 @@ class Treatment:
         How many are changed.
     make : callable
         From the network to the `Intervention`.
+    share : Share
+        The images that it is done to.
     """
 
     chosen: str
@@ -56,6 +146,7 @@ class Treatment:
     filters: int
     sites: int
     make: Make
+    share: Share = Share()
 
     @property
     def name(self) -> str:
@@ -79,6 +170,8 @@ def set_treatments(
     disturbances: int,
     seed: int,
     partners: Controls | None = None,
+    images: int | None = None,
+    sparing: Sparing | None = None,
 ) -> tuple[Treatment, ...]:
     """List what is done to sets of filters, set by set, and last to all padding.
 
@@ -87,7 +180,7 @@ def set_treatments(
     sets : mapping
         Name → ``site`` and ``filter``, from `named_sets`.
     controls : mapping
-        Name → controls of the set.
+        Name → controls of the set; sets that have none may be missing.
     observed : Observation
         Of the network.
     fill : str
@@ -98,6 +191,10 @@ def set_treatments(
         Of fills and disturbances.
     partners : Controls, optional
         Of the recognising filters, one draw: confirmed ones that do not recognise.
+    images : int, optional
+        How many there are, if it is known.
+    sparing : Sparing, optional
+        Left out, everything is run on all images.
 
     Returns
     -------
@@ -108,23 +205,32 @@ def set_treatments(
         their controls; and those that have partners are refilled alone, unless all have.
     """
     listed: list[Treatment] = []
+    sparing, every = sparing or Sparing(), Share(images)
+    few, filling = every.at_most(sparing.images), _filling(fill, seed, observed)
     for name, chosen in sets.items():
-        beside = controls[name]
-        listed += _with_controls(name, refill(fill), chosen, beside, _filling(fill, seed, observed))
+        beside, further = controls.get(name), (few, sparing.further)
+        main = further if is_part(name) else (every, sparing.controls)
+        listed += _with_controls(name, refill(fill), chosen, beside, filling, *main)
         if name == headline_of(sets):
-            listed += _disturbances(name, fill, chosen, observed, disturbances, seed)
+            shares = every.split(disturbances, sparing.further)
+            listed += _disturbances(name, fill, chosen, observed, shares, seed)
             if fill != SECOND_FILL:
                 again = _filling(SECOND_FILL, seed, observed)
-                listed += _with_controls(name, refill(SECOND_FILL), chosen, beside, again)
+                listed += _with_controls(name, refill(SECOND_FILL), chosen, beside, again, *further)
         if name == RECOGNISING_SET:
             if partners and 0 < partners.matched < chosen.height:
-                paired, filling = partners.with_controls(), _filling(fill, seed, observed)
-                listed.append(_treatment(name, refill(fill), "paired", None, paired, filling))
-            listed += _with_controls(name, SILENCE, chosen, beside, _silencing(observed))
+                paired = partners.with_controls()
+                listed.append(
+                    _treatment(name, refill(fill), "paired", None, paired, filling, every)
+                )
+            silencing = _silencing(observed)
+            listed += _with_controls(name, SILENCE, chosen, beside, silencing, *further)
     everywhere = [site.filters for site in observed.sites if site.filters]
-    undone = _filling(fill, seed, observed)(Selection())
+    undone = filling(Selection())
     listed.append(
-        Treatment(ALL_PADDING, refill(fill), "set", None, sum(everywhere), len(everywhere), undone)
+        Treatment(
+            ALL_PADDING, refill(fill), "set", None, sum(everywhere), len(everywhere), undone, every
+        )
     )
     return tuple(listed)
 
@@ -136,8 +242,11 @@ def dose_treatments(
     *,
     fill: FillName,
     seed: int,
+    factor: int = 2,
+    images: int | None = None,
+    each: int | None = None,
 ) -> tuple[Treatment, ...]:
-    """List the refilling of the strongest 1, 2, 4, … and of all filters of a set.
+    """List the refilling of ever more filters of a set, the strongest first, and of all.
 
     Parameters
     ----------
@@ -145,17 +254,21 @@ def dose_treatments(
         ``site`` and ``filter``, strongest first.
     controls : Controls
         Of all of them. The first of each draw stand for the first filters.
-    observed, fill, seed
+    observed, fill, seed, images
         As of `set_treatments`.
+    factor : int
+        Of each number of filters to the one before; the first is 1.
+    each : int, optional
+        Draws of controls that an image is run with; left out, all.
     """
-    doses = [2**power for power in range(chosen.height.bit_length())]
+    doses = [factor**power for power in range(chosen.height.bit_length())]
+    doses = [dose for dose in doses if dose < chosen.height]
     listed: list[Treatment] = []
-    for dose in dict.fromkeys([*doses, chosen.height] if chosen.height else []):
-        first = chosen.head(dose)
-        filling = _filling(fill, seed, observed)
-        listed += _with_controls(
-            f"strongest {dose}", refill(fill), first, controls.first(dose), filling
-        )
+    filling, every = _filling(fill, seed, observed), Share(images)
+    for dose in [*doses, chosen.height] if chosen.height else []:
+        first, beside = chosen.head(dose), controls.first(dose)
+        name = f"strongest {dose}"
+        listed += _with_controls(name, refill(fill), first, beside, filling, every, each)
     return tuple(listed)
 
 
@@ -199,21 +312,35 @@ def columns_of(treatments: Sequence[Treatment]) -> dict[tuple[str, str], Columns
 
 
 def _with_controls(
-    name: str, change: str, chosen: pl.DataFrame, controls: Controls, changing: Changing
+    name: str,
+    change: str,
+    chosen: pl.DataFrame,
+    controls: Controls | None,
+    changing: Changing,
+    share: Share,
+    each: int | None,
 ) -> Iterator[Treatment]:
     """All of a set, those with controls if that is another set, and every draw."""
-    yield _treatment(name, change, "set", None, chosen, changing)
+    yield _treatment(name, change, "set", None, chosen, changing, share)
+    if controls is None:
+        return
     if 0 < controls.matched < chosen.height:
-        yield _treatment(name, change, "matched", None, controls.with_controls(), changing)
-    for draw in range(controls.draws):
-        yield _treatment(name, change, "control", draw, controls.draw(draw), changing)
+        yield _treatment(name, change, "matched", None, controls.with_controls(), changing, share)
+    for draw, part in enumerate(share.split(controls.draws, each)):
+        yield _treatment(name, change, "control", draw, controls.draw(draw), changing, part)
 
 
 def _treatment(
-    name: str, change: str, part: Part, draw: int | None, chosen: pl.DataFrame, changing: Changing
+    name: str,
+    change: str,
+    part: Part,
+    draw: int | None,
+    chosen: pl.DataFrame,
+    changing: Changing,
+    share: Share,
 ) -> Treatment:
-    make = changing(Selection.of(chosen))
-    return Treatment(name, change, part, draw, chosen.height, chosen["site"].n_unique(), make)
+    make, sites = changing(Selection.of(chosen)), chosen["site"].n_unique()
+    return Treatment(name, change, part, draw, chosen.height, sites, make, share)
 
 
 def _filling(fill: FillName, seed: int, observed: Observation) -> Changing:
@@ -231,13 +358,18 @@ def _disturbing(fill: FillName, seed: int, observed: Observation) -> Changing:
 
 
 def _disturbances(
-    name: str, fill: FillName, chosen: pl.DataFrame, observed: Observation, draws: int, seed: int
+    name: str,
+    fill: FillName,
+    chosen: pl.DataFrame,
+    observed: Observation,
+    shares: Sequence[Share],
+    seed: int,
 ) -> Iterator[Treatment]:
     roomy = [site.name for site in observed.sites if _has_room(site)]
     chosen = chosen.filter(pl.col("site").is_in(roomy))
-    for draw in range(draws if chosen.height else 0):
+    for draw, share in enumerate(shares if chosen.height else ()):
         changing = _disturbing(fill, seed + draw, observed)
-        yield _treatment(name, refill(fill), "disturbance", draw, chosen, changing)
+        yield _treatment(name, refill(fill), "disturbance", draw, chosen, changing, share)
 
 
 def _has_room(site: Site) -> bool:

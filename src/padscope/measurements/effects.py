@@ -30,11 +30,12 @@ class TreatmentMeasurement:
     """From a batch of images to the effects of T treatments on each: a measurement.
 
     Rows are (images, T), float64, one per measure of `padscope.effects.comparison` that applies,
-    in the order of the treatments; ``distance`` is (images, T, D). With labels there are
+    in the order of the treatments, NaN where a treatment is not done to an image;
+    ``distance`` is (images, T, D). With labels there are
     ``unchanged/correct`` and ``unchanged/top``, (images,). For the S sets in `by_class` there are
     ``class_change`` and ``class_control``, (images, S, C), float32: the change of each class's
-    probability when the set is treated, and when its controls are, mean over the draws (NaN if
-    there are none).
+    probability when the set is treated, and when its controls are, mean over the draws that are
+    done to the image (NaN if there are none).
 
     Attributes
     ----------
@@ -70,32 +71,51 @@ class TreatmentMeasurement:
         """
         pixels = as_input(self.model, batch.pixels)
         with torch.no_grad():
-            base = self._answer(pixels, batch, None)
+            base = self._answer(pixels, batch, None, range(len(batch.indices)))
             labels = self.labels(batch.indices) if self.labels else None
             unchanged = Unchanged(base, batch.indices, labels, self.metric)
             own = unchanged.own()
-            found: dict[str, list[Tensor]] = {}
+            found: dict[str, Tensor] = {}
             classes = _Classes(self.by_class if unchanged.kind == "classes" else (), unchanged)
-            for treatment in self.treatments:
+            for place, treatment in enumerate(self.treatments):
+                part = _part_of(batch, treatment)
+                if not part:
+                    continue
                 try:
-                    answer = self._answer(pixels, batch, treatment)
-                    measures = unchanged.compare(answer)
+                    answer = self._answer(pixels, batch, treatment, part)
+                    measures = unchanged.of(part).compare(answer)
                 except PadscopeError as error:
                     raise PadscopeError(f"{treatment.name}: {error}") from error
                 for measure, values in measures.items():
-                    found.setdefault(measure, []).append(values)
-                classes.add(treatment, answer)
-                self.pulse(len(batch.indices))
-        rows = {measure: torch.stack(values, dim=1) for measure, values in found.items()}
-        rows |= {f"{UNCHANGED}{name}": values for name, values in own.items()}
-        return Findings(rows | classes.rows())
+                    if measure not in found:
+                        shape = (len(batch.indices), len(self.treatments), *values.shape[1:])
+                        found[measure] = torch.full(shape, torch.nan, dtype=torch.float64)
+                    found[measure][part, place] = values
+                classes.add(treatment, answer, part)
+                self.pulse(len(part))
+        own_rows = {f"{UNCHANGED}{name}": values for name, values in own.items()}
+        return Findings(found | own_rows | classes.rows())
 
-    def _answer(self, pixels: Tensor, batch: Batch, treatment: Treatment | None) -> Tensor:
+    def _answer(
+        self, pixels: Tensor, batch: Batch, treatment: Treatment | None, part: Sequence[int]
+    ) -> Tensor:
+        """Ask for the answer to the images of a part of the batch."""
+        # Noise is that of the unchanged answer only where the same batch is run.
+        run = range(len(batch.indices)) if self.asking.seed is not None else part
+        images = [batch.indices[row] for row in run]
+        if len(run) < len(pixels):
+            pixels = pixels[list(run)]
         change = treatment.make(self.model) if treatment else nullcontext()
         with change as intervention:
             if intervention is not None:
-                intervention.images = self.asking.numbered(batch.indices)
-            return self.asking.ask(self.model, pixels, batch.indices).cpu()
+                intervention.images = self.asking.numbered(images)
+            answer = self.asking.ask(self.model, pixels, images).cpu()
+        return answer if len(answer) == len(part) else answer[list(part)]
+
+
+def _part_of(batch: Batch, treatment: Treatment) -> list[int]:
+    """Find the rows of a batch that a treatment is done to."""
+    return [row for row, image in enumerate(batch.indices) if image in treatment.share]
 
 
 class _Classes:
@@ -109,21 +129,21 @@ class _Classes:
         shape = (len(self._base), len(wanted), self._base.shape[1])
         self._change = torch.full(shape, torch.nan, dtype=torch.float64)
         self._control = torch.zeros(shape, dtype=torch.float64)
-        self._draws = torch.zeros(len(wanted), dtype=torch.float64)
+        self._draws = torch.zeros(shape[:2], dtype=torch.float64)
 
-    def add(self, treatment: Treatment, answer: Tensor) -> None:
+    def add(self, treatment: Treatment, answer: Tensor, part: Sequence[int]) -> None:
         place = self._places.get((treatment.chosen, treatment.change))
         if place is None or treatment.part not in ("set", "control"):
             return
-        change = ClassAnswer.of(answer).probabilities - self._base
+        change = ClassAnswer.of(answer).probabilities - self._base[part]
         if treatment.part == "set":
-            self._change[:, place] = change
+            self._change[part, place] = change
         else:
-            self._control[:, place] += change
-            self._draws[place] += 1
+            self._control[part, place] += change
+            self._draws[part, place] += 1
 
     def rows(self) -> dict[str, Tensor]:
         if not self._places:
             return {}
-        control = self._control / self._draws[:, None]  # 0 / 0 is NaN: no controls
+        control = self._control / self._draws[..., None]  # 0 / 0 is NaN: no controls
         return {CLASS_CHANGE: self._change.float(), CLASS_CONTROL: control.float()}

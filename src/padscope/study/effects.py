@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from math import exp
@@ -15,12 +15,14 @@ from padscope.interventions import Controls
 from padscope.interventions.sets import (
     ALL_PADDING,
     CONFIRMED_SET,
+    HEADLINES,
     NOT_RECOGNISING_SET,
     RECOGNISING_SET,
     headline_of,
     named_sets,
 )
 from padscope.interventions.treatments import (
+    Sparing,
     Treatment,
     dose_treatments,
     refill,
@@ -55,7 +57,7 @@ class SetEffects:
     sets : dict
         Name → ``site`` and ``filter``.
     controls : dict
-        Name → controls of the set.
+        Name → controls of the set; not all sets have some.
     partners : Controls or None
         Of the recognising filters, if there are any; see `Subject.partners`.
     """
@@ -76,7 +78,10 @@ class SetEffects:
                 beside = partners.draw(0).select("site", "filter")
                 pair = {RECOGNISING_SET: sets[RECOGNISING_SET], NOT_RECOGNISING_SET: beside}
                 sets = pair | sets
-        controls = {name: subject.controls(one) for name, one in sets.items()}
+        fine = subject.settings.fine
+        controls = {
+            name: subject.controls(one) for name, one in sets.items() if fine or name in HEADLINES
+        }
         return cls(subject, sets, controls, partners)
 
     @property
@@ -91,18 +96,25 @@ class SetEffects:
         return set_treatments(
             self.sets, self.controls, self.subject.observation, fill=settings.fill,
             disturbances=settings.disturbances, seed=settings.seed, partners=self.partners,
+            images=self.subject.tested.images(), sparing=self._sparing,
         )  # fmt: skip
 
     @cached_property
     def doses(self) -> tuple[Treatment, ...]:
-        """Undoing the strongest 1, 2, 4, … of the headline set; nothing where there is none."""
+        """Undoing ever more of the headline set; nothing where there is none."""
         settings = self.subject.settings
         if self.headline is None:
             return ()
         return dose_treatments(
             self.sets[self.headline], self.controls[self.headline], self.subject.observation,
-            fill=settings.fill, seed=settings.seed,
+            fill=settings.fill, seed=settings.seed, factor=2 if settings.fine else 4,
+            images=self.subject.tested.images(settings.dose_images), each=self._sparing.further,
         )  # fmt: skip
+
+    @property
+    def _sparing(self) -> Sparing:
+        settings = self.subject.settings
+        return Sparing(settings.draws_each, settings.part_images)
 
     @cached_property
     def _metric(self) -> Metric | None:
@@ -112,9 +124,13 @@ class SetEffects:
     @property
     def work(self) -> int:
         """Forward passes of single images."""
-        tested = self.subject.tested
-        few = tested.images(self.subject.settings.dose_images) or 0
-        return (tested.images() or 0) * (1 + len(self.treatments)) + few * (1 + len(self.doses))
+        few = self.subject.settings.dose_images
+        return self._passes(self.treatments) + self._passes(self.doses, few)
+
+    def _passes(self, treatments: Sequence[Treatment], most: int | None = None) -> int:
+        """Forward passes of a job, those of the unchanged network among them."""
+        images = self.subject.tested.images(most) or 0
+        return images + sum(one.share.images for one in treatments) if treatments else 0
 
     def run(self, stage: Stage) -> Outcome:
         """Treat the sets, and doses of the strongest filters."""
@@ -155,7 +171,8 @@ class SetEffects:
             TreatmentMeasurement, subject.module, treatments, by_class, subject.asking,
             tested.labels.of if tested.labels else None, self._metric,
         )  # fmt: skip
-        found = stage.run(tested.job(name, make, most), Recorded(), passes=1 + len(treatments))
+        passes = self._passes(treatments, most) / (tested.images(most) or 1)
+        found = stage.run(tested.job(name, make, most), Recorded(), passes)
         return require_images(found, name)
 
     def _bootstrap(self, found: Recorded) -> Bootstrap:

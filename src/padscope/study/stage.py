@@ -203,7 +203,7 @@ class Stage:
         empty : State
             To begin with.
         passes : float
-            What an image of it counts for in the progress; see `COUNTED`.
+            What an image of it counts for in the progress, on average; see `COUNTED`.
         enough : callable, optional
             Takes the number of images and what gives the state; says whether they suffice.
 
@@ -300,11 +300,11 @@ class _PartWatch:
 
     def seen(self, images: int) -> None:
         self.images, self.within = images, 0
-        self.stage.show(self.passes * images)
+        self.stage.show(round(self.passes * images))
 
     def pulse(self, images: int) -> None:
         self.within += images
-        self.stage.show(self.passes * self.images + self.within)
+        self.stage.show(round(self.passes * self.images) + self.within)
 
     def enough(self, images: int, state: Callable[[], Any]) -> bool:
         return self.suffices is not None and self.suffices(images, state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
@@ -37,9 +38,9 @@ def class_table(
 
     Columns: ``set``, ``class`` (index), ``name`` (null where unknown); ``change`` (of the class's
     probability, mean over images) with ``low`` and ``high`` (95 % over images); ``control`` (the
-    same change when controls are undone, mean over draws and images); ``excess`` (`change` less
-    `control`, paired by image) with ``excess_low`` and ``excess_high``; ``p`` (of the excess, see
-    `effects.classes.sign_flip_p`), ``q`` (Benjamini and Hochberg, over the classes of the set);
+    same change when controls are undone, mean over images and the draws that they were given);
+    ``excess`` (`change` less `control`, paired by image) with ``excess_low`` and ``excess_high``;
+    ``p`` (of the excess, see `effects.classes.sign_flip_p`), ``q`` (Benjamini and Hochberg, over the classes of the set);
     ``images`` and ``photographs`` (independent ones that they come from), ``images_needed`` (of the
     set: how many images the first class would take to q < .05, see `effects.classes.images_needed`;
     null if no number would do). Null where there are no controls or too few groups of images.
@@ -78,6 +79,9 @@ def class_table(
 
 
 def _of_set(changes: FloatArray, controls: FloatArray, bootstrap: Bootstrap) -> dict[str, Any]:
+    used = np.flatnonzero(np.isfinite(changes).all(axis=1))
+    changes, controls = changes[used], controls[used]
+    bootstrap = replace(bootstrap, groups=bootstrap.groups_of(used))
     images, count = changes.shape
     beyond, groups = changes - controls, bootstrap.groups
     (change, low, high), (_, photographs) = bootstrap.mean(changes)

@@ -41,12 +41,11 @@ def distance_table(
     found: list[dict[str, Any]] = []
     if "distance" in rows:
         by_distance = rows["distance"].double().numpy()  # (n, T, D)
-        used = np.flatnonzero(np.isfinite(by_distance).all(axis=(1, 2)))
         wanted = {
             key: columns for key, columns in columns_of(treatments).items() if key[1] == change
         }
-        for (name, _), columns in wanted.items() if len(used) else ():
-            found += _distance_rows(name, columns, by_distance, used, bootstrap)
+        for (name, _), columns in wanted.items():
+            found += _distance_rows(name, columns, by_distance, bootstrap)
     return pl.DataFrame(found, schema=DISTANCES).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
@@ -54,14 +53,16 @@ def _distance_rows(
     name: str,
     columns: Columns,
     by_distance: FloatArray,
-    used: NDArray[np.intp],
     bootstrap: Bootstrap,
 ) -> Iterator[dict[str, Any]]:
+    used = np.flatnonzero(np.isfinite(by_distance[:, columns.set]).all(axis=1))
+    if not len(used):
+        return
     estimate = bootstrap.of(means(by_distance[used, columns.set]), used)
     low, high = estimate.interval()
     control: Sequence[float | None] = [None] * len(low)
     if columns.controls:
-        control = by_distance[used][:, columns.controls].mean(axis=(0, 1)).tolist()
+        control = np.nanmean(by_distance[used][:, columns.controls], axis=(0, 1)).tolist()
     for distance, value in enumerate(estimate.value):
         yield {
             "set": name, "distance": distance, "change": value, "low": low[distance],

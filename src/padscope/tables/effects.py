@@ -5,31 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from torch import Tensor
 
 from padscope.effects.metric import Metric
-from padscope.effects.resampling import Bootstrap, Resampled, empirical_p
+from padscope.effects.resampling import Bootstrap, empirical_p, numbered
 from padscope.interventions.controls import Controls
 from padscope.interventions.sets import NOT_RECOGNISING_SET, RECOGNISING_SET
 from padscope.interventions.treatments import Columns, Treatment, columns_of
-from padscope.tables.measures import MEASURES, measured
+from padscope.tables.measures import MEASURES, Measured, measured
 
+FloatArray = NDArray[np.float64]
 EFFECTS: dict[str, type[pl.DataType]] = {
     "set": pl.String, "change": pl.String, "filters": pl.Int64, "sites": pl.Int64,
     "matched": pl.Int64, "measure": pl.String, "unit": pl.String, "higher_is_better": pl.Boolean,
     "images": pl.Int64, "photographs": pl.Int64, "effect": pl.Float64,
     "low": pl.Float64, "high": pl.Float64, "control": pl.Float64, "control_low": pl.Float64,
-    "control_high": pl.Float64, "draws": pl.Int64, "p": pl.Float64, "matched_effect": pl.Float64,
-    "excess": pl.Float64, "excess_low": pl.Float64, "excess_high": pl.Float64,
-    "disturbance": pl.Float64, "shared": pl.Float64, "scale_error": pl.Float64,
-    "paired": pl.Int64, "paired_effect": pl.Float64, "partner": pl.Float64,
-    "beyond": pl.Float64, "beyond_low": pl.Float64, "beyond_high": pl.Float64,
+    "control_high": pl.Float64, "draws": pl.Int64, "control_images": pl.Int64, "p": pl.Float64,
+    "matched_effect": pl.Float64, "excess": pl.Float64, "excess_low": pl.Float64,
+    "excess_high": pl.Float64, "disturbance": pl.Float64, "shared": pl.Float64,
+    "scale_error": pl.Float64, "paired": pl.Int64, "paired_effect": pl.Float64,
+    "partner": pl.Float64, "beyond": pl.Float64, "beyond_low": pl.Float64,
+    "beyond_high": pl.Float64,
 }  # fmt: skip
 DOSES = (
     "filters", "matched", "measure", "images", "photographs", "effect", "low", "high", "control",
-    "control_low",
-    "control_high", "draws", "p", "excess", "excess_low", "excess_high",
+    "control_low", "control_high", "draws", "control_images", "p", "excess", "excess_low",
+    "excess_high",
 )  # fmt: skip
 
 
@@ -48,10 +52,11 @@ def effect_table(
     latter null where neither is better or it is not known), ``images`` and ``photographs``
     (independent ones that they come from); ``effect`` with ``low`` and ``high`` (95 % over images);
     ``control`` (mean over the draws of controls), ``control_low`` and ``control_high`` (of the
-    least and the greatest draw), ``draws``, ``p`` (see `empirical_p`); ``matched_effect`` (of the
-    filters that have controls, which is `effect` if all have; it is what p compares), ``excess``
-    (that less `control`, paired by image) with ``excess_low`` and ``excess_high``; ``disturbance``
-    (mean over draws of the same change put into the core); ``shared`` (share of a draw's filters
+    least and the greatest draw), ``draws``, ``control_images`` (that a draw is run on, rounded),
+    ``p`` (see `empirical_p`); ``matched_effect`` (of the filters that have controls, which is
+    `effect` if all have; it is what p compares), ``excess`` (that less `control`, paired by image)
+    with ``excess_low`` and ``excess_high``; ``disturbance`` (mean over draws of the same change put
+    into the core); ``shared`` (share of a draw's filters
     that another draw has too, on which p depends), ``scale_error`` (see `Controls`). Of recognising
     filters alone: ``paired`` (those that have a partner, a confirmed filter that does not recognise
     but is of the same site and like scale), ``paired_effect`` (of these), ``partner`` (of their
@@ -74,22 +79,30 @@ def effect_table(
     -----
     An image without a label is left out of what takes labels; one whose answer has no spread, of
     ``change``.
+
+    A draw of controls that is run on a part of the images is compared with the set on these, and
+    the least and the greatest draw are those of their own images, which makes them lie farther
+    apart. Images that are given the same draws are drawn together for the interval of ``excess``,
+    so that it is over images and draws; where photographs are in several such parts these are drawn
+    instead, and so they are where every draw is run on all images: that is an interval over images.
     """
-    found_of, places = measured(rows, bootstrap), columns_of(treatments)
+    places = columns_of(treatments)
     unit, better = {"metric": ""}, dict(MEASURES)
     if metric:
         unit["metric"], better["metric"] = metric.unit, metric.higher_is_better
+    measures = list(measured(rows))
     found = [
         {
             "set": name, "change": change, "filters": columns.whole.filters,
-            "sites": columns.whole.sites, "measure": measure,
-            "unit": unit.get(measure), "higher_is_better": better[measure], "images": images,
-            "photographs": values.groups,
-            **_beside(columns, values, controls.get(name)),
-            **_beside_partners(columns, values, _partners(places, name, change)),
+            "sites": columns.whole.sites, "measure": measure.name,
+            "unit": unit.get(measure.name), "higher_is_better": better[measure.name],
+            **beside,
         }
         for (name, change), columns in places.items()
-        for measure, (images, values) in found_of.items()
+        for measure in measures
+        if (beside := _beside(
+            columns, measure, controls.get(name), _partners(places, name, change), bootstrap
+        ))
     ]  # fmt: skip
     return pl.DataFrame(found, schema=EFFECTS).with_columns(pl.col(pl.Float64).fill_nan(None))
 
@@ -118,46 +131,87 @@ def dose_table(
     return effect_table(treatments, by_dose, rows, bootstrap).select(DOSES)
 
 
-def _beside(columns: Columns, found: Resampled, controls: Controls | None) -> dict[str, Any]:
-    """Effect of a set beside its controls."""
+def _beside(
+    columns: Columns,
+    measure: Measured,
+    controls: Controls | None,
+    partners: Columns | None,
+    bootstrap: Bootstrap,
+) -> dict[str, Any]:
+    """Effect of a set beside its controls and its partners; empty if no image has the measure."""
+    beside = [columns.paired, partners.set] if partners else []
+    compared = [columns.set, columns.matched, *beside]
+    used = measure.used(compared)
+    if not len(used):
+        return {}
+    found = bootstrap.of(measure.columns(compared).over(used), used)
     low, high = found.interval()
     values = {
-        "effect": found.value[columns.set], "low": low[columns.set], "high": high[columns.set],
-        "matched": 0, "draws": len(columns.controls),
+        "images": len(used), "photographs": found.groups, "effect": found.value[0], "low": low[0],
+        "high": high[0], "matched": 0, "draws": 0,
     }  # fmt: skip
     if columns.disturbances:
-        values["disturbance"] = found.value[columns.disturbances].mean()
-    if not columns.controls or controls is None:
-        return values
-    drawn = found.value[columns.controls]
-    excess = found.then(
-        lambda each: each[:, columns.matched] - each[:, columns.controls].mean(axis=1)
-    )
-    excess_low, excess_high = map(float, excess.interval())
-    return values | {
-        "matched": controls.matched, "control": drawn.mean(), "control_low": drawn.min(),
-        "control_high": drawn.max(), "matched_effect": found.value[columns.matched],
-        "p": empirical_p(found.value[columns.matched], drawn, controls.shared),
-        "excess": float(excess.value), "excess_low": excess_low, "excess_high": excess_high,
-        "shared": controls.shared, "scale_error": controls.scale_error,
+        values["disturbance"] = _on(measure.in_turn(columns.disturbances, used), used).mean()
+    if columns.controls and controls is not None:
+        values |= _beside_controls(columns, measure, controls, used, bootstrap)
+    if partners:
+        beyond = found.then(lambda each: each[:, 2] - each[:, 3])
+        beyond_low, beyond_high = map(float, beyond.interval())
+        values |= {
+            "paired": partners.whole.filters, "paired_effect": found.value[2],
+            "partner": found.value[3], "beyond": float(beyond.value),
+            "beyond_low": beyond_low, "beyond_high": beyond_high,
+        }  # fmt: skip
+    return values
+
+
+def _beside_controls(
+    columns: Columns,
+    measure: Measured,
+    controls: Controls,
+    used: NDArray[np.intp],
+    bootstrap: Bootstrap,
+) -> dict[str, Any]:
+    """Effect of controls, and what the set does beyond it."""
+    matched = measure.columns([columns.matched]).over(used)
+    beside = measure.in_turn(columns.controls, used).over(used)
+    given = np.isfinite(measure.values[used][:, columns.controls])
+    excess = bootstrap.of(
+        lambda weights: matched(weights)[:, 0] - beside(weights).mean(axis=1),
+        used, _units(given, bootstrap.groups_of(used)),
+    )  # fmt: skip
+    low, high = map(float, excess.interval())
+    (effect,) = _on(measure.columns([columns.matched]), used)
+    own, drawn = np.array([
+        _on(measure.columns([columns.matched, control]), used[there])
+        for control, there in zip(columns.controls, given.T, strict=True) if there.any()
+    ]).T  # fmt: skip
+    return {
+        "matched": controls.matched, "draws": len(drawn), "control": effect - excess.value,
+        "control_low": drawn.min(), "control_high": drawn.max(), "matched_effect": effect,
+        "control_images": round(given.sum() / len(drawn)),
+        "p": empirical_p(own, drawn, controls.shared), "excess": float(excess.value),
+        "excess_low": low, "excess_high": high, "shared": controls.shared,
+        "scale_error": controls.scale_error,
     }  # fmt: skip
+
+
+def _on(measure: Measured, used: NDArray[np.intp]) -> FloatArray:
+    """Take a measure over some images: (T,)."""
+    values: FloatArray = measure.over(used)(np.ones((1, len(used))))[0]
+    return values
+
+
+def _units(given: NDArray[np.bool_], photographs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what is drawn together: images of a photograph, or images that have the same draws.
+
+    The latter where every photograph is among one of these alone, and not all images are.
+    """
+    alike = numbered([row.tobytes() for row in given], len(given))
+    whole = len(set(zip(photographs, alike, strict=True))) == photographs.max() + 1
+    return alike if whole and alike.any() else photographs
 
 
 def _partners(places: Mapping[tuple[str, str], Columns], name: str, change: str) -> Columns | None:
     """Find what is done to the partners of a set; None if it has none."""
     return places.get((NOT_RECOGNISING_SET, change)) if name == RECOGNISING_SET else None
-
-
-def _beside_partners(
-    columns: Columns, found: Resampled, partners: Columns | None
-) -> dict[str, Any]:
-    """Effect of the filters of a set that have partners, beside that of these."""
-    if partners is None:
-        return {}
-    beyond = found.then(lambda each: each[:, columns.paired] - each[:, partners.set])
-    low, high = map(float, beyond.interval())
-    return {
-        "paired": partners.whole.filters, "paired_effect": found.value[columns.paired],
-        "partner": found.value[partners.set], "beyond": float(beyond.value), "beyond_low": low,
-        "beyond_high": high,
-    }  # fmt: skip
