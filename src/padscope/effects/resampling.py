@@ -215,18 +215,23 @@ def mean_interval(
     )
 
 
-def empirical_p(observed: ArrayLike, draws: ArrayLike, shared: float = 0.0) -> float:
+def empirical_p(
+    observed: float, draws: ArrayLike, shared: float = 0.0, noise: float = 0.0
+) -> float:
     """How often controls reach an effect.
 
     Parameters
     ----------
-    observed : float or (D,) array
-        Effect of a set of filters; on the images of each draw, if these differ.
+    observed : float
+        Effect of a set of filters.
     draws : (D,) array
         The same effect of D control sets.
     shared : float
         Share of a control set's filters that another one has as well, in [0, 1], if controls are
         drawn from a pool that is not large.
+    noise : float
+        Variance of a draw's effect that comes of its images, not of its filters, where draws are
+        run on different ones.
 
     Returns
     -------
@@ -240,12 +245,12 @@ def empirical_p(observed: ArrayLike, draws: ArrayLike, shared: float = 0.0) -> f
     variance n(1 - n/N) about the pool's mean, and an independent set's has n(1 + n/N). They share
     n/N. So the draws are first moved away from their mean, by √((1 + shared) / (1 - shared)); this
     is exact in variance for effects that add up over filters, and p is then rather too large for
-    effects of either sign. Where all draws have the same filters, nothing can be said, and p is 1.
+    effects of either sign. Noise is in the draws as it is, whatever filters they share; only the
+    rest of their variance is made larger. Where all draws have the same filters, nothing can be
+    said, and p is 1.
 
-    Where each draw has images of its own, their noise, which is not the same in a set and in its
-    control, brings the chance that a draw reaches the set nearer to one half. A p as small as can
-    be then occurs less often than it says, and p is the more conservative the fewer images a draw
-    has (the table that `benchmarks.calibration` prints).
+    Draws that are run on a part of the images differ by the noise of these as well, so that they
+    reach what the set does on all images more often: p is then rather too large.
 
     References
     ----------
@@ -261,10 +266,12 @@ def empirical_p(observed: ArrayLike, draws: ArrayLike, shared: float = 0.0) -> f
     found = np.asarray(draws, dtype=np.float64)
     if shared >= 1:
         return 1.0
-    if shared > 0 and len(found):
-        mean = found.mean()
-        found = mean + (found - mean) * np.sqrt((1 + shared) / (1 - shared))
-    reached = np.abs(found) >= np.abs(observed) * (1 - ROUNDING) - ROUNDING
+    if shared > 0 and len(found) > 1:
+        mean, total = found.mean(), found.var(ddof=1)
+        own = max(0.0, 1 - noise / total) if total > 0 else 0.0
+        wider = 1 + own * ((1 + shared) / (1 - shared) - 1)
+        found = mean + (found - mean) * np.sqrt(wider)
+    reached = np.abs(found) >= abs(observed) * (1 - ROUNDING) - ROUNDING
     return float((1 + np.count_nonzero(reached)) / (1 + len(found)))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from padscope.effects.comparison import Unchanged
 from padscope.images import Batch, central
-from padscope.measurements.bands import FIRED_AT, Band
+from padscope.measurements.bands import Band, fires
 from padscope.measurements.firing import FiringReader, Watched
 from padscope.running import Findings, Pulse, no_pulse
 from padscope.running.model import Asking, compare
@@ -48,6 +48,8 @@ class BandMeasurement:
     compared : tuple of Band
         The columns of the rows: bands that imitate the first side of an axis. At the others,
         filters are watched, and the answer is not.
+    passes : int
+        Forward passes that an image takes.
     """
 
     def __init__(
@@ -62,7 +64,8 @@ class BandMeasurement:
         pulse: Pulse = no_pulse,
     ) -> None:
         self.compared = tuple(band for band in bands if not band.side.far)
-        self._far = tuple(band for band in bands if band.side.far)
+        self._far = tuple(band for band in bands if band.side.far and fires(band, watched))
+        self.passes = 1 + len(self.compared) + len(self._far)
         self._model, self._value, self._size = model, value, tuple(size)
         self._watched, self._asking, self._pulse = watched, asking, pulse
         self._edges = {band.side.name: band.edge for band in bands}
@@ -82,8 +85,7 @@ class BandMeasurement:
                 columns.setdefault(measure, []).append(column)
             self._pulse(len(batch.indices))
         for band in self._far:
-            if self._fires(band):
-                self._read(batch, band.drawn_on(pixels, self._value), band, sums)
+            self._read(batch, band.drawn_on(pixels, self._value), band, sums)
             self._pulse(len(batch.indices))
         rows = {measure: torch.stack(found, dim=1) for measure, found in columns.items()}
         return Findings(rows, sums)
@@ -97,17 +99,12 @@ class BandMeasurement:
         )
         return compare(replace(unchanged, answers=before), after)
 
-    def _fires(self, band: Band) -> bool:
-        """Whether filters are watched while a band is shown."""
-        sides = (side for sides in self._watched.values() for side, found in sides.items() if found)
-        return band.content in FIRED_AT and band.side.name in sides
-
     def _read(
         self, batch: Batch, pixels: Tensor, band: Band | None, sums: dict[str, Tensor]
     ) -> Tensor:
         images = batch.indices
         with torch.no_grad():
-            if not self._watched or (band is not None and not self._fires(band)):
+            if not self._watched or (band is not None and not fires(band, self._watched)):
                 return self._asking.ask(self._model, pixels, images)
             reader = FiringReader(self._watched, band, self._edges, self._size, len(images))
             with Interception(

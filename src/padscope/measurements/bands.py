@@ -12,7 +12,7 @@ border a band can call up is what `firing` measures.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -26,6 +26,7 @@ from padscope.sites.padding import constant_value
 BandContent: TypeAlias = Literal["fill", "mean colour", "mean colour elsewhere", "other pixels"]
 
 WIDTHS = (1, 2, 4, 8)  # pixels
+FEW_WIDTHS = (2, 8)
 FIRED_AT: tuple[BandContent, ...] = ("fill", "mean colour")  # at which filters are watched
 NARROWEST_FRAME = 4  # a band takes up no more than one part in so many of the frame
 
@@ -117,8 +118,10 @@ def mean_colour(pixels: Tensor) -> Tensor:
     return pixels.mean(dim=tuple(range(2, pixels.ndim)), keepdim=True)
 
 
-def choose_bands(size: Sequence[int], step: int = 1) -> tuple[Band, ...]:
-    """Choose bands of `WIDTHS` near both ends of every axis, near the first one of all contents.
+def choose_bands(
+    size: Sequence[int], step: int = 1, widths: Sequence[int] = WIDTHS
+) -> tuple[Band, ...]:
+    """Choose bands of some widths near both ends of every axis, near the first one of all contents.
 
     Those that imitate a far side, of fill and of mean colour, show only whether filters fire.
 
@@ -128,6 +131,8 @@ def choose_bands(size: Sequence[int], step: int = 1) -> tuple[Band, ...]:
         Pixels of an image, per axis.
     step : int
         The network's total stride.
+    widths : sequence of int
+        Pixels.
 
     Returns
     -------
@@ -143,12 +148,12 @@ def choose_bands(size: Sequence[int], step: int = 1) -> tuple[Band, ...]:
     bands: list[Band] = []
     for side in sides_of(len(size)):
         n = size[side.axis]
-        widths = [width for width in WIDTHS if width * NARROWEST_FRAME <= n]
+        fitting = [width for width in widths if width * NARROWEST_FRAME <= n]
         contents: tuple[BandContent, ...] = FIRED_AT
         if not side.far:
             contents = (*FIRED_AT, "mean colour elsewhere", "other pixels")
-        for width in widths:
-            edge = _edge(n, max(widths), step)
+        for width in fitting:
+            edge = _edge(n, max(fitting), step)
             start = n - edge if side.far else edge - width
             bands += [Band(side, start, width, content) for content in contents]
     return tuple(bands)
@@ -163,6 +168,19 @@ def _edge(pixels: int, widest: int, step: int) -> int:
     least = max(-(-pixels // 4), widest + 1)
     in_step = -(-least // step) * step
     return in_step if 2 * in_step <= pixels else least
+
+
+def fires(band: Band, watched: Mapping[str, Mapping[str, Sequence[int]]]) -> bool:
+    """Whether filters are watched while a band is shown.
+
+    Parameters
+    ----------
+    band : Band
+    watched : mapping
+        Site → side → filters that are expected to fire there.
+    """
+    sides = (side for sides in watched.values() for side, found in sides.items() if found)
+    return band.content in FIRED_AT and band.side.name in sides
 
 
 def padding_value(observed: Observation) -> float | str:

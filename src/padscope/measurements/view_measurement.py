@@ -16,7 +16,7 @@ from padscope.images import Batch
 from padscope.interventions import Intervention
 from padscope.measurements.features import PooledFeatures, Seen, projection
 from padscope.measurements.overlap import Overlap, find_overlap, output_stride
-from padscope.measurements.views import View, Views
+from padscope.measurements.views import View, Views, passes
 from padscope.running import Findings, Pulse, no_pulse
 from padscope.running.model import Asking, compare, measures_of
 
@@ -45,6 +45,11 @@ class ViewPlan:
     overlaps: tuple[Overlap | None, ...]
     left_out: dict[str, str]
     measures: tuple[str, ...]
+
+    @property
+    def passes(self) -> float:
+        """Forward passes of a crop that an image takes, by area."""
+        return passes((self.centre, *self.others), self.centre.size)
 
     @property
     def looked_at(self) -> tuple[View, ...]:
@@ -194,7 +199,7 @@ class ViewMeasurement:
                     looks.append(self._look(batch, make, keep=keep))
                 except PadscopeError as error:
                     raise PadscopeError(f"{name}: {error}") from error
-                self._pulse(len(batch.indices) * (1 + len(self._plan.others)))
+                self._pulse(round(len(batch.indices) * self._plan.passes))
             for measure in columns:
                 every = [look.changes(measure, len(batch.indices)) for look in looks]
                 columns[measure].append(torch.stack(every).mean(dim=0))

@@ -8,7 +8,7 @@ that answers to content which has come in or gone out. Treatments tell the two a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import log2, prod
@@ -20,9 +20,10 @@ from torch.nn import functional as F
 ViewKind: TypeAlias = Literal["shift", "size", "crop"]
 
 LONGEST_SHIFT = 64  # pixels
-SIZES = (3 / 4, 5 / 4, 3 / 2)
+SIZES, FEW_SIZES = (3 / 4, 5 / 4, 3 / 2), (3 / 4, 5 / 4)
 # Share of the crop's size, and where the window lies in the room there is: 0 first, 1 last end.
 CROPS = ((7 / 8, 0.5), (3 / 4, 0.5), (3 / 4, 0.0), (3 / 4, 1.0))
+FEW_CROPS = ((3 / 4, 0.5),)
 _INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
@@ -99,8 +100,15 @@ class Views:
     left_out: dict[str, str]
 
 
-def choose_views(size: Sequence[int], margin: Sequence[int], step: int = 1) -> Views:
-    """Choose about a dozen shifts, and some other sizes and crops.
+def passes(views: Iterable[View], crop: Sequence[int]) -> float:
+    """Forward passes of the crop that views of an image are worth, by their area."""
+    return sum(prod(view.size) for view in views) / prod(crop)
+
+
+def choose_views(
+    size: Sequence[int], margin: Sequence[int], step: int = 1, *, fine: bool = True
+) -> Views:
+    """Choose shifts, other sizes and crops.
 
     With M the largest power of two that the margin allows, at most `LONGEST_SHIFT` and half of the
     crop, the shifts are M and M/8 both ways along every axis, and M/2 along all axes at once. Where
@@ -114,6 +122,9 @@ def choose_views(size: Sequence[int], margin: Sequence[int], step: int = 1) -> V
     step : int
         The network's total stride. Other sizes differ from the crop's by multiples of it at each
         end, so that the network walks over them in the same steps.
+    fine : bool
+        Left off, the shifts are those by M along one axis, which tell a position best, and there
+        are one or two other sizes and crops.
 
     Returns
     -------
@@ -136,12 +147,12 @@ def choose_views(size: Sequence[int], margin: Sequence[int], step: int = 1) -> V
     left_out: dict[str, str] = {}
     shifts = [
         View("shift", max(map(abs, by)), _moved(margin, by), size, size)
-        for by in dict.fromkeys(_offsets(size, margin))
+        for by in dict.fromkeys(_offsets(size, margin, fine=fine))
     ]
     if not shifts:
         left_out["shift"] = "the canvas has no pixels around the crop"
     sizes: list[View] = []
-    for ratio in SIZES:
+    for ratio in SIZES if fine else FEW_SIZES:
         chosen = _resized(size, margin, step, ratio)
         if isinstance(chosen, str):
             left_out[f"size {ratio:g}"] = chosen
@@ -151,7 +162,8 @@ def choose_views(size: Sequence[int], margin: Sequence[int], step: int = 1) -> V
             )
         else:
             sizes.append(chosen)
-    crops = dict.fromkeys(_crop(size, margin, ratio, place) for ratio, place in CROPS)
+    wanted = CROPS if fine else FEW_CROPS
+    crops = dict.fromkeys(_crop(size, margin, ratio, place) for ratio, place in wanted)
     return Views(centre, (*shifts, *sizes, *(crop for crop in crops if crop.resized)), left_out)
 
 
@@ -159,7 +171,9 @@ def _moved(start: Sequence[int], by: Sequence[int]) -> tuple[int, ...]:
     return tuple(first + offset for first, offset in zip(start, by, strict=True))
 
 
-def _offsets(size: Sequence[int], margin: Sequence[int]) -> Iterator[tuple[int, ...]]:
+def _offsets(
+    size: Sequence[int], margin: Sequence[int], *, fine: bool
+) -> Iterator[tuple[int, ...]]:
     room = [min(m, n // 2, LONGEST_SHIFT) for n, m in zip(size, margin, strict=True)]
     axes = [axis for axis, pixels in enumerate(room) if pixels]
     if not axes:
@@ -169,10 +183,10 @@ def _offsets(size: Sequence[int], margin: Sequence[int]) -> Iterator[tuple[int, 
     def along(signs: dict[int, int], amount: int) -> tuple[int, ...]:
         return tuple(signs.get(axis, 0) * amount for axis in range(len(size)))
 
-    for amount in dict.fromkeys((max(1, longest // 8), longest)):
+    for amount in dict.fromkeys((max(1, longest // 8), longest) if fine else (longest,)):
         for axis, sign in product(axes, (-1, 1)):
             yield along({axis: sign}, amount)
-    if longest >= 2:
+    if longest >= 2 and fine:
         for signs in product((-1, 1), repeat=len(axes)):
             # Of the eight diagonals of a volume, four are balanced along every axis already.
             if len(axes) < 3 or prod(signs) > 0:

@@ -18,7 +18,7 @@ from padscope.tables import (
     missing_estimates,
 )
 
-PASSES = 4  # what a forward and a backward pass, and the strips, cost in forward passes
+PASSES = 3  # a forward pass, and a backward one, which counts for two
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FilterEstimates:
     def work(self) -> int:
         """Forward passes of single images."""
         settings, tested = self.subject.settings, self.subject.tested
-        checked = (tested.images(settings.check_images) or 0) * (settings.check + PASSES)
+        checked = (tested.images(settings.check_images) or 0) * _checking(settings.check)
         return (tested.images() or 0) * PASSES + checked
 
     def run(self, stage: Stage) -> Outcome:
@@ -57,7 +57,7 @@ class FilterEstimates:
             "check", lambda pulse: ExactMeasurement(module, observed, chosen, *given, pulse),
             settings.check_images,
         )  # fmt: skip
-        checked = require_images(stage.run(job, Recorded(), len(chosen) + PASSES), "check")
+        checked = require_images(stage.run(job, Recorded(), _checking(len(chosen))), "check")
         checks = check_table(chosen, checked.rows, subject.kind, tested.groups(checked.indices))
         agreed = agreement(checks, checked.images, settings.resamples, settings.seed)
         if agreed and not agreed["reliable"]:
@@ -66,6 +66,11 @@ class FilterEstimates:
                 f"is {agreed['spearman']:.2f}, and .8 is asked for."
             )
         return Outcome({"checks": checks}, impacts, agreed, notes=tuple(notes))
+
+
+def _checking(filters: int) -> int:
+    """Forward passes of an image in which filters are checked: unchanged, and without each."""
+    return PASSES + 1 + filters
 
 
 def _by_reason(lacking: Mapping[str, str]) -> dict[str, list[str]]:

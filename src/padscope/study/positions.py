@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
-import polars as pl
 import torch
 
 from padscope.effects.readout import Readout, read_position
 from padscope.errors import PadscopeError
-from padscope.interventions import Controls, headline_rows, repad
+from padscope.interventions import headline_rows, repad
 from padscope.interventions.selection import Filters
 from padscope.measurements.features import PooledFeatures, find_features
 from padscope.measurements.view_measurement import (
@@ -22,7 +21,7 @@ from padscope.measurements.view_measurement import (
     ViewPlan,
     plan_views,
 )
-from padscope.measurements.views import choose_views
+from padscope.measurements.views import Views, choose_views, passes
 from padscope.running import Recorded, Recording
 from padscope.running.model import as_input
 from padscope.study.outcome import Outcome, require_images
@@ -31,8 +30,7 @@ from padscope.study.subject import Subject, readable
 from padscope.tables.views import readout_table, view_table
 
 UNDONE, CONTROLS, REFILLED = "PANs undone", "controls undone", "all padding refilled"
-CONTROL_DRAWS = 2  # enough for a mean to compare with; the null is not drawn from it
-VIEWS = 20  # about as many as there are
+CONTROL_DRAWS = (1, 2)  # to compare with; the null is not drawn from them. The latter if `fine`
 
 
 @dataclass(frozen=True)
@@ -48,8 +46,23 @@ class PositionBias:
     @property
     def work(self) -> int:
         """Forward passes of single images."""
+        if not any(self.subject.explanation.margin):
+            return 0
         images = self.subject.tested.images(self.subject.settings.canvas_images) or 0
-        return images * VIEWS * (3 + CONTROL_DRAWS) if any(self.subject.explanation.margin) else 0
+        views = self._views
+        return round(
+            images * self._draws * passes((views.centre, *views.others), views.centre.size)
+        )
+
+    @cached_property
+    def _views(self) -> Views:
+        canvas, fine = self.subject.canvas(), self.subject.settings.fine
+        return choose_views(canvas.size, canvas.margin, self.subject.total_stride, fine=fine)
+
+    @property
+    def _draws(self) -> int:
+        """How often the views are run, the first time with nothing changed."""
+        return 1 + sum(map(len, self._treatments.values()))
 
     def run(self, stage: Stage) -> Outcome:
         """Run the views under every treatment, and read the position from the features."""
@@ -58,21 +71,18 @@ class PositionBias:
         first = next(readable(canvas.batches(canvas.units)), None)
         if first is None:
             raise PadscopeError("none of the images is large enough for real surroundings")
-        views = choose_views(canvas.size, canvas.margin, subject.total_stride)
         pixels = as_input(subject.module, first.pixels[:1])
-        plan = plan_views(subject.module, views, pixels, subject.asking)
+        plan = plan_views(subject.module, self._views, pixels, subject.asking)
         features, notes = self._features(plan, pixels)
-        undone = headline_rows(subject.study.filters)
-        treatments = self._treatments(undone, subject.controls(undone, CONTROL_DRAWS))
+        treatments = self._treatments
         featured = [name for name in (AS_IS, UNDONE, REFILLED) if name in (AS_IS, *treatments)]
         make = partial(
             ViewMeasurement, subject.module, plan, treatments, subject.asking, features, featured,
             settings.seed,
         )  # fmt: skip
-        draws = 1 + sum(map(len, treatments.values()))
         job = canvas.job("views", canvas.batches, lambda pulse: nullcontext(Recording(make(pulse))))
         job = replace(job, fingerprint=subject.tested.fingerprint)  # as of the other steps
-        found = stage.run(job, Recorded(), passes=draws * (1 + len(plan.others)))
+        found = stage.run(job, Recorded(), passes=self._draws * plan.passes)
         require_images(found, "views")
         names = (AS_IS, *treatments)
         table = view_table(
@@ -88,7 +98,10 @@ class PositionBias:
             images=len(found.indices), notes=(*notes, *unread),
         )  # fmt: skip
 
-    def _treatments(self, undone: pl.DataFrame, controls: Controls) -> dict[str, list[Make]]:
+    @cached_property
+    def _treatments(self) -> dict[str, list[Make]]:
+        undone = headline_rows(self.subject.study.filters)
+        controls = self.subject.controls(undone, CONTROL_DRAWS[self.subject.settings.fine])
         treatments = {UNDONE: [self._refill(undone)], REFILLED: [self._refill(None)]}
         if not undone.height:
             del treatments[UNDONE]

@@ -40,10 +40,11 @@ def class_table(
     probability, mean over images) with ``low`` and ``high`` (95 % over images); ``control`` (the
     same change when controls are undone, mean over images and the draws that they were given);
     ``excess`` (`change` less `control`, paired by image) with ``excess_low`` and ``excess_high``;
-    ``p`` (of the excess, see `effects.classes.sign_flip_p`), ``q`` (Benjamini and Hochberg, over the classes of the set);
-    ``images`` and ``photographs`` (independent ones that they come from), ``images_needed`` (of the
-    set: how many images the first class would take to q < .05, see `effects.classes.images_needed`;
-    null if no number would do). Null where there are no controls or too few groups of images.
+    ``p`` (of the excess, see `effects.classes.sign_flip_p`), ``q`` (Benjamini and Hochberg, over
+    the classes of the set); ``images`` and ``photographs`` (independent ones that they come from),
+    ``images_needed`` (of the set: how many images the first class would take to q < .05, see
+    `effects.classes.images_needed`; null if no number would do). Null where there are no controls
+    or too few groups of images.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 from torch import Tensor
 
+from padscope.effects.classes import sign_flip_p
 from padscope.effects.metric import Metric
 from padscope.effects.resampling import Bootstrap, empirical_p, numbered
 from padscope.interventions.controls import Controls
@@ -18,6 +19,7 @@ from padscope.interventions.treatments import Columns, Treatment, columns_of
 from padscope.tables.measures import MEASURES, Measured, measured
 
 FloatArray = NDArray[np.float64]
+FLIPS = 1000
 EFFECTS: dict[str, type[pl.DataType]] = {
     "set": pl.String, "change": pl.String, "filters": pl.Int64, "sites": pl.Int64,
     "matched": pl.Int64, "measure": pl.String, "unit": pl.String, "higher_is_better": pl.Boolean,
@@ -80,11 +82,18 @@ def effect_table(
     An image without a label is left out of what takes labels; one whose answer has no spread, of
     ``change``.
 
-    A draw of controls that is run on a part of the images is compared with the set on these, and
-    the least and the greatest draw are those of their own images, which makes them lie farther
-    apart. Images that are given the same draws are drawn together for the interval of ``excess``,
-    so that it is over images and draws; where photographs are in several such parts these are drawn
-    instead, and so they are where every draw is run on all images: that is an interval over images.
+    What a draw of controls does on all images is estimated where it is run on a part of them, by
+    regression on what the set does [1]_. The estimates carry the noise of their images and differ
+    more than the draws do; p is then the greater of two: how often draws reach the set, and how
+    often the difference on the images would be as large if its signs meant nothing (`sign_flip_p`).
+    Images that are given the same draws are drawn together for the interval of ``excess``, so that
+    it is over images and draws; where photographs are in several such parts these are drawn
+    instead, and so they are where every draw is run on all images: that is an interval over images,
+    for the draws as they are.
+
+    References
+    ----------
+    .. [1] Cochran, Sampling Techniques, 3rd edition, Wiley 1977, chapter 7.
     """
     places = columns_of(treatments)
     unit, better = {"metric": ""}, dict(MEASURES)
@@ -173,27 +182,62 @@ def _beside_controls(
     bootstrap: Bootstrap,
 ) -> dict[str, Any]:
     """Effect of controls, and what the set does beyond it."""
-    matched = measure.columns([columns.matched]).over(used)
-    beside = measure.in_turn(columns.controls, used).over(used)
+    matched = measure.columns([columns.matched])
+    beside = measure.in_turn(columns.controls, used)
+    own, others = matched.over(used), beside.over(used)
     given = np.isfinite(measure.values[used][:, columns.controls])
+    photographs = bootstrap.groups_of(used)
     excess = bootstrap.of(
-        lambda weights: matched(weights)[:, 0] - beside(weights).mean(axis=1),
-        used, _units(given, bootstrap.groups_of(used)),
+        lambda weights: own(weights)[:, 0] - others(weights).mean(axis=1),
+        used, _units(given, photographs),
     )  # fmt: skip
     low, high = map(float, excess.interval())
-    (effect,) = _on(measure.columns([columns.matched]), used)
-    own, drawn = np.array([
-        _on(measure.columns([columns.matched, control]), used[there])
-        for control, there in zip(columns.controls, given.T, strict=True) if there.any()
-    ]).T  # fmt: skip
+    (effect,) = _on(matched, used)
+    drawn, noise = _on_all_images(columns, measure, used, given)
+    p = empirical_p(effect, drawn, controls.shared, noise)
+    if not given.all() and measure.tops is None:
+        beyond = (matched.values - beside.values.mean(axis=1, keepdims=True))[used]
+        p = max(p, *sign_flip_p(beyond, photographs, flips=FLIPS, seed=bootstrap.seed))
     return {
         "matched": controls.matched, "draws": len(drawn), "control": effect - excess.value,
         "control_low": drawn.min(), "control_high": drawn.max(), "matched_effect": effect,
         "control_images": round(given.sum() / len(drawn)),
-        "p": empirical_p(own, drawn, controls.shared), "excess": float(excess.value),
+        "p": p, "excess": float(excess.value),
         "excess_low": low, "excess_high": high, "shared": controls.shared,
         "scale_error": controls.scale_error,
     }  # fmt: skip
+
+
+def _on_all_images(
+    columns: Columns, measure: Measured, used: NDArray[np.intp], given: NDArray[np.bool_]
+) -> tuple[FloatArray, float]:
+    """Estimate what every draw does on all images: (draws,), and the variance by their noise.
+
+    On its own images a draw does more or less than on all as these are more or less affected by
+    anything, which what the set does to them tells in part: it is the covariate of a regression
+    estimator, of one slope for all draws. Of calibration, no mean over images, the difference from
+    the set is taken for that on all images, noise and all.
+    """
+    some = given.any(axis=0)
+    there, draws = given[:, some], np.asarray(columns.controls)[some]
+    parts = [used[images] for images in there.T]
+    drawn = np.array(
+        [_on(measure.columns([draw]), part)[0] for draw, part in zip(draws, parts, strict=True)]
+    )
+    if there.all():
+        return drawn, 0.0
+    if measure.tops is not None:
+        matched = measure.columns([columns.matched])
+        return drawn + _on(matched, used) - np.array([_on(matched, part)[0] for part in parts]), 0.0
+    counts = there.sum(axis=0)
+    own, values = measure.values[used, columns.matched], measure.values[used][:, draws]
+    apart = np.where(there, own[:, None] - (own @ there) / counts, 0)
+    within = np.where(there, values - drawn, 0)
+    slope = (apart * within).sum() / (apart**2).sum() if apart.any() else 0.0
+    left = within - slope * apart
+    freedom = max(1, there.sum() - len(drawn) - 1)
+    noise = (left**2).sum() / freedom * (1 / counts - 1 / len(used)).mean()
+    return drawn + slope * (own.mean() - (own @ there) / counts), float(noise)
 
 
 def _on(measure: Measured, used: NDArray[np.intp]) -> FloatArray:
