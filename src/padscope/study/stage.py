@@ -300,11 +300,11 @@ class _PartWatch:
 
     def seen(self, images: int) -> None:
         self.images, self.within = images, 0
-        self.stage.show(round(self.passes * images))
+        self.stage.show(self.passes * images)
 
     def pulse(self, images: int) -> None:
         self.within += images
-        self.stage.show(round(self.passes * self.images) + self.within)
+        self.stage.show(self.passes * self.images + self.within)
 
     def enough(self, images: int, state: Callable[[], Any]) -> bool:
         return self.suffices is not None and self.suffices(images, state)
