@@ -79,6 +79,7 @@ def _effect(chosen: str, change: str, measure: str, size: float) -> dict[str, An
         "unit": "dB" if measure == "metric" else None,
         "higher_is_better": {"accuracy": True, "nll": False, "ece": False}.get(measure),
         "effect": value, **around(value), **beside, "draws": 0 if alone else DRAWS,
+        "control_images": None if alone else IMAGES // 10,
         "matched_effect": None if alone else 0.9 * value,
         "disturbance": 0.3 * value if refilled else None,
         "shared": None if alone else 0.05, "scale_error": None if alone else 0.1,
@@ -99,7 +100,8 @@ def doses(measure: str) -> pl.DataFrame:
             {"filters": filters, "effect": value, **around(value), "control": control,
              "control_low": 0.5 * control, "control_high": 1.7 * control,
              "p": 0.4 if filters < 8 else 1 / 21, "measure": measure, "matched": filters,
-             "images": IMAGES, "photographs": IMAGES, "draws": DRAWS, "excess": value - control,
+             "images": IMAGES, "photographs": IMAGES, "draws": DRAWS, "control_images": 1,
+             "excess": value - control,
              "excess_low": 0.5 * value - control, "excess_high": 1.5 * value - control}
         )  # fmt: skip
     flips = [row | {"measure": "flip", "effect": 0.01} for row in rows]

@@ -21,6 +21,8 @@ from padscope.images import Batch
 from padscope.interventions import FillName, repad, silence
 from padscope.interventions.controls import Controls, draw_controls
 from padscope.interventions.treatments import (
+    Share,
+    Sparing,
     Treatment,
     columns_of,
     dose_treatments,
@@ -198,6 +200,65 @@ def test_doses() -> None:
     assert (
         dose_treatments(none, controls["confirmed"].first(0), observed, fill="core", seed=0) == ()
     )
+
+
+def test_draws_share_the_images_out() -> None:
+    for total, chosen, draws, each in [(48, 48, 20, 2), (48, 24, 20, 1), (25, 20, 7, 3),
+                                       (20, 5, 20, 2), (48, 96, 5, 1)]:  # fmt: skip
+        part = Share(total).at_most(chosen)
+        shares = part.split(draws, each)
+        given = [[image in share for share in shares] for image in range(total)]
+        taken = [image for image in range(total) if image in part]
+        assert len(taken) == part.images == min(chosen, total)
+        gaps = np.diff([-1, *taken, total])
+        assert gaps.max() <= -(-total // len(taken))  # spread over all
+        assert [image for image in range(total) if any(given[image])] == taken
+        counts = np.array(given).sum(axis=1)[taken]
+        # With draws enough for every image, or so many that each has an image of its own.
+        most = max(each, -(-draws // len(taken)))
+        assert counts.max() == most and counts.min() >= most - 1
+        sizes = [share.images for share in shares]
+        assert min(sizes) > 0 and max(sizes) - min(sizes) <= 1
+        for share in shares:  # neighbours, so that one batch holds them
+            own = [taken.index(image) for image in range(total) if image in share]
+            assert own == list(range(own[0], own[-1] + 1))
+    assert Share(48).split(3, None) == (Share(48),) * 3
+    assert Share(48).split(0, 2) == ()
+
+
+def test_images_of_a_stream_are_shared_out_too() -> None:
+    shares = Share().at_most(12).split(6, 2)
+    given = [[image in share for share in shares] for image in range(20)]
+    assert [sum(row) for row in given] == [2] * 12 + [0] * 8
+
+
+@pytest.mark.parametrize("batch", [4, 7, 20])
+def test_a_treatment_is_done_to_its_images_alone(batch: int) -> None:
+    model, x = chain(), pixels(20, 3, 9, 9)
+    sets, controls, observed = prepared(model, x[:2], {"0": [1, 2], "2": [0]}, draws=4)
+    asked = {"fill": "reflect", "disturbances": 2, "seed": 0}
+    every = set_treatments(sets, controls, observed, **asked)
+    few = set_treatments(
+        sets, controls, observed, images=20, sparing=Sparing(controls=2, images=6), **asked
+    )
+    assert [one.name for one in few] == [one.name for one in every]
+    whole = measure(TreatmentMeasurement(model, every, (("confirmed", "refill reflect"),)), x, 20)
+    parts = measure(TreatmentMeasurement(model, few, (("confirmed", "refill reflect"),)), x, batch)
+    given = torch.tensor([[image in one.share for one in few] for image in range(20)])
+    for name in ("kl", "flip", "confidence"):
+        expected = whole.rows[name].where(given, torch.nan)
+        torch.testing.assert_close(parts.rows[name], expected, equal_nan=True)
+    by_name = {one.name: one.share.images for one in few}
+    assert by_name["confirmed, refill reflect"] == 20
+    assert by_name["confirmed, refill reflect, control 0"] == 10
+    assert by_name["confirmed, refill reflect, disturbance 1"] == 10
+    assert by_name["confirmed, refill replicate"] == 6
+    assert sum(
+        images for name, images in by_name.items() if "replicate, control" in name
+    ) == 6  # fmt: skip
+    # Classes: the mean of the draws that an image is given.
+    torch.testing.assert_close(parts.rows["class_change"], whole.rows["class_change"])
+    assert parts.rows["class_control"].isfinite().all()
 
 
 # What they do

@@ -28,7 +28,8 @@ def effect_listing(impact: Impact) -> Table:
     for change, rows in found.blocks if found else []:
         table.add_row(shown(f"{change}:"))
         for row in rows:
-            table.add_row(shown(f"  {row.chosen}"), *_cells(row))
+            few = f", {row.images}" if row.images else ""
+            table.add_row(shown(f"  {row.chosen}{few}"), *_cells(row))
     return table
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 FloatArray = NDArray[np.float64]
 # What each image belongs to, such as the name or the number of a photograph.
@@ -62,7 +63,7 @@ class Resampled:
         tail = (1 - level) / 2
         if self.groups > 1:
             spread = math.sqrt(self.groups / (self.groups - 1))
-            tail = float(stats.norm.cdf(spread * stats.t.ppf(tail, self.groups - 1)))
+            tail = float(special.ndtr(spread * special.stdtrit(self.groups - 1, tail)))
         low, high = np.quantile(self.draws, [tail, 1 - tail], axis=0)
         return low, high
 
@@ -113,12 +114,13 @@ def resample(
     count = int(members.max()) + 1
     if count < 2:
         return Resampled(value[0], value[:0], count)
-    rng = np.random.default_rng(seed)
     at_once = max(1, WEIGHTS_AT_ONCE // images)
-    draws = [
-        statistic(_weights(rng, members, count, min(at_once, resamples - done)))
-        for done in range(0, resamples, at_once)
-    ]
+    samples: Iterable[NDArray[np.int64]]
+    if at_once >= resamples:
+        samples = _drawn_once(count, resamples, seed)
+    else:
+        samples = _drawn(count, resamples, seed, at_once)
+    draws = [statistic(times[:, members].astype(np.float64)) for times in samples]
     return Resampled(value[0], np.concatenate(draws), count)
 
 
@@ -295,8 +297,15 @@ def numbered(groups: Groups | None, images: int) -> NDArray[np.int64]:
     return np.array([numbers.setdefault(group, len(numbers)) for group in groups])
 
 
-def _weights(
-    rng: np.random.Generator, members: NDArray[np.int64], groups: int, resamples: int
-) -> FloatArray:
-    times = rng.multinomial(groups, np.full(groups, 1 / groups), size=resamples)
-    return times[:, members].astype(np.float64)
+def _drawn(groups: int, resamples: int, seed: int, at_once: int) -> Iterator[NDArray[np.int64]]:
+    """Give how often each group is drawn in each sample, some samples at a time."""
+    rng = np.random.default_rng(seed)
+    for done in range(0, resamples, at_once):
+        size = min(at_once, resamples - done)
+        yield rng.multinomial(groups, np.full(groups, 1 / groups), size=size)
+
+
+@lru_cache(maxsize=4)
+def _drawn_once(groups: int, resamples: int, seed: int) -> tuple[NDArray[np.int64], ...]:
+    """Draw all samples at once, for as many statistics as want them."""
+    return tuple(_drawn(groups, resamples, seed, resamples))

@@ -9,13 +9,14 @@ from typing import Any
 import polars as pl
 
 from padscope.findings.measures import MEASURES, PRIMARY, Measure, measures_in
-from padscope.findings.words import NONE, chance, interval, number, plural
+from padscope.findings.words import NONE, chance, interval, number
 from padscope.study import Impact
 from padscope.study.impact_result import (
     UNITS,
     beyond_controls,
     cannot_show,
     counted,
+    drawn,
     effect_of_matched,
 )
 
@@ -30,6 +31,8 @@ class Effect:
     ----------
     chosen : str
         The set.
+    images : str
+        How many it is of, where there are fewer than elsewhere; else "".
     filters, sites, matched : int
         Of the set; those that have controls.
     value, span : str
@@ -49,6 +52,7 @@ class Effect:
     """
 
     chosen: str
+    images: str
     filters: int
     sites: int
     matched: int
@@ -81,8 +85,8 @@ class Effects:
         That change.
     counted : str
         Images compared, and the photographs that they come from.
-    draws : int
-        The most draws of controls for any set.
+    draws : str
+        The most draws of controls for any set, and on how many images each is; "" without controls.
     least_p : str
         The least that p can be with so many draws; "" without controls.
     disturbed, partly : bool
@@ -95,7 +99,7 @@ class Effects:
     rows: list[tuple[str, list[Effect | None]]]
     change: str
     counted: str
-    draws: int
+    draws: str
     least_p: str
     disturbed: bool
     partly: bool
@@ -116,7 +120,7 @@ def use_sentence(impact: Impact) -> str:
     if row["draws"]:
         told += (
             f"; undoing matched filters, by {number(row['control'])} "
-            f"({plural(row['draws'], 'draw')}, at most {number(row['control_high'])}; "
+            f"({drawn(row)}, at most {number(row['control_high'])}; "
             f"p = {chance(row['p'])})"
         )
     if why := cannot_show(row):
@@ -164,31 +168,33 @@ def effects(impact: Impact) -> Effects | None:
     if own.is_empty():
         return None
     rows = own.to_dicts()
-    draws = max(row["draws"] for row in rows)
+    most = max(rows, key=lambda row: row["draws"])
+    images = max(row["images"] for row in rows)
     change = f"refill {impact.fill}"
     others = [other for other in measures_in(impact.effects) if other.name != measure.name]
     return Effects(
         measure,
         [
-            (name, [_effect(row, measure) for row in rows if row["change"] == name])
+            (name, [_effect(row, measure, images) for row in rows if row["change"] == name])
             for name in own["change"].unique(maintain_order=True)
         ],
         others,
         _by_other_measures(impact.effects.filter(pl.col("change") == change), others),
         change,
-        counted(rows[0]),
-        draws,
-        chance(1 / (1 + draws)) if draws else "",
+        counted(max(rows, key=lambda row: row["images"])),
+        drawn(most) if most["draws"] else "",
+        chance(1 / (1 + most["draws"])) if most["draws"] else "",
         any(row["disturbance"] is not None for row in rows),
         any(effect_of_matched(row) is not None for row in rows),
     )
 
 
-def _effect(row: dict[str, Any], measure: Measure) -> Effect:
+def _effect(row: dict[str, Any], measure: Measure, images: int = 0) -> Effect:
     # Without controls there is nothing to exceed.
     beside, part = bool(row["draws"]), effect_of_matched(row)
     return Effect(
         chosen=row["set"],
+        images=f"{row['images']:,} images" if row["images"] < images else "",
         filters=row["filters"],
         sites=row["sites"],
         matched=row["matched"],
@@ -233,7 +239,7 @@ def control_lines(impact: Impact) -> list[str]:
         return ["No set has controls, so nothing here can be called use."]
     return [
         "Brackets: 95 % over images; of controls, the least and the greatest of "
-        f"{plural(found.draws, 'draw')}. p cannot be less than {found.least_p}, and is not "
+        f"{found.draws}. p cannot be less than {found.least_p}, and is not "
         "corrected for the number of sets. Where not all filters of a set are matched, p and what "
         'is beyond the controls are of those that are; "their" effect stands beside the controls.'
     ]

@@ -200,6 +200,24 @@ def counted(row: Mapping[str, Any]) -> str:
     return told + (few if photographs < FEWEST_IMAGES else "")
 
 
+def drawn(row: Mapping[str, Any]) -> str:
+    """Say how many draws of controls there are, and on how many images each is run, if not on all.
+
+    Parameters
+    ----------
+    row : mapping
+        Of a table of effects or doses with controls.
+
+    Examples
+    --------
+    >>> drawn({"draws": 20, "images": 48, "control_images": 5})
+    '20 draws, each on 5 of the images'
+    """
+    told = f"{row['draws']} draw{'' if row['draws'] == 1 else 's'}"
+    each = row.get("control_images") or row["images"]  # not said by runs of before
+    return told if each >= row["images"] else f"{told}, each on {each:,} of the images"
+
+
 def no_interval(row: Mapping[str, Any], end: str) -> str:
     """Say that a value has no interval over images, if it has none; else ""."""
     return "" if row[end] is not None else "one photograph alone gives no interval"

@@ -13,7 +13,7 @@ from padscope.findings.measures import PRIMARY, Measure
 from padscope.findings.words import chance
 from padscope.report.impact.lines import Series, line_chart
 from padscope.study import Impact
-from padscope.study.impact_result import counted
+from padscope.study.impact_result import counted, drawn
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def make_doses(impact: Impact) -> Doses | None:
     chart = line_chart(filters, series, "filters undone, strongest first", measure.heading, alt)
     return Doses(
         measure,
-        counted(rows[0]),
+        f"{counted(rows[0])}; controls: {drawn(rows[0])}" if rows[0]["draws"] else counted(rows[0]),
         chart,
         [
             (
