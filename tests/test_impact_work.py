@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,7 +87,11 @@ def test_an_impact_takes_the_passes_that_it_announces(
 
 
 def lite0(settings: ImpactSettings) -> Subject:
-    """Give EfficientNet-Lite0 with as many filters of each set as it has, picked at random."""
+    """Give EfficientNet-Lite0 with as many filters of each set as it has, picked at random.
+
+    As in the network, some confirmed filters have no controls, and some recognising ones no
+    partners.
+    """
     loaded = load_model("lite0")
     observed = observe_first(loaded.module, torch.zeros(1, 3, 224, 224), None)
     sites = [site for site in observed.sites if site.filters]
@@ -95,11 +100,16 @@ def lite0(settings: ImpactSettings) -> Subject:
         for site in sites
     )  # fmt: skip
     order = np.random.default_rng(0).permutation(filters.height)
+    first, second, *_ = (site.filters for site in sites)
+    order[:first] = filters.height
+    order[:4], order[4:24] = 0, 280  # fewer unlabelled filters than confirmed ones
+    order[first : first + second] = filters.height
+    order[first : first + 5] = 0  # none confirmed but recognising ones
     filters = filters.with_columns(
         recognises=pl.Series(order < 280), ks=pl.lit(0.1), recall=pl.lit(0.5),
         causal_ks=pl.lit(0.5),
         label=pl.Series(np.where(order < 1139, "confirmed", "quiet")),
-        kind=pl.Series([KINDS[place % len(KINDS)] for place in order]),
+        kind=pl.Series([KINDS[place % 6] for place in range(len(order))]),
     )  # fmt: skip
     sides = pl.concat(
         filters.with_columns(side=pl.lit(side)) for side in ("top", "bottom", "left", "right")
@@ -127,3 +137,5 @@ def test_the_impact_of_lite0_takes_25_passes_of_96_images() -> None:
         )
     }  # fmt: skip
     assert sum(works.values()) <= 25 * 96, works
+    parts = Counter(one.part for one in SetEffects.of(subject).treatments)
+    assert (parts["matched"], parts["paired"]) == (1, 1)

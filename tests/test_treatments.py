@@ -236,11 +236,13 @@ def test_images_of_a_stream_are_shared_out_too() -> None:
 def test_a_treatment_is_done_to_its_images_alone(batch: int) -> None:
     model, x = chain(), pixels(20, 3, 9, 9)
     sets, controls, observed = prepared(model, x[:2], {"0": [1, 2], "2": [0]}, draws=4)
-    asked = {"fill": "reflect", "disturbances": 2, "seed": 0}
-    every = set_treatments(sets, controls, observed, **asked)
-    few = set_treatments(
-        sets, controls, observed, images=20, sparing=Sparing(controls=2, images=6), **asked
-    )
+    every, few = (
+        set_treatments(
+            sets, controls, observed, fill="reflect", disturbances=2, seed=0, images=20,
+            sparing=sparing,
+        )
+        for sparing in (None, Sparing(controls=2, images=6))
+    )  # fmt: skip
     assert [one.name for one in few] == [one.name for one in every]
     whole = measure(TreatmentMeasurement(model, every, (("confirmed", "refill reflect"),)), x, 20)
     parts = measure(TreatmentMeasurement(model, few, (("confirmed", "refill reflect"),)), x, batch)

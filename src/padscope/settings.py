@@ -190,7 +190,7 @@ class ImpactSettings:
     draws_each: int | None = 2
     disturbances: int = 5
     part_images: int | None = 24
-    check: int = 32
+    check: int = 30
     check_images: int = 10
     dose_images: int = FEWEST_IMAGES
     canvas_images: int = 12
