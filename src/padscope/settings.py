@@ -224,11 +224,6 @@ class ImpactSettings:
                 f"limit is {self.limit}; effects need {FEWEST_IMAGES} images or more"
             )
 
-    @classmethod
-    def thorough(cls, **given: Any) -> ImpactSettings:
-        """Leave nothing out, and run every draw on every image."""
-        return cls(**{"check": 60, "check_images": 48, "canvas_images": 32} | given)
-
 
 def _refuse(settings: object, from_one: tuple[str, ...], from_zero: tuple[str, ...]) -> None:
     for name in (*from_one, *from_zero):

@@ -182,7 +182,7 @@ class OnnxFile:
         try:
             session = onnxruntime.InferenceSession(given, options, PROVIDERS)
             name, half = session.get_inputs()[0].name, "16" in session.get_inputs()[0].type
-            differences = []
+            differences: list[float] = []
             for images, *size in shapes:
                 noise = torch.rand(images, self._shape[1] or 1, *size, generator=generator)
                 noise = noise.half() if half else noise

@@ -129,7 +129,7 @@ def take(
     index = joint_index(maps, places, channels, last=last)
     shape = (len(places), len(channels)) if last else (len(channels), len(places))
     taken = maps.flatten(-2).index_select(-1, index)
-    return _in_shape(taken.unflatten(-1, shape), sizes, last=last)
+    return _in_shape(taken.view(*taken.shape[:-1], *shape), sizes, last=last)
 
 
 def flat_maps(source: Tensor, dims: int, *, last: bool | None = None) -> tuple[Tensor, bool]:
@@ -157,8 +157,9 @@ def flat_places(boxes: tuple[Box, ...], size: tuple[int, ...]) -> NDArray[np.int
 def _in_shape(taken: Tensor, sizes: Sequence[int], *, last: bool) -> Tensor:
     """Give positions their axes: from (…, P, K), or (…, K, P), to (…, K, *sizes)."""
     if last:
-        return taken.unflatten(-2, sizes).movedim(-1, -1 - len(sizes))
-    return taken.unflatten(-1, sizes)
+        spread = taken.view(*taken.shape[:-2], *sizes, taken.shape[-1])
+        return spread.movedim(-1, -1 - len(sizes))
+    return taken.view(*taken.shape[:-1], *sizes)
 
 
 @dataclass(frozen=True)

@@ -464,7 +464,7 @@ def _sighted(window: Window, axis: int, span: tuple[int, int]) -> _Sighted | Non
     inside = (taps >= span[0]) & (taps < span[1])
     if not inside.any():
         return None
-    outputs, kernel = (_extent(inside.any(axis=1 - along)) for along in (0, 1))
+    outputs, kernel = (_extent(np.asarray(inside.any(axis=1 - along))) for along in (0, 1))
     low, high = int(taps[outputs[0], kernel[0]]), int(taps[outputs[1] - 1, kernel[1] - 1]) + 1
     start, stop = max(span[0], low), min(span[1], high)
     # Torch puts as many zeros in front as behind: whole strides more, and outputs that are cropped.
