@@ -1,7 +1,7 @@
 """Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`.
 
-`kills`, `interrupts`, `decoys`, `controls`, `nulls` and `recall` are run when they are named only:
-they measure no time.
+`kills`, `interrupts`, `decoys`, `controls`, `nulls`, `onnx` and `recall` are run when they are
+named only: they measure no time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from benchmarks.impact import estimate_to_bare, estimate_to_exact
 from benchmarks.kills import AUDIT, STAGES, sweep
 from benchmarks.memory import LARGE, LITE0, SMALL_IMAGES, beside_bare, growth
 from benchmarks.nulls import describe_nulls
+from benchmarks.onnx_files import describe_onnx
 from benchmarks.page import describe_page
 from benchmarks.recall import describe_recall
 from benchmarks.runners import describe_runners
@@ -111,9 +112,10 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "decoys": describe_decoys,
     "controls": describe_controls,
     "nulls": describe_nulls,
+    "onnx": describe_onnx,
     "recall": describe_recall,
 }
-MEASURE_NO_TIME = ("kills", "interrupts", "decoys", "controls", "nulls", "recall")
+MEASURE_NO_TIME = ("kills", "interrupts", "decoys", "controls", "nulls", "onnx", "recall")
 COSTS = [name for name in BENCHMARKS if name not in MEASURE_NO_TIME]
 
 if __name__ == "__main__":

@@ -56,13 +56,18 @@ def state(module: nn.Module) -> dict[str, Any]:
         "requires_grad": {name: t.requires_grad for name, t in tensors},
         "grad": {name: (id(t.grad), t.grad.tolist()) for name, t in tensors if t.grad is not None},
         "training": {name: child.training for name, child in module.named_modules()},
-        "hooks": {n: list(child._forward_hooks.values()) for n, child in module.named_modules()},
+        "hooks": {
+            path: {name: list(value) for name, value in vars(child).items() if "hooks" in name}
+            for path, child in module.named_modules()
+        },
     }
 
 
 def meddle(module: nn.Module) -> None:
     """Do what a careless measurement might."""
     module.train()
+    # As transformers does in a first pass, and notes in an attribute that it has.
+    module.get_submodule("conv").register_forward_hook(lambda *_: None, with_kwargs=True)
     module(torch.randn(2, 3, 8, 8)).sum().backward()  # gradients, and running statistics
     for parameter in module.parameters():
         parameter.requires_grad_(False)

@@ -193,7 +193,7 @@ def test_factory_with_a_weights_file(nets: str, tmp_path: Path) -> None:
         ("nobody_has:net", {}, "importing nobody_has for the model nobody_has:net failed"),
         ("weights.pth", {}, "weights.pth holds weights, not a model.*--weights weights.pth"),
         ("weights.safetensors", {}, "holds weights, not a model"),
-        ("resnet50", {}, "'resnet50' names no model: give lite0, timm:NAME"),
+        ("resnet50", {}, "'resnet50' names no model: give lite0, hf:NAME, timm:NAME"),
         (
             "resnet18",
             {},
@@ -227,6 +227,7 @@ def test_refusals(nets: str, spec: str, options: dict[str, Any], message: str) -
     ("spec", "host"),
     [
         ("timm:test_resnet.r160_in1k", "the Hugging Face hub"),
+        ("timm:hf-hub:timm/test_resnet.r160_in1k", "the Hugging Face hub"),
         ("torchvision:squeezenet1_1", "download.pytorch.org"),
         ("torchvision:lraspp_mobilenet_v3_large", "download.pytorch.org"),
     ],
@@ -293,11 +294,11 @@ def test_a_model_computes_in_the_precision_it_has(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     single = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 8, 3, padding=1))
     images = torch.rand(64, 3, 12, 12, generator=torch.Generator().manual_seed(1))
-    expected = scan(single, images).sides["ks"]
+    expected = scan(single, images).sides["ks"].to_numpy()
     half = copy.deepcopy(single).to(dtype)
     assert f"computes in {str(dtype)[6:]}" in wrap_module(half, size=12).describe()
-    found = scan(half, images).sides["ks"]
-    assert (found - expected).abs().to_numpy().max() < 0.05  # bins of values that are rounded
+    found = scan(half, images).sides["ks"].to_numpy()
+    assert abs(found - expected).max() < 0.05  # bins of values that are rounded
     assert all(weight.dtype == dtype for weight in half.parameters())
 
 
@@ -462,7 +463,7 @@ def test_an_installed_package_adds_a_source(installed: None, spec: str) -> None:
         ("broken:a", None, "the package padscope-zoo adds 'broken' to padscope.models, and it "
          "cannot be imported (ModuleNotFoundError: No module named 'no_such_package'): mend or "
          "uninstall it"),
-        ("?", None, "'?' names no model: give lite0, a .zoo file, broken:NAME, timm:NAME, "
+        ("?", None, "'?' names no model: give lite0, a .zoo file, broken:NAME, hf:NAME, timm:NAME, "
          "torchvision:NAME, zoo:NAME, package.module:factory, or a .onnx or .pt2 file"),
         ("lite0:b", None, "lite0 is one model and has none named 'b': give lite0 alone"),
     ],

@@ -16,7 +16,8 @@ from padscope.models.quantisation import freeze_observers
 M = TypeVar("M", bound=nn.Module)
 
 SEED = 0
-REGISTERS = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
+HOOKS = tuple(name for name in vars(nn.Module()) if "hooks" in name)
+REGISTERS = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", *HOOKS)
 
 
 @contextmanager
@@ -25,11 +26,11 @@ def as_found(module: M, *, channels_last: bool = True) -> Iterator[M]:
 
     Restored, however the block ends: which submodules, parameters, buffers and other attributes
     there are, so that what a first pass makes is gone; every submodule's ``training`` flag; every
-    parameter's storage, strides, ``requires_grad`` and ``grad``; every buffer's values. Hooks are
-    not touched. Inside the block ``grad`` is None, so gradients never add to the owner's, and
-    torch's CPU generator starts from one seed, so that layers made in a first pass are the same in
-    every block; its state is put back too. Observers of fake quantisation, which follow every
-    batch, rest.
+    parameter's storage, strides, ``requires_grad`` and ``grad``; every buffer's values; which hooks
+    there are, so that those that a first pass registers are not there twice after the next. Inside
+    the block ``grad`` is None, so gradients never add to the owner's, and torch's CPU generator
+    starts from one seed, so that layers made in a first pass are the same in every block; its
+    state is put back too. Observers of fake quantisation, which follow every batch, rest.
 
     Parameters
     ----------
@@ -139,7 +140,8 @@ class _FoundAttributes:
     @classmethod
     def of(cls, module: nn.Module) -> _FoundAttributes:
         attributes = dict(vars(module))
-        return cls(module, attributes, {name: attributes[name].copy() for name in REGISTERS})
+        contents = {name: attributes[name].copy() for name in REGISTERS if name in attributes}
+        return cls(module, attributes, contents)
 
     def restore(self) -> None:
         # Past `__setattr__`, which registers and which classes override.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from padscope.models.hugging_face import HuggingFace
 from padscope.models.libraries import Lite0, Timm, Torchvision
 from padscope.models.loaded import LoadedModel
 
@@ -15,9 +16,10 @@ def class_names(loaded: LoadedModel, count: int) -> tuple[str, ...] | None:
     """Name the classes that a model tells apart.
 
     Names are given only if the weights are those of a library, which says what they were trained
-    on: ``lite0``, timm's weights with 1,000 classes and a tag that ends in ``in1k``, or torchvision
-    weights with a list of categories. Other weights of the same architecture may tell anything
-    apart, and so may a module from Python, whatever configuration it carries.
+    on: ``lite0``, timm's weights with 1,000 classes and a tag that ends in ``in1k``, torchvision
+    weights with a list of categories, or a configuration of transformers that names them. Other
+    weights of the same architecture may tell anything apart, and so may a module from Python,
+    whatever configuration it carries.
 
     Parameters
     ----------
@@ -35,6 +37,8 @@ def class_names(loaded: LoadedModel, count: int) -> tuple[str, ...] | None:
         names = _imagenet_descriptions()
     elif isinstance(loaded.architecture, Torchvision) and _as_published(loaded):
         names = _categories(loaded.architecture.name)
+    elif isinstance(loaded.architecture, HuggingFace) and _as_published(loaded):
+        names = loaded.architecture.labels
     else:
         return None
     return names if len(names) == count else None

@@ -19,6 +19,8 @@ from padscope.models.architecture import did_you_mean, one_of
 from padscope.models.checkpoints import read_weights
 from padscope.models.preprocessing import InputDefaults
 
+HUB = ("hf-hub:", "hf_hub:")  # what timm has before a repository of the Hugging Face hub
+
 
 @dataclass(frozen=True)
 class Timm:
@@ -27,7 +29,8 @@ class Timm:
     Attributes
     ----------
     name : str
-        As timm lists it, with or without the tag of one set of weights.
+        As timm lists it, with or without the tag of one set of weights; or a repository of the
+        hub, ``hf-hub:OWNER/NAME``.
     weights : str
         Where `pretrained` takes its weights from, in words.
 
@@ -44,6 +47,8 @@ class Timm:
         """Check the name, without building anything."""
         import timm
 
+        if self.name.startswith(HUB):
+            return  # only the hub knows
         architecture, _, tag = self.name.partition(".")
         tagged = timm.list_models(pretrained=True)
         if not timm.is_model(architecture) or (tag and self.name not in tagged):
@@ -58,19 +63,21 @@ class Timm:
 
     def pretrained(self) -> nn.Module:
         """Build the model with weights from the hub or from its local cache."""
+        return self._created(pretrained=True)
+
+    def fresh(self) -> nn.Module:
+        """Build the model with initial weights; one of the hub is described there alone."""
+        return self._created(pretrained=False)
+
+    def _created(self, *, pretrained: bool) -> nn.Module:
         import timm
 
         try:
-            module: nn.Module = timm.create_model(self.name, pretrained=True)
+            module: nn.Module = timm.create_model(self.name, pretrained=pretrained)
         except (OSError, RuntimeError) as error:
+            if not pretrained and not self.name.startswith(HUB):
+                raise
             raise _unfetched(f"timm:{self.name}", "the Hugging Face hub", error) from error
-        return module
-
-    def fresh(self) -> nn.Module:
-        """Build the model with initial weights."""
-        import timm
-
-        module: nn.Module = timm.create_model(self.name, pretrained=False)
         return module
 
     def defaults(self, module: nn.Module) -> InputDefaults:

@@ -16,6 +16,7 @@ from padscope.models.checkpoints import load_weights
 from padscope.models.exported import Exported
 from padscope.models.factories import Factory, own_defaults
 from padscope.models.foreign import foreign
+from padscope.models.hugging_face import HuggingFace
 from padscope.models.initial import reset_weights
 from padscope.models.libraries import Timm, Torchvision, lite0, similar_specs
 from padscope.models.loaded import LoadedModel, WeightsAre, hash_weights, same_weights
@@ -35,11 +36,17 @@ SOURCES: dict[str, Source] = {
     "lite0": lite0,
     "timm": Timm,
     "torchvision": Torchvision,
+    "hf": HuggingFace,
     ".pt2": lambda path: Exported(Path(path)),
     "onnx": OnnxFile,
     ".onnx": OnnxFile,
 }
 SOURCES_GROUP = "padscope.models"
+LIBRARIES = (
+    Timm,
+    Torchvision,
+    HuggingFace,
+)  # known to draw initial weights, and to have trained ones
 NAMED = ("lite0", ".onnx", "onnx", ".pt2")  # said first and last where all are listed
 RANDOM = "random"
 WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
@@ -61,8 +68,9 @@ def load_model(
     Parameters
     ----------
     spec : str
-        ``lite0`` (built in), ``timm:NAME[.TAG]``, ``torchvision:NAME``, ``package.module:factory``
-        (importable from the working directory, called without arguments), or the path of a
+        ``lite0`` (built in), ``timm:NAME[.TAG]``, ``torchvision:NAME``, ``hf:NAME`` (of the Hugging
+        Face hub, or a folder), ``package.module:factory`` (importable from the working directory,
+        called without arguments), or the path of a
         ``.onnx`` file or of a ``.pt2`` file of `torch.export.save`, or what else `SOURCES` has. A
         factory and a ``.pt2`` file execute the code they hold.
     weights : str or pathlib.Path, optional
@@ -201,7 +209,7 @@ def build_initial(architecture: Architecture, spec: str, seed: int = 0) -> nn.Mo
     )
     set_all = same_weights(module, other)
     # The libraries are known to draw theirs, and start a few from a formula.
-    own_code = not isinstance(architecture, Timm | Torchvision)
+    own_code = not isinstance(architecture, LIBRARIES)
     set_one = _weight_in_common(module, other) if own_code and not set_all else None
     if set_all or set_one:
         try:
@@ -290,7 +298,7 @@ def _build(
     """Build the module with the weights asked for, and say which these are and what is known."""
     if weights is None:
         # Of other sources nobody knows whether what they build was ever trained.
-        published = isinstance(architecture, Timm | Torchvision)
+        published = isinstance(architecture, LIBRARIES)
         known: WeightsAre = "given" if published else "unknown"
         return _built(architecture.pretrained, spec), architecture.weights, known
     if str(weights) == RANDOM:
