@@ -20,6 +20,7 @@ from padscope.cli.given import default_directory, parse_size
 from padscope.findings.checks import limits
 from padscope.findings.headline import headline
 from padscope.findings.json import as_json
+from padscope.findings.networks import title_of
 from padscope.findings.rungs import rungs
 from padscope.findings.verdict import verdict
 
@@ -198,7 +199,7 @@ def test_what_explain_prints_is_in_the_tables(padscope: Command) -> None:
     assert "with 8 pixels of real surroundings" in answer.words
     networks = study.explanation.networks["network"].unique(maintain_order=True).to_list()
     assert networks == ["given", "fresh 1", "matched 1", "re-estimated"]
-    assert all(f"\n{network} " in answer.out for network in networks)
+    assert all(f"\n{title_of(network)} " in answer.out for network in networks)
     assert "can be called learned" not in answer.words
     assert "‡" not in answer.out
 

@@ -110,4 +110,4 @@ def test_a_verdict_of_what_is_left(
     assert int(ended.value.code or 0) == status
     out, error = capsys.readouterr()
     assert name in error
-    assert ("the model uses them" in out or "no verdict" in out) == (status == 0)
+    assert ("The model uses them" in out or "no verdict" in out) == (status == 0)

@@ -21,11 +21,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from padscope.cli.commands import explain_command, impact_command, scan_command
+from padscope.findings.again import OPTIONS, commands
 from padscope.findings.checks import count
 from padscope.findings.distributions import distributions
 from padscope.images import Skipped
 from padscope.report import render_report
-from padscope.report.again import OPTIONS, commands
 from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.study import Study, scan
 from padscope.tallies import BINS

@@ -6,10 +6,11 @@ import polars as pl
 from rich.table import Table
 
 from padscope.console.terminal import shown
-from padscope.evidence import CANDIDATE, RECOGNISED, SMALL_MAP
+from padscope.evidence import SMALL_MAP
 from padscope.findings.checks import limits
 from padscope.findings.headline import headline
 from padscope.findings.kinds import kind_sentence
+from padscope.findings.networks import RUNGS, networks
 from padscope.findings.recognition import recognition
 from padscope.findings.rungs import rungs
 from padscope.findings.words import percent, size
@@ -67,14 +68,11 @@ def network_listing(explanation: Explanation) -> Table:
     """Draw the given network beside its baselines: shares of the measured filters."""
     table = Table(box=None, pad_edge=False)
     table.add_column("network")
-    for name in ("filters", f"KS ≥ {CANDIDATE:g}", "≥ 0.8", f"recall ≥ {RECOGNISED:g}"):
+    for name in ("filters", *(cut for _, _, cut in RUNGS)):
         table.add_column(name, justify="right")
-    for row in explanation.baselines.iter_rows(named=True):
-        shares = (
-            f"{row[name]:,} ({percent(row[name], row['filters'])})"
-            for name in ("candidates", "strong", "recalled")
-        )
-        table.add_row(shown(row["network"]), f"{row['filters']:,}", *shares)
+    for each in networks(explanation):
+        shares = (f"{count:,} ({percent(count, each.measured)})" for count in each.counts)
+        table.add_row(shown(each.title), f"{each.measured:,}", *shares)
     return table
 
 

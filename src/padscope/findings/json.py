@@ -14,6 +14,7 @@ from padscope.findings.checks import count, limits
 from padscope.findings.depth import depth_profile
 from padscope.findings.headline import headline
 from padscope.findings.kinds import kinds
+from padscope.findings.networks import networks
 from padscope.findings.neuron import Neuron
 from padscope.findings.rungs import rungs
 from padscope.findings.verdict import verdict
@@ -35,7 +36,7 @@ def as_json(study: Study) -> dict[str, Any]:
         Of strings, numbers, booleans, lists and dicts alone; None for what is not known. See
         docs/json.md.
     """
-    impact = study.impact
+    explanation, impact = study.explanation, study.impact
     found = {
         "schema": SCHEMA,
         "model": study.model,
@@ -43,6 +44,7 @@ def as_json(study: Study) -> dict[str, Any]:
         "headline": asdict(headline(study)),
         "rungs": [asdict(rung) for rung in rungs(study)],
         "counts": asdict(count(study)),
+        "networks": [asdict(each) for each in networks(explanation)] if explanation else [],
         "depth": depth_profile(study).to_dicts(),
         "kinds": [asdict(kind) for kind in kinds(study)],
         "effects": impact.effects.to_dicts() if impact else [],

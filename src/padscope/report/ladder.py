@@ -9,13 +9,12 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.evidence import CANDIDATE, SMALL_MAP
+from padscope.findings.networks import Network, networks
 from padscope.findings.recognition import NETWORKS
 from padscope.findings.words import percent, percent_range, size
 from padscope.report.strips import Bar, Tick, end_of_scale, strip
 from padscope.study import GIVEN, Explanation, Study
 from padscope.study.explanation import FRESH
-
-RUNGS = (("candidates", "respond"), ("strong", "strongly"), ("recalled", "recall the border"))
 
 
 @dataclass(frozen=True)
@@ -98,16 +97,14 @@ class Ladder:
 
 def make_ladder(study: Study, explanation: Explanation) -> Ladder:
     """Draw the ladder of an explained study and of its baselines."""
-    totals = explanation.baselines
-    counts = [name for name, _ in RUNGS]
-    networks = totals.to_dicts()
-    end = end_of_scale([_over(row[name], row["filters"]) for row in networks for name in counts])
+    counted = networks(explanation)
+    end = end_of_scale([_over(n, each.measured) for each in counted for n in each.counts])
     sites = _by_network(explanation)
     shares = [_over(*count) for by_site in sites.values() for count in by_site.values()]
     kinds = [kind for kind in NETWORKS if any(_is_of(kind, name) for name in sites)]
     site_end = end_of_scale(shares)
     return Ladder(
-        [_shares(row, end) for row in networks],
+        [_shares(each, end) for each in counted],
         end,
         site_end,
         _site_rows(study, explanation, sites, site_end, kinds),
@@ -120,36 +117,23 @@ def _over(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
-def title_of(network: str) -> str:
-    """Name a network for people.
-
-    Examples
-    --------
-    >>> title_of("fresh 2"), title_of("shuffled")
-    ('fresh weights 2', 'weights shuffled')
-    """
-    kind, _, seed = network.partition(" ")
-    return f"{NETWORKS.get(kind, kind)} {seed}".rstrip()
-
-
 def _is_of(kind: str, network: str) -> bool:
     return network.partition(" ")[0] == kind
 
 
-def _shares(row: dict[str, int], end: float) -> Shares:
-    name, measured = str(row["network"]), row["filters"]
-    style = "full" if name == GIVEN else "grey"
+def _shares(network: Network, end: float) -> Shares:
+    style, measured = "full" if network.given else "grey", network.measured
     return Shares(
-        title_of(name),
-        name == GIVEN,
+        network.title,
+        network.given,
         measured,
         [
             (
-                percent(row[rung], measured),
-                row[rung],
-                strip([Bar(style, 0, _over(row[rung], measured))], end=end),
+                percent(count, measured),
+                count,
+                strip([Bar(style, 0, _over(count, measured))], end=end),
             )
-            for rung, _ in RUNGS
+            for count in network.counts
         ],
     )
 

@@ -13,12 +13,13 @@ from padscope.evidence import (
     STRONG,
     UNDECIDED_BAND,
 )
+from padscope.findings.again import commands
 from padscope.findings.checks import count, describe_skipped, make_checks
-from padscope.report.again import commands
+from padscope.findings.networks import RUNGS
 from padscope.report.gallery.making import make_gallery
 from padscope.report.impact.sections import show_impact
 from padscope.report.kinds import make_kinds
-from padscope.report.ladder import RUNGS, make_ladder
+from padscope.report.ladder import make_ladder
 from padscope.report.opening import make_opening
 from padscope.report.origins import ORIGINS, make_origins
 from padscope.report.scatter import make_panels
