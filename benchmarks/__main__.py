@@ -1,7 +1,7 @@
 """Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`.
 
-`kills`, `interrupts`, `decoys`, `controls`, `nulls`, `onnx` and `recall` are run when they are
-named only: they measure no time.
+`kills`, `interrupts`, `decoys`, `controls`, `nulls`, `onnx`, `recall` and `depth_bounds` are run
+when they are named only: they measure no time.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tests.synthetic_gallery import many_filters
 
 from benchmarks.controls import describe_controls
 from benchmarks.decoys import describe_decoys
+from benchmarks.depth_bounds import describe_depth_bounds
 from benchmarks.explain import explain_to_bare
 from benchmarks.impact import estimate_to_bare, estimate_to_exact
 from benchmarks.kills import AUDIT, STAGES, sweep
@@ -114,8 +115,11 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "nulls": describe_nulls,
     "onnx": describe_onnx,
     "recall": describe_recall,
+    "depth_bounds": describe_depth_bounds,
 }
-MEASURE_NO_TIME = ("kills", "interrupts", "decoys", "controls", "nulls", "onnx", "recall")
+MEASURE_NO_TIME = (
+    "kills", "interrupts", "decoys", "controls", "nulls", "onnx", "recall", "depth_bounds",
+)  # fmt: skip
 COSTS = [name for name in BENCHMARKS if name not in MEASURE_NO_TIME]
 
 if __name__ == "__main__":
