@@ -471,10 +471,10 @@ def _viewed(spread: _Spread, shape: Sequence[int]) -> _Spread:
     ones = {axis for _, axis in left}  # maps of one position
     spread = replace(spread.mixed(ones, "a map of one position"), dims=tuple(dims))
     for dim, made in enumerate(dims):
-        axis, inner = made[0][1], made[1:]
-        if axis is not None and inner and all(other is None for _, other in inner):
+        axis, within = made[0][1], made[1:]
+        if axis is not None and within and all(other is None for _, other in within):
             outer = (*spread.dims[:dim], made[:1], *spread.dims[dim + 1 :])
-            times = math.prod(n for n, _ in inner)
+            times = math.prod(n for n, _ in within)
             spread = _repeated(replace(spread, dims=outer), dim, times)
     return spread
 
