@@ -9,7 +9,7 @@ from padscope.report import render_report
 from padscope.settings import ScanSettings
 from padscope.sites import Interception
 from padscope.store import RunDirectory, load_study
-from padscope.study import Study, explain, find_sites, impact, scan
+from padscope.study import Study, depth, explain, find_sites, impact, measure_depth, scan
 
 __version__ = "0.1.0"
 __all__ = [
@@ -18,11 +18,13 @@ __all__ = [
     "RunDirectory",
     "ScanSettings",
     "Study",
+    "depth",
     "explain",
     "find_sites",
     "impact",
     "load_model",
     "load_study",
+    "measure_depth",
     "open_images",
     "planted",
     "render_report",

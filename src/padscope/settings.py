@@ -225,6 +225,48 @@ class ImpactSettings:
             )
 
 
+@dataclass(frozen=True)
+class DepthSettings:
+    """What measuring the depth of padding does; part of its identity.
+
+    Attributes
+    ----------
+    limit : int or None
+        Most images; None for all.
+    size : tuple of int or None
+        Pixels of a crop per axis. None: those of the run, or the size the model was made for.
+    margin : int or None
+        Pixels of real surroundings at each end of every axis; see `ExplainSettings`.
+    tolerance : float
+        In spreads of a map: what is less is no difference.
+    seed : int
+        Of the choice of images, of their crops and of the resampling.
+    batch_size : int
+        Crops per forward pass; fewer canvases, by their area.
+    resamples : int
+        Of the images, for intervals.
+    output : str or None
+        Which entry of what the model returns is its answer; see `effects.read_answer`.
+    """
+
+    limit: int | None = 32
+    size: tuple[int, ...] | None = None
+    margin: int | None = None
+    tolerance: float = 0.01
+    seed: int = 0
+    batch_size: int = 16
+    resamples: int = 1000
+    output: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        _refuse(self, ("limit", "margin", "batch_size", "resamples"), ("seed",))
+        if not 0 < self.tolerance < 1:
+            raise PadscopeError(
+                f"tolerance is {self.tolerance}; give a share of a map's spread above 0 and below 1"
+            )
+
+
 def _refuse(settings: object, from_one: tuple[str, ...], from_zero: tuple[str, ...]) -> None:
     for name in (*from_one, *from_zero):
         value, least = getattr(settings, name), int(name in from_one)

@@ -8,7 +8,7 @@ import traceback
 import warnings
 from itertools import takewhile
 
-from padscope.cli import figures, looking
+from padscope.cli import depth, figures, looking
 from padscope.cli.commands import app
 from padscope.cli.interrupts import STATUS, Stopped, answered, stop_at_once
 from padscope.console import write_anything
@@ -16,6 +16,7 @@ from padscope.errors import PadscopeError
 from padscope.findings.words import visible
 from padscope.running.memory import keep_freed_memory
 
+depth.register(app)
 looking.register(app)
 figures.register(app)
 

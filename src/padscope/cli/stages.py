@@ -19,6 +19,8 @@ from padscope.console import (
     answer_lines,
     cause_lines,
     cause_listing,
+    depth_lines,
+    depth_listing,
     effect_listing,
     impact_lines,
     make_console,
@@ -32,11 +34,11 @@ from padscope.models import LoadedModel
 from padscope.paths import printable
 from padscope.report import render_report
 from padscope.running import Runner
-from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
+from padscope.settings import DepthSettings, ExplainSettings, ImpactSettings, ScanSettings
 from padscope.store import RunDirectory, write_atomically
-from padscope.study import Study, explain, impact, scan
+from padscope.study import Study, depth, explain, impact, scan
 from padscope.study.budget import StageWork, time_pass
-from padscope.study.stage import EXPLAIN, IMPACT, SCAN
+from padscope.study.stage import DEPTH, EXPLAIN, IMPACT, SCAN
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,15 @@ class Stages:
         )  # fmt: skip
         return self._finish(study, IMPACT)
 
+    def depth(self, study: Study, images: str | None, settings: DepthSettings) -> Study:
+        """Measure how deep padding reaches, and save what was found."""
+        study = interruptible(
+            DEPTH, self.budget,
+            lambda **watch: depth(study, self.loaded, images, settings, **self._how, **watch),
+        )  # fmt: skip
+        self.run.save(study)
+        return study
+
     @property
     def _how(self) -> dict[str, Any]:
         return {"journal": self.run, "workers": self.workers, "runner": self.runner}
@@ -151,6 +162,8 @@ def _parts(study: Study, stage: str) -> list[Table | list[str]]:
     if stage == IMPACT and study.impact:
         listings = effect_listing(study.impact), measure_listing(study.impact)
         return [*listings, impact_lines(study), verdict_lines(study, notes=False)]
+    if stage == DEPTH and study.depth:
+        return [depth_listing(study.depth), depth_lines(study.depth)]
     return []
 
 

@@ -3,6 +3,7 @@
 from padscope.console.answers import answer_lines
 from padscope.console.budget import QUESTIONS, Budget
 from padscope.console.causes import cause_lines, cause_listing, network_listing
+from padscope.console.depth import depth_lines, depth_listing
 from padscope.console.impact import effect_listing, impact_lines, measure_listing
 from padscope.console.progress import show_progress
 from padscope.console.responses import (
@@ -20,6 +21,8 @@ __all__ = [
     "answer_lines",
     "cause_lines",
     "cause_listing",
+    "depth_lines",
+    "depth_listing",
     "describe_sites",
     "effect_listing",
     "impact_lines",

@@ -9,13 +9,14 @@ from functools import cached_property
 from padscope.console.progress import duration
 from padscope.study import Progress
 from padscope.study.budget import COST, StageWork
-from padscope.study.stage import COUNTED, EXPLAIN, IMPACT, SCAN
+from padscope.study.stage import COUNTED, DEPTH, EXPLAIN, IMPACT, SCAN
 
-TITLES = {SCAN: "scan", EXPLAIN: "explanation", IMPACT: "impact"}
+TITLES = {SCAN: "scan", EXPLAIN: "explanation", IMPACT: "impact", DEPTH: "depth"}
 QUESTIONS = {
     SCAN: "which filters respond to the border",
     EXPLAIN: "which responses padding causes",
     IMPACT: "whether the model uses them",
+    DEPTH: "how deep padding reaches",
 }
 
 

@@ -31,7 +31,7 @@ def change_by_distance(base: Tensor, changed: Tensor) -> Tensor:
     change = (changed.double() - base.double()).abs().mean(dim=1).flatten(1)  # (N, P)
     sums = torch.zeros(len(base), len(counts), dtype=torch.float64, device=base.device)
     sums.index_add_(1, distance.to(base.device), change)
-    by_distance = _relative(sums / counts.to(base.device), base)
+    by_distance = relative_to_spread(sums / counts.to(base.device), base)
     return by_distance[:, : min(LONGEST, len(counts))]
 
 
@@ -49,7 +49,7 @@ def dense_change(base: Tensor, changed: Tensor) -> Tensor:
         `change_by_distance`.
     """
     squared = (changed.double() - base.double()).square().flatten(1).mean(dim=1, keepdim=True)
-    return _relative(squared.sqrt(), base).squeeze(1)
+    return relative_to_spread(squared.sqrt(), base).squeeze(1)
 
 
 def value_change(base: Tensor, changed: Tensor) -> Tensor:
@@ -67,8 +67,20 @@ def value_change(base: Tensor, changed: Tensor) -> Tensor:
     return (changed.double() - base.double()).abs().reshape(len(base), -1).mean(dim=1)
 
 
-def _relative(change: Tensor, base: Tensor) -> Tensor:
-    """Divide (N, …) changes by the spread of each image's answer; no change is 0 of any spread."""
+def relative_to_spread(change: Tensor, base: Tensor) -> Tensor:
+    """Divide changes by the spread of each image's map; no change is 0 of any spread.
+
+    Parameters
+    ----------
+    change : (N, D) Tensor
+    base : (N, …) Tensor
+        Its standard deviation, image by image, is the spread.
+
+    Returns
+    -------
+    (N, D) Tensor
+        NaN where there is a change and no spread.
+    """
     values = base.double().flatten(1)
     spread = values.std(dim=1, correction=0, keepdim=True)
     varied = values.amax(dim=1, keepdim=True) > values.amin(dim=1, keepdim=True)

@@ -35,11 +35,22 @@ from padscope.store.manifest import (
     read_manifest,
 )
 from padscope.store.pictures import pack_pictures
-from padscope.study import CONTRASTED, EXPLAIN, IMPACT, IMPACT_TABLES, SCAN, Kept, Study
+from padscope.study import (
+    CONTRASTED,
+    DEPTH,
+    DEPTH_TABLES,
+    EXPLAIN,
+    IMPACT,
+    IMPACT_TABLES,
+    SCAN,
+    Kept,
+    Study,
+)
 from padscope.study.baselines import USUAL
 from padscope.study.stage import Scores
 
 EXPLAINED_FILES = tuple(f"{name}.parquet" for name in EXPLAINED_TABLES)
+DEPTH_FILES = tuple(f"{name}.parquet" for name in DEPTH_TABLES.values())
 IMPACT_FILES = tuple(impact_file(name) for name in IMPACT_TABLES)
 
 
@@ -92,6 +103,8 @@ class RunDirectory:
             self._take_possession()
         elif stage == EXPLAIN:
             self._go_on_from_scan()
+        elif stage == DEPTH:
+            self._require_scan()
         else:
             self._go_on_from_explanation()
         return read_kept(self.path, stage, self._identity) or Kept()
@@ -130,7 +143,8 @@ class RunDirectory:
         write_atomically(self.path / FILES[self._stage], pack_kept(kept, self._identity))
         self._last = time.monotonic()
 
-    def _go_on_from_scan(self) -> None:
+    def _require_scan(self) -> dict[str, Any]:
+        """Return the manifest of the finished scan that a stage goes on from."""
         manifest = read_manifest(self.path)
         if manifest.keys() == UNFINISHED:
             raise PadscopeError(f"the run in {self.path} is not finished; run the same scan again")
@@ -138,6 +152,10 @@ class RunDirectory:
             raise PadscopeError(
                 f"{self.path} is the run of another scan; give the directory of this one"
             )
+        return manifest
+
+    def _go_on_from_scan(self) -> None:
+        manifest = self._require_scan()
         so_far = read_kept(self.path, EXPLAIN, self._identity)
         if so_far is None and manifest["explanation"] is not None:
             # Its counts are about to be replaced; without them the directory could not be read.
@@ -187,11 +205,15 @@ class RunDirectory:
         if study.impact:
             for name, table in study.impact.tables.items():
                 write_table(self.path / impact_file(name), table)
+        if study.depth:
+            for field, name in DEPTH_TABLES.items():
+                write_table(self.path / f"{name}.parquet", getattr(study.depth, field))
         write_atomically(self.path / MAPS, pack_pictures(study))
         write_atomically(self.path / "manifest.json", dump_json(manifest_of(study)))
         # Only now, when nothing says any more that they are there.
         self._drop([] if study.explanation else EXPLAINED_FILES)
         self._drop([] if study.impact else IMPACT_FILES)
+        self._drop([] if study.depth else DEPTH_FILES)
 
     def _drop(self, names: Sequence[str]) -> None:
         for name in names:

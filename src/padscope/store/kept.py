@@ -7,10 +7,11 @@ from typing import Any
 
 from padscope.running import Packed
 from padscope.store.packing import pack, unpacking
-from padscope.study import EXPLAIN, IMPACT, SCAN, Kept
+from padscope.study import DEPTH, EXPLAIN, IMPACT, SCAN, Kept
 
 FILES = {
     SCAN: "tallies.safetensors", EXPLAIN: "contrasts.safetensors", IMPACT: "impact.safetensors",
+    DEPTH: "depth.safetensors",
 }  # fmt: skip
 
 

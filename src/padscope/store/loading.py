@@ -17,9 +17,11 @@ from padscope.store.manifest import UNFINISHED, read_manifest
 from padscope.store.pictures import read_pictures
 from padscope.study import (
     CONTRASTED,
+    DEPTH_TABLES,
     EXPLAIN,
     IMPACT_TABLES,
     SCAN,
+    Depth,
     Explanation,
     Impact,
     Kernels,
@@ -94,6 +96,8 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
     impact = None
     if explanation is not None:
         impact = read("the impact", lambda: _read_impact(path, manifest["impact"]), None)
+    # Runs of versions that did not measure it have no such entry.
+    depth = read("the depth", lambda: _read_depth(path, manifest.get("depth")), None)
     of_filters = tables["filters"]
     if explanation is None and found is not None:  # its columns would say what nothing shows
         of_filters = responses_alone(of_filters)
@@ -103,7 +107,7 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
         manifest["identity"], manifest["model"], manifest["images"], tuple(manifest["size"]),
         tables["sites"], of_filters, tables["sides"], counted, portraits, explanation,
         manifest["invocation"], impact, kernels, tuple(missing),
-        tuple(manifest["warnings"]),
+        tuple(manifest["warnings"]), depth,
     )  # fmt: skip
 
 
@@ -139,4 +143,18 @@ def _read_impact(path: Path, found: dict[str, Any] | None) -> Impact | None:
         found["identity"], found["images"], found["labels"], found["counted"], found["answer"],
         found["fill"], **tables, agreement=found["agreement"],
         skipped=tuple(Skipped(*skip) for skip in found["skipped"]), notes=tuple(found["notes"]),
+    )  # fmt: skip
+
+
+def _read_depth(path: Path, found: dict[str, Any] | None) -> Depth | None:
+    if found is None:
+        return None
+    tables: dict[str, pl.DataFrame] = {
+        field: read_table(path / f"{name}.parquet") for field, name in DEPTH_TABLES.items()
+    }
+    return Depth(
+        found["identity"], found["model"], found["images"], found["counted"],
+        tuple(found["size"]), tuple(found["margin"]), found["tolerance"], tuple(found["step"]),
+        found["whole"], **tables, skipped=tuple(Skipped(*skip) for skip in found["skipped"]),
+        notes=tuple(found["notes"]),
     )  # fmt: skip

@@ -1,5 +1,7 @@
 """The stages in order: `scan`, `explain`, `impact`. Each adds to a `Study`, the frozen result."""
 
+from padscope.study.depth import depth, measure_depth
+from padscope.study.depth_result import DEPTH_TABLES, Depth
 from padscope.study.explain import explain
 from padscope.study.explanation import CONTRASTED, GIVEN, Explanation
 from padscope.study.impact import impact
@@ -9,16 +11,19 @@ from padscope.study.kernels import Kernels
 from padscope.study.listing import find_sites
 from padscope.study.result import Portrait, Study
 from padscope.study.scan import scan
-from padscope.study.stage import EXPLAIN, IMPACT, SCAN, Journal, Kept, Progress
+from padscope.study.stage import DEPTH, EXPLAIN, IMPACT, SCAN, Journal, Kept, Progress
 from padscope.study.subject import check_answer
 
 __all__ = [
     "CONTRASTED",
+    "DEPTH",
+    "DEPTH_TABLES",
     "EXPLAIN",
     "GIVEN",
     "IMPACT",
     "IMPACT_TABLES",
     "SCAN",
+    "Depth",
     "Explanation",
     "Impact",
     "Journal",
@@ -30,9 +35,11 @@ __all__ = [
     "as_images",
     "as_loaded",
     "check_answer",
+    "depth",
     "explain",
     "find_sites",
     "impact",
     "make_probe",
+    "measure_depth",
     "scan",
 ]

@@ -15,10 +15,10 @@ from padscope.study.baselines import baseline_names
 from padscope.study.context import Canvas
 from padscope.study.explain_work import ExplainWork
 from padscope.study.inputs import Work, as_images
-from padscope.study.stage import EXPLAIN, IMPACT, SCAN
+from padscope.study.stage import DEPTH, EXPLAIN, IMPACT, SCAN
 
 # What a pass of each stage costs, in bare ones: docs/cost.md. That of a scan has its scores in it.
-COST = {SCAN: 1.3, EXPLAIN: 1.2, IMPACT: 1.3}
+COST = {SCAN: 1.3, EXPLAIN: 1.2, IMPACT: 1.3, DEPTH: 1.2}
 # Of every image tested, as found for classifiers of ImageNet; which sets there are, a scan tells.
 USUAL_IMPACT, THOROUGH_IMPACT = 50, 500
 FAR_FROM = 160  # pixels of an input from which on networks reach so far that the margin is greater

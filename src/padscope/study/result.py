@@ -15,6 +15,7 @@ from padscope.errors import PadscopeError
 from padscope.evidence import CANDIDATE, KINDS, STRONG, UNDECIDED_BAND
 from padscope.measurements import Counts
 from padscope.scores import CONTENT, CONTENTS, recall_curves
+from padscope.study.depth_result import Depth
 from padscope.study.explanation import Explanation
 from padscope.study.impact_result import Impact
 from padscope.study.kernels import Kernels
@@ -75,6 +76,8 @@ class Study:
         Scored site → kernels of its filters; empty for runs of versions that did not keep them.
     missing : tuple of str
         What a damaged run directory lacks, in sentences.
+    depth : Depth or None
+        How deep padding reaches, once `depth` has measured it.
     warnings : tuple of str
         Why the network may not be what it is taken for, as far as its weights tell. Those of an
         explanation, which rest on images too, take their place.
@@ -95,6 +98,7 @@ class Study:
     kernels: Mapping[str, Kernels] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    depth: Depth | None = None
 
     def pans(
         self,

@@ -36,10 +36,10 @@ Progress = Callable[[int, int | None], None]
 Scores = pl.DataFrame | str
 S = TypeVar("S", bound=State)
 
-SCAN, EXPLAIN, IMPACT = "scan", "explain", "impact"
+SCAN, EXPLAIN, IMPACT, DEPTH = "scan", "explain", "impact", "depth"
 # What each stage counts while it runs. A forward pass is one of a single crop; a canvas counts by
 # its area, a backward pass as two.
-COUNTED = {SCAN: "images", EXPLAIN: "forward passes", IMPACT: "forward passes"}
+COUNTED = {SCAN: "images", **dict.fromkeys((EXPLAIN, IMPACT, DEPTH), "forward passes")}
 TABLE = "table: "  # how the names of packed tables begin
 STATES: dict[str, type[Counts] | type[Recorded]] = {"counts": Counts, "recorded": Recorded}
 
@@ -146,7 +146,7 @@ class Stage:
     Parameters
     ----------
     name : str
-        ``scan``, ``explain`` or ``impact``.
+        ``scan``, ``explain``, ``impact`` or ``depth``.
     identity : dict
         What its results depend on; the same in every process.
     runner : Runner
