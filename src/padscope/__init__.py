@@ -6,6 +6,7 @@ from padscope.images import open_images
 from padscope.interventions import repad
 from padscope.models import load_model
 from padscope.report import render_report
+from padscope.running.tiled import halo_of, tiled
 from padscope.settings import ScanSettings
 from padscope.sites import Interception
 from padscope.store import RunDirectory, load_study
@@ -21,6 +22,7 @@ __all__ = [
     "depth",
     "explain",
     "find_sites",
+    "halo_of",
     "impact",
     "load_model",
     "load_study",
@@ -30,4 +32,5 @@ __all__ = [
     "render_report",
     "repad",
     "scan",
+    "tiled",
 ]

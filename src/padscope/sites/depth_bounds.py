@@ -90,11 +90,14 @@ class MapBounds:
     whole : str
         The first operation before it that looks at whole axes at once; "" if there is none. The
         map then depends on how much of an image there is, with or without padding.
+    is_map : bool
+        Whether its last axes are those of the input.
     """
 
     ends: Mapping[End, Bound]
     stride: tuple[Fraction, ...]
     whole: str = ""
+    is_map: bool = True
 
     @property
     def deepest(self) -> Fraction | None:
@@ -209,7 +212,11 @@ class _Spread:
                     continue
                 lines = len(self.lines.get(end, ()))
                 ends[end] = Bound(lines, lines * stride, EXACT if self.exact else UPPER)
-        return MapBounds(ends, self.stride, self.whole)
+        axes = range(len(self.stride))
+        is_map = len(self.dims) > len(axes) and [
+            self.place(axis - len(axes)) for axis in axes
+        ] == list(axes)
+        return MapBounds(ends, self.stride, self.whole, is_map)
 
     def mixed(self, axes: Iterable[int | None], reason: str) -> _Spread:
         """Let what lies on some axes reach all of them."""
@@ -600,6 +607,8 @@ class _Following:
         made: list[Tensor],
     ) -> list[_Spread]:
         if not made:
+            return []
+        if name.endswith("_like") or name.startswith("new_"):  # of the same size, and no more
             return []
         shape, source = made[0].shape, spreads[0]
         signature = self._operations.get(name)

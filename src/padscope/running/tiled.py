@@ -1,0 +1,467 @@
+"""Inference in tiles, of images of any size, and the halo that makes it equal to the whole.
+
+A tile is run with a halo of its surroundings, of which the answer is cut off again. Padding stands
+at the true borders of the image alone; where it stands at the end of a halo, it reaches no farther
+than the halo is wide, if that is as wide as padding is deep.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from padscope.effects.answers import read_answer
+from padscope.errors import PadscopeError
+from padscope.running.model import as_input, run_batch
+from padscope.sites.depth_bounds import DepthBounds, MapBounds, depth_bounds
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _Span:
+    """One tile along one axis, in pixels: its own part, and what is run for it."""
+
+    core: tuple[int, int]
+    run: tuple[int, int]
+    last: bool
+
+
+@dataclass(frozen=True)
+class Tiled:
+    """A model that is run in tiles; make it with `tiled`.
+
+    Attributes
+    ----------
+    model : nn.Module
+    tile, halo : int or tuple of int
+        Pixels per axis of `axes`.
+    axes : tuple of int or None
+        Spatial axes along which images are cut, 0 first; None for all.
+    blend : bool
+        Whether neighbouring tiles are mixed across their seams.
+    batch_size : int
+        Tiles per forward pass.
+    output : str or None
+        Which entry of what the model returns is its answer; see `padscope.effects.read_answer`.
+    inexact : bool
+        Whether a model that looks at the whole frame is run all the same.
+    progress : callable or None
+    """
+
+    model: nn.Module
+    tile: int | tuple[int, ...]
+    halo: int | tuple[int, ...]
+    axes: tuple[int, ...] | None = None
+    blend: bool = False
+    batch_size: int = 1
+    output: str | None = None
+    inexact: bool = False
+    progress: Progress | None = None
+    _known: dict[tuple[int, ...], DepthBounds] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        if self.batch_size < 1:
+            raise PadscopeError(f"batch_size is {self.batch_size}; give 1 or more")
+        if min(_each(self.tile)) < 1 or min(_each(self.halo)) < 0:
+            raise PadscopeError(
+                f"a tile of {self.tile} with a halo of {self.halo} cannot be run; give tiles of "
+                "1 pixel or more, and halos of 0 or more"
+            )
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor, out: Tensor | None = None) -> Tensor:
+        """Run the model on images, tile by tile.
+
+        Parameters
+        ----------
+        images : (N, C, *spatial) Tensor
+            Anywhere; tiles are copied to where the model is.
+        out : (N, C', *spatial') Tensor, optional
+            To write the answer to, such as one that is mapped to a file.
+
+        Returns
+        -------
+        (N, C', *spatial') Tensor
+            The answer, where the images are. Beside it, no more is in memory than a batch of tiles
+            takes.
+
+        Raises
+        ------
+        PadscopeError
+            Tile or halo do not fit the images or are out of step with the strides, or the answer is
+            no map, or depends on the whole frame.
+        """
+        size = tuple(images.shape[2:])
+        if not size or not len(images):
+            raise PadscopeError(
+                f"images have shape {tuple(images.shape)}; give (images, channels, size)"
+            )
+        tile, halo = self._along(size, self.tile, whole=True), self._along(size, self.halo)
+        for axis, (n, t, h) in enumerate(zip(size, tile, halo, strict=True)):
+            if t != n and t + h > n:
+                raise PadscopeError(
+                    f"a tile of {t} pixels with a halo of {h} takes more than the {n} there are "
+                    f"along axis {axis}; give smaller ones, or leave that axis out of axes"
+                )
+        bounds, answer = self._learn(images, size, tile, halo)
+        _require_step(bounds.step, size, tile, halo)
+        spans = [
+            _spans(n, t, h, s) for n, t, h, s in zip(size, tile, halo, bounds.step, strict=True)
+        ]
+        rates = tuple(1 / stride for stride in answer.stride)
+        return self._run(images, spans, rates, out, tile, halo)
+
+    def _along(
+        self, size: Sequence[int], given: int | tuple[int, ...], *, whole: bool = False
+    ) -> tuple[int, ...]:
+        """Give every axis its pixels: those that are not cut, all of them, or no halo."""
+        axes = range(len(size)) if self.axes is None else self.axes
+        if any(axis not in range(len(size)) for axis in axes):
+            raise PadscopeError(f"axes are {self.axes}, and images have {len(size)}, from 0 on")
+        values = (given,) * len(axes) if isinstance(given, int) else given
+        if len(values) != len(axes):
+            raise PadscopeError(f"{given} are {len(values)} numbers for {len(axes)} axes")
+        along = [*size] if whole else [0] * len(size)
+        for axis, value in zip(axes, values, strict=True):
+            along[axis] = value
+        return tuple(along)
+
+    def _learn(
+        self, images: Tensor, size: Sequence[int], tile: Sequence[int], halo: Sequence[int]
+    ) -> tuple[DepthBounds, MapBounds]:
+        """Run the first tile, to see how the model's maps lie on its input."""
+        first = tuple(min(n, t + h) for n, t, h in zip(size, tile, halo, strict=True))
+        key = (images.shape[1], *first)
+        if key not in self._known:
+            pixels = images[:1]
+            for axis, n in enumerate(first):
+                pixels = pixels.narrow(axis + 2, 0, n)
+            self._known[key] = _bounds_of(self.model, pixels, self.output)
+        bounds = self._known[key]
+        answer = _require_map(bounds, len(size))
+        if answer.whole and not self.inexact:
+            raise PadscopeError(_sees_whole(answer.whole))
+        return bounds, answer
+
+    def _run(
+        self,
+        images: Tensor,
+        spans: Sequence[Sequence[_Span]],
+        rates: Sequence[Fraction],
+        out: Tensor | None,
+        tile: Sequence[int],
+        halo: Sequence[int],
+    ) -> Tensor:
+        # Of a seam, so many positions of the answer on either side are mixed.
+        mixed = [
+            int(min(t // 2, h // 2) * r) if self.blend else 0
+            for t, h, r in zip(tile, halo, rates, strict=True)
+        ]
+        places = list(itertools.product(*spans))
+        total, done = len(places) * len(images), 0
+        shape: list[int] = []
+        for batch in _batches(places, len(images), self.batch_size):
+            answers = self._ask(images, batch)
+            if not shape:  # of the last tile, which ends where the image does
+                last = batch[0][1]
+                first = [_scaled(span.run[0], r) for span, r in zip(last, rates, strict=True)]
+                shape = [f + n for f, n in zip(first, answers.shape[2:], strict=True)]
+                out = _allocated(out, images, answers, shape)
+            assert out is not None
+            for answer, (image, place) in zip(answers, batch, strict=True):
+                _write(out[image], answer, place, rates, shape, mixed)
+            done += len(batch)
+            if self.progress:
+                self.progress(done, total)
+        assert out is not None
+        return out
+
+    def _ask(self, images: Tensor, batch: Sequence[tuple[int, tuple[_Span, ...]]]) -> Tensor:
+        cut = []
+        for image, place in batch:
+            pixels = images[image]
+            for axis, span in enumerate(place):
+                pixels = pixels.narrow(axis + 1, span.run[0], span.run[1] - span.run[0])
+            cut.append(pixels)
+        output = run_batch(self.model, torch.stack(cut), [image for image, _ in batch], None)
+        return read_answer(output, self.output)
+
+
+def tiled(
+    model: nn.Module,
+    tile: int | tuple[int, ...],
+    halo: int | tuple[int, ...],
+    *,
+    axes: Sequence[int] | None = None,
+    blend: bool = False,
+    batch_size: int = 1,
+    output: str | None = None,
+    inexact: bool = False,
+    progress: Progress | None = None,
+) -> Tiled:
+    """Run a model in tiles, of images of any size with one to three spatial axes.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In eval mode, with a dense answer, of the size of its input or any constant multiple of it.
+    tile : int or tuple of int
+        Pixels that are a tile's own, along each of the axes.
+    halo : int or tuple of int
+        Pixels of surroundings that it is run with, at each end that is no border of the image;
+        see `halo_of`. Both must be in step with the strides: multiples of `DepthBounds.step`.
+    axes : sequence of int, optional
+        Spatial axes along which images are cut, 0 first; others are run whole. None: all.
+    blend : bool
+        Mix neighbouring tiles across their seams, over half the halo on either side, instead of
+        cutting the halo off.
+    batch_size : int
+        Tiles per forward pass.
+    output : str, optional
+        Which entry of what the model returns is its answer; see `padscope.effects.read_answer`.
+    inexact : bool
+        Run a model that looks at the whole frame all the same; no halo makes tiles equal to the
+        whole then.
+    progress : callable, optional
+        Called after every forward pass with how many tiles are done, and of how many.
+
+    Returns
+    -------
+    Tiled
+        To be called with images.
+
+    Examples
+    --------
+    >>> net = nn.Conv2d(1, 1, 3, padding=1).eval()
+    >>> image = torch.rand(1, 1, 40, 50, generator=torch.manual_seed(0))
+    >>> bool(torch.allclose(tiled(net, 16, 1)(image), net(image), atol=1e-6))
+    True
+    """
+    listed = None if axes is None else tuple(axes)
+    return Tiled(model, tile, halo, listed, blend, batch_size, output, inexact, progress)
+
+
+@dataclass(frozen=True)
+class AdvisedHalo:
+    """The smallest halo with which tiles equal the whole.
+
+    Attributes
+    ----------
+    pixels : int
+    error : float
+        Greatest difference from the whole, in spreads of each image's answer.
+    step : int
+        Pixels between halos in step with the strides.
+    tried : dict
+        Halo → its error, of all that were tried.
+    """
+
+    pixels: int
+    error: float
+    step: int
+    tried: dict[int, float]
+
+
+@torch.no_grad()
+def halo_of(
+    model: nn.Module,
+    images: Tensor,
+    tile: int | tuple[int, ...],
+    *,
+    tolerance: float = 0.01,
+    depth: float | None = None,
+    axes: Sequence[int] | None = None,
+    output: str | None = None,
+    batch_size: int = 1,
+) -> AdvisedHalo:
+    """Find the smallest halo in step with the strides whose tiles equal the whole.
+
+    It is found by trying: images are run whole, then in tiles with halos of bisected width.
+
+    Parameters
+    ----------
+    model, tile, axes, output, batch_size
+        As of `tiled`.
+    images : (N, C, *spatial) Tensor
+        Large enough to have seams; small enough to be run whole.
+    tolerance : float
+        Greatest difference of any value that is none, in spreads of each image's answer.
+    depth : float, optional
+        How deep padding reaches, in pixels, where it was measured (`Depth.deepest`): the search
+        begins there.
+
+    Raises
+    ------
+    PadscopeError
+        No halo that fits the images suffices, or the model looks at the whole frame.
+    """
+    bounds = _bounds_of(model, images[:1], output)
+    answer = _require_map(bounds, images.ndim - 2)
+    if answer.whole:
+        raise PadscopeError(_sees_whole(answer.whole))
+    cut = range(images.ndim - 2) if axes is None else axes
+    step = math.lcm(*(bounds.step[axis] for axis in cut))
+    whole = read_answer(run_batch(model, images, range(len(images)), None), output).double()
+    spread = whole.flatten(1).std(dim=1, correction=0).clamp_min(torch.finfo(torch.float32).tiny)
+    tried: dict[int, float] = {}
+
+    def error(halo: int) -> float:
+        if halo not in tried:
+            run = tiled(model, tile, halo, axes=axes, output=output, batch_size=batch_size)
+            try:
+                apart = (run(images).double() - whole).abs().flatten(1).amax(dim=1) / spread
+                tried[halo] = float(apart.max())
+            except _TooFewError:
+                tried[halo] = math.inf
+        return tried[halo]
+
+    known = answer.deepest
+    start = float(known if depth is None and known is not None else depth or 0)
+    most = math.ceil(start / step)
+    while error(most * step) > tolerance:  # raises where the images have no room for more
+        most = 2 * most or 1
+    least = -1
+    while most - least > 1:
+        middle = (least + most) // 2
+        if error(middle * step) > tolerance:
+            least = middle
+        else:
+            most = middle
+    return AdvisedHalo(most * step, tried[most * step], step, dict(sorted(tried.items())))
+
+
+class _TooFewError(PadscopeError):
+    """A tile's answer lacks positions that are its own."""
+
+
+def _bounds_of(model: nn.Module, pixels: Tensor, output: str | None) -> DepthBounds:
+    return depth_bounds(model, as_input(model, pixels), partial(read_answer, key=output))
+
+
+def _require_map(bounds: DepthBounds, dims: int) -> MapBounds:
+    answer = bounds.output
+    if answer is None or not answer.is_map:
+        raise PadscopeError(
+            f"the model's answer is no map with the {dims} axes of the image; tiles cannot be put "
+            "together: name another entry with output"
+        )
+    return answer
+
+
+def _sees_whole(operation: str) -> str:
+    return (
+        f"the model looks at the whole frame (its {operation}): no finite halo makes tiles equal "
+        "to the whole; run it whole, or in tiles all the same with inexact=True"
+    )
+
+
+def _each(given: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (given,) if isinstance(given, int) else given
+
+
+def _require_step(
+    step: Sequence[int], size: Sequence[int], tile: Sequence[int], halo: Sequence[int]
+) -> None:
+    for axis, (s, n) in enumerate(zip(step, size, strict=True)):
+        for what, pixels in (("tile", tile[axis]), ("halo", halo[axis])):
+            if pixels % s and pixels != n:
+                below = pixels // s * s
+                nearest = f"{below} or {below + s}" if below or what == "halo" else str(s)
+                raise PadscopeError(
+                    f"a {what} of {pixels} pixels along axis {axis} is out of step with the "
+                    f"model's strides, {s} in all; {nearest} would be in step"
+                )
+
+
+def _spans(size: int, tile: int, halo: int, step: int) -> list[_Span]:
+    """Cut an axis."""
+    spans = []
+    for first in range(0, size, tile):
+        stop = min(size, first + tile)
+        start = max(0, first - halo)
+        if stop == size:  # what is left over may be little: it is run with as much as the others
+            start = max(0, min(start, (size - tile - 2 * halo) // step * step))
+        spans.append(_Span((first, stop), (start, min(size, stop + halo)), stop == size))
+    return spans
+
+
+def _batches(
+    places: Sequence[tuple[_Span, ...]], images: int, most: int
+) -> Iterator[list[tuple[int, tuple[_Span, ...]]]]:
+    """Give tiles of one shape together; the last of all tiles first, and alone."""
+    yield [(0, places[-1])]
+    shapes: dict[tuple[int, ...], list[tuple[int, tuple[_Span, ...]]]] = {}
+    for image, place in itertools.product(range(images), places):
+        if image == 0 and place is places[-1]:
+            continue
+        shape = tuple(span.run[1] - span.run[0] for span in place)
+        waiting = shapes.setdefault(shape, [])
+        waiting.append((image, place))
+        if len(waiting) == most:
+            yield shapes.pop(shape)
+    yield from shapes.values()
+
+
+def _scaled(pixels: int, rate: Fraction) -> int:
+    return math.floor(pixels * rate)
+
+
+def _allocated(out: Tensor | None, images: Tensor, answers: Tensor, shape: Sequence[int]) -> Tensor:
+    full = (len(images), answers.shape[1], *shape)
+    if out is None:
+        return torch.zeros(full, dtype=answers.dtype, device=images.device)
+    if tuple(out.shape) != full:
+        raise PadscopeError(f"out has shape {tuple(out.shape)}, and the answer {full}")
+    return out.zero_()
+
+
+def _write(
+    out: Tensor,
+    answer: Tensor,
+    place: tuple[_Span, ...],
+    rates: Sequence[Fraction],
+    shape: Sequence[int],
+    mixed: Sequence[int],
+) -> None:
+    """Add a tile's own part of its answer (C', *tile) to that of the image."""
+    part = answer
+    for axis, (span, rate, end, half) in enumerate(zip(place, rates, shape, mixed, strict=True)):
+        own = _scaled(span.core[0], rate), end if span.last else _scaled(span.core[1], rate)
+        # Without padding, an answer may end before the last tile begins.
+        first = min(end, own[0] - half if span.core[0] else own[0])
+        stop = max(first, min(end, own[1] + half))
+        if first == stop:
+            return
+        start = first - _scaled(span.run[0], rate)
+        if start < 0 or start + stop - first > answer.shape[axis + 1]:
+            raise _TooFewError(
+                f"a tile of {span.run[1] - span.run[0]} pixels along axis {axis} gives "
+                f"{answer.shape[axis + 1]} positions, too few for its own part; give a larger halo"
+            )
+        part = part.narrow(axis + 1, start, stop - first)
+        if half:
+            part = part * _ramps(own, first, stop, half, end).to(part).view(
+                -1, *[1] * (len(shape) - axis - 1)
+            )
+        out = out.narrow(axis + 1, first, stop - first)
+    out.add_(part.to(out.device)) if any(mixed) else out.copy_(part)
+
+
+def _ramps(own: tuple[int, int], first: int, stop: int, half: int, end: int) -> Tensor:
+    """Weights of positions first … stop - 1: up across the seam at one end, down at the other."""
+    at = torch.arange(first, stop) + 0.5
+    weights = torch.ones(stop - first)
+    if own[0] > 0:
+        weights = weights * ((at - (own[0] - half)) / (2 * half)).clamp(0, 1)
+    if own[1] < end:
+        weights = weights * (1 - (at - (own[1] - half)) / (2 * half)).clamp(0, 1)
+    return weights
