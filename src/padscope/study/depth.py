@@ -106,7 +106,7 @@ def measure_depth(
             # A crop, and a canvas by its area.
             passes = 1 + prod(canvas.canvas_size) / prod(size)
             if canvas.images is not None:
-                stage.total = round(passes * canvas.images)
+                stage.expect(passes * canvas.images)
             look = DepthMeasurement(module, plan, Asking(settings.output, loaded.static_batch))
             job = canvas.job(DEPTH, canvas.batches, lambda _: nullcontext(Recording(look)))
             found = require_images(stage.run(job, Recorded(), passes=passes), "the depth")
