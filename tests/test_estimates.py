@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from padscope.effects import Objective
-from padscope.errors import PadscopeError
+from padscope.errors import Interrupted, PadscopeError
 from padscope.images import Batch, BuiltinPhotos, Probe, stream
 from padscope.interventions import FillName, repad
 from padscope.measurements.estimates import EstimateMeasurement, ExactMeasurement
 from padscope.models import as_found, load_model
-from padscope.running import Findings, Recorded
+from padscope.running import Findings, Recorded, Recording
 from padscope.running.model import Asking
 from padscope.sites import observe
 from padscope.tables.impacts import (
@@ -413,6 +413,43 @@ def test_rows_of_the_exact_check() -> None:
             after = model(x.double()).log_softmax(dim=1)
     kl = (before.exp() * (before - after)).sum(dim=1)
     torch.testing.assert_close(rows["kl"][:, 1], kl, rtol=1e-3, atol=1e-9)
+
+
+class Heard:
+    """A pulse that stops once so many images are done."""
+
+    def __init__(self, until: int) -> None:
+        self.until, self.images, self.first = until, 0, 0
+
+    def __call__(self, images: int) -> None:
+        self.first = self.first or images
+        self.images += images
+        if self.images >= self.until:
+            raise Interrupted("stopped")
+
+
+def test_an_exact_check_goes_on_within_a_unit() -> None:
+    """Stopped after every second filter, it ends all the same, and in the same bytes."""
+    model, x = classifier(), pixels(5, 3, 12, 12)
+    filters, seen = [("3", index) for index in range(7)], observe(model, x[:2])
+    whole = Recording(ExactMeasurement(model, seen, filters))
+    whole.update(batch_of(x))
+    expected, state = whole.state(), Recorded()
+    for stops in range(9):
+        heard = Heard(until=5 * 2 * (stops + 1))
+        recording = Recording(ExactMeasurement(model, seen, filters, pulse=heard))
+        recording.load(Recorded.unpack(*vars(state.pack()).values()))
+        try:
+            recording.update(batch_of(x))
+            break
+        except Interrupted:
+            state = recording.state()
+        assert not state.done and (heard.first == 10 * stops or not stops)
+    assert stops == 3
+    found = recording.state()
+    assert not found.drafts and found.pack().facts == expected.pack().facts
+    for name, rows in expected.rows.items():
+        assert torch.equal(found.rows[name], rows)
 
 
 def test_the_model_is_left_as_it_was() -> None:

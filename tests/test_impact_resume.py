@@ -113,6 +113,43 @@ def test_stopped_anywhere(made: tuple[Study, Path], path: Path) -> None:
     assert contents(path) == expected
 
 
+def test_a_unit_that_was_begun_is_not_begun_again(made: tuple[Study, Path], path: Path) -> None:
+    """Of one unit of many treatments, what a checkpoint holds is done once."""
+    one = replace(SETTINGS, batch_size=24)
+    whole = RunDirectory(shutil.copytree(path, path.parent / "whole"))
+    expected, passes = counted(made[0], whole, one, None)
+    again = 0
+    for stops in range(30):
+        found, more = counted(made[0], RunDirectory(path), one, after(50))
+        again += more
+        if found is not None:
+            break
+    assert stops > 2
+    # Every start tries some passes before anything is measured, and runs the unchanged network.
+    assert again <= passes + 40 * stops
+    assert expected is not None and found is not None and found.impact is not None
+    assert expected.impact is not None and found.impact.effects.equals(expected.impact.effects)
+
+
+def counted(
+    study: Study, run: RunDirectory, settings: ImpactSettings, stop: Callable[[], bool] | None
+) -> tuple[Study | None, int]:
+    """Measure the impact, or stop; with the passes that it took."""
+    net, passes = Net(), 0
+
+    def count(*_: object) -> None:
+        nonlocal passes
+        passes += 1
+
+    net.register_forward_pre_hook(count)
+    try:
+        found = impact(study, net, canvases(), labels(), settings, journal=run, stop=stop)
+    except Interrupted:
+        return None, passes
+    run.save(found)
+    return found, passes
+
+
 def test_what_is_done_is_not_run_again(made: tuple[Study, Path], path: Path) -> None:
     run = RunDirectory(path)
     run.save(measured(made[0], run))

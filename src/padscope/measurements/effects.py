@@ -23,6 +23,9 @@ from padscope.images import Batch
 from padscope.interventions.treatments import Treatment
 from padscope.running import Findings, Pulse, no_pulse
 from padscope.running.model import Asking, as_input
+from padscope.running.recorded import Draft
+
+DONE, ROWS = "done", "rows "  # of a draft: how many treatments, and the names of rows
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class TreatmentMeasurement:
     metric : Metric or None
     pulse : callable
         See `padscope.running.Pulse`.
+    draft : dict
+        See `padscope.running.recorded.Resumable`.
     """
 
     model: nn.Module
@@ -59,6 +64,7 @@ class TreatmentMeasurement:
     labels: LabelsOf | None = None
     metric: Metric | None = None
     pulse: Pulse = no_pulse
+    draft: Draft = field(default_factory=dict)
 
     def __call__(self, batch: Batch) -> Findings:
         """Measure a batch.
@@ -75,10 +81,14 @@ class TreatmentMeasurement:
             labels = self.labels(batch.indices) if self.labels else None
             unchanged = Unchanged(base, batch.indices, labels, self.metric)
             own = unchanged.own()
-            found: dict[str, Tensor] = {}
-            classes = _Classes(self.by_class if unchanged.kind == "classes" else (), unchanged)
-            for place, treatment in enumerate(self.treatments):
-                part = _part_of(batch, treatment)
+            by_class = self.by_class if unchanged.kind == "classes" else ()
+            classes = _Classes(by_class, unchanged, self.draft)
+            parts = [_part_of(batch, treatment) for treatment in self.treatments]
+            done = int(self.draft.get(DONE, torch.tensor(0)))
+            if done:
+                self.pulse(sum(map(len, parts[:done])))
+            for place in range(done, len(parts)):
+                treatment, part = self.treatments[place], parts[place]
                 if not part:
                     continue
                 try:
@@ -87,12 +97,20 @@ class TreatmentMeasurement:
                 except PadscopeError as error:
                     raise PadscopeError(f"{treatment.name}: {error}") from error
                 for measure, values in measures.items():
-                    if measure not in found:
+                    if ROWS + measure not in self.draft:
                         shape = (len(batch.indices), len(self.treatments), *values.shape[1:])
-                        found[measure] = torch.full(shape, torch.nan, dtype=torch.float64)
-                    found[measure][part, place] = values
+                        rows = torch.full(shape, torch.nan, dtype=torch.float64)
+                        self.draft[ROWS + measure] = rows
+                    self.draft[ROWS + measure][part, place] = values
                 classes.add(treatment, answer, part)
+                self.draft[DONE] = torch.tensor(place + 1)
                 self.pulse(len(part))
+        found = {
+            name.removeprefix(ROWS): rows
+            for name, rows in self.draft.items()
+            if name.startswith(ROWS)
+        }
+        self.draft.clear()
         own_rows = {f"{UNCHANGED}{name}": values for name, values in own.items()}
         return Findings(found | own_rows | classes.rows())
 
@@ -119,17 +137,24 @@ def _part_of(batch: Batch, treatment: Treatment) -> list[int]:
 
 
 class _Classes:
-    """Changes of the probability of each class, by set."""
+    """Changes of the probability of each class, by set; added up in a draft."""
 
-    def __init__(self, wanted: Sequence[tuple[str, str]], unchanged: Unchanged) -> None:
+    def __init__(
+        self, wanted: Sequence[tuple[str, str]], unchanged: Unchanged, draft: Draft
+    ) -> None:
         self._places = {key: place for place, key in enumerate(wanted)}
         if not wanted:
             return
         self._base = unchanged.classes.probabilities
         shape = (len(self._base), len(wanted), self._base.shape[1])
-        self._change = torch.full(shape, torch.nan, dtype=torch.float64)
-        self._control = torch.zeros(shape, dtype=torch.float64)
-        self._draws = torch.zeros(shape[:2], dtype=torch.float64)
+        blank = {
+            "change": torch.full(shape, torch.nan, dtype=torch.float64),
+            "control": torch.zeros(shape, dtype=torch.float64),
+            "draws": torch.zeros(shape[:2], dtype=torch.float64),
+        }
+        self._change, self._control, self._draws = (
+            draft.setdefault(f"classes {name}", values) for name, values in blank.items()
+        )
 
     def add(self, treatment: Treatment, answer: Tensor, part: Sequence[int]) -> None:
         place = self._places.get((treatment.chosen, treatment.change))

@@ -153,6 +153,7 @@ class ExactMeasurement:
         for name in ("exact", "kl") if objective.kind == "classes" else ("exact",):
             columns = [self.draft[f"{name} {place}"] for place in range(len(self._filters))]
             rows[name] = torch.stack(columns, dim=1)
+        self.draft.clear()
         return Findings(rows=rows)
 
     def _chosen(self, effects: Mapping[str, Tensor], like: Tensor) -> Tensor:

@@ -38,13 +38,15 @@ Draft = dict[str, Tensor]
 
 @runtime_checkable
 class Resumable(Protocol):
-    """A `Look` that can be gone on with within a unit, which may take minutes.
+    """A `Look` that can be gone on with within a unit, which may take minutes."""
 
-    Whatever it has found of a unit lies in `draft` whenever it calls its `Pulse`, and is there when
-    it is given the same unit again; of another unit, `draft` is empty.
-    """
+    @property
+    def draft(self) -> Draft:
+        """All that is found of a unit whenever the `Pulse` is called; empty when it is done.
 
-    draft: Draft
+        It is filled again before the same unit is given again.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,9 @@ class Recording:
     def update(self, batch: Batch) -> None:
         """Look at a batch."""
         if isinstance(self._look, Resumable):
-            self._look.draft = self._drafts.setdefault(batch.unit, {})
+            self._look.draft.clear()
+            self._look.draft.update(self._drafts.get(batch.unit, {}))
+            self._drafts[batch.unit] = self._look.draft
         found = self._look(batch) if batch.indices else Findings()
         self._drafts.pop(batch.unit, None)
         for name, found_rows in found.rows.items():
