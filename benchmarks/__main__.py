@@ -1,7 +1,12 @@
 """Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`.
 
+<<<<<<< HEAD
 `kills`, `interrupts`, `decoys`, `controls`, `nulls`, `onnx`, `recall` and `depth_bounds` are run
 when they are named only: they measure no time.
+=======
+`kills`, `decoys`, `controls`, `nulls`, `recall` and `calibration` are run when they are named only:
+they measure no time.
+>>>>>>> 28ba1c1 (Calibration of p and of the intervals of effects: made-up rows and networks)
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ from pathlib import Path
 import torch
 from tests.synthetic_gallery import many_filters
 
+from benchmarks.calibration import describe_calibration
 from benchmarks.controls import describe_controls
 from benchmarks.decoys import describe_decoys
 from benchmarks.depth_bounds import describe_depth_bounds
@@ -115,11 +121,17 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "nulls": describe_nulls,
     "onnx": describe_onnx,
     "recall": describe_recall,
+<<<<<<< HEAD
     "depth_bounds": describe_depth_bounds,
 }
 MEASURE_NO_TIME = (
     "kills", "interrupts", "decoys", "controls", "nulls", "onnx", "recall", "depth_bounds",
 )  # fmt: skip
+=======
+    "calibration": describe_calibration,
+}
+MEASURE_NO_TIME = ("kills", "decoys", "controls", "nulls", "recall", "calibration")
+>>>>>>> 28ba1c1 (Calibration of p and of the intervals of effects: made-up rows and networks)
 COSTS = [name for name in BENCHMARKS if name not in MEASURE_NO_TIME]
 
 if __name__ == "__main__":
@@ -130,7 +142,7 @@ if __name__ == "__main__":
     parser.add_argument("--times", type=int, help="of kills (100) and of interrupts (10)")
     parser.add_argument("--network", help="that interrupts end audits of; a tiny one if not given")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
-    parser.add_argument("--seeds", type=int, help="of controls (10) and of nulls (3)")
+    parser.add_argument("--seeds", type=int, help="of controls (10), of nulls (3), of calibration")
     parser.add_argument("--architectures", type=int, help="of nulls; all of them if not given")
     given = parser.parse_args()
     keep_freed_memory()
@@ -148,6 +160,8 @@ if __name__ == "__main__":
             describe_controls(given.seeds or 10, given.images)
         elif name == "nulls":
             describe_nulls(given.architectures, given.seeds or 3, given.images)
+        elif name == "calibration":
+            describe_calibration(given.seeds or 1000)
         elif name == "recall":
             describe_recall(given.images)
         else:

@@ -1,24 +1,27 @@
-"""How often p of an effect misleads and its intervals miss, on rows that are made up.
+"""How often p of an effect misleads and its intervals miss, on rows and networks made up.
 
 `python -m benchmarks calibration` prints the table. A world says how images, sets of filters and
 their noise vary; its rows go through `padscope.tables.effects`, by the default and thoroughly.
+Networks of one layer go the whole way, from refilling on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
 from scipy import stats
+from tests.test_effect_tables import significance
 
 from padscope.effects.resampling import Bootstrap
 from padscope.interventions.controls import Controls
 from padscope.interventions.sets import NOT_RECOGNISING_SET, RECOGNISING_SET
-from padscope.interventions.treatments import Share, Treatment, refill
+from padscope.interventions.treatments import Share, Sparing, Treatment, refill
 from padscope.tables.effects import effect_table
 
 FloatArray = NDArray[np.float64]
@@ -232,6 +235,24 @@ def rates(world: World, each: int | None, seeds: int, resamples: int = 1000) -> 
     }
 
 
+def of_any_filters(seed: int, sparing: Sparing | None, crop: int = 0) -> tuple[float, float]:
+    """Effect and p of four filters picked at random; with `crop` 1 the answer ignores borders."""
+    chosen = np.random.default_rng(seed).permutation(30)[:4].tolist()
+    return significance(seed, crop, chosen, 30, images=24, sparing=sparing)
+
+
+def of_a_strong_filter(seed: int, sparing: Sparing | None) -> tuple[float, float]:
+    """Effect and p of four filters, of which one weighs twenty times as much as others."""
+    return significance(seed, 0, (0, 1, 2, 3), 30, gain=20, images=24, sparing=sparing)
+
+
+NETWORKS: dict[str, Callable[[int, Sparing | None], tuple[float, float]]] = {
+    "the border is ignored": partial(of_any_filters, crop=1),
+    "any filters": of_any_filters,
+    "one filter weighs 20 times as much": of_a_strong_filter,
+}
+
+
 def worlds() -> Iterator[World]:
     """Give the worlds of the table: first those in which a set is as its controls are."""
     null = World()
@@ -249,12 +270,17 @@ def worlds() -> Iterator[World]:
         yield replace(null, spread=0.3, tails=1.0, planted=planted)
 
 
-def describe_calibration(seeds: int) -> Iterator[str]:
-    """Give the lines of the table."""
-    yield (
-        "images, and how they and sets vary; measure; share of networks with p ≤ .05, with p ≤ .1, "
-        "and called used; shares of intervals that hold the effect, what is beyond the partners, "
-        "the excess over all controls, and over those drawn"
+def describe_calibration(seeds: int = 1000) -> None:
+    """Print how often p is small and how often intervals hold the truth, in every world.
+
+    Parameters
+    ----------
+    seeds : int
+        Made-up networks of each world; a fifth of them where a network is run.
+    """
+    print("images, and how they and sets vary; measure; share with p ≤ .05, p ≤ .1, called used;")
+    print(
+        "intervals that hold: effect, beyond partners, excess over all controls, over those drawn"
     )
     for world in worlds():
         for each, name in ((2, "default"), (None, "thorough")):
@@ -263,4 +289,10 @@ def describe_calibration(seeds: int) -> Iterator[str]:
                 if measure != RARE:
                     numbers += [found.effect, found.beyond, found.excess, found.excess_of_these]
                 told = " ".join(f"{number:.3f}" for number in numbers)
-                yield f"{world.describe():52} {name:9} {measure:10} {told}"
+                print(f"{world.describe():52} {name:9} {measure:10} {told}", flush=True)
+    print("networks of 30 filters; share with p ≤ .05, with p ≤ .1")
+    for name, network in NETWORKS.items():
+        for sparing, design in ((Sparing(2, 24), "default"), (None, "thorough")):
+            p = np.array([network(seed, sparing)[1] for seed in range(max(seeds // 5, 1))])
+            told = " ".join(f"{(p <= level).mean():.3f}" for level in LEVELS)
+            print(f"{name:52} {design:9} {told}", flush=True)

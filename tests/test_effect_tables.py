@@ -18,7 +18,12 @@ from padscope.effects.resampling import Bootstrap, Resampled, empirical_p, mean_
 from padscope.images import Batch
 from padscope.interventions import repad
 from padscope.interventions.controls import Controls, draw_controls
-from padscope.interventions.treatments import Part, Treatment, set_treatments
+from padscope.interventions.treatments import (
+    Part,
+    Sparing,
+    Treatment,
+    set_treatments,
+)
 from padscope.measurements.effects import TreatmentMeasurement
 from padscope.sites import observe
 from padscope.tables.classes import CLASSES, class_table
@@ -274,11 +279,18 @@ class Linear(nn.Module):
 
 
 def significance(
-    seed: int, crop: int, chosen: Sequence[int], filters: int, gain: float = 1, draws: int = 20
+    seed: int,
+    crop: int,
+    chosen: Sequence[int],
+    filters: int,
+    gain: float = 1,
+    draws: int = 20,
+    images: int = 4,
+    sparing: Sparing | None = None,
 ) -> tuple[float, float]:
     """Effect and p of some filters of a network made at random, on images made at random."""
     model = Linear(seed, filters, crop, gain).eval()
-    x = torch.randn(4, 1, 6, 6, generator=torch.Generator().manual_seed(seed))
+    x = torch.randn(images, 1, 6, 6, generator=torch.Generator().manual_seed(seed))
     observed = observe(model, x)
     labels = ["confirmed" if index in chosen else "quiet" for index in range(filters)]
     table = pl.DataFrame(
@@ -290,9 +302,9 @@ def significance(
     controls = draw_controls(confirmed, table, {"conv": spread}, draws, seed)
     treatments = set_treatments(
         {"confirmed": confirmed}, {"confirmed": controls}, observed, fill="replicate",
-        disturbances=0, seed=seed,
+        disturbances=0, seed=seed, images=images, sparing=sparing,
     )  # fmt: skip
-    findings = TreatmentMeasurement(model, treatments)(Batch(0, (0, 1, 2, 3), x))
+    findings = TreatmentMeasurement(model, treatments)(Batch(0, tuple(range(images)), x))
     rows = effect_table(treatments, {"confirmed": controls}, findings.rows, Bootstrap(resamples=10))
     found = of(rows, "confirmed", "change")
     return found["effect"], found["p"]

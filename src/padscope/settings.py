@@ -113,10 +113,10 @@ class ExplainSettings:
     calibrate: int = 32
     content: float = 0.01
     baselines: int = 3
-    baseline_images: int = 24
+    baseline_images: int = 25
     shuffled: bool = False
     explain_cause: bool = False
-    check: int = 8
+    check: int = 6
     resamples: int = 50
 
     def __post_init__(self) -> None:
