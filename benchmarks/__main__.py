@@ -1,12 +1,7 @@
 """Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`.
 
-<<<<<<< HEAD
-`kills`, `interrupts`, `decoys`, `controls`, `nulls`, `onnx`, `recall` and `depth_bounds` are run
-when they are named only: they measure no time.
-=======
-`kills`, `decoys`, `controls`, `nulls`, `recall` and `calibration` are run when they are named only:
-they measure no time.
->>>>>>> 28ba1c1 (Calibration of p and of the intervals of effects: made-up rows and networks)
+`kills`, `interrupts`, `decoys`, `controls`, `nulls`, `onnx`, `recall`, `depth_bounds` and
+`calibration` are run when they are named only: they measure no time.
 """
 
 from __future__ import annotations
@@ -121,17 +116,13 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "nulls": describe_nulls,
     "onnx": describe_onnx,
     "recall": describe_recall,
-<<<<<<< HEAD
     "depth_bounds": describe_depth_bounds,
+    "calibration": describe_calibration,
 }
 MEASURE_NO_TIME = (
     "kills", "interrupts", "decoys", "controls", "nulls", "onnx", "recall", "depth_bounds",
+    "calibration",
 )  # fmt: skip
-=======
-    "calibration": describe_calibration,
-}
-MEASURE_NO_TIME = ("kills", "decoys", "controls", "nulls", "recall", "calibration")
->>>>>>> 28ba1c1 (Calibration of p and of the intervals of effects: made-up rows and networks)
 COSTS = [name for name in BENCHMARKS if name not in MEASURE_NO_TIME]
 
 if __name__ == "__main__":

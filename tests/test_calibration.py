@@ -47,7 +47,7 @@ def test_draws_on_parts_are_estimated_on_all_images() -> None:
     assert (every["p"], parts["p"]) == (1 / 21, 1 / 21)
     for name in ("effect", "low", "high", "matched_effect", "beyond", "beyond_low"):
         assert parts[name] == every[name]
-    # One slope is for draws of unlike size: near what they do on all, and right where all are alike.
+    # One slope is for draws of unlike size: near what they do on all, right where all are alike.
     for name in ("control_low", "control", "control_high"):
         assert parts[name] == pytest.approx(every[name], rel=0.15), name
     alike = np.outer(sizes, np.r_[3.0, 2.0, np.ones(20)])

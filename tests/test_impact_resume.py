@@ -119,7 +119,7 @@ def test_a_unit_that_was_begun_is_not_begun_again(made: tuple[Study, Path], path
     whole = RunDirectory(shutil.copytree(path, path.parent / "whole"))
     expected, passes = counted(made[0], whole, one, None)
     again = 0
-    for stops in range(30):
+    for stops in range(30):  # noqa: B007 - told below
         found, more = counted(made[0], RunDirectory(path), one, after(50))
         again += more
         if found is not None:
