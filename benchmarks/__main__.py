@@ -29,6 +29,7 @@ from benchmarks.memory import LARGE, LITE0, SMALL_IMAGES, beside_bare, growth
 from benchmarks.nulls import describe_nulls
 from benchmarks.onnx_files import describe_onnx
 from benchmarks.page import describe_page
+from benchmarks.passes import describe_passes
 from benchmarks.recall import describe_recall
 from benchmarks.runners import describe_runners
 from benchmarks.scan import scan_to_bare, scan_to_bare_from_files, scan_to_script
@@ -107,6 +108,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "memory": _memory,
     "explain": _explain,
     "impact": _impact,
+    "passes": describe_passes,
     "page": _page,
     "runners": describe_runners,
     "kills": _kills,

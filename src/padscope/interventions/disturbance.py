@@ -14,7 +14,15 @@ from torch import Tensor
 from padscope.errors import PadscopeError
 from padscope.interventions.fills import generator
 from padscope.regions import Layout
-from padscope.sites import Box, Call, Window, contact_boxes, select_channels
+from padscope.sites import (
+    Box,
+    Call,
+    Window,
+    add_at,
+    contact_boxes,
+    select_channels,
+    writable,
+)
 
 Chosen: TypeAlias = tuple[int, ...] | None  # filters; None for all
 
@@ -59,15 +67,12 @@ def moved_to_core(
 
     Returns
     -------
-    (N, filters, *spatial) Tensor
-        The chosen filters' outputs, disturbed in the core.
+    Tensor
+        The output, disturbed in the core.
     """
     dims = len(call.operation.window.out)
-    old = of_filters(call.output, chosen, dims)
-    differences = torch.cat(
-        [change.flatten(-dims) for _, change in changes], dim=-1
-    )  # (N, filters, P)
-    count = differences.shape[-1]
+    values = torch.cat([change.flatten(-dims) for _, change in changes], dim=-1)  # (N, filters, P)
+    count = values.shape[-1]
     room = _room(call.operation.window, count)
     if not len(room):
         raise PadscopeError(
@@ -75,11 +80,9 @@ def moved_to_core(
             "leave it out"
         )
     drawn = [_draw(generator(seed, f"{call.name} core", image), room, count) for image in images]
-    index = torch.from_numpy(np.stack(drawn)).to(old.device).unsqueeze(-2)
-    added = torch.zeros_like(old).flatten(-dims)
-    index = index.reshape(*added.shape[:-2], 1, count).expand_as(differences)
-    added = added.scatter_add(-1, index, differences.to(added.dtype))
-    return old + added.view_as(old)
+    places = torch.from_numpy(np.stack(drawn)).view(*values.shape[:-2], count)
+    index = None if chosen is None else torch.tensor(chosen, device=values.device)
+    return add_at(writable(call.output, values), dims, places, index, values)
 
 
 def _draw(rng: np.random.Generator, room: NDArray[np.int64], count: int) -> NDArray[np.int64]:

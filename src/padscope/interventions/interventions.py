@@ -198,10 +198,7 @@ def disturb_core(
 
     def change(call: Call, chosen: Chosen, images: Sequence[int]) -> Tensor | None:
         changes = refill_changes(call, make(seed, images), chosen)
-        if not changes:
-            return None
-        moved = moved_to_core(call, changes, chosen, seed, images)
-        return write_boxes(call.output, [(whole_map(call), moved)], chosen, in_place=True)
+        return moved_to_core(call, changes, chosen, seed, images) if changes else None
 
     return Intervention(model, Selection.of(selection), change, observed)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from padscope.errors import Interrupted
 from padscope.images import Batch, Skipped
+from padscope.running.memory import keeping_freed_memory
 from padscope.running.spans import Spans
 
 # Called within a unit, after one more forward pass of so many images; may raise to end the run.
@@ -252,7 +253,7 @@ def run_units(
             watch.keep(measurement.state())
         raise Interrupted(job.stopped_after(measurement.images))
 
-    with job.start(pulse) as measurement:
+    with keeping_freed_memory(), job.start(pulse) as measurement:
         measurement.load(so_far)
         if not (until_ready and measurement.ready):
             for batch in job.batches(units):

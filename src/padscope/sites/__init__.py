@@ -32,6 +32,7 @@ from padscope.sites.operations import OPERATIONS, Operation, Signature
 from padscope.sites.partly import run_partly
 from padscope.sites.placement import placed
 from padscope.sites.refill import (
+    add_at,
     at_box,
     can_refill,
     contact_boxes,
@@ -39,6 +40,7 @@ from padscope.sites.refill import (
     refill_changes,
     refilled,
     repadded,
+    writable,
     write_boxes,
 )
 from padscope.sites.site import Site
@@ -66,6 +68,7 @@ __all__ = [
     "StopForward",
     "Visitor",
     "Window",
+    "add_at",
     "align",
     "at_box",
     "at_offset",
@@ -86,5 +89,6 @@ __all__ = [
     "select_taps",
     "surrounded",
     "unobserved",
+    "writable",
     "write_boxes",
 ]

@@ -141,9 +141,10 @@ def flat_maps(source: Tensor, dims: int, *, last: bool | None = None) -> tuple[T
 
 
 def joint_index(maps: Tensor, places: Tensor, channels: Tensor, *, last: bool) -> Tensor:
-    """Index places and channels at once in the last two axes of flat maps, joined."""
-    outer, inner = (places, channels) if last else (channels, places)
-    return (outer[:, None] * maps.shape[-1] + inner).flatten()
+    """Index (…, P) places and (K,) channels at once in the last two axes of flat maps, joined."""
+    if last:
+        return (places[..., None] * maps.shape[-1] + channels).flatten(-2)
+    return (channels[:, None] * maps.shape[-1] + places[..., None, :]).flatten(-2)
 
 
 @lru_cache(maxsize=4096)
@@ -157,8 +158,7 @@ def flat_places(boxes: tuple[Box, ...], size: tuple[int, ...]) -> NDArray[np.int
 def _in_shape(taken: Tensor, sizes: Sequence[int], *, last: bool) -> Tensor:
     """Give positions their axes: from (…, P, K), or (…, K, P), to (…, K, *sizes)."""
     if last:
-        spread = taken.view(*taken.shape[:-2], *sizes, taken.shape[-1])
-        return spread.movedim(-1, -1 - len(sizes))
+        return taken.view(*taken.shape[:-2], *sizes, taken.shape[-1]).movedim(-1, -1 - len(sizes))
     return taken.view(*taken.shape[:-1], *sizes)
 
 

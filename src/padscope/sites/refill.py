@@ -246,8 +246,7 @@ def write_boxes(
     filters : sequence of int, optional
         The channels that the values are for; all by default.
     in_place : bool
-        Write into the output itself, as an activation in place would, unless gradients are
-        recorded. A copy of every output is a tenth of a forward pass of EfficientNet-Lite0.
+        Write into the output itself, as an activation in place would, if it is `writable`.
     add : bool
         Add them to what is there, one box after the other.
 
@@ -255,34 +254,59 @@ def write_boxes(
     -------
     (N, C, *spatial) Tensor
     """
-    recorded = torch.is_grad_enabled() and any(
-        tensor.requires_grad for tensor in (output, *(values for _, values in boxes))
-    )
-    result = output if in_place and not recorded else output.clone()
+    result = writable(output, *(values for _, values in boxes)) if in_place else output.clone()
     index = _index(filters, output)
     for box, values in boxes:
         part = at_box(result, box)
         if index is None:
             part.add_(values) if add else part.copy_(values)
         elif add:
-            _add_at(result, box, index, values)
+            places = torch.from_numpy(flat_places((box,), tuple(output.shape[-len(box) :])))
+            result = add_at(result, len(box), places, index, values.flatten(-len(box)))
         else:
             part.index_copy_(-1 - len(box), index, values.to(result.dtype))
     return result
 
 
-def _add_at(output: Tensor, box: Box, channels: Tensor, values: Tensor) -> None:
-    """Add to some channels in a box."""
-    dims = len(box)
+def writable(output: Tensor, *values: Tensor) -> Tensor:
+    """Return an output to write some values into: itself, or a copy where gradients are recorded.
+
+    A copy of every output is a tenth of a forward pass of EfficientNet-Lite0.
+    """
+    recorded = any(tensor.requires_grad for tensor in (output, *values))
+    return output.clone() if recorded and torch.is_grad_enabled() else output
+
+
+def add_at(
+    output: Tensor, dims: int, places: Tensor, channels: Tensor | None, values: Tensor
+) -> Tensor:
+    """Add values to some channels of an output at flat places, in place if it has no gaps.
+
+    Parameters
+    ----------
+    output : (…, C, *spatial) Tensor
+        With `dims` spatial axes.
+    dims : int
+    places : (P,) or (…, P) int64 Tensor
+        The same for all images, or each image's own.
+    channels : (K,) int64 Tensor, optional
+        All by default.
+    values : (…, K, P) Tensor
+
+    Returns
+    -------
+    (…, C, *spatial) Tensor
+    """
     maps, last = flat_maps(output, dims)
-    if not maps.is_contiguous() or maps.data_ptr() != output.data_ptr():  # there are gaps
-        part = at_box(output, box)
-        part.index_copy_(-1 - dims, channels, select_channels(part, channels, dims) + values)
-        return
-    places = torch.from_numpy(flat_places((box,), tuple(output.shape[-dims:])))
+    if not maps.is_contiguous() or maps.data_ptr() != output.data_ptr():
+        output = output.clone(memory_format=torch.contiguous_format)
+        maps, last = flat_maps(output, dims, last=False)
+    if channels is None:
+        channels = torch.arange(output.shape[-1 - dims], device=output.device)
     index = joint_index(maps, places.to(output.device), channels, last=last)
-    added = flat_maps(values, dims, last=last)[0].flatten(-2)
+    added = flat_maps(values, 1, last=last)[0].flatten(-2).to(output.dtype)
     maps.flatten(-2).scatter_add_(-1, index.expand_as(added), added)
+    return output
 
 
 def _index(filters: Sequence[int] | None, output: Tensor) -> Tensor | None:
@@ -464,7 +488,7 @@ def _sighted(window: Window, axis: int, span: tuple[int, int]) -> _Sighted | Non
     inside = (taps >= span[0]) & (taps < span[1])
     if not inside.any():
         return None
-    outputs, kernel = (_extent(np.asarray(inside.any(axis=1 - along))) for along in (0, 1))
+    outputs, kernel = _extent(inside, 0), _extent(inside, 1)
     low, high = int(taps[outputs[0], kernel[0]]), int(taps[outputs[1] - 1, kernel[1] - 1]) + 1
     start, stop = max(span[0], low), min(span[1], high)
     # Torch puts as many zeros in front as behind: whole strides more, and outputs that are cropped.
@@ -483,9 +507,9 @@ def _sighted_transposed(window: Window, axis: int, span: tuple[int, int]) -> _Si
     return span, (0, kernel), 0, outputs, crop
 
 
-def _extent(chosen: NDArray[np.bool_]) -> tuple[int, int]:
-    """Tell the first and one past the last."""
-    places = np.flatnonzero(chosen)
+def _extent(chosen: NDArray[np.bool_], axis: int) -> tuple[int, int]:
+    """Tell the first and one past the last along an axis of a table."""
+    places = np.flatnonzero(chosen.any(axis=1 - axis))
     return int(places[0]), int(places[-1]) + 1
 
 

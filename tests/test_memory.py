@@ -1,0 +1,84 @@
+"""Freed memory is kept while a stage runs, and given back afterwards."""
+
+from __future__ import annotations
+
+import resource
+
+import pytest
+import torch
+from torch import nn
+
+from padscope import ScanSettings, scan
+from padscope.running import memory
+from padscope.running.memory import keep_freed_memory, keeping_freed_memory
+
+LARGE = 12 * 2**20  # floats: above any threshold that glibc finds by itself
+
+needs_glibc = pytest.mark.skipif(memory._glibc() is None, reason="the C library is not glibc")
+
+
+@pytest.fixture(autouse=True)
+def nobody_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line, in other tests, keeps it for good."""
+    monkeypatch.setattr(memory._Keeping, "holders", 0)
+
+
+@pytest.fixture
+def thresholds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Mapping thresholds that are set, one after the other."""
+    found: list[int] = []
+
+    def note(mmap: int, trim: int) -> bool:
+        found.append(mmap)
+        return True
+
+    monkeypatch.setattr(memory, "_set_thresholds", note)
+    return found
+
+
+def faults() -> int:
+    """Pages that a large block faults in."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.empty(LARGE).fill_(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@needs_glibc
+def test_a_large_block_is_faulted_in_once_within_the_block_and_anew_behind_it() -> None:
+    with keeping_freed_memory():
+        faults()
+        within = faults()
+    assert within < faults() / 2
+
+
+def test_memory_is_given_back_when_the_last_block_ends(thresholds: list[int]) -> None:
+    with keeping_freed_memory():
+        with pytest.raises(KeyError), keeping_freed_memory():
+            raise KeyError
+        assert set(thresholds) == {memory._NEVER}
+    assert thresholds[-1] == memory._MMAP_USUAL
+
+
+def test_what_is_kept_for_good_stays_kept(thresholds: list[int]) -> None:
+    keep_freed_memory()
+    with keeping_freed_memory():
+        pass
+    assert set(thresholds) == {memory._NEVER}
+
+
+def test_a_stage_keeps_it_from_python_too(thresholds: list[int]) -> None:
+    holders: list[int] = []
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            holders.append(memory._Keeping.holders)
+            maps: torch.Tensor = self.conv(x)
+            return maps.mean((2, 3))
+
+    scan(Net().eval(), torch.randn(24, 3, 16, 16), ScanSettings(limit=24, calibrate=8))
+    assert 1 in holders
+    assert thresholds[-1] == memory._MMAP_USUAL
