@@ -49,7 +49,7 @@ def test_draws_on_parts_are_estimated_on_all_images() -> None:
         assert parts[name] == every[name]
     # One slope is for draws of unlike size: near what they do on all, right where all are alike.
     for name in ("control_low", "control", "control_high"):
-        assert parts[name] == pytest.approx(every[name], rel=0.15), name
+        assert parts[name] == pytest.approx(every[name], rel=0.2), name
     alike = np.outer(sizes, np.r_[3.0, 2.0, np.ones(20)])
     parts = table(world, alike, 2).row(0, named=True)
     assert parts["control_low"] == pytest.approx(sizes.mean())
@@ -84,10 +84,10 @@ def test_one_image_that_flips_is_no_evidence() -> None:
 
 
 def test_noise_of_images_is_not_made_larger() -> None:
-    draws = [1.0, 2.0, 3.0]  # of variance 1; with .6 shared it is taken to be 4
-    assert empirical_p(3.5, draws, shared=0.6) == 2 / 4
-    assert empirical_p(3.5, draws, shared=0.6, noise=1.0) == 1 / 4
-    assert empirical_p(3.5, draws, shared=0.6, noise=0.5) == 2 / 4  # 2 + 1.58
+    draws = [0.0, 1.0, 2.0]  # of variance 1; with .6 shared it is taken to be 4
+    assert empirical_p(2.5, draws, shared=0.6) == 2 / 4
+    assert empirical_p(2.5, draws, shared=0.6, noise=1.0) == 1 / 4
+    assert empirical_p(2.5, draws, shared=0.6, noise=0.5) == 2 / 4  # the last is 1 + 1.58
 
 
 @pytest.mark.parametrize("each", [2, None])

@@ -247,7 +247,8 @@ def empirical_p(
     variance n(1 - n/N) about the pool's mean, and an independent set's has n(1 + n/N). They share
     n/N. So the draws are first moved away from their mean, by √((1 + shared) / (1 - shared)); this
     is exact in variance for effects that add up over filters, and p is then rather too large for
-    effects of either sign. Noise is in the draws as it is, whatever filters they share; only the
+    effects of either sign. Effects of one sign are skewed the more they vary; they are moved on the
+    scale of their logarithms. Noise is in the draws as it is, whatever filters they share; only the
     rest of their variance is made larger. Where all draws have the same filters, nothing can be
     said, and p is 1.
 
@@ -269,12 +270,21 @@ def empirical_p(
     if shared >= 1:
         return 1.0
     if shared > 0 and len(found) > 1:
-        mean, total = found.mean(), found.var(ddof=1)
+        total = found.var(ddof=1)
         own = max(0.0, 1 - noise / total) if total > 0 else 0.0
-        wider = 1 + own * ((1 + shared) / (1 - shared) - 1)
-        found = mean + (found - mean) * np.sqrt(wider)
+        wider = math.sqrt(1 + own * ((1 + shared) / (1 - shared) - 1))
+        if observed > 0 and (found > 0).all():
+            found = np.exp(_moved_apart(np.log(found), wider))
+        else:
+            found = _moved_apart(found, wider)
     reached = np.abs(found) >= abs(observed) * (1 - ROUNDING) - ROUNDING
     return float((1 + np.count_nonzero(reached)) / (1 + len(found)))
+
+
+def _moved_apart(values: FloatArray, by: float) -> FloatArray:
+    mean = values.mean()
+    moved: FloatArray = mean + by * (values - mean)
+    return moved
 
 
 def _with_interval(resampled: Resampled) -> tuple[FloatArray, FloatArray, FloatArray]:
