@@ -8,11 +8,6 @@ import polars as pl
 from padscope.errors import PadscopeError
 from padscope.evidence import CANDIDATE, KINDS, RECOGNISED, STRONG
 from padscope.figures.marks import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    SKY,
     WIDTH,
     Chart,
     above,
@@ -23,6 +18,7 @@ from padscope.figures.marks import (
     order,
     share_axis,
 )
+from padscope.figures.theme import BLUE, GREEN, GREY, INK, ORANGE, SKY
 from padscope.findings.kinds import TITLES
 from padscope.findings.recognition import NETWORKS
 from padscope.findings.words import plural
@@ -34,7 +30,7 @@ LABEL_COLOURS = {"confirmed": BLUE, "grey": SKY, "rejected": ORANGE, "quiet": GR
 LEAST_RECALL = 0.05  # below it a filter fires at the border hardly more than elsewhere
 NETWORK_COLOURS = {
     GIVEN: BLUE, "fresh weights": GREY, "matched kernels": GREEN, "weights shuffled": ORANGE,
-    "given, statistics re-estimated": SKY, "given, without shifts": "#000000",
+    "given, statistics re-estimated": SKY, "given, without shifts": INK,
 }  # fmt: skip
 DECILES = ("least", "tenth", "upper", "median", "lower", "ninetieth", "most")
 PLACES = (0, 1, 3, 5, 7, 9, 10)  # of the deciles that are drawn
@@ -145,7 +141,7 @@ def scores(study: Study) -> Chart:
         )
         return drawn
 
-    median = base.mark_tick(color="black", thickness=2, height=9).encode(
+    median = base.mark_tick(color=INK, thickness=2, height=9).encode(
         x=alt.X("median:Q", title=title), y=y, yOffset=offset
     )
     spans = [

@@ -6,8 +6,6 @@ import altair as alt
 import polars as pl
 
 from padscope.figures.marks import (
-    BLUE,
-    GREY,
     LONGEST_NAME,
     WIDTH,
     Chart,
@@ -24,6 +22,7 @@ from padscope.figures.marks import (
     ribbons,
 )
 from padscope.figures.scales import fitting
+from padscope.figures.theme import BLUE, GREY
 from padscope.findings.classes import LEVEL
 from padscope.findings.distances import MAIN_SETS
 from padscope.findings.measures import PRIMARY

@@ -10,13 +10,11 @@ import altair as alt
 import polars as pl
 
 from padscope.errors import PadscopeError
+from padscope.figures.theme import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, YELLOW
 from padscope.findings.words import shorten, visible
 from padscope.study import Explanation, Impact, Study
 from padscope.study.impact_result import counted
 
-# Okabe and Ito's colours, which are told apart with any colour vision.
-BLUE, SKY, ORANGE, GREEN, GREY = "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#999999"
-YELLOW, AMBER, PINK = "#F0E442", "#E69F00", "#CC79A7"
 PALETTE = (BLUE, ORANGE, GREEN, SKY, AMBER, PINK, YELLOW, GREY)
 WIDTH = 560  # pixels of a plot; print sizes follow from it
 LONGEST_NAME = 40

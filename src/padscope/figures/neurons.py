@@ -13,7 +13,8 @@ from PIL import Image
 
 from padscope.errors import PadscopeError
 from padscope.figures.drawings import DIVERGING, SEQUENTIAL, colour_cells, ends_of, planes
-from padscope.figures.marks import BLUE, GREEN, ORANGE, Chart, coloured, data
+from padscope.figures.marks import Chart, coloured, data
+from padscope.figures.theme import BLUE, GREEN, ORANGE
 from padscope.findings.choice import choose_filters, strongest_side
 from padscope.findings.distributions import distributions
 from padscope.findings.neuron import mean_maps

@@ -6,11 +6,6 @@ import altair as alt
 import polars as pl
 
 from padscope.figures.marks import (
-    AMBER,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
     WIDTH,
     Chart,
     basis,
@@ -22,6 +17,7 @@ from padscope.figures.marks import (
     order,
     ribbons,
 )
+from padscope.figures.theme import AMBER, BLUE, GREEN, GREY, ORANGE
 from padscope.findings.measures import PRIMARY, VIEWS
 from padscope.study import Study
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from padscope.figures import causes, effects, positions
 from padscope.figures.depth import depth
 from padscope.figures.marks import Chart
 from padscope.figures.neurons import neuron, neurons
-from padscope.figures.theme import printed
+from padscope.figures.theme import FAINT, INK, MUTED, printed
 from padscope.study import Study
 
 FONT = "DejaVu Sans, Arial, sans-serif"
@@ -48,7 +49,8 @@ def figure_spec(study: Study, name: str) -> dict[str, Any]:
         chart = FIGURES[name](study) if name in FIGURES else _neuron(study, name)
     except PadscopeError as error:
         raise PadscopeError(f"figure {name} cannot be drawn: {error}") from error
-    return _spec(chart)
+    resolved: dict[str, Any] = json.loads(printed(json.dumps(_spec(chart))))
+    return resolved
 
 
 def _spec(chart: Chart, *, page: bool = False) -> dict[str, Any]:
@@ -57,10 +59,25 @@ def _spec(chart: Chart, *, page: bool = False) -> dict[str, Any]:
     spec: dict[str, Any] = (
         chart.configure(background=background, font=FONT, padding=padding)
         .configure_view(stroke=None)
-        .configure_axis(**fonts, titleFontWeight="normal")
-        .configure_legend(**fonts, symbolOpacity=1)
-        .configure_header(labelFontSize=13, labelFontWeight="bold")
-        .configure_title(fontSize=13, subtitleFontSize=12, fontWeight="normal", anchor="start")
+        .configure_axis(
+            **fonts,
+            titleFontWeight="normal",
+            labelColor=MUTED,
+            titleColor=INK,
+            gridColor=FAINT,
+            domainColor=FAINT,
+            tickColor=FAINT,
+        )
+        .configure_legend(**fonts, symbolOpacity=1, labelColor=INK, titleColor=INK)
+        .configure_header(labelFontSize=13, labelFontWeight="bold", labelColor=INK)
+        .configure_title(
+            fontSize=13,
+            subtitleFontSize=12,
+            fontWeight="normal",
+            anchor="start",
+            color=INK,
+            subtitleColor=MUTED,
+        )
         .to_dict()
     )
     return spec
@@ -71,6 +88,13 @@ def inline(chart: Chart) -> Markup:
     spec = _spec(chart.configure(aria=False), page=True)
     svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     return Markup(svg)  # vega has escaped the texts
+
+
+def charted(chart: Chart, alt: str) -> Markup:
+    """Draw a chart for the page, with words for those who do not see it."""
+    return Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(
+        alt, inline(chart)
+    )
 
 
 def _neuron(study: Study, name: str) -> Chart:
@@ -109,7 +133,7 @@ def render_figure(study: Study, name: str) -> dict[str, bytes]:
         As of `figure_spec`.
     """
     spec, stem = figure_spec(study, name), file_stem(name)
-    svg = printed(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]))
+    svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     png = vl_convert.svg_to_png(svg, scale=SCALE)  # at half the cost of drawing it again
     return {f"{stem}.svg": svg.encode(), f"{stem}.png": png}
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-PAPER, INK, MUTED, FAINT, BORDER = (
-    f"var(--{name})" for name in ("paper", "ink", "muted", "rule", "border")
-)
-# As on the page in daylight.
-PRINTED = {
-    PAPER: "#ffffff", INK: "#1c2126", MUTED: "#5a636c", FAINT: "#dcdfe1", BORDER: "#c24e00",
+# In daylight. The chart's are Okabe and Ito's, which are told apart with any colour vision; the
+# page brightens them in the dark.
+COLOURS = {
+    "paper": "#ffffff", "ink": "#1c2126", "muted": "#5a636c", "rule": "#dcdfe1",
+    "border": "#c24e00", "chart-blue": "#0072b2", "chart-sky": "#56b4e9",
+    "chart-orange": "#d55e00", "chart-green": "#009e73", "chart-grey": "#999999",
+    "chart-yellow": "#f0e442", "chart-amber": "#e69f00", "chart-pink": "#cc79a7",
 }  # fmt: skip
+PAPER, INK, MUTED, FAINT, BORDER, BLUE, SKY, ORANGE, GREEN, GREY, YELLOW, AMBER, PINK = (
+    f"var(--{name})" for name in COLOURS
+)
 
 
 def printed(text: str) -> str:
@@ -19,6 +23,6 @@ def printed(text: str) -> str:
     >>> printed('fill="var(--ink)"')
     'fill="#1c2126"'
     """
-    for name, colour in PRINTED.items():
-        text = text.replace(name, colour)
+    for name, colour in COLOURS.items():
+        text = text.replace(f"var(--{name})", colour)
     return text

@@ -6,25 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 from markupsafe import Markup
 
+from padscope.figures import positions
+from padscope.figures.rendering import charted
 from padscope.figures.scales import Scale, linear
 from padscope.findings.measures import PRIMARY, Measure
 from padscope.findings.words import NONE, fixed
 from padscope.report.impact.dots import Dot, dot_strip
-from padscope.report.impact.lines import Series, line_chart
-from padscope.study import Impact
+from padscope.study import Impact, Study
 from padscope.study.impact_result import counted
 
 Row = tuple[int, list[tuple[str, str]], str, str]
 FILL = "fill"
 FIGURE = Measure("excess", "", "", signed=True, told="")
-STYLES = {
-    FILL: "undone", "mean colour": "plain", "mean colour elsewhere": "every",
-    "other pixels": "controls",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,8 +56,8 @@ class Bands:
         Images, and the photographs that they come from; "" if the answer was not measured.
     chart : Markup
         Change of the answer by width; empty if it was not measured.
-    kinds : list of (str, str)
-        Bands drawn, with their style.
+    kinds : list of str
+        Bands drawn.
     rows : list of (int, list of (str, str), str, str)
         Width; value and interval for each kind; excess of the fill over the mean colour, and its
         interval.
@@ -77,7 +73,7 @@ class Bands:
     measure: Measure
     counted: str
     chart: Markup
-    kinds: list[tuple[str, str]]
+    kinds: list[str]
     rows: list[Row]
     firing_chart: Markup
     firing: list[Firing]
@@ -85,59 +81,37 @@ class Bands:
     widest: int
 
 
-def make_bands(impact: Impact) -> Bands | None:
+def make_bands(study: Study, impact: Impact) -> Bands | None:
     """Draw what false borders do; None if they were not tried."""
     if impact.bands.is_empty() and impact.firing.is_empty():
         return None
     measure = PRIMARY[impact.answer]
-    chart, kinds, rows = _changes(impact.bands, measure)
-    own = impact.bands.row(-1, named=True) if impact.bands.height else None
-    on = counted(own) if own else ""
+    chart, on = Markup(""), ""
+    kinds, rows = _changes(impact.bands, measure)
+    if rows:
+        on = counted(impact.bands.row(-1, named=True))
+        alt = f"{measure.heading} by width of a band: the table beside it has the numbers."
+        chart = charted(positions.bands(study), alt)
     firing = impact.firing
     if not firing.is_empty():
         firing = firing.filter(pl.col("firing").is_not_null())
     if firing.is_empty():
         return Bands(measure, on, chart, kinds, rows, Markup(""), [], linear([1.0]), 0)
-    widths = sorted(firing["width"].unique())
-    scale, sites = _sites(firing.filter(pl.col("width") == widths[-1]))
-    return Bands(
-        measure, on, chart, kinds, rows, _by_width(firing, widths), sites, scale, widths[-1]
-    )
+    widest = max(firing["width"])
+    scale, sites = _sites(firing.filter(pl.col("width") == widest))
+    alt = "Firing of these filters by width of a band: the table beside it has the numbers."
+    drawn = charted(positions.firing(study), alt)
+    return Bands(measure, on, chart, kinds, rows, drawn, sites, scale, widest)
 
 
-def _changes(
-    table: pl.DataFrame, measure: Measure
-) -> tuple[Markup, list[tuple[str, str]], list[Row]]:
+def _changes(table: pl.DataFrame, measure: Measure) -> tuple[list[str], list[Row]]:
     if table.is_empty():
-        return Markup(""), [], []
+        return [], []
     own = table.filter(pl.col("measure") == measure.name).sort("width", maintain_order=True)
     widths = own["width"].unique(maintain_order=True).to_list()
     kinds = own["band"].unique(maintain_order=True).to_list()
     found = {(row["width"], row["band"]): row for row in own.iter_rows(named=True)}
-
-    def values(kind: str, name: str) -> list[float | None]:
-        return [found[w, kind][name] if (w, kind) in found else None for w in widths]
-
-    series = [
-        Series(
-            STYLES.get(kind, "plain"), *(values(kind, name) for name in ("value", "low", "high"))
-        )
-        for kind in kinds
-    ]
-    last = ", ".join(
-        f"{kind} {measure.figure(found[widths[-1], kind]['value'])}"
-        for kind in kinds
-        if widths and (widths[-1], kind) in found
-    )
-    alt = f"{measure.heading} by width of a band. At the widest: {last}."
-    chart = (
-        line_chart([str(w) for w in widths], series, "width of the band, pixels",
-                   measure.heading, alt)
-        if widths
-        else Markup("")
-    )  # fmt: skip
-    styles = [(kind, STYLES.get(kind, "plain")) for kind in kinds]
-    return chart, styles, [_row(width, kinds, found, measure) for width in widths]
+    return kinds, [_row(width, kinds, found, measure) for width in widths]
 
 
 def _row(
@@ -153,27 +127,6 @@ def _row(
         return width, cells, NONE, ""
     beyond = FIGURE.between(fill, "excess_low", "excess_high")
     return width, cells, FIGURE.figure(fill["excess"]), beyond
-
-
-def _by_width(firing: pl.DataFrame, widths: Sequence[int]) -> Markup:
-    """Draw the firing by width: medians of the sites, weighted by their filters."""
-
-    def mean(width: int, column: str) -> float | None:
-        here = firing.filter((pl.col("width") == width) & pl.col(column).is_not_null())
-        if here.is_empty():
-            return None
-        return float(np.average(here[column].to_numpy(), weights=here["filters"].to_numpy()))
-
-    values, controls = ([mean(w, column) for w in widths] for column in ("firing", "control"))
-    last = [fixed(v) for v in (values[-1], controls[-1])]
-    return line_chart(
-        [str(w) for w in widths],
-        [Series("undone", values), Series("controls", controls)],
-        "width of the band, pixels",
-        "share of the answer to a true border",
-        f"Firing of these filters by width of a band. At {widths[-1]} pixels {last[0]} of the "
-        f"answer to a true border, {last[1]} where no band is.",
-    )
 
 
 def _sites(table: pl.DataFrame) -> tuple[Scale, list[Firing]]:

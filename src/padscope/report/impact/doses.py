@@ -9,10 +9,11 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from padscope.figures import effects
+from padscope.figures.rendering import charted
 from padscope.findings.measures import PRIMARY, Measure
 from padscope.findings.words import chance
-from padscope.report.impact.lines import Series, line_chart
-from padscope.study import Impact
+from padscope.study import Impact, Study
 from padscope.study.impact_result import counted, drawn
 
 
@@ -36,7 +37,7 @@ class Doses:
     rows: list[tuple[str, str, str, str, str, str]]
 
 
-def make_doses(impact: Impact) -> Doses | None:
+def make_doses(study: Study, impact: Impact) -> Doses | None:
     """Draw dose and response by the answer's own measure; None if they were not measured."""
     if impact.doses.is_empty():
         return None
@@ -46,19 +47,11 @@ def make_doses(impact: Impact) -> Doses | None:
         return None
     filters = [f"{row['filters']:,}" for row in rows]
 
-    def values(name: str) -> list[float | None]:
-        return [row[name] for row in rows]
-
-    series = [
-        Series("undone", values("effect"), values("low"), values("high")),
-        Series("controls", values("control"), values("control_low"), values("control_high")),
-    ]
     alt = f"{measure.heading} when ever more filters are undone. " + _told(rows, measure)
-    chart = line_chart(filters, series, "filters undone, strongest first", measure.heading, alt)
     return Doses(
         measure,
         f"{counted(rows[0])}; controls: {drawn(rows[0])}" if rows[0]["draws"] else counted(rows[0]),
-        chart,
+        charted(effects.doses(study), alt),
         [
             (
                 count, measure.figure(row["effect"]), measure.between(row, "low", "high"),

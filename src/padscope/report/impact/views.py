@@ -9,19 +9,16 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from padscope.figures import positions
+from padscope.figures.rendering import charted
 from padscope.figures.scales import Scale, linear
 from padscope.findings.measures import PRIMARY, VIEWS, Measure
 from padscope.findings.words import fixed
 from padscope.report.impact.dots import Dot, dot_strip
-from padscope.report.impact.lines import Series, line_chart
-from padscope.study import Impact
+from padscope.study import Impact, Study
 from padscope.study.impact_result import counted
 
 AS_IS = "as is"
-STYLES = {
-    AS_IS: "plain", "PANs undone": "undone", "controls undone": "controls",
-    "all padding refilled": "every",
-}  # fmt: skip
 FIGURE = Measure("difference", "", "", signed=True, told="")
 
 
@@ -50,14 +47,11 @@ class View:
     Attributes
     ----------
     title : str
-    chart : Markup
-        Empty if there is nothing but the mean over all amounts.
     rows : list of (str, list of (Cell or None))
         Amount, and a cell for each treatment.
     """
 
     title: str
-    chart: Markup
     rows: list[tuple[str, list[Cell | None]]]
 
 
@@ -87,9 +81,10 @@ class Position:
     Attributes
     ----------
     measure : Measure
+    chart : Markup
+        Of the views; empty without amounts.
     views : list of View
-    treatments : list of (str, str)
-        Those shown, with their style.
+    treatments : list of str
     counted : str
         Images of the views, and the photographs that they come from; "" if there are none.
     readout : list of ReadOut
@@ -100,45 +95,42 @@ class Position:
     """
 
     measure: Measure
+    chart: Markup
     views: list[View]
-    treatments: list[tuple[str, str]]
+    treatments: list[str]
     counted: str
     readout: list[ReadOut]
     scale: Scale
     test_images: int
 
 
-def make_position(impact: Impact) -> Position | None:
+def make_position(study: Study, impact: Impact) -> Position | None:
     """Draw views and read-outs; None if neither was measured."""
     if impact.views.is_empty() and impact.readout.is_empty():
         return None
     measure = PRIMARY[impact.answer]
-    views, treatments, on = [], [], ""
+    views: list[View] = []
+    treatments: list[str] = []
+    chart, on = Markup(""), ""
     if not impact.views.is_empty():
         own = impact.views.filter(pl.col("measure") == measure.name)
         known = own["view"].unique(maintain_order=True).to_list()
         names = own["treatment"].unique(maintain_order=True).to_list()
         views = [_view(name, own.filter(pl.col("view") == name), names, measure) for name in known]
-        treatments = [(name, STYLES.get(name, "plain")) for name in names]
+        treatments = names
+        if own["amount"].count():
+            alt = f"{measure.heading} by view and treatment: the table below has the numbers."
+            chart = charted(positions.views(study), alt)
         on = counted(own.row(-1, named=True)) if own.height else ""
     scale, readout = _readout(impact.readout)
     tested = 0 if impact.readout.is_empty() else int(impact.readout["images"][0])
-    return Position(measure, views, treatments, on, readout, scale, tested)
+    return Position(measure, chart, views, treatments, on, readout, scale, tested)
 
 
 def _view(name: str, table: pl.DataFrame, treatments: Sequence[str], measure: Measure) -> View:
-    title, x_title, unit = VIEWS.get(name, (name, "amount", "{:g}"))
+    title, _, unit = VIEWS.get(name, (name, "amount", "{:g}"))
     by_amount = table.filter(pl.col("amount").is_not_null()).sort("amount", maintain_order=True)
     amounts = by_amount["amount"].unique(maintain_order=True).to_list()
-    chart = Markup("")
-    if amounts:
-        series = [
-            _series(treatment, by_amount.filter(pl.col("treatment") == treatment), amounts)
-            for treatment in treatments
-        ]
-        alt = f"{title}: {measure.heading.lower()}. {_told(by_amount, amounts, measure, unit)}"
-        labels = [f"{amount:g}" for amount in amounts]
-        chart = line_chart(labels, series, x_title, measure.heading, alt)
     found = {(row["amount"], row["treatment"]): row for row in table.iter_rows(named=True)}
     # The mean over all amounts, where it is given, comes first.
     every = [None] if table["amount"].null_count() else []
@@ -149,7 +141,7 @@ def _view(name: str, table: pl.DataFrame, treatments: Sequence[str], measure: Me
         )
         for amount in (*every, *amounts)
     ]
-    return View(title, chart, rows)
+    return View(title, rows)
 
 
 def _cell(row: dict[str, Any] | None, measure: Measure) -> Cell | None:
@@ -161,24 +153,6 @@ def _cell(row: dict[str, Any] | None, measure: Measure) -> Cell | None:
         FIGURE.figure(row["difference"]) if beside else "",
         FIGURE.between(row, "difference_low", "difference_high") if beside else "",
     )  # fmt: skip
-
-
-def _series(treatment: str, table: pl.DataFrame, amounts: Sequence[float]) -> Series:
-    found = {row["amount"]: row for row in table.iter_rows(named=True)}
-
-    def values(name: str) -> list[float | None]:
-        return [found[amount][name] if amount in found else None for amount in amounts]
-
-    style = STYLES.get(treatment, "plain")
-    return Series(style, values("value"), values("low"), values("high"))
-
-
-def _told(table: pl.DataFrame, amounts: Sequence[float], measure: Measure, unit: str) -> str:
-    last = table.filter(pl.col("amount") == amounts[-1])
-    listed = ", ".join(
-        f"{row['treatment']} {measure.figure(row['value'])}" for row in last.iter_rows(named=True)
-    )
-    return f"At {unit.format(amounts[-1])}: {listed}."
 
 
 def _readout(table: pl.DataFrame) -> tuple[Scale, list[ReadOut]]:
