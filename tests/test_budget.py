@@ -66,7 +66,7 @@ def test_a_pass_is_timed_and_the_model_is_left_as_it_was() -> None:
 
 def test_an_audit_is_estimated_from_what_is_given() -> None:
     given = ScanSettings(limit=COUNT), ExplainSettings(limit=COUNT, baselines=0, check=0)
-    found = expect_audit(small(), None, *given, ImpactSettings(limit=20), each=10)
+    found = expect_audit(small(), None, *given, ImpactSettings(limit=20), (40, 8))
     canvas = ((32 + 2 * 64) / 32) ** 2
     assert found["scan"] == StageWork(COUNT, COUNT)
     assert found["explain"].images == COUNT

@@ -19,8 +19,9 @@ from padscope.study.stage import DEPTH, EXPLAIN, IMPACT, SCAN
 
 # What a pass of each stage costs, in bare ones: docs/cost.md. That of a scan has its scores in it.
 COST = {SCAN: 1.3, EXPLAIN: 1.2, IMPACT: 1.3, DEPTH: 1.2}
-# Of every image tested, as found for classifiers of ImageNet; which sets there are, a scan tells.
-USUAL_IMPACT, THOROUGH_IMPACT = 50, 500
+# Forward passes of an impact on the images that all take a part of, and of every further image, as
+# found for lite0; which sets there are, and so how many passes, an explanation tells.
+USUAL_IMPACT, THOROUGH_IMPACT = (1700, 14), (0, 500)
 FAR_FROM = 160  # pixels of an input from which on networks reach so far that the margin is greater
 AT_ONCE = 0.5  # seconds that a first batch of two may take, if a larger one shall be timed
 
@@ -46,12 +47,12 @@ def expect_audit(
     scan: ScanSettings,
     explain: ExplainSettings,
     impact: ImpactSettings | None,
-    each: int = USUAL_IMPACT,
+    usual: tuple[int, int] = USUAL_IMPACT,
 ) -> dict[str, StageWork]:
     """Estimate what the stages of an audit take: stage → work; nothing where that cannot be known.
 
     The margin, and the sets whose impact is measured, are not known before: they are taken for
-    those of a usual network, with `each` forward passes of every image tested.
+    those of a usual network, with so many forward passes and so many more of every image tested.
 
     Raises
     ------
@@ -75,7 +76,7 @@ def expect_audit(
         found[EXPLAIN] = StageWork(canvas.images, explaining.total)
     if impact:
         tested = min(canvas.images or scanned, impact.limit or scanned)
-        found[IMPACT] = StageWork(tested, tested * each)
+        found[IMPACT] = StageWork(tested, usual[0] + usual[1] * tested)
     return found
 
 
