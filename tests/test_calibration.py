@@ -84,10 +84,10 @@ def test_one_image_that_flips_is_no_evidence() -> None:
 
 
 def test_noise_of_images_is_not_made_larger() -> None:
-    draws = [0.0, 1.0, 2.0]  # of variance 1; with .6 shared it is taken to be 4
-    assert empirical_p(2.5, draws, shared=0.6) == 2 / 4
-    assert empirical_p(2.5, draws, shared=0.6, noise=1.0) == 1 / 4
-    assert empirical_p(2.5, draws, shared=0.6, noise=0.5) == 2 / 4  # the last is 1 + 1.58
+    draws = [-0.5, 0.5, 1.5]  # of variance 1; with .6 shared it is taken to be 4
+    assert empirical_p(2.0, draws, shared=0.6) == 2 / 4
+    assert empirical_p(2.0, draws, shared=0.6, noise=1.0) == 1 / 4
+    assert empirical_p(2.0, draws, shared=0.6, noise=0.5) == 2 / 4  # the last is .5 + 1.58
 
 
 @pytest.mark.parametrize("each", [2, None])

@@ -365,11 +365,15 @@ def test_empirical_p_counts(draws: list[int], observed: int) -> None:
 
 
 def test_draws_that_share_filters_are_spread() -> None:
-    draws = [0.0, 1.0, 2.0]
-    assert empirical_p(2.5, draws) == 1 / 4
-    # With .6 shared they are taken to lie twice as far from their mean: -1, 1 and 3.
-    assert empirical_p(2.5, draws, shared=0.6) == 2 / 4
-    assert empirical_p(3.5, draws, shared=0.6) == 1 / 4
+    draws = [-0.5, 0.5, 1.5]
+    assert empirical_p(2.0, draws) == 1 / 4
+    # With .6 shared they are taken to lie twice as far from their mean: -1.5, .5 and 2.5.
+    assert empirical_p(2.0, draws, shared=0.6) == 2 / 4
+    assert empirical_p(3.0, draws, shared=0.6) == 1 / 4
+    # Likewise their square roots where they have one sign and are 0: 0, 1 and 3.
+    draws = [0.0, 1.0, 4.0]
+    assert empirical_p(8.9, draws, shared=0.6) == 2 / 4
+    assert empirical_p(9.1, draws, shared=0.6) == 1 / 4
     # What has one sign is moved on the scale of its logarithms: 1/8, 2 and 32.
     draws = [0.5, 2.0, 8.0]
     assert empirical_p(31.0, draws, shared=0.6) == 2 / 4

@@ -248,7 +248,7 @@ def empirical_p(
     n/N. So the draws are first moved away from their mean, by √((1 + shared) / (1 - shared)); this
     is exact in variance for effects that add up over filters, and p is then rather too large for
     effects of either sign. Effects of one sign are skewed the more they vary; they are moved on the
-    scale of their logarithms. Noise is in the draws as it is, whatever filters they share; only the
+    scale of their logarithms, or of their square roots if some are 0. Noise is in the draws as it is, whatever filters they share; only the
     rest of their variance is made larger. Where all draws have the same filters, nothing can be
     said, and p is 1.
 
@@ -275,6 +275,8 @@ def empirical_p(
         wider = math.sqrt(1 + own * ((1 + shared) / (1 - shared) - 1))
         if observed > 0 and (found > 0).all():
             found = np.exp(_moved_apart(np.log(found), wider))
+        elif observed > 0 and (found >= 0).all():
+            found = np.maximum(_moved_apart(np.sqrt(found), wider), 0) ** 2
         else:
             found = _moved_apart(found, wider)
     reached = np.abs(found) >= abs(observed) * (1 - ROUNDING) - ROUNDING
