@@ -248,9 +248,9 @@ def empirical_p(
     n/N. So the draws are first moved away from their mean, by √((1 + shared) / (1 - shared)); this
     is exact in variance for effects that add up over filters, and p is then rather too large for
     effects of either sign. Effects of one sign are skewed the more they vary; they are moved on the
-    scale of their logarithms, or of their square roots if some are 0. Noise is in the draws as it is, whatever filters they share; only the
-    rest of their variance is made larger. Where all draws have the same filters, nothing can be
-    said, and p is 1.
+    scale of their logarithms, or of their square roots if some are 0. Noise is in the draws as it
+    is, whatever filters they share; only the rest of their variance is made larger. Where all draws
+    have the same filters, nothing can be said, and p is 1.
 
     Draws that are run on a part of the images differ by the noise of these as well, so that they
     reach what the set does on all images more often: p is then rather too large.
