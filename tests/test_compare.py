@@ -41,12 +41,8 @@ from padscope.report.compare.profiles import (
 )
 from padscope.report.compare.text import comparison_markdown, plain
 from padscope.settings import ExplainSettings
-from padscope.tables.comparison import (
-    COMPARISON,
-    cause_columns,
-    comparison_table,
-    response_columns,
-)
+from padscope.tables.comparison import cause_columns, comparison_table, response_columns
+from padscope.tables.schema import COMPARISON
 
 NAMES = st.sampled_from([*HOSTILE, "[bold]red[/bold]", "a|b`c`*d*_e_", ":cat:", "line\nbreak"])
 ANY_NAME = NAMES | st.text(min_size=1, max_size=60)
@@ -107,7 +103,7 @@ def renamed(studies: dict[str, Study], name: str) -> Comparison:
 
 
 def test_a_row_is_what_the_tables_say(comparison: Comparison, studies: dict[str, Study]) -> None:
-    assert comparison.table.schema == pl.Schema(COMPARISON)
+    assert comparison.table.schema == pl.Schema(COMPARISON.dtypes)
     for name, study in studies.items():
         row, filters = row_of(comparison, name), study.filters.to_dicts()
         measured = [one for one in filters if one["label"] != "unmeasured"]

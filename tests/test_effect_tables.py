@@ -26,9 +26,10 @@ from padscope.interventions.treatments import (
 )
 from padscope.measurements.effects import TreatmentMeasurement
 from padscope.sites import observe
-from padscope.tables.classes import CLASSES, class_table
-from padscope.tables.distances import DISTANCES, distance_table
-from padscope.tables.effects import DOSES, EFFECTS, dose_table, effect_table
+from padscope.tables.classes import class_table
+from padscope.tables.distances import distance_table
+from padscope.tables.effects import dose_table, effect_table
+from padscope.tables.schema import CLASSES, DISTANCES, DOSES, EFFECTS
 
 FloatArray = NDArray[np.float64]
 IMAGES, DRAWS, REFILL = 30, 4, "refill reflect"
@@ -137,7 +138,7 @@ def test_sets_without_controls_and_measures_without_images() -> None:
     table = effect_table(
         TREATMENTS, {"confirmed": some_controls()}, rows, Bootstrap(["one"] * IMAGES)
     )
-    assert dict(table.schema) == EFFECTS
+    assert dict(table.schema) == EFFECTS.dtypes
     assert table["measure"].unique(maintain_order=True).to_list() == [
         "kl", "confidence", "accuracy", "nll", "ece",
     ]  # fmt: skip
@@ -191,7 +192,7 @@ def test_doses() -> None:
     rng = np.random.default_rng(0)
     rows = {"kl": torch.from_numpy(rng.exponential(size=(IMAGES, len(doses))))}
     table = dose_table(doses, controls, rows, BOOTSTRAP)
-    assert table.columns == list(DOSES)
+    assert table.columns == list(DOSES.dtypes)
     assert table["filters"].to_list() == [1, 2, 4]
     assert table["matched"].to_list() == [1, 2, 3]
     assert table["effect"].to_list() == pytest.approx(rows["kl"][:, ::5].mean(dim=0).tolist())
@@ -202,7 +203,7 @@ def test_distances() -> None:
     values = rng.exponential(size=(IMAGES, len(TREATMENTS), 3))
     values[7, 0, 1] = np.nan  # an answer without spread
     table = distance_table(TREATMENTS, {"distance": torch.from_numpy(values)}, REFILL, BOOTSTRAP)
-    assert dict(table.schema) == DISTANCES
+    assert dict(table.schema) == DISTANCES.dtypes
     assert table["set"].to_list() == ["confirmed"] * 3 + ["all padding"] * 3
     assert table["distance"].to_list() == [0, 1, 2] * 2
     for place, chosen in ((0, "confirmed"), (8, "all padding")):
@@ -230,7 +231,7 @@ def test_classes() -> None:
     rows = {"class_change": torch.from_numpy(change), "class_control": torch.from_numpy(control)}
     names = ["ant", "bee", "", "dog", "elk", "fox", "gnu"]
     table = class_table(["confirmed", "all padding"], rows, names, BOOTSTRAP, masked=[6])
-    assert dict(table.schema) == CLASSES
+    assert dict(table.schema) == CLASSES.dtypes
     assert table.select("images", "photographs").unique().rows() == [(IMAGES, IMAGES // 2)]
     found = table.filter(pl.col("set") == "confirmed")
     excess = (change - control)[:, 0, :6]

@@ -26,8 +26,8 @@ from padscope import (
 from padscope.errors import Interrupted
 from padscope.images import central
 from padscope.settings import ImpactSettings
-from padscope.store.loading import impact_file
-from padscope.study import IMPACT_TABLES
+from padscope.study import IMPACT
+from padscope.tables.schema import tables_of
 
 SETTINGS = ImpactSettings(
     limit=24, batch_size=8, draws=2, disturbances=1, check=2, check_images=8, dose_images=8,
@@ -65,7 +65,7 @@ def test_explaining_again_leaves_nothing_of_the_impact_behind(
     scanned = {path.name for path in run.path.iterdir()} - {
         "inherited.parquet", "networks.parquet", "usual.parquet",
         "contrasts.safetensors", "impact.safetensors",
-        *(impact_file(name) for name in IMPACT_TABLES),
+        *(table.file for table in tables_of(IMPACT)),
     }  # fmt: skip
     other = replace(EXPLAINED, seed=1)
     with pytest.raises(Interrupted):

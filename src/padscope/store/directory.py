@@ -16,17 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from padscope.errors import PadscopeError
 from padscope.paths import MISSING, file_problem
 from padscope.store.files import dump_json, write_atomically, write_table
 from padscope.store.kept import FILES, pack_kept, read_kept
-from padscope.store.loading import (
-    EXPLAINED_TABLES,
-    MAPS,
-    TABLES,
-    impact_file,
-    load_study,
-)
+from padscope.store.loading import MAPS, load_study
 from padscope.store.manifest import (
     SCHEMA,
     UNFINISHED,
@@ -35,23 +31,14 @@ from padscope.store.manifest import (
     read_manifest,
 )
 from padscope.store.pictures import pack_pictures
-from padscope.study import (
-    CONTRASTED,
-    DEPTH,
-    DEPTH_TABLES,
-    EXPLAIN,
-    IMPACT,
-    IMPACT_TABLES,
-    SCAN,
-    Kept,
-    Study,
-)
+from padscope.study import CONTRASTED, DEPTH, EXPLAIN, IMPACT, SCAN, Kept, Study
 from padscope.study.baselines import USUAL
 from padscope.study.stage import Scores
+from padscope.tables.schema import tables_of
 
-EXPLAINED_FILES = tuple(f"{name}.parquet" for name in EXPLAINED_TABLES)
-DEPTH_FILES = tuple(f"{name}.parquet" for name in DEPTH_TABLES.values())
-IMPACT_FILES = tuple(impact_file(name) for name in IMPACT_TABLES)
+EXPLAINED_FILES, IMPACT_FILES, DEPTH_FILES = (
+    tuple(table.file for table in tables_of(stage)) for stage in (EXPLAIN, IMPACT, DEPTH)
+)
 
 
 @dataclass
@@ -192,22 +179,19 @@ class RunDirectory:
         """Write everything else there is of a study; to a new directory, all of it.
 
         Tables of stages that it lacks are dropped.
+
+        Raises
+        ------
+        ValueError
+            A table is not as `padscope.tables.schema` has it. Nothing is written then.
         """
         if not self.leads:
             return
+        tables = _checked_tables(study)
         if not (self.path / "manifest.json").exists():
             self._begin_with(study)
-        for name in TABLES:
-            write_table(self.path / f"{name}.parquet", getattr(study, name))
-        if study.explanation:
-            for name in EXPLAINED_TABLES:
-                write_table(self.path / f"{name}.parquet", getattr(study.explanation, name))
-        if study.impact:
-            for name, table in study.impact.tables.items():
-                write_table(self.path / impact_file(name), table)
-        if study.depth:
-            for field, name in DEPTH_TABLES.items():
-                write_table(self.path / f"{name}.parquet", getattr(study.depth, field))
+        for file, table in tables.items():
+            write_table(self.path / file, table)
         write_atomically(self.path / MAPS, pack_pictures(study))
         write_atomically(self.path / "manifest.json", dump_json(manifest_of(study)))
         # Only now, when nothing says any more that they are there.
@@ -233,3 +217,21 @@ class RunDirectory:
             }
             tables[USUAL] = study.explanation.usual
             self.keep(Kept({CONTRASTED: study.explanation.counts}, tables))
+
+
+def _checked_tables(study: Study) -> dict[str, pl.DataFrame]:
+    """All tables of a study by the names of their files, each as the schema has it."""
+    found = {SCAN: {table.name: getattr(study, table.name) for table in tables_of(SCAN)}}
+    if explanation := study.explanation:
+        made = tables_of(EXPLAIN)
+        found[EXPLAIN] = {table.name: getattr(explanation, table.name) for table in made}
+    if study.impact:
+        found[IMPACT] = study.impact.tables
+    if study.depth:
+        found[DEPTH] = study.depth.tables
+    tables = {}
+    for stage, by_name in found.items():
+        for table in tables_of(stage):
+            tables[table.file] = by_name[table.name]
+            table.check(by_name[table.name], found)
+    return tables

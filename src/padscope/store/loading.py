@@ -17,9 +17,9 @@ from padscope.store.manifest import UNFINISHED, read_manifest
 from padscope.store.pictures import read_pictures
 from padscope.study import (
     CONTRASTED,
-    DEPTH_TABLES,
+    DEPTH,
     EXPLAIN,
-    IMPACT_TABLES,
+    IMPACT,
     SCAN,
     Depth,
     Explanation,
@@ -29,22 +29,10 @@ from padscope.study import (
     Study,
 )
 from padscope.tables import responses_alone, without_impact
+from padscope.tables.schema import tables_of
 
 Part = TypeVar("Part")
 MAPS = "maps.safetensors"
-TABLES = ("sites", "filters", "sides")
-EXPLAINED_TABLES = ("inherited", "networks", "usual")
-
-
-def impact_file(table: str) -> str:
-    """Name the file of a table of the third rung.
-
-    Examples
-    --------
-    >>> impact_file("effects"), impact_file("classes")
-    ('impact.parquet', 'classes.parquet')
-    """
-    return "impact.parquet" if table == "effects" else f"{table}.parquet"
 
 
 def load_study(path: Path | str, *, partial: bool = False) -> Study:
@@ -69,7 +57,7 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
     if manifest.keys() == UNFINISHED:
         raise PadscopeError(f"the run in {path} is not finished; run the same scan again")
     counted = _read_counts(path, SCAN, SCAN, manifest["identity"])
-    tables = {name: read_table(path / f"{name}.parquet") for name in TABLES}
+    tables = _read_tables(path, SCAN)
     with readable(path / "sites.parquet"):
         filters = dict(tables["sites"].filter("scored").select("site", "filters").iter_rows())
     with readable(path / FILES[SCAN]):
@@ -119,13 +107,15 @@ def _read_counts(path: Path, stage: str, part: str, identity: dict[str, Any]) ->
     return counts
 
 
+def _read_tables(path: Path, stage: str) -> dict[str, pl.DataFrame]:
+    return {table.name: read_table(path / table.file) for table in tables_of(stage)}
+
+
 def _read_explanation(path: Path, found: dict[str, Any] | None) -> Explanation | None:
     if found is None:
         return None
     counts = _read_counts(path, EXPLAIN, CONTRASTED, found["identity"])
-    tables: dict[str, pl.DataFrame] = {
-        name: read_table(path / f"{name}.parquet") for name in EXPLAINED_TABLES
-    }
+    tables = _read_tables(path, EXPLAIN)
     return Explanation(
         found["identity"], found["images"], tuple(found["margin"]), counts,
         tables["inherited"], tables["networks"], tables["usual"], tuple(found["warnings"]),
@@ -136,12 +126,9 @@ def _read_explanation(path: Path, found: dict[str, Any] | None) -> Explanation |
 def _read_impact(path: Path, found: dict[str, Any] | None) -> Impact | None:
     if found is None:
         return None
-    tables: dict[str, pl.DataFrame] = {
-        name: read_table(path / impact_file(name)) for name in IMPACT_TABLES
-    }
     return Impact(
         found["identity"], found["images"], found["labels"], found["counted"], found["answer"],
-        found["fill"], **tables, agreement=found["agreement"],
+        found["fill"], **_read_tables(path, IMPACT), agreement=found["agreement"],
         skipped=tuple(Skipped(*skip) for skip in found["skipped"]), notes=tuple(found["notes"]),
     )  # fmt: skip
 
@@ -149,12 +136,10 @@ def _read_impact(path: Path, found: dict[str, Any] | None) -> Impact | None:
 def _read_depth(path: Path, found: dict[str, Any] | None) -> Depth | None:
     if found is None:
         return None
-    tables: dict[str, pl.DataFrame] = {
-        field: read_table(path / f"{name}.parquet") for field, name in DEPTH_TABLES.items()
-    }
+    tables = _read_tables(path, DEPTH)
     return Depth(
         found["identity"], found["model"], found["images"], found["counted"],
         tuple(found["size"]), tuple(found["margin"]), found["tolerance"], tuple(found["step"]),
-        found["whole"], **tables, skipped=tuple(Skipped(*skip) for skip in found["skipped"]),
-        notes=tuple(found["notes"]),
+        found["whole"], tables["depth"], tables["depth_curves"],
+        tuple(Skipped(*skip) for skip in found["skipped"]), tuple(found["notes"]),
     )  # fmt: skip

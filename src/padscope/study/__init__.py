@@ -1,7 +1,7 @@
 """The stages in order: `scan`, `explain`, `impact`. Each adds to a `Study`, the frozen result."""
 
 from padscope.study.depth import depth, measure_depth
-from padscope.study.depth_result import DEPTH_TABLES, Depth
+from padscope.study.depth_result import Depth
 from padscope.study.explain import explain
 from padscope.study.explanation import CONTRASTED, GIVEN, Explanation
 from padscope.study.impact import impact
@@ -17,7 +17,6 @@ from padscope.study.subject import check_answer
 __all__ = [
     "CONTRASTED",
     "DEPTH",
-    "DEPTH_TABLES",
     "EXPLAIN",
     "GIVEN",
     "IMPACT",

@@ -27,13 +27,13 @@ from padscope.tables import (
     added_impacts,
     cause_tables,
     inherited_table,
-    no_inherited,
     response_tables,
     with_causes,
     with_context,
     with_decoys,
     with_impact,
 )
+from padscope.tables.schema import INHERITED
 from padscope.threads import single_threaded_pool
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
@@ -94,7 +94,7 @@ def conclude(
     ]
     explanation = Explanation(
         identity, context.canvas.describe(), context.canvas.margin, counts,
-        pl.concat(inherited) if inherited else no_inherited(), pl.concat(made.values()),
+        pl.concat(inherited) if inherited else INHERITED.empty(), pl.concat(made.values()),
         usual, likeness.warnings, likeness.open_training, (*context.notes, *refused, *noted),
     )  # fmt: skip
     return replace(

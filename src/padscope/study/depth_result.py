@@ -10,8 +10,7 @@ import polars as pl
 
 from padscope.images import Skipped
 from padscope.measurements.depth import OUTPUT
-
-DEPTH_TABLES = {"table": "depth", "curves": "depth_curves"}  # fields of `Depth` → their files
+from padscope.tables.schema import DEPTH_CURVES, DEPTHS
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,8 @@ class Depth:
     whole : str
         The first operation that looks at whole axes at once; "" if there is none.
     table, curves : polars.DataFrame
-        See `padscope.tables.depth_tables`. The map of the answer is called ``(output)``.
+        Described in `padscope.tables.schema`, and by ``padscope columns``. The map of the answer is
+        called ``(output)``.
     skipped : tuple of Skipped
     notes : tuple of str
         What could not be measured, and why, in sentences.
@@ -55,6 +55,11 @@ class Depth:
     curves: pl.DataFrame
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """All tables, by name."""
+        return {DEPTHS.name: self.table, DEPTH_CURVES.name: self.curves}
 
     @property
     def last(self) -> str:

@@ -19,6 +19,8 @@ COMPARED = (FRESH, MATCHED)  # kinds of baselines that answer where a count come
 class Explanation:
     """What padding causes, beside its baselines.
 
+    Columns of the tables are described in `padscope.tables.schema`, and by ``padscope columns``.
+
     Attributes
     ----------
     identity : dict
@@ -30,15 +32,14 @@ class Explanation:
     counts : Counts
         The counts behind the scores.
     inherited : polars.DataFrame
-        What convolutions without padding inherit; see `padscope.tables.inherited_table`.
+        What convolutions without padding inherit.
     networks : polars.DataFrame
-        The given network and its baselines, site by site, all on crops of the first images; see
-        `padscope.tables.network_table`.
+        The given network and its baselines, site by site, all on crops of the first images.
         Baselines are named ``fresh 1`` …, ``matched 1`` …, ``shuffled``, ``re-estimated`` (as
         given, but for statistics of batch norm that are those of the images) and ``unshifted``
         (the same, and batch norms shift nothing).
     usual : polars.DataFrame
-        How usual the padding's value is among the content; see `padscope.tables.zero_usual`.
+        How usual the padding's value is among the content.
     warnings : tuple of str
         Why the given network may not be what it is taken for: weights that no training has moved,
         statistics of batch norm that are not those of the images.

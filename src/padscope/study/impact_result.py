@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
@@ -12,11 +12,26 @@ import polars as pl
 from padscope.images import Skipped
 from padscope.interventions.sets import headline_of
 from padscope.settings import FEWEST_IMAGES
+from padscope.tables.schema import (
+    BANDS,
+    CHECKS,
+    CLASSES,
+    COSTS,
+    DISTANCES,
+    DOSES,
+    EFFECTS,
+    FIRING,
+    IMPACT,
+    READOUT,
+    VIEWS,
+    tables_of,
+)
 
 # By the kind of answer: the measure of its change, and that measure's unit.
 ANSWER_MEASURE = {"classes": "kl", "dense": "change", "values": "change"}
 LEVEL = 0.05  # of p, to say that an effect goes beyond that of controls
 FEWEST_DRAWS = ceil(1 / LEVEL) - 1  # of controls, with which p can be so small
+IMPACT_TABLES = tuple(table.name for table in tables_of(IMPACT))
 UNITS = {"classes": "nats (KL)", "dense": "standard deviations", "values": "(in its own units)"}
 
 
@@ -24,7 +39,8 @@ UNITS = {"classes": "nats (KL)", "dense": "standard deviations", "values": "(in 
 class Impact:
     """What undoing padding-aware neurons changes in a model's answers, beside controls.
 
-    A part that could not be measured has an empty table, and `notes` says why.
+    A part that could not be measured has an empty table, and `notes` says why. Columns of the
+    tables are described in `padscope.tables.schema`, and by ``padscope columns``.
 
     Attributes
     ----------
@@ -39,17 +55,17 @@ class Impact:
     fill : str
         What padding was filled with to undo it.
     effects, doses, distances : polars.DataFrame
-        Sets of filters undone, beside controls; see `padscope.tables.effects`.
+        Sets of filters undone, beside controls.
     classes : polars.DataFrame
-        Which classes gain and lose; see `padscope.tables.classes`.
+        Which classes gain and lose.
     views, readout : polars.DataFrame
-        Shifted, cropped and enlarged images; see `padscope.tables.views`.
+        Shifted, cropped and enlarged images.
     bands, firing : polars.DataFrame
-        False borders; see `padscope.tables.bands`.
+        False borders.
     checks : polars.DataFrame
-        Filters whose estimated impact was checked exactly; see `padscope.tables.impacts`.
+        Filters whose estimated impact was checked exactly.
     costs : polars.DataFrame
-        Filters, parameters and multiply-adds of sets of filters; see `padscope.tables.efficiency`.
+        Filters, parameters and multiply-adds of sets of filters.
     agreement : dict
         How well estimates and exact effects agree; empty if nothing was estimated.
     skipped : tuple of Skipped
@@ -64,16 +80,16 @@ class Impact:
     counted: int
     answer: str
     fill: str
-    effects: pl.DataFrame = field(default_factory=pl.DataFrame)
-    doses: pl.DataFrame = field(default_factory=pl.DataFrame)
-    distances: pl.DataFrame = field(default_factory=pl.DataFrame)
-    classes: pl.DataFrame = field(default_factory=pl.DataFrame)
-    views: pl.DataFrame = field(default_factory=pl.DataFrame)
-    readout: pl.DataFrame = field(default_factory=pl.DataFrame)
-    bands: pl.DataFrame = field(default_factory=pl.DataFrame)
-    firing: pl.DataFrame = field(default_factory=pl.DataFrame)
-    checks: pl.DataFrame = field(default_factory=pl.DataFrame)
-    costs: pl.DataFrame = field(default_factory=pl.DataFrame)
+    effects: pl.DataFrame = field(default_factory=EFFECTS.empty)
+    doses: pl.DataFrame = field(default_factory=DOSES.empty)
+    distances: pl.DataFrame = field(default_factory=DISTANCES.empty)
+    classes: pl.DataFrame = field(default_factory=CLASSES.empty)
+    views: pl.DataFrame = field(default_factory=VIEWS.empty)
+    readout: pl.DataFrame = field(default_factory=READOUT.empty)
+    bands: pl.DataFrame = field(default_factory=BANDS.empty)
+    firing: pl.DataFrame = field(default_factory=FIRING.empty)
+    checks: pl.DataFrame = field(default_factory=CHECKS.empty)
+    costs: pl.DataFrame = field(default_factory=COSTS.empty)
     agreement: Mapping[str, float] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
@@ -120,9 +136,6 @@ class Impact:
             & (pl.col("change") == change)
         )
         return rows.row(0, named=True) if rows.height else None
-
-
-IMPACT_TABLES = tuple(spec.name for spec in fields(Impact) if spec.default_factory is pl.DataFrame)
 
 
 def effect_of_matched(row: Mapping[str, Any]) -> float | None:

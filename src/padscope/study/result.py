@@ -61,7 +61,7 @@ class Study:
     size : tuple of int
         Pixels of the images per spatial axis.
     sites, filters, sides : polars.DataFrame
-        See `padscope.tables`.
+        Their columns are described in `padscope.tables.schema`, and by ``padscope columns``.
     counted : Counts
         The counts behind the scores.
     portraits : tuple of Portrait

@@ -14,7 +14,7 @@ from padscope.tables.impacts import (
     with_impact,
     without_impact,
 )
-from padscope.tables.networks import inherited_table, network_table, no_inherited, with_decoys
+from padscope.tables.networks import inherited_table, network_table, with_decoys
 from padscope.tables.responses import (
     RESOLUTION,
     filter_table,
@@ -43,7 +43,6 @@ __all__ = [
     "inherited_table",
     "missing_estimates",
     "network_table",
-    "no_inherited",
     "response_tables",
     "responses_alone",
     "side_table",

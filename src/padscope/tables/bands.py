@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from padscope.effects.resampling import Bootstrap
+from padscope.tables.schema import BANDS, FIRING
 
 FloatArray = NDArray[np.float64]
 
@@ -27,12 +28,8 @@ def band_table(
 ) -> pl.DataFrame:
     """One row per width, content and measure.
 
-    Columns: ``width`` (pixels), ``band`` (what it is filled with), ``measure``, ``images`` (those
-    whose change is defined with every band of the width) and ``photographs``
-    (independent ones that they come from), ``value`` (mean change of the answer from
-    that to the image without a band) with ``low`` and ``high`` (95 % over images); for
-    a band of fill ``excess`` (over a band of the mean colour at the same place, paired by image)
-    with ``excess_low`` and ``excess_high``, else null. What is defined for no image has no row.
+    Columns are those of `schema.BANDS`. Images are those whose change is defined with every band of
+    the width; what is defined for no image has no row.
 
     Parameters
     ----------
@@ -64,7 +61,7 @@ def band_table(
                  *(part[k] if kind[1] == FILL else np.nan for part in over))
                 for k, kind in enumerate(kinds)
             ]  # fmt: skip
-    return _frame(_BANDS, found)
+    return BANDS.frame(found)
 
 
 def firing_table(
@@ -80,11 +77,8 @@ def firing_table(
     does not see it. Of that line and its neighbours the strongest answer is taken. A filter that
     answers to any edge fires at a band of the mean colour as well.
 
-    Columns: ``site``, ``side``, ``width`` (pixels), ``filters`` (those that answer to the border by
-    `LEAST_ANSWER` standard deviations or more), ``images`` and ``photographs`` (independent ones
-    that they come from), ``firing`` (the filters' median at a band of the padding's value) with
-    ``low`` and ``high`` (their quartiles), ``control`` (median of the same at a place of the same
-    image without a band), ``mean_colour`` (median at a band of the mean colour).
+    Columns are those of `schema.FIRING`. Filters are those that answer to the border by
+    `LEAST_ANSWER` standard deviations or more.
 
     Parameters
     ----------
@@ -115,7 +109,7 @@ def firing_table(
                 on = len(groups), len(set(groups))
                 row = (site, side, width, len(behind), *on, median, low, high, control, other)
                 found.append(row)
-    return _frame(_FIRING, found)
+    return FIRING.frame(found)
 
 
 def _firing(sums: Mapping[str, ArrayLike], key: str, band: str, place: str) -> FloatArray:
@@ -133,24 +127,3 @@ def _firing(sums: Mapping[str, ArrayLike], key: str, band: str, place: str) -> F
     change = mean(f"{band}/{key}/{place}") - mean(f"as is/{key}/{place}")  # (lines, filters)
     strongest: FloatArray = (change[:, answering] / answer[answering]).max(axis=0)
     return strongest
-
-
-_Schema = dict[str, type[pl.DataType]]
-
-_BANDS: _Schema = {
-    "width": pl.Int64, "band": pl.String, "measure": pl.String, "images": pl.Int64,
-    "photographs": pl.Int64, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64,
-    "excess": pl.Float64,
-    "excess_low": pl.Float64, "excess_high": pl.Float64,
-}  # fmt: skip
-_FIRING: _Schema = {
-    "site": pl.String, "side": pl.String, "width": pl.Int64, "filters": pl.Int64,
-    "images": pl.Int64, "photographs": pl.Int64,
-    "firing": pl.Float64, "low": pl.Float64, "high": pl.Float64, "control": pl.Float64,
-    "mean_colour": pl.Float64,
-}  # fmt: skip
-
-
-def _frame(schema: _Schema, rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
-    frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.with_columns(pl.col(pl.Float64).fill_nan(None))

@@ -30,6 +30,7 @@ from padscope.scores import (
 )
 from padscope.sites import Site
 from padscope.tables.responses import REPORTED_LINES, with_statistics
+from padscope.tables.schema import EXPLAIN, SITES
 from padscope.tallies import CORNERS, NEAR, Tally
 
 FloatArray = NDArray[np.float64]
@@ -47,7 +48,7 @@ def cause_tables(
     resamples: int,
     seed: int,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Tables of one site's sides and filters; see `with_causes` for their columns.
+    """Tables of one site's sides and filters; see `with_causes`.
 
     Parameters
     ----------
@@ -215,21 +216,8 @@ def with_causes(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Add what `cause_tables` gave of every site to the tables of responses.
 
-    Columns of sides: ``label`` (see `evidence.causes`), ``recognises`` (see
-    `evidence.recognition`), ``causal_`` and each of
-    `padscope.scores.STATISTICS` (``causal_ks``, ``causal_ks_bound``, ``causal_polarity``, …: padded
-    against real), ``causal_low`` and ``causal_high`` (95 % over images, of the KS), ``causal_1`` …
-    ``causal_3`` (deeper lines, from coarse bins), ``reach`` (lines), ``own_ks``, ``incoming_ks``,
-    ``origin``, ``null_ks`` (KS where no border is), ``p`` and ``q`` (chance of such a response
-    without a border, alone and over all filters and sides), ``real_context``.
-
-    Columns of filters: ``label``, ``recognises`` (any side), those of the statistics,
-    ``causal_low``, ``causal_high`` and ``origin`` at ``causal_side`` (the strongest); ``recall``,
-    ``recall_low`` and ``recall_high`` (border recall at ``recall_side``, the greatest); ``kind``,
-    ``active`` (its sides), ``sign``, ``stability`` (share of resamples that agree), ``reach``
-    (deepest of the active sides), ``causal_corner`` and ``causal_corner_ks``, ``core_causal_ks`` (a
-    control), ``p`` (of its sides together, see `scores.simes`) and ``q`` (over all filters),
-    ``real_context``.
+    Columns are those that the explanation adds to `schema.SIDES` and `schema.FILTERS`. For p of a
+    filter see `scores.simes`.
 
     Returns
     -------
@@ -261,21 +249,11 @@ def _with_q(table: pl.DataFrame) -> pl.DataFrame:
 def with_context(sites: pl.DataFrame, found: Mapping[str, Mapping[str, object]]) -> pl.DataFrame:
     """Add to the table of sites how each was explained.
 
-    Columns: ``total_stride`` (input pixels per position, per axis), ``no_context`` (why there is
-    no real context; "" if there is), ``out_of_reach`` (positions of the crop's map that no padding
-    reaches), ``difference`` (greatest there between crop and canvas, in spreads),
-    ``window_error`` (of the alignment operation by operation, in spreads), ``margin_change``
-    (mean change of a causal KS when the margin is doubled), ``margin_agreement`` (Jaccard index of
-    the filter-sides at `CONFIRMED` before and after). Null for sites that are not explained.
+    Null for sites that are not explained.
     """
-    schema: dict[str, pl.DataType | type[pl.DataType]] = {
-        "total_stride": pl.List(pl.Float64), "no_context": pl.String, "out_of_reach": pl.Int64,
-        "difference": pl.Float64, "window_error": pl.Float64, "margin_change": pl.Float64,
-        "margin_agreement": pl.Float64,
-    }  # fmt: skip
     names = sites["site"].to_list()
     columns = [
-        pl.Series(name, [found.get(site, {}).get(name) for site in names], dtype=dtype)
-        for name, dtype in schema.items()
+        pl.Series(name, [found.get(site, {}).get(name) for site in names], SITES.dtypes[name])
+        for name in SITES.since(EXPLAIN)
     ]
     return sites.with_columns(columns)

@@ -16,15 +16,10 @@ from padscope.effects.classes import images_needed, sign_flip_p
 from padscope.effects.comparison import CLASS_CHANGE, CLASS_CONTROL
 from padscope.effects.resampling import Bootstrap
 from padscope.scores import q_values
+from padscope.tables.schema import CLASSES
 
 FloatArray = NDArray[np.float64]
 LEVEL = 0.05
-CLASSES: dict[str, type[pl.DataType]] = {
-    "set": pl.String, "class": pl.Int64, "name": pl.String, "change": pl.Float64,
-    "low": pl.Float64, "high": pl.Float64, "control": pl.Float64, "excess": pl.Float64,
-    "excess_low": pl.Float64, "excess_high": pl.Float64, "p": pl.Float64, "q": pl.Float64,
-    "images": pl.Int64, "photographs": pl.Int64, "images_needed": pl.Int64,
-}  # fmt: skip
 
 
 def class_table(
@@ -36,15 +31,9 @@ def class_table(
 ) -> pl.DataFrame:
     """One row per set and class.
 
-    Columns: ``set``, ``class`` (index), ``name`` (null where unknown); ``change`` (of the class's
-    probability, mean over images) with ``low`` and ``high`` (95 % over images); ``control`` (the
-    same change when controls are undone, mean over images and the draws that they were given);
-    ``excess`` (`change` less `control`, paired by image) with ``excess_low`` and ``excess_high``;
-    ``p`` (of the excess, see `effects.classes.sign_flip_p`), ``q`` (Benjamini and Hochberg, over
-    the classes of the set); ``images`` and ``photographs`` (independent ones that they come from),
-    ``images_needed`` (of the set: how many images the first class would take to q < .05, see
-    `effects.classes.images_needed`; null if no number would do). Null where there are no controls
-    or too few groups of images.
+    Columns are those of `schema.CLASSES`; for p see `effects.classes.sign_flip_p`, for the images
+    needed `effects.classes.images_needed`. Null where there are no controls or too few groups of
+    images.
 
     Parameters
     ----------
@@ -64,7 +53,7 @@ def class_table(
     Where confidence falls, all other classes gain a little in nearly every image: many classes are
     then significant whose change is negligible. Read `change` beside `control`.
     """
-    tables = [pl.DataFrame(schema=CLASSES)]
+    tables = [CLASSES.empty()]
     if CLASS_CHANGE in rows:
         changes, controls = (rows[name].double().numpy() for name in (CLASS_CHANGE, CLASS_CONTROL))
         kept = [at for at in range(changes.shape[2]) if at not in set(masked)]
@@ -73,7 +62,7 @@ def class_table(
         for place, name in enumerate(sets):
             own = _of_set(changes[:, place, kept], controls[:, place, kept], resampling)
             whose = {"set": [name] * len(kept), "class": kept, "name": known}
-            tables.append(pl.DataFrame(whose | own, schema_overrides=CLASSES).select(*CLASSES))
+            tables.append(pl.DataFrame(whose | own, CLASSES.dtypes))
     return pl.concat(tables).with_columns(
         pl.col(pl.Float64).fill_nan(None), pl.col("name").replace("", None)
     )

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from padscope.evidence import CANDIDATE, KINDS, STRONG
+from padscope.tables.schema import COMPARISON
 from padscope.tables.summaries import MEASURED
 
 # What `used_columns` takes from a row of effects, and what it is called beside other models.
@@ -18,42 +19,20 @@ _USED = {
     "draws": "draws", "p": "p", "excess": "excess", "excess_low": "excess_low",
     "excess_high": "excess_high", "images": "tested",
 }  # fmt: skip
-COMPARISON: dict[str, type[pl.DataType]] = {
-    "name": pl.String, "run": pl.String, "model": pl.String, "sites": pl.Int64,
-    "filters": pl.Int64, "measured": pl.Int64, "responds": pl.Int64, "responds_share": pl.Float64,
-    "strong": pl.Int64, "caused": pl.Int64, "caused_share": pl.Float64,
-    "recognises": pl.Int64, "recognises_share": pl.Float64, "recalled": pl.Int64,
-    "fresh_low": pl.Int64, "fresh_high": pl.Int64, "training": pl.String,
-    "matched_low": pl.Int64, "matched_high": pl.Int64, "kernels": pl.String,
-    **dict.fromkeys(KINDS, pl.Int64), "measure": pl.String, "change": pl.String, "used": pl.Float64,
-    "used_low": pl.Float64, "used_high": pl.Float64, "matched": pl.Int64,
-    "matched_used": pl.Float64, "control": pl.Float64, "control_low": pl.Float64,
-    "control_high": pl.Float64, "draws": pl.Int64, "p": pl.Float64, "excess": pl.Float64,
-    "excess_low": pl.Float64, "excess_high": pl.Float64, "beyond_controls": pl.Boolean,
-    "scanned": pl.Int64, "explained": pl.Int64, "tested": pl.Int64,
-}  # fmt: skip
 
 
 def comparison_table(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """One row per model.
 
-    Columns: ``name`` (tells the rows apart), ``run`` (its directory), ``model`` (a line for
-    people), ``sites`` (scored); those of `response_columns`, `cause_columns` and `used_columns`;
-    ``recognises`` and its share; ``recalled`` (the same count, measured as that of baselines is),
-    the least and greatest of networks with fresh weights and with matched kernels, and what the
-    comparison with them says (``training``, ``kernels``: more, as many, fewer, or null);
-    ``beyond_controls`` (whether the effect goes beyond that of controls; null
-    where they could not show it); ``scanned``, ``explained`` and ``tested`` (images of
-    each stage). Null is what a run has not measured.
+    Columns are those of `schema.COMPARISON`, filled by `response_columns`, `cause_columns` and
+    `used_columns` among others. Null is what a run has not measured.
 
     Parameters
     ----------
     rows : iterable of mapping
         Each with any of these columns.
     """
-    return pl.DataFrame(
-        [{name: row.get(name) for name in COMPARISON} for row in rows], schema=COMPARISON
-    )
+    return COMPARISON.frame(rows)
 
 
 def response_columns(filters: pl.DataFrame) -> dict[str, Any]:

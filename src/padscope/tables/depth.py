@@ -13,17 +13,7 @@ from numpy.typing import NDArray
 from padscope.effects.resampling import Bootstrap, FloatArray
 from padscope.regions.sides import Side, sides_of
 from padscope.sites.depth_bounds import Bound, MapBounds
-
-DEPTH: dict[str, type[pl.DataType]] = {
-    "map": pl.String, "side": pl.String, "stride": pl.Float64, "lines": pl.Int64,
-    "depth": pl.Float64, "low": pl.Float64, "high": pl.Float64, "within": pl.Boolean,
-    "largest": pl.Float64, "bound": pl.Float64, "status": pl.String, "reason": pl.String,
-    "ratio": pl.Float64, "images": pl.Int64, "photographs": pl.Int64,
-}  # fmt: skip
-CURVES: dict[str, type[pl.DataType]] = {
-    "map": pl.String, "side": pl.String, "distance": pl.Float64, "mean": pl.Float64,
-    "p95": pl.Float64, "largest": pl.Float64,
-}  # fmt: skip
+from padscope.tables.schema import DEPTH_CURVES, DEPTHS
 
 
 @dataclass(frozen=True)
@@ -52,18 +42,9 @@ def depth_tables(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return how deep padding reaches into each map from each side, and the curves behind it.
 
-    Of the first, columns: ``map``, ``side``, ``stride`` (input pixels per position), ``lines``
-    (positions looked at from that side: half the map, or up to where padding of the other end can
-    reach), ``depth`` (input pixels from that side on, behind which the mean difference over images
-    stays below the tolerance) with ``low`` and ``high`` (95 % over images), ``within`` (whether it
-    falls below within these positions; if not, ``depth`` is all of them, and a lower bound),
-    ``largest`` (the same depth by the image that differs most), ``bound`` (pixels that padding can
-    reach; null if unbounded or not known), ``status`` and ``reason`` (see `sites.depth_bounds`),
-    ``ratio`` (depth over bound), ``images`` and ``photographs`` (independent ones that they come
-    from).
-
-    Of the second: ``map``, ``side``, ``distance`` (input pixels of a line from that side), and the
-    ``mean``, 95th percentile (``p95``) and ``largest`` difference over images, in spreads.
+    Columns are those of `schema.DEPTHS` and `schema.DEPTH_CURVES`. Lines are looked at up to half
+    the map, or up to where padding of the other end can reach. For the bound see
+    `sites.depth_bounds`.
     """
     found, curves = [], []
     for each in maps:
@@ -77,7 +58,7 @@ def depth_tables(
             row, curve = _row(lines[used], used, stride, bound, tolerance, bootstrap)
             found.append({"map": each.name, "side": side.name, **row})
             curves += [{"map": each.name, "side": side.name, **point} for point in curve]
-    return pl.DataFrame(found, schema=DEPTH), pl.DataFrame(curves, schema=CURVES)
+    return DEPTHS.frame(found), DEPTH_CURVES.frame(curves)
 
 
 def _looked_at(each: MeasuredMap, side: Side) -> FloatArray:

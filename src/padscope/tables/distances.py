@@ -12,13 +12,9 @@ from torch import Tensor
 
 from padscope.effects.resampling import Bootstrap, means
 from padscope.interventions.treatments import Columns, Treatment, columns_of
+from padscope.tables.schema import DISTANCES
 
 FloatArray = NDArray[np.float64]
-DISTANCES: dict[str, type[pl.DataType]] = {
-    "set": pl.String, "distance": pl.Int64, "change": pl.Float64, "low": pl.Float64,
-    "high": pl.Float64, "control": pl.Float64, "images": pl.Int64,
-    "photographs": pl.Int64,
-}  # fmt: skip
 
 
 def distance_table(
@@ -26,10 +22,8 @@ def distance_table(
 ) -> pl.DataFrame:
     """One row per set and distance from the border of a dense answer.
 
-    Columns: ``set``, ``distance`` (output positions from the nearest end), ``change`` (see
-    `effects.dense.change_by_distance`) with ``low`` and ``high``, ``control`` (mean over draws),
-    ``images`` and ``photographs`` (independent ones that they come from). No rows if the answers
-    are not dense.
+    Columns are those of `schema.DISTANCES`; see `effects.dense.change_by_distance`. No rows if the
+    answers are not dense.
 
     Parameters
     ----------
@@ -46,7 +40,7 @@ def distance_table(
         }
         for (name, _), columns in wanted.items():
             found += _distance_rows(name, columns, by_distance, bootstrap)
-    return pl.DataFrame(found, schema=DISTANCES).with_columns(pl.col(pl.Float64).fill_nan(None))
+    return DISTANCES.frame(found)
 
 
 def _distance_rows(

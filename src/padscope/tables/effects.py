@@ -17,26 +17,10 @@ from padscope.interventions.controls import Controls
 from padscope.interventions.sets import NOT_RECOGNISING_SET, RECOGNISING_SET
 from padscope.interventions.treatments import Columns, Treatment, columns_of
 from padscope.tables.measures import MEASURES, Measured, measured
+from padscope.tables.schema import DOSES, EFFECTS
 
 FloatArray = NDArray[np.float64]
 FLIPS = 1000
-EFFECTS: dict[str, type[pl.DataType]] = {
-    "set": pl.String, "change": pl.String, "filters": pl.Int64, "sites": pl.Int64,
-    "matched": pl.Int64, "measure": pl.String, "unit": pl.String, "higher_is_better": pl.Boolean,
-    "images": pl.Int64, "photographs": pl.Int64, "effect": pl.Float64,
-    "low": pl.Float64, "high": pl.Float64, "control": pl.Float64, "control_low": pl.Float64,
-    "control_high": pl.Float64, "draws": pl.Int64, "control_images": pl.Int64, "p": pl.Float64,
-    "matched_effect": pl.Float64, "excess": pl.Float64, "excess_low": pl.Float64,
-    "excess_high": pl.Float64, "disturbance": pl.Float64, "shared": pl.Float64,
-    "scale_error": pl.Float64, "paired": pl.Int64, "paired_effect": pl.Float64,
-    "partner": pl.Float64, "beyond": pl.Float64, "beyond_low": pl.Float64,
-    "beyond_high": pl.Float64,
-}  # fmt: skip
-DOSES = (
-    "filters", "matched", "measure", "images", "photographs", "effect", "low", "high", "control",
-    "control_low", "control_high", "draws", "control_images", "p", "excess", "excess_low",
-    "excess_high",
-)  # fmt: skip
 
 
 def effect_table(
@@ -48,23 +32,9 @@ def effect_table(
 ) -> pl.DataFrame:
     """One row per set, change and measure.
 
-    Columns: ``set``, ``change``, ``filters`` and ``sites`` (changed), ``matched`` (filters that
-    have controls); ``measure`` (one of `measures.MEASURES`; all are differences from the unchanged
-    answer), ``unit`` and ``higher_is_better`` (of the measure; the unit of the metric alone, the
-    latter null where neither is better or it is not known), ``images`` and ``photographs``
-    (independent ones that they come from); ``effect`` with ``low`` and ``high`` (95 % over images);
-    ``control`` (mean over the draws of controls), ``control_low`` and ``control_high`` (of the
-    least and the greatest draw), ``draws``, ``control_images`` (that a draw is run on, rounded),
-    ``p`` (see `empirical_p`); ``matched_effect`` (of the filters that have controls, which is
-    `effect` if all have; it is what p compares), ``excess`` (that less `control`, paired by image)
-    with ``excess_low`` and ``excess_high``; ``disturbance`` (mean over draws of the same change put
-    into the core); ``shared`` (share of a draw's filters
-    that another draw has too, on which p depends), ``scale_error`` (see `Controls`). Of recognising
-    filters alone: ``paired`` (those that have a partner, a confirmed filter that does not recognise
-    but is of the same site and like scale), ``paired_effect`` (of these), ``partner`` (of their
-    partners), ``beyond`` (the difference, paired by image) with ``beyond_low`` and ``beyond_high``.
-    Null where there are no controls, no disturbances, no partners, or too few groups of images for
-    an interval.
+    Columns are those of `schema.EFFECTS`; for p see `empirical_p`, for what is told of controls
+    `Controls`. Null where there are no controls, no disturbances, no partners, or too few groups of
+    images for an interval.
 
     Parameters
     ----------
@@ -113,7 +83,7 @@ def effect_table(
             columns, measure, controls.get(name), _partners(places, name, change), bootstrap
         ))
     ]  # fmt: skip
-    return pl.DataFrame(found, schema=EFFECTS).with_columns(pl.col(pl.Float64).fill_nan(None))
+    return EFFECTS.frame(found)
 
 
 def dose_table(
@@ -124,7 +94,7 @@ def dose_table(
 ) -> pl.DataFrame:
     """One row per dose (number of ``filters`` undone, the strongest first) and measure.
 
-    Columns: `DOSES`, as in `effect_table`.
+    Columns are those of `schema.DOSES`, as in `effect_table`.
 
     Parameters
     ----------
@@ -137,7 +107,7 @@ def dose_table(
     """
     by_dose = {treatment.chosen: controls.first(treatment.filters)
                for treatment in treatments if treatment.part == "set"}  # fmt: skip
-    return effect_table(treatments, by_dose, rows, bootstrap).select(DOSES)
+    return effect_table(treatments, by_dose, rows, bootstrap).select(*DOSES.dtypes)
 
 
 def _beside(

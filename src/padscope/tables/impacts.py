@@ -14,24 +14,22 @@ from padscope.effects import AnswerKind
 from padscope.interventions import why_not_estimated
 from padscope.scores import Interval
 from padscope.sites import Site
+from padscope.tables.schema import CHECKS, ESTIMATES, FILTERS
 
 FloatArray = NDArray[np.float64]
 RELIABLE = 0.8  # least rank correlation with exact effects at which estimates are trusted
 LEVEL = 0.95
-_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    "site": pl.String, "filter": pl.Int64, "impact": pl.Float64, "impact_low": pl.Float64,
-    "impact_high": pl.Float64, "impact_signed": pl.Float64, "impact_rank": pl.Int64,
-}  # fmt: skip
+_COLUMNS = ("site", "filter", *FILTERS.since(ESTIMATES))
 
 
 def impact_columns(sums: Mapping[str, Tensor], kind: AnswerKind) -> pl.DataFrame:
     """Estimated impact of every filter.
 
-    Columns: ``site``, ``filter``; ``impact`` with ``impact_low`` and ``impact_high`` (95 % over
-    images: jackknife over image folds); ``impact_signed`` (mean effect; null unless the answer is
-    scores of classes, as the signs of an `Objective` are random otherwise); ``impact_rank`` (1 for
-    the greatest impact, equal ranks for equal ones). Of scores of classes the impact is the mean
-    absolute effect, in nats; of other answers the root mean square effect, in units of the answer.
+    Columns are ``site``, ``filter`` and what estimates add to `schema.FILTERS`. The intervals are
+    of the jackknife over image folds. Effects have no sign unless the answer is scores of classes,
+    as the signs of an `Objective` are random otherwise; equal impacts have equal ranks. Of scores
+    of classes the impact is the mean absolute effect, in nats; of other answers the root mean
+    square effect, in units of the answer.
 
     Parameters
     ----------
@@ -53,7 +51,7 @@ def impact_columns(sums: Mapping[str, Tensor], kind: AnswerKind) -> pl.DataFrame
         if name.startswith("site/")
     ]
     if not tables:
-        return pl.DataFrame(schema=_SCHEMA)
+        return FILTERS.empty().select(_COLUMNS)
     rank = pl.col("impact").rank("min", descending=True).cast(pl.Int64)
     return pl.concat(tables).with_columns(impact_rank=rank)
 
@@ -125,12 +123,12 @@ def with_impact(filters: pl.DataFrame, impacts: pl.DataFrame) -> pl.DataFrame:
 
 def added_impacts(filters: pl.DataFrame) -> pl.DataFrame:
     """Select what `with_impact` has added: ``site`` and ``filter`` alone if it has not."""
-    return filters.select(name for name in filters.columns if name in _SCHEMA)
+    return filters.select(name for name in filters.columns if name in _COLUMNS)
 
 
 def without_impact(filters: pl.DataFrame) -> pl.DataFrame:
     """Drop what `with_impact` has added."""
-    return filters.drop([name for name in _SCHEMA if name not in ("site", "filter")], strict=False)
+    return filters.drop(FILTERS.since(ESTIMATES), strict=False)
 
 
 def missing_estimates(sites: Sequence[Site], sums: Mapping[str, Tensor]) -> dict[str, str]:
@@ -177,12 +175,10 @@ def check_table(
 ) -> pl.DataFrame:
     """Impact of the checked filters, estimated and exact, on the same images.
 
-    Columns: ``site``, ``filter``, ``images`` and ``photographs`` (independent ones that they come
-    from), ``estimate`` and ``exact`` (as ``impact`` of `impact_columns`),
-    ``kl`` (mean divergence of the changed from the unchanged answer, nats; null unless the answer
-    is scores of classes). The divergence takes in all classes and grows with the square of a
-    change: it ranks filters somewhat differently even from their exact effect on the first class
-    (Spearman .89 on EfficientNet-Lite0).
+    Columns are those of `schema.CHECKS`; estimate and exact are as ``impact`` of `impact_columns`.
+    The divergence takes in all classes and grows with the square of a change: it ranks filters
+    somewhat differently even from their exact effect on the first class (Spearman .89 on
+    EfficientNet-Lite0).
 
     Parameters
     ----------
@@ -202,17 +198,9 @@ def check_table(
         return mean if kind == "classes" else np.sqrt(mean)
 
     kl = rows["kl"].double().mean(dim=0).numpy() if "kl" in rows else np.full(len(filters), np.nan)
-    return pl.DataFrame(
-        {
-            "site": pl.Series([site for site, _ in filters], dtype=pl.String),
-            "filter": pl.Series([index for _, index in filters], dtype=pl.Int64),
-            "images": pl.repeat(len(groups), len(filters), eager=True, dtype=pl.Int64),
-            "photographs": pl.repeat(len(set(groups)), len(filters), eager=True, dtype=pl.Int64),
-            "estimate": _numbers(size("estimate")),
-            "exact": _numbers(size("exact")),
-            "kl": _numbers(kl),
-        }
-    )
+    on = len(groups), len(set(groups))
+    values = zip(filters, size("estimate"), size("exact"), kl, strict=True)
+    return CHECKS.frame((*which, *on, *found) for which, *found in values)
 
 
 def agreement(checks: pl.DataFrame, images: int, resamples: int, seed: int) -> dict[str, float]:

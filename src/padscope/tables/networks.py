@@ -13,18 +13,10 @@ from padscope.regions import Layout
 from padscope.scores import decoy_q, images_needed
 from padscope.sites import Site
 from padscope.tables.causes import numbers, strongest_of
+from padscope.tables.schema import INHERITED, NETWORKS
 
 FloatArray = NDArray[np.float64]
 DECILES = np.linspace(0, 1, 11)
-INHERITED: dict[str, pl.DataType | type[pl.DataType]] = {
-    "site": pl.String, "op": pl.String, "kernel": pl.List(pl.Int64), "map_size": pl.List(pl.Int64),
-    "filter": pl.Int64, "side": pl.String, "causal_ks": pl.Float64, "causal_polarity": pl.Float64,
-}  # fmt: skip
-
-
-def no_inherited() -> pl.DataFrame:
-    """Return the table of `inherited_table` without rows."""
-    return pl.DataFrame(schema=INHERITED)
 
 
 def inherited_table(
@@ -32,8 +24,7 @@ def inherited_table(
 ) -> pl.DataFrame:
     """One row per filter and side of a convolution without padding: what it inherits.
 
-    Columns: ``site``, ``op``, ``kernel``, ``map_size``, ``filter``, ``side``, ``causal_ks``,
-    ``causal_polarity``.
+    Columns are those of `schema.INHERITED`.
     """
     sides, count = len(layout.sides), len(layout.sides) * site.filters
     axes = pl.List(pl.Int64)
@@ -48,7 +39,7 @@ def inherited_table(
             "causal_ks": numbers(causal.T),
             "causal_polarity": numbers(polarity.T),
         },
-        schema=INHERITED,
+        INHERITED.dtypes,
     )
 
 
@@ -61,12 +52,8 @@ def network_table(
 ) -> pl.DataFrame:
     """One row per site of one network, given or baseline, from `padscope.scores.recall_of` it.
 
-    Columns: ``network``, ``site``, ``images`` (looked at), ``core`` (positions in each),
-    ``filters``, ``unmeasured``, ``candidates``, ``strong``, ``recalled`` (counts of filters, by
-    their strongest side; the last at `RECOGNISED`), ``response_deciles`` (of the strongest side's
-    KS: 11 values, least to greatest), ``recall`` (of each filter, the greatest of its sides; null
-    where unmeasured), ``recalled_without`` (the count ``recalled`` without each fold of the
-    images), ``note`` (what could not be done for the network; "" if nothing).
+    Columns are those of `schema.NETWORKS`. Counts are of filters by their strongest side, recall is
+    counted at `RECOGNISED`.
     """
     rows = []
     for site, (response, recall, left_out) in scores.items():
@@ -90,10 +77,7 @@ def network_table(
                 "note": note,
             }
         )
-    numbers_each = pl.List(pl.Float64)
-    return pl.DataFrame(
-        rows, schema_overrides={"response_deciles": numbers_each, "recall": numbers_each}
-    )
+    return NETWORKS.frame(rows)
 
 
 def with_decoys(
@@ -104,8 +88,8 @@ def with_decoys(
 ) -> pl.DataFrame:
     """Add to the table of filters how each stands out from those of baselines.
 
-    Columns: ``q_`` and each kind of baseline, see `padscope.scores.decoy_q`; null where no baseline
-    of the kind could be run, or on too few images (see `padscope.scores.images_needed`).
+    Columns are ``q_`` and each kind of baseline, see `padscope.scores.decoy_q`; null where no
+    baseline of the kind could be run, or on too few images (see `padscope.scores.images_needed`).
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ from padscope.evidence import SMALL_MAP, label_responses
 from padscope.regions import Layout
 from padscope.scores import Scores
 from padscope.sites import Site
+from padscope.tables.schema import SCAN, SITES
 
 # Above this the bins may hide more of a KS than the reports show digits of.
 RESOLUTION = 0.01
@@ -23,31 +24,25 @@ REPORTED_LINES = (1, 2, 3)
 def site_table(sites: Sequence[Site]) -> pl.DataFrame:
     """One row per site, in the order of the forward pass.
 
-    Columns: ``site``, ``op``, ``kernel``, ``stride``, ``dilation``, ``groups``, ``pad_before``,
-    ``pad_after`` (positions per axis; see `padscope.sites.Window.given`), ``fill``,
-    ``input_size``, ``map_size``, ``contact_before``, ``contact_after`` (lines per axis that touch
-    padding), ``filters``, ``scored``, ``unscored`` (the reason), ``hidden`` (seen in scripted code
-    only).
+    Columns are those of `schema.SITES` that the scan makes. Padding is that of
+    `padscope.sites.Window.given`.
     """
-    axes = pl.List(pl.Int64)
-    schema: dict[str, pl.DataType | type[pl.DataType]] = {
-        "site": pl.String, "op": pl.String, "kernel": axes, "stride": axes, "dilation": axes,
-        "groups": pl.Int64, "pad_before": axes, "pad_after": axes, "fill": pl.String,
-        "input_size": axes, "map_size": axes, "contact_before": axes, "contact_after": axes,
-        "filters": pl.Int64, "scored": pl.Boolean, "unscored": pl.String, "hidden": pl.Boolean,
-    }  # fmt: skip
-    rows = [
-        (
-            site.name, site.op, site.window.kernel, site.window.stride, site.window.dilation,
-            site.groups, *site.window.given, site.fill,
-            site.window.size, site.map_size, [len(before) for before, _ in site.contact],
-            [len(after) for _, after in site.contact], site.filters, site.scored, site.unscored,
-            site.below_autograd,
-        )
-        for site in sites
-    ]  # fmt: skip
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in schema]
-    return pl.DataFrame(dict(zip(schema, columns, strict=True)), schema=schema)
+    rows = []
+    for site in sites:
+        before, after = site.window.given
+        rows.append(
+            {
+                "site": site.name, "op": site.op, "kernel": site.window.kernel,
+                "stride": site.window.stride, "dilation": site.window.dilation,
+                "groups": site.groups, "pad_before": before, "pad_after": after,
+                "fill": site.fill, "input_size": site.window.size, "map_size": site.map_size,
+                "contact_before": [len(first) for first, _ in site.contact],
+                "contact_after": [len(last) for _, last in site.contact],
+                "filters": site.filters, "scored": site.scored, "unscored": site.unscored,
+                "hidden": site.below_autograd,
+            }
+        )  # fmt: skip
+    return SITES.frame(rows).select(SITES.since(SCAN))
 
 
 def response_tables(
@@ -60,11 +55,8 @@ def response_tables(
 def side_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
     """One row per filter and side of a site.
 
-    Columns: ``site``, ``filter``, ``side``, ``contact`` (lines touching padding), those of
-    `padscope.scores.STATISTICS` (``ks``, ``ks_bound``, ``polarity``, ``border_recall``, …),
-    ``_low`` and ``_high`` of those that have an interval (95 % over images), ``flagged``
-    (``ks_bound`` is more than `RESOLUTION`), ``ks_1`` … ``ks_3`` and ``border_recall_1`` …
-    ``border_recall_3`` (deeper lines, from coarse bins). Dead filters have nulls.
+    Columns are those of `schema.SIDES` that the scan makes, and those of statistics that other
+    packages add. Dead filters have nulls; ``ks_bound`` is flagged above `RESOLUTION`.
     """
     sides, filters = len(layout.sides), site.filters
 
@@ -126,10 +118,8 @@ def with_statistics(
 def filter_table(site: Site, layout: Layout, scores: Scores) -> pl.DataFrame:
     """One row per filter of a site.
 
-    Columns: ``site``, ``filter``, ``label`` (see `evidence.labels`), ``side`` (the strongest),
-    those of `padscope.scores.STATISTICS` and their intervals (there), ``corner`` (the strongest),
-    ``corner_ks`` and ``corner_recall`` (there), ``needs_counterfactual`` (map too small for the
-    label to be trusted without one), ``nonfinite`` (NaN and infinities among the values drawn).
+    Columns are those of `schema.FILTERS` that the scan makes, and those of statistics that other
+    packages add.
     """
     ks = np.nan_to_num(scores.line["ks"], nan=-1)
     strongest = ks.argmax(axis=0)

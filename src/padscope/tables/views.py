@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from padscope.effects.readout import Readout
 from padscope.effects.resampling import Bootstrap
 from padscope.regions import sides_of
+from padscope.tables.schema import READOUT, VIEWS
 
 FloatArray = NDArray[np.float64]
 
@@ -26,15 +27,9 @@ def view_table(
 ) -> pl.DataFrame:
     """One row per kind of view, amount, treatment and measure.
 
-    Columns: ``view`` (``shift``, ``size``, ``crop``), ``amount`` (pixels of a shift, else the ratio
-    to the crop's size; null for all views of the kind together), ``treatment``, ``measure``,
-    ``images`` (those whose change is defined in every view of the set under every treatment)
-    and ``photographs`` (independent ones that they come from),
-    ``value`` (mean change of the answer from that on the centre view under the same treatment) with
-    ``low`` and ``high`` (95 % over images), ``difference`` (from the first treatment, paired by
-    image) with ``difference_low`` and ``difference_high``,
-    ``control_difference`` (that of the controls). Null where there is nothing to compare with. What
-    is defined for no image has no row.
+    Columns are those of `schema.VIEWS`. The difference is from the first treatment. Images are
+    those whose change is defined in every view of the set under every treatment; what is defined
+    for no image has no row, and what there is nothing to compare with is null.
 
     A treatment that leaves a classifier less certain of everything also brings its answers to
     different views nearer to each other: a lower ``kl`` alone does not make it steadier, if
@@ -71,7 +66,7 @@ def view_table(
                 other = difference[0][control[t]] if t in control else np.nan
                 found.append((kind, amount, treatment, measure, *counted,
                               *(part[t] for part in value), *compared, other))  # fmt: skip
-    return _frame(_VIEWS, found)
+    return VIEWS.frame(found)
 
 
 def _sets(views: Sequence[tuple[str, float]]) -> dict[tuple[str, float | None], list[int]]:
@@ -87,9 +82,7 @@ def _sets(views: Sequence[tuple[str, float]]) -> dict[tuple[str, float | None], 
 def readout_table(readouts: Mapping[str, Sequence[Readout]], dims: int) -> pl.DataFrame:
     """One row per treatment and axis.
 
-    Columns: ``treatment``, ``axis`` (``top-bottom``, ``left-right``; in 3D also ``front-back``),
-    ``r2`` with ``low`` and ``high`` (95 % over images), ``chance``, ``images`` and ``photographs``;
-    see `Readout`.
+    Columns are those of `schema.READOUT`; see `Readout`.
 
     Parameters
     ----------
@@ -107,24 +100,4 @@ def readout_table(readouts: Mapping[str, Sequence[Readout]], dims: int) -> pl.Da
         for treatment, axes in readouts.items()
         for one in axes
     ]  # fmt: skip
-    return _frame(_READOUT, found)
-
-
-_Schema = dict[str, type[pl.DataType]]
-
-_VIEWS: _Schema = {
-    "view": pl.String, "amount": pl.Float64, "treatment": pl.String, "measure": pl.String,
-    "images": pl.Int64, "photographs": pl.Int64, "value": pl.Float64, "low": pl.Float64,
-    "high": pl.Float64,
-    "difference": pl.Float64, "difference_low": pl.Float64, "difference_high": pl.Float64,
-    "control_difference": pl.Float64,
-}  # fmt: skip
-_READOUT: _Schema = {
-    "treatment": pl.String, "axis": pl.String, "r2": pl.Float64, "low": pl.Float64,
-    "high": pl.Float64, "chance": pl.Float64, "images": pl.Int64, "photographs": pl.Int64,
-}  # fmt: skip
-
-
-def _frame(schema: _Schema, rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
-    frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
+    return READOUT.frame(found)

@@ -10,13 +10,9 @@ from torch import Tensor
 
 from padscope.scores import CONTENT
 from padscope.sites import Site
+from padscope.tables.schema import USUAL
 
 SIDES = ("below", "equal", "above")
-CHANNELS: dict[str, type[pl.DataType]] = {
-    "site": pl.String, "channel": pl.Int64, "fill": pl.String,
-    **dict.fromkeys(SIDES, pl.Int64), "usual": pl.Float64,
-    **{f"{side}_without": pl.Int64 for side in SIDES}, "usual_without": pl.Float64,
-}  # fmt: skip
 
 
 def zero_usual(
@@ -24,13 +20,9 @@ def zero_usual(
 ) -> pl.DataFrame:
     """One row per input channel of a site whose padding holds one value, mostly zero.
 
-    Columns: ``site``, ``channel``, ``fill``; ``below``, ``equal`` and ``above``, how many values of
-    the content are less than the fill, equal to it and greater; ``usual``, the share of content
-    that lies no nearer to the middle than the fill does: (min(below, above) + equal) ÷ all, 0 where
-    no content reaches the fill, ½ where it is the median of content without ties. The same with
-    ``_without`` for the network whose batch norms shift nothing: what ``usual_without`` exceeds
-    ``usual`` by is the part of zero's being unusual that the shifts explain. It is null where there
-    is no such network, and a share of no content is null.
+    Columns are those of `schema.USUAL`. What is usual is (min(below, above) + equal) ÷ all, ½ where
+    the fill is the median of content without ties, and null of no content. What ``usual_without``
+    exceeds ``usual`` by is the part of zero's being unusual that the shifts explain.
 
     Parameters
     ----------
@@ -56,11 +48,11 @@ def zero_usual(
             columns |= dict(zip(names, without[site.name].numpy(), strict=True))
         parts.append(pl.DataFrame(columns))
     joined = pl.concat(parts) if parts else pl.DataFrame()
-    missing = [pl.lit(None).alias(name) for name in CHANNELS if name not in joined.columns]
+    missing = [pl.lit(None).alias(name) for name in USUAL.dtypes if name not in joined.columns]
     return (
         joined.with_columns(missing)
         .with_columns(usual=_usual(""), usual_without=_usual("_without"))
-        .select(pl.col(name).cast(kind) for name, kind in CHANNELS.items())
+        .select(pl.col(name).cast(kind) for name, kind in USUAL.dtypes.items())
     )
 
 
