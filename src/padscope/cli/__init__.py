@@ -8,7 +8,7 @@ import traceback
 import warnings
 from itertools import takewhile
 
-from padscope.cli import depth, figures, looking
+from padscope.cli import columns, depth, figures, looking
 from padscope.cli.commands import app
 from padscope.cli.interrupts import STATUS, Stopped, answered, stop_at_once
 from padscope.console import write_anything
@@ -18,6 +18,7 @@ from padscope.running.memory import keep_freed_memory
 
 depth.register(app)
 looking.register(app)
+columns.register(app)
 figures.register(app)
 
 

@@ -29,6 +29,13 @@ SINGLE, DOSE, CLASS = "impact.md#single-filters", "impact.md#dose", "impact.md#c
 POSITION, BORDERS = "impact.md#position", "impact.md#false-borders"
 ARCHITECTURE, COMPARING, DENSE = "architecture.md", "howto/compare.md", "howto/dense.md"
 
+STATISTICS_ADD = (
+    "Every statistic that another package adds is a column of `sides` and, at the strongest side, "
+    "of `filters`: a number called as the statistic; `causal_` and its name, with padding beside "
+    "real surroundings, unless it is of the core alone; `_low` and `_high` behind its name if it "
+    "has an interval."
+)
+
 TEXT, WHOLE, NUMBER, TRUTH = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
 TEXTS, WHOLES, NUMBERS = pl.List(TEXT), pl.List(WHOLE), pl.List(NUMBER)
 SHARE, PROBABILITY, OF_MEASURE = "0 to 1", "probability", "of the measure"
@@ -78,8 +85,7 @@ class Table:
     file : str
         Its name in a run directory.
     statistics : bool
-        Whether entries of `padscope.scores.STATISTICS` add columns: numbers, called as the entry;
-        ``causal_`` and its name; and these with ``_low`` and ``_high``.
+        Whether statistics of other packages add columns; see `STATISTICS_ADD`.
     """
 
     name: str
@@ -105,6 +111,18 @@ class Table:
     def dtypes(self) -> dict[str, pl.DataType]:
         """Types of all columns, in order."""
         return {column.name: column.dtype for column in self.columns}
+
+    def described(self) -> dict[str, Any]:
+        """Return all of this as plain values."""
+        columns = [
+            {
+                "name": column.name, "type": str(column.dtype), "unit": column.unit,
+                "meaning": column.meaning, "since": column.since, "defined": column.defined,
+            }
+            for column in self.columns
+        ]  # fmt: skip
+        about = {"name": self.name, "file": self.file, "stage": self.stage, "rows": self.rows}
+        return {**about, "statistics": self.statistics, "columns": columns}
 
     def since(self, stage: str) -> list[str]:
         """Name the columns that a stage adds."""
@@ -545,7 +563,11 @@ _BESIDE_CONTROLS = (
 )  # fmt: skip
 _EXCESS = (
     Column(
-        "excess", NUMBER, OF_MEASURE, "`matched_effect` less `control`, image by image.", EFFECT
+        "excess",
+        NUMBER,
+        OF_MEASURE,
+        "Effect of the filters that have controls less `control`, image by image.",
+        EFFECT,
     ),
     *_interval("excess_low", "excess_high", OF_MEASURE, "`excess`", EFFECT),
 )

@@ -1,0 +1,43 @@
+"""`padscope columns`: what every column of a run's tables holds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from padscope.cli.answers import Json, answering
+from padscope.console import make_console
+from padscope.console.columns import column_listing
+from padscope.errors import PadscopeError
+from padscope.findings.json import SCHEMA
+from padscope.tables.schema import TABLES, Table
+
+Wanted = Annotated[
+    str | None, typer.Argument(metavar="TABLE", help="Its name or its file. Default: all tables.")
+]
+
+
+def columns_command(table: Wanted = None, json: Json = False) -> None:
+    """Say what every column of the tables of a run holds."""
+    found = list(TABLES.values()) if table is None else [_find(table)]
+    with answering(as_json=json) as answer:
+        console = make_console()
+        for place, each in enumerate(found):
+            if place:
+                console.print()
+            console.print(f"{each.name} ({each.file}): {each.rows}", soft_wrap=True)
+            console.print(column_listing(each))
+        answer({"schema": SCHEMA, "tables": [each.described() for each in found]})
+
+
+def _find(name: str) -> Table:
+    for table in TABLES.values():
+        if name in (table.name, table.file, table.file.removesuffix(".parquet")):
+            return table
+    raise PadscopeError(f"there is no table {name!r}; choose from {', '.join(TABLES)}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("columns")(columns_command)
