@@ -139,7 +139,7 @@ class BlueFirst(nn.Module):
         x = x.flip(1)
         for child in self.children():
             x = child(x)
-        return x
+        return x.flatten(1) if x.shape[2:].numel() == 1 else x
 
 
 def squeezenet() -> nn.Module:
