@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from padscope.findings.measures import MEASURES, PRIMARY, Measure, measures_in
-from padscope.findings.words import NONE, chance, interval, number
+from padscope.findings.words import NONE, chance, interval, number, plural
 from padscope.study import Impact
 from padscope.study.impact_result import (
     UNITS,
@@ -111,7 +111,7 @@ def use_sentence(impact: Impact) -> str:
     if row is None:
         return NOT_MEASURED
     told = (
-        f"undoing the {row['filters']:,} {impact.headline} filters changes the answer by "
+        f"undoing the {plural(row['filters'], f'{impact.headline} filter')} changes the answer by "
         f"{spelt(row, 'effect', 'low', 'high')} {UNITS[impact.answer]}, on {counted(row)}"
     )
     part = effect_of_matched(row)
