@@ -410,7 +410,7 @@ def test_recognising_filters_are_set_against_confirmed_ones_that_do_not(
     assert found_here.use == own and found_here.headline == "recognising"
     assert [row["filters"] for row in (own, beside, whole)] == [half, half, WATCHING]
     assert (own["paired"], own["paired_effect"]) == (half, own["effect"])
-    assert own["partner"] == beside["effect"] != own["effect"]
+    assert own["partner"] == pytest.approx(beside["effect"]) != own["effect"]
     assert own["beyond"] == pytest.approx(own["effect"] - beside["effect"])
     assert own["beyond_low"] < own["beyond"] < own["beyond_high"]
     with torch.no_grad():
@@ -479,7 +479,9 @@ def test_what_a_sentence_rests_on_stands_in_it(made: tuple[Net, Study]) -> None:
         assert "(on 8 images, and 20 are the least for an interval)" in sentence
     page = render_report(made[1])
     assert page.count("On 24 images.") == 1
-    assert page.count("On 8 images, and 20 are the least for an interval.") == 3
+    few = "On 8 images, and 20 are the least for an interval"
+    assert page.count(f"{few}; controls: 20 draws, each on 1 of the images.") == 1  # doses
+    assert page.count(f"{few}.") >= 2  # views and false borders, and the charts themselves
     assert ImpactSettings().dose_images == 20
 
 
