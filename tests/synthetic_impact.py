@@ -12,6 +12,7 @@ import polars as pl
 from padscope.effects import AnswerKind
 from padscope.images import Skipped
 from padscope.study import Impact, Study
+from padscope.tables import schema
 
 IMAGES, DRAWS = 48, 20
 SETS = {
@@ -48,7 +49,7 @@ def effects(answer: AnswerKind, fill: str = "reflect") -> pl.DataFrame:
         for chosen in sets
         for measure, size in MEASURES[answer]
     ]
-    return pl.DataFrame(rows)
+    return schema.EFFECTS.frame(rows)
 
 
 def _effect(chosen: str, change: str, measure: str, size: float) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def doses(measure: str) -> pl.DataFrame:
              "excess_low": 0.5 * value - control, "excess_high": 1.5 * value - control}
         )  # fmt: skip
     flips = [row | {"measure": "flip", "effect": 0.01} for row in rows]
-    return pl.DataFrame(rows + flips)
+    return schema.DOSES.frame(rows + flips)
 
 
 def distances() -> pl.DataFrame:
@@ -118,7 +119,7 @@ def distances() -> pl.DataFrame:
                 {"set": chosen, "distance": distance, "change": value, **around(value),
                  "control": control, "images": IMAGES, "photographs": IMAGES}
             )  # fmt: skip
-    return pl.DataFrame(rows)
+    return schema.DISTANCES.frame(rows)
 
 
 def classes(names: Sequence[str], *, decided: bool = True) -> pl.DataFrame:
@@ -139,7 +140,7 @@ def classes(names: Sequence[str], *, decided: bool = True) -> pl.DataFrame:
                  "p": 1e-5 if clear else 0.3, "q": 0.012 if clear else 0.8,
                  "images": IMAGES, "photographs": IMAGES, "images_needed": 48 if decided else 1234}
             )  # fmt: skip
-    return pl.DataFrame(rows)
+    return schema.CLASSES.frame(rows)
 
 
 def views(measure: str) -> pl.DataFrame:
@@ -159,7 +160,7 @@ def views(measure: str) -> pl.DataFrame:
                      "difference_high": value - plain + 0.01 if beside else None,
                      "control_difference": 0.03 * plain if treatment == "PANs undone" else None}
                 )  # fmt: skip
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return schema.VIEWS.frame(rows)
 
 
 def readout() -> pl.DataFrame:
@@ -170,7 +171,7 @@ def readout() -> pl.DataFrame:
         for treatment, r2 in READ.items()
         for axis in ("top-bottom", "left-right")
     ]  # fmt: skip
-    return pl.DataFrame(rows)
+    return schema.READOUT.frame(rows)
 
 
 def bands(measure: str) -> pl.DataFrame:
@@ -186,7 +187,7 @@ def bands(measure: str) -> pl.DataFrame:
                  "excess_low": 0.1 * value if fill else None,
                  "excess_high": 0.5 * value if fill else None}
             )  # fmt: skip
-    return pl.DataFrame(rows)
+    return schema.BANDS.frame(rows)
 
 
 def firing(sites: Sequence[str]) -> pl.DataFrame:
@@ -203,27 +204,26 @@ def firing(sites: Sequence[str]) -> pl.DataFrame:
                      "high": None if dead else 1.25 * value, "control": None if dead else 0.06,
                      "mean_colour": None if dead else 0.4 * value}
                 )  # fmt: skip
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return schema.FIRING.frame(rows)
 
 
 def checks(sites: Sequence[str], count: int = 60) -> pl.DataFrame:
     rng = np.random.default_rng(1)
     exact = 10 ** rng.uniform(-5, -1, count)
     estimate = exact * 10 ** rng.normal(0, 0.2, count)
-    return pl.DataFrame(
-        {"site": [sites[place % len(sites)] for place in range(count)],
-         "filter": [place % 5 for place in range(count)],
-         "images": IMAGES, "photographs": IMAGES, "estimate": estimate, "exact": exact,
-         "kl": exact / 7}
-    )  # fmt: skip
+    return schema.CHECKS.frame(
+        (sites[place % len(sites)], place % 5, IMAGES, IMAGES, estimate[place], value, value / 7)
+        for place, value in enumerate(exact)
+    )
 
 
 def costs() -> pl.DataFrame:
-    return pl.DataFrame(
-        {"set": ["recognising", "confirmed"], "filters": [420, 1119],
-         "filters_share": [0.0467, 0.124], "parameters_share": [0.04, 0.11],
-         "macs_share": [0.05, 0.1]}
-    )  # fmt: skip
+    return schema.COSTS.frame(
+        [
+            ("recognising", 420, 0.0467, 40_000, 0.04, 500_000, 0.05),
+            ("confirmed", 1119, 0.124, 110_000, 0.11, 1_000_000, 0.1),
+        ]
+    )
 
 
 def with_impact(
@@ -240,8 +240,9 @@ def with_impact(
         images="48 of 600 photographs in images/ (seed 0)",
         labels="48 classes by labels.csv" if answer == "classes" else "",
         counted=IMAGES, answer=answer, fill="reflect", effects=effects(answer),
-        doses=doses(measure), distances=distances() if answer == "dense" else pl.DataFrame(),
-        classes=classes(names) if answer == "classes" else pl.DataFrame(),
+        doses=doses(measure),
+        distances=distances() if answer == "dense" else schema.DISTANCES.empty(),
+        classes=classes(names) if answer == "classes" else schema.CLASSES.empty(),
         views=views(measure), readout=readout(), bands=bands(measure), firing=firing(sites),
         checks=checks(sites), costs=costs(),
         agreement={"spearman": 0.93, "low": 0.88, "high": 0.96, "spearman_kl": 0.91,

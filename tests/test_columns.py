@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -168,7 +169,8 @@ def test_another_table_is_not_written(
     runs: tuple[Path, ...], tmp_path: Path, name: str, change: Change, message: str
 ) -> None:
     study = load_study(runs[0])
-    changed = replace(study, **{name: change(getattr(study, name))})
+    tables: dict[str, Any] = {name: change(getattr(study, name))}
+    changed = replace(study, **tables)
     with pytest.raises(ValueError, match=message) as refusal:
         RunDirectory(tmp_path / "run").save(changed)
     assert not isinstance(refusal.value, PadscopeError)
