@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import time
 import urllib.error
 import urllib.request
@@ -233,7 +234,7 @@ def test_single_bad_photographs_are_skipped_counted_and_named(
 def test_nan_is_counted_and_named(padscope: Command) -> None:
     answer = padscope("scan", "mynets:partly_nan", "-o", "run", *PHOTOS)
     assert answer.status == 0
-    assert "Filters that gave NaN or infinite values, which were left out: 1." in answer.words
+    assert "1 filter gave NaN or infinite values, which were left out." in answer.words
     assert "2 more are unmeasured" in answer.words
 
 
@@ -425,9 +426,10 @@ def test_a_run_can_be_resumed_after_a_bug_in_the_network(
         patch.setattr(nn.Sequential, "forward", failing)
         answer = padscope(*scan)
     assert answer.status == 2
-    assert answer.err == (
-        "padscope: the model failed on images 24 to 31: RuntimeError: out of luck; "
-        "give images that it takes, or fewer at once\n"
+    assert re.fullmatch(
+        r"padscope: the model failed on images \d+ to \d+: RuntimeError: out of luck; "
+        r"give images that it takes, or fewer at once",
+        answer.err.splitlines()[-1],
     )
     assert is_untouched_or_resumable(workdir / "run")
     assert RunDirectory(workdir / "run").path.exists()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from padscope.paths import file_problem
+
 TENSORFLOW = "convert it to ONNX with tf2onnx, and give the .onnx file"
 ORIGIN = "give the PyTorch or ONNX model that it was made from"
 
@@ -39,7 +41,7 @@ def foreign(name: str) -> str | None:
     'is of Core ML, not PyTorch: give the PyTorch or ONNX model that it was made from'
     """
     suffix = Path(name).suffix.lower()
-    if suffix not in FOREIGN and "\0" not in name and (Path(name) / SAVED_MODEL).is_file():
+    if suffix not in FOREIGN and file_problem(Path(name) / SAVED_MODEL) is None:
         suffix = ".pb"
     if suffix not in FOREIGN:
         return None
