@@ -30,7 +30,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to load the page in")
 
-STEP = 60  # cards that the page adds at once
+STEP = 24  # cards that the page adds at once
 CARDS = "#gallery-cards > article"
 OUTSIDE = "https://example.com/x.png"
 
@@ -198,8 +198,8 @@ def test_it_opens_with_the_recognising_filters_strongest_first(
 ) -> None:
     visit = visitor(file)
     visit.open()
-    assert visit.names == named(recognising(chosen))
-    assert visit.status == f"{len(visit.names)} filters of {chosen.height}"
+    assert visit.names == named(recognising(chosen))[:STEP]
+    assert visit.status == f"{recognising(chosen).height} filters of {chosen.height}"
 
 
 # What the page can sort by, its column, and how finely the page tells its values apart.
@@ -261,8 +261,9 @@ def test_filtering(
         assert set(visit.names) == set(named(found)) or found.height > STEP
         assert visit.status.startswith(f"{found.height} filter")
     page.get_by_role("button", name="Clear").click()
-    playwright.expect(page.locator(CARDS)).to_have_count(recognising(chosen).height)
-    assert visit.names == named(recognising(chosen))
+    first = named(recognising(chosen))[:STEP]
+    playwright.expect(page.locator(CARDS)).to_have_count(len(first))
+    assert visit.names == first
 
 
 def test_filters_add_up(visitor: Visitor, file: Path, chosen: pl.DataFrame) -> None:
@@ -283,11 +284,11 @@ def test_searching(visitor: Visitor, file: Path, chosen: pl.DataFrame) -> None:
     search = page.get_by_role("searchbox")
     search.fill("3/1")
     expected = [name for name in named(recognising(chosen)) if "3/1" in name]
-    assert visit.names == expected and len(expected) > 1
+    assert visit.names == expected[:STEP] and len(expected) > 1
     search.fill("no such filter")
     assert visit.names == [] and "None of the" in visit.status
     search.fill("")
-    assert len(visit.names) == recognising(chosen).height
+    assert len(visit.names) == min(STEP, recognising(chosen).height)
 
 
 def test_a_link_opens_its_filter(visitor: Visitor, file: Path, chosen: pl.DataFrame) -> None:
@@ -317,7 +318,7 @@ def test_keys(visitor: Visitor, file: Path, chosen: pl.DataFrame) -> None:
     page = visit.open()
     visit.choose("evidence", "")
     visit.choose("sort", "depth")
-    tops = [card.evaluate("card => card.offsetTop") for card in page.locator(CARDS).all()[:6]]
+    tops = [card.evaluate("card => card.offsetTop") for card in page.locator(CARDS).all()[:12]]
     across = tops.count(tops[0])
     page.get_by_role("button", name="Clear").focus()
     page.keyboard.press("Tab")
@@ -377,43 +378,12 @@ def test_everything_has_words(visitor: Visitor, file: Path) -> None:
 
 
 def test_it_reads_without_javascript(visitor: Visitor, file: Path, chosen: pl.DataFrame) -> None:
-    last = named(chosen)[STATIC - 1]
     visit = visitor(file, script=False)
-    page = visit.open(f"#{last}")
-    assert page.locator("#gallery-cards h3").all_text_contents() == named(chosen)[:STATIC]
-    assert f"the page shows {STATIC} of them" in page.locator("main").inner_text()
+    page = visit.open()
+    rows = page.locator("noscript tbody th").all_text_contents()
+    assert rows == named(chosen)[:STATIC]
     assert not page.locator("#gallery-controls").is_visible()
     assert not page.locator(".scripted").first.is_visible()
-    target = page.locator(f"[id='{last}']").bounding_box()
-    assert target and -1 <= target["y"] < 900  # the link has brought it into the window
-
-
-def test_cards_say_the_same_with_and_without_javascript(
-    visitor: Visitor, file: Path, chosen: pl.DataFrame
-) -> None:
-    drawn, static = visitor(file), visitor(file, script=False)
-    drawn.open()
-    drawn.choose("evidence", "")
-    drawn.page.locator("#gallery-more button").last.click()
-    drawn.page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    static.open()
-
-    def words(visit: Visit, part: str) -> dict[str, str]:
-        found = visit.page.locator(f"{CARDS} {part}").all_text_contents()
-        return dict(zip(visit.names, ("".join(text.split()) for text in found), strict=True))
-
-    for part in (".tags", ".cause", ".score b", ".curves .ks", "figure:has(.recall) figcaption"):
-        one, other = words(drawn, part), words(static, part)
-        assert len(other) == STATIC
-        assert {name: one[name] for name in other} == other
-
-    def recalls(visit: Visit) -> dict[str, str]:
-        drawn = visit.page.locator("svg.recall").all()
-        labels = [each.get_attribute("aria-label") or "" for each in drawn]
-        return dict(zip(visit.names, labels, strict=True))
-
-    curves, listed = recalls(drawn), recalls(static)
-    assert {name: curves[name] for name in listed} == listed
 
 
 def test_pictures_are_the_weights_and_the_map(
@@ -435,13 +405,17 @@ def test_pictures_are_the_weights_and_the_map(
         expected = [colour_cells(kernel, -limit, limit, DIVERGING)]
         expected += [colour_cells(each, -limit, limit, DIVERGING) for each in slices]
         expected += [colour_cells(mean, maps.min(), maps.max(), SEQUENTIAL) for mean in maps]
-        drawn = page.locator(CARDS).nth(place).locator("canvas").all()
+        page.locator(CARDS).nth(place).press("Enter")
+        visit.expect_opened(f"{row['site']}/{row['filter']}")
+        drawn = page.locator("#gallery-one canvas").all()
         assert len(drawn) == len(expected)
         for picture, colours in zip(drawn, expected, strict=True):
             rows, columns, data = picture.evaluate(canvas)
             found = np.array(data).reshape(rows, columns, 4)
             assert found.shape[:2] == colours.shape[:2] and (found[..., 3] == 255).all()
             assert np.abs(found[..., :3] - colours.astype(int)).max() <= 3  # steps of a byte
+        page.keyboard.press("Escape")
+        visit.expect_opened(None)
 
 
 def test_it_prints(visitor: Visitor, file: Path, tmp_path: Path) -> None:

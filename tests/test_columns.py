@@ -113,8 +113,8 @@ def test_every_column_has_values_in_some_run(table: Table, runs: tuple[Path, ...
     files = [run / table.file for run in runs if (run / table.file).exists()]
     filled = {
         column.name
-        for column in map(pl.read_parquet, files)
-        for column in column.get_columns()
+        for rows in map(pl.read_parquet, files)
+        for column in rows.get_columns()
         if column.count()
     }
     assert filled == set(table.dtypes)
