@@ -264,7 +264,14 @@ def write_boxes(
             places = torch.from_numpy(flat_places((box,), tuple(output.shape[-len(box) :])))
             result = add_at(result, len(box), places, index, values.flatten(-len(box)))
         else:
-            part.index_copy_(-1 - len(box), index, values.to(result.dtype))
+            new = values.to(result.dtype)
+            if part is result and (flat := _in_memory(result, len(box))):
+                # Over the whole map a third of the time that it takes along all axes.
+                maps, last = flat
+                new = flat_maps(new, len(box), last=last)[0]
+                maps.index_copy_(-1 if last else -2, index, new)
+            else:
+                part.index_copy_(-1 - len(box), index, new)
     return result
 
 
@@ -275,6 +282,13 @@ def writable(output: Tensor, *values: Tensor) -> Tensor:
     """
     recorded = any(tensor.requires_grad for tensor in (output, *values))
     return output.clone() if recorded and torch.is_grad_enabled() else output
+
+
+def _in_memory(output: Tensor, dims: int) -> tuple[Tensor, bool] | None:
+    """View maps as `flat_maps` does; None if there are gaps in memory."""
+    maps, last = flat_maps(output, dims)
+    dense = maps.is_contiguous() and maps.data_ptr() == output.data_ptr()
+    return (maps, last) if dense else None
 
 
 def add_at(
@@ -297,10 +311,10 @@ def add_at(
     -------
     (…, C, *spatial) Tensor
     """
-    maps, last = flat_maps(output, dims)
-    if not maps.is_contiguous() or maps.data_ptr() != output.data_ptr():
+    if (flat := _in_memory(output, dims)) is None:
         output = output.clone(memory_format=torch.contiguous_format)
-        maps, last = flat_maps(output, dims, last=False)
+        flat = flat_maps(output, dims, last=False)
+    maps, last = flat
     if channels is None:
         channels = torch.arange(output.shape[-1 - dims], device=output.device)
     index = joint_index(maps, places.to(output.device), channels, last=last)
