@@ -33,7 +33,7 @@ def unwrapped(module: nn.Module) -> tuple[nn.Module, str]:
     """
     around: list[str] = []
     while True:
-        if list(module._modules) == [COMPILED]:
+        if [name for name, _ in module.named_children()] == [COMPILED]:
             around.append("torch.compile")
             module = module.get_submodule(COMPILED)
         elif isinstance(module, DataParallel | DistributedDataParallel):
