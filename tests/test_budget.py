@@ -10,7 +10,8 @@ from torch import nn
 from padscope.console import Budget
 from padscope.models import LoadedModel, wrap_module
 from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
-from padscope.study.budget import COST, StageWork, expect_audit, time_pass
+from padscope.study.budget import expect_audit, time_pass
+from padscope.study.stages import COST, StageWork
 
 AUDIT = {
     "scan": StageWork(96, 96), "explain": StageWork(96, 1152), "impact": StageWork(48, 2400),

@@ -47,7 +47,7 @@ from padscope.report.gallery.sites import LONGEST, MAP_BYTES, longest_axis
 from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study import SCAN, Kept, Kernels, Study, scan
 from padscope.tallies import BINS, Bins
-from padscope.tallies.maps import thinned_lines
+from padscope.tallies.lines import thinned_lines
 
 SIDES = ["top", "bottom", "left", "right"]
 

@@ -22,7 +22,8 @@ from torch.nn import functional as F
 from padscope.effects.dense import change_by_distance
 from padscope.errors import PadscopeError
 from padscope.interventions import Intervention, Selection, disturb_core, hold, repad, silence
-from padscope.interventions.fills import CoreValues, tell_fill
+from padscope.interventions.fill_told import tell_fill
+from padscope.interventions.fills import CoreValues
 from padscope.interventions.pointwise import gathered
 from padscope.models import load_model
 from padscope.sites import Call, Interception, contact_boxes, observe, refill, refilled

@@ -24,12 +24,13 @@ from padscope.measurements import Counts
 from padscope.measurements.first_images import FirstImages
 from padscope.regions import FOLDS
 from padscope.running import Spans
-from padscope.store.kept import FILES, pack_kept, read_kept
+from padscope.store.files import FILES
+from padscope.store.kept import pack_kept, read_kept
 from padscope.store.packing import ALWAYS, pack, unpacking
 from padscope.study import SCAN, Kept
 from padscope.tallies import Bins, Tally
-from padscope.tallies.bins import CENTRE, COARSE_CODES, CODES
 from padscope.tallies.maps import as_pictured
+from padscope.tallies.names import CENTRE, COARSE_CODES, CODES
 
 TALLIES, IDENTITY = FILES[SCAN], {"seed": 0}
 KEY = "a", "padded/near"

@@ -12,7 +12,7 @@ from padscope.evidence import recognises
 from padscope.planted.recall import recall_of_shift
 from padscope.scores import Counts, border_recall
 from padscope.scores.recall import CONTENTS, recall_bound, recall_curve
-from padscope.tallies.bins import BINS, CENTRE
+from padscope.tallies.names import BINS, CENTRE
 
 FloatArray = NDArray[np.float64]
 floats = st.lists(st.floats(-5, 5), min_size=1, max_size=60)

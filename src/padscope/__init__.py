@@ -1,19 +1,26 @@
 """Find, explain and test padding-aware neurons in convolutional networks."""
 
-from padscope import planted
-from padscope.errors import PadscopeError
-from padscope.images import open_images
-from padscope.interventions import repad
-from padscope.models import load_model
-from padscope.report import render_report
-from padscope.running.tiled import halo_of, tiled
-from padscope.settings import ScanSettings
-from padscope.sites import Interception
-from padscope.store import RunDirectory, load_study
-from padscope.study import Study, depth, explain, find_sites, impact, measure_depth, scan
+from typing import TYPE_CHECKING
+
+from padscope.lazily import lazily
+
+if TYPE_CHECKING:
+    from padscope import planted
+    from padscope.errors import PadscopeError
+    from padscope.images import open_images
+    from padscope.interventions import repad
+    from padscope.models import load_model
+    from padscope.report import render_report
+    from padscope.running.tiled import halo_of, tiled
+    from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
+    from padscope.sites import Interception
+    from padscope.store import RunDirectory, load_study
+    from padscope.study import Study, depth, explain, find_sites, impact, measure_depth, scan
 
 __version__ = "0.1.0"
 __all__ = [
+    "ExplainSettings",
+    "ImpactSettings",
     "Interception",
     "PadscopeError",
     "RunDirectory",
@@ -34,3 +41,5 @@ __all__ = [
     "scan",
     "tiled",
 ]
+
+__getattr__, __dir__ = lazily(__name__)

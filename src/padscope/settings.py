@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from padscope.errors import PadscopeError
 
+AUTO = "auto"  # as a device: the best there is
 # More values of a line make its KS less noisy and less biased upwards; more positions in one image
 # bring less than more images do.
 ENOUGH = 1000

@@ -11,10 +11,9 @@ from itertools import takewhile
 from padscope.cli import columns, depth, figures, looking
 from padscope.cli.commands import app
 from padscope.cli.interrupts import STATUS, Stopped, answered, stop_at_once
-from padscope.console import write_anything
+from padscope.console.terminal import write_anything
 from padscope.errors import PadscopeError
 from padscope.findings.words import visible
-from padscope.running.memory import keep_freed_memory
 
 depth.register(app)
 looking.register(app)
@@ -27,7 +26,6 @@ def main() -> None:
     # Before the command's name every word with a dash is an option; behind it, it may be a value.
     debug = "--debug" in takewhile(lambda word: word.startswith("-"), sys.argv[1:])
     write_anything()
-    keep_freed_memory()
     if not debug:  # what matters to the user is said in the summary
         warnings.simplefilter("ignore")
     try:

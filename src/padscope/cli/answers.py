@@ -17,7 +17,7 @@ Json = Annotated[
     ),
 ]
 
-Answer = Callable[[Mapping[str, Any]], None]
+Answer = Callable[[Callable[[], Mapping[str, Any]]], None]
 
 
 @contextmanager
@@ -27,13 +27,13 @@ def answering(*, as_json: bool) -> Iterator[Answer]:
     Yields
     ------
     function
-        Prints a result as JSON if that is asked for; otherwise it does nothing.
+        Makes a result and prints it as JSON if that is asked for; otherwise it does nothing.
     """
     stdout = sys.stdout
 
-    def answer(found: Mapping[str, Any]) -> None:
+    def answer(make: Callable[[], Mapping[str, Any]]) -> None:
         if as_json:
-            json.dump(found, stdout, indent=1, allow_nan=False)
+            json.dump(make(), stdout, indent=1, allow_nan=False)
             stdout.write("\n")
 
     with redirect_stdout(sys.stderr if as_json else stdout):

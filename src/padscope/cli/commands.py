@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 
+from padscope.cli import work
 from padscope.cli.answers import Answer, Json, answering
 from padscope.cli.effort import at_most, audit_effort, impact_settings, only_given
-from padscope.cli.given import Given, default_directory, load, reopen
 from padscope.cli.looking import name_missing
 from padscope.cli.options import (
     Adapter,
@@ -47,18 +46,14 @@ from padscope.cli.options import (
     Weights,
     Workers,
 )
-from padscope.cli.stages import Stages, close, publish, say_answers
-from padscope.console import describe_sites, make_console, site_listing, verdict_lines
 from padscope.errors import PadscopeError
-from padscope.findings.json import as_json, plain
-from padscope.running import find_runner
-from padscope.running.model import AUTO, observe_first
-from padscope.settings import ExplainSettings, ScanSettings
-from padscope.store import RunDirectory, load_study
-from padscope.study import Study, check_answer
-from padscope.study.budget import THOROUGH_IMPACT, USUAL_IMPACT, expect_audit
-from padscope.study.stage import COUNTED, EXPLAIN, IMPACT, SCAN
-from padscope.tables import site_table
+from padscope.settings import AUTO, ExplainSettings, ScanSettings
+from padscope.study.stages import COUNTED, EXPLAIN, IMPACT, SCAN
+
+if TYPE_CHECKING:
+    from padscope.store import RunDirectory
+    from padscope.study import Study
+
 
 app = typer.Typer(
     help="Find, explain and test padding-aware neurons in convolutional networks.",
@@ -84,17 +79,14 @@ def sites_command(
     json: Json = False,
 ) -> None:
     """List every padded operation of a model."""
-    loaded = load(Given(model, weights, size, mean, std, None, input_adapter), "cpu")
-    assert loaded.preprocessing is not None
-    shape = (1, loaded.preprocessing.channels, *loaded.preprocessing.size)
-    image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    found = observe_first(loaded.module, image, loaded.static_batch).sites
-    table = site_table(found)
+    loaded = work.load(work.Given(model, weights, size, mean, std, None, input_adapter), "cpu")
+    found = work.look_at(loaded)
+    table = work.site_table(found)
     with answering(as_json=json) as answer:
-        console = make_console()
-        console.print(site_listing(table))
-        console.print(describe_sites(found))
-        answer({"sites": plain(table)})
+        console = work.make_console()
+        console.print(work.site_listing(table))
+        console.print(work.describe_sites(found))
+        answer(lambda: {"sites": work.plain(table)})
 
 
 @app.command("scan")
@@ -124,10 +116,10 @@ def scan_command(
         limit=limit or None, seed=seed, batch_size=batch_size, per_line=per_line,
         per_core=per_core, until_stable=until_stable,
     )  # fmt: skip
-    shared = find_runner(runner)
-    run = RunDirectory(out or default_directory(model), checkpoint, shared.leads)
-    given = Given(model, weights, size, mean, std, images, input_adapter)
-    stages = Stages.of(load(given, device), run, workers, shared, batch_size)
+    shared = work.find_runner(runner)
+    run = work.RunDirectory(out or work.default_directory(model), checkpoint, shared.leads)
+    given = work.Given(model, weights, size, mean, std, images, input_adapter)
+    stages = work.Stages.of(work.load(given, device), run, workers, shared, batch_size)
     with answering(as_json=json) as answer:
         _end(stages.scan(given, settings), run, answer, SCAN)
 
@@ -171,17 +163,17 @@ def audit_command(
                  "explain_cause": explain_cause, "shuffled": shuffled},
         impact={"output": output, "metric": metric},
     )  # fmt: skip
-    shared = find_runner(runner)
-    run = RunDirectory(out or default_directory(model), checkpoint, shared.leads)
-    given = Given(model, weights, size, mean, std, images, input_adapter)
-    loaded = load(given, device)
+    shared = work.find_runner(runner)
+    run = work.RunDirectory(out or work.default_directory(model), checkpoint, shared.leads)
+    given = work.Given(model, weights, size, mean, std, images, input_adapter)
+    loaded = work.load(given, device)
     if effort.impact:  # what the last stage would refuse is refused before all the others
-        check_answer(loaded, effort.impact, given.images, labels)
-    expected = expect_audit(
+        work.check_answer(loaded, effort.impact, given.images, labels)
+    expected = work.expect_audit(
         loaded, images, effort.scan, effort.explain, effort.impact,
-        THOROUGH_IMPACT if thorough else USUAL_IMPACT,
+        work.THOROUGH_IMPACT if thorough else work.USUAL_IMPACT,
     )  # fmt: skip
-    stages = Stages.of(loaded, run, workers, shared, batch_size, expected)
+    stages = work.Stages.of(loaded, run, workers, shared, batch_size, expected)
     with answering(as_json=json) as answer:
         study = stages.scan(given, effort.scan)
         try:
@@ -224,10 +216,10 @@ def explain_command(
         seed=seed, batch_size=batch_size, explain_cause=explain_cause, shuffled=shuffled,
         **at_most(limit), **only_given(margin=margin, baselines=baselines, content=content),
     )  # fmt: skip
-    study, loaded, source = reopen(run, weights, images, device, "explain")
-    shared = find_runner(runner)
-    directory = RunDirectory(run, checkpoint, shared.leads)
-    stages = Stages.of(loaded, directory, workers, shared, batch_size)
+    study, loaded, source = work.reopen(run, weights, images, device, "explain")
+    shared = work.find_runner(runner)
+    directory = work.RunDirectory(run, checkpoint, shared.leads)
+    stages = work.Stages.of(loaded, directory, workers, shared, batch_size)
     with answering(as_json=json) as answer:
         _end(stages.explain(study, source, settings), directory, answer, EXPLAIN)
 
@@ -257,14 +249,14 @@ def impact_command(
     json: Json = False,
 ) -> None:
     """Find out whether the model uses what padding tells it: effects beside controls."""
-    study, loaded, source = reopen(run, weights, images, device, "impact")
+    study, loaded, source = work.reopen(run, weights, images, device, "impact")
     settings = impact_settings(
         limit, source, thorough=thorough, seed=seed, batch_size=batch_size, fill=fill,
         draws=draws, output=output, metric=metric,
     )  # fmt: skip
-    shared = find_runner(runner)
-    directory = RunDirectory(run, checkpoint, shared.leads)
-    stages = Stages.of(loaded, directory, workers, shared, batch_size)
+    shared = work.find_runner(runner)
+    directory = work.RunDirectory(run, checkpoint, shared.leads)
+    stages = work.Stages.of(loaded, directory, workers, shared, batch_size)
     with answering(as_json=json) as answer:
         _end(stages.impact(study, source, labels, settings), directory, answer, IMPACT)
 
@@ -273,19 +265,19 @@ def _end(
     study: Study, run: RunDirectory, answer: Answer, *stages: str, quick: bool = False
 ) -> None:
     """End a command, and give what was found as JSON if that is asked for."""
-    close(study, run, *stages, quick=quick)
+    work.close(study, run, *stages, quick=quick)
     if run.leads:
-        answer(as_json(study))
+        answer(lambda: work.as_json(study))
 
 
 @app.command("verdict")
 def verdict_command(run: RunArgument, json: Json = False) -> None:
     """Are padding-aware neurons desirable in this model? Four headings, measured."""
-    study = load_study(run, partial=True)
+    study = work.load_study(run, partial=True)
     name_missing(study)
     with answering(as_json=json) as answer:
-        make_console().say(verdict_lines(study))
-        answer(as_json(study))
+        work.make_console().say(work.verdict_lines(study))
+        answer(lambda: work.as_json(study))
 
 
 @app.command("report")
@@ -294,10 +286,10 @@ def report_command(
     json: Json = False,
 ) -> None:
     """Write the page and the figures of a finished run again."""
-    study = load_study(run, partial=True)
+    study = work.load_study(run, partial=True)
     name_missing(study)
-    directory = RunDirectory(run)
+    directory = work.RunDirectory(run)
     with answering(as_json=json) as answer:
-        publish(study, directory)
-        say_answers(study, *COUNTED)
+        work.publish(study, directory)
+        work.say_answers(study, *COUNTED)
         _end(study, directory, answer, *COUNTED)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from padscope.cli.given import Given, load, reopen
+from padscope.cli import work
 from padscope.cli.options import (
     BatchSize,
     Checkpoint,
@@ -22,14 +22,9 @@ from padscope.cli.options import (
     Weights,
     Workers,
 )
-from padscope.cli.stages import Stages, tell
-from padscope.console import depth_lines, depth_listing, make_console, show_progress
 from padscope.errors import PadscopeError
-from padscope.running import find_runner
-from padscope.running.model import AUTO
-from padscope.settings import DepthSettings
-from padscope.store import RunDirectory
-from padscope.study import DEPTH, measure_depth
+from padscope.settings import AUTO, DepthSettings
+from padscope.study.stages import DEPTH
 
 Subject = Annotated[
     str,
@@ -67,27 +62,29 @@ def depth_command(
         limit=limit or None, margin=margin, tolerance=tolerance, seed=seed, batch_size=batch_size,
         output=output,
     )  # fmt: skip
-    shared = find_runner(runner)
+    shared = work.find_runner(runner)
     run = Path(subject)
     if not (run / "manifest.json").exists():
-        loaded = load(Given(subject, weights, size, mean, std, images), device)
-        with show_progress(DEPTH) as progress:
-            found = measure_depth(
+        loaded = work.load(work.Given(subject, weights, size, mean, std, images), device)
+        with work.show_progress(DEPTH) as progress:
+            found = work.measure_depth(
                 loaded, images, settings, progress=progress, workers=workers, runner=shared
             )
         if shared.leads:
-            console = make_console()
-            console.print(depth_listing(found))
+            console = work.make_console()
+            console.print(work.depth_listing(found))
             console.print()
-            console.say(depth_lines(found))
+            console.say(work.depth_lines(found))
         return
     if size or mean or std:
         raise PadscopeError("a run has its own size, mean and std; leave them out")
-    study, loaded, source = reopen(run, weights, images, device, DEPTH)
-    directory = RunDirectory(run, checkpoint, shared.leads)
-    study = Stages.of(loaded, directory, workers, shared, batch_size).depth(study, source, settings)
+    study, loaded, source = work.reopen(run, weights, images, device, DEPTH)
+    directory = work.RunDirectory(run, checkpoint, shared.leads)
+    study = work.Stages.of(loaded, directory, workers, shared, batch_size).depth(
+        study, source, settings
+    )
     if shared.leads:
-        tell(study, DEPTH)
+        work.tell(study, DEPTH)
 
 
 def register(app: typer.Typer) -> None:

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from padscope.cli import work
 from padscope.cli.looking import name_missing
 from padscope.cli.options import RunArgument
-from padscope.console import make_console
 from padscope.errors import PadscopeError
-from padscope.figures import FIGURES, render_figure, render_figures
+from padscope.figures.listed import FIGURE_NAMES
 from padscope.paths import printable
-from padscope.store import load_study, write_atomically
-from padscope.study import Study
+
+if TYPE_CHECKING:
+    from padscope.study import Study
+
 
 FOLDER = "figures"  # of a run directory
 Name = Annotated[
     str | None,
     typer.Argument(
         metavar="NAME",
-        help=f"{', '.join(FIGURES)}; or a neuron: SITE/FILTER. Left out: all that the run has.",
+        help=f"{', '.join(FIGURE_NAMES)}; or a neuron: SITE/FILTER. Default: all that there are.",
     ),
 ]
 Out = Annotated[
@@ -32,21 +34,21 @@ Out = Annotated[
 
 def figure_command(run: RunArgument, name: Name = None, out: Out = None) -> None:
     """Write one figure of a run, or all, as SVG and PNG."""
-    study = load_study(run, partial=True)
+    study = work.load_study(run, partial=True)
     name_missing(study)
-    files = render_figures(study) if name is None else render_figure(study, name)
+    files = work.render_figures(study) if name is None else work.render_figure(study, name)
     directory = run / FOLDER if out is None else out
     _write(directory, files)
-    console = make_console()
+    console = work.make_console()
     for file in files:
         console.print(printable(directory / file), soft_wrap=True)
 
 
 def replace_figures(run: Path, study: Study) -> None:
     """Write the figures of a run, and take away those that an earlier stage left and this lacks."""
-    files = render_figures(study)
+    files = work.render_figures(study)
     _write(run / FOLDER, files)
-    for name in FIGURES:
+    for name in FIGURE_NAMES:
         for end in ("svg", "png"):
             if f"{name}.{end}" not in files:
                 (run / FOLDER / f"{name}.{end}").unlink(missing_ok=True)
@@ -61,7 +63,7 @@ def _write(directory: Path, files: Mapping[str, bytes]) -> None:
             f"cannot use {directory} as output: {error.strerror or error}; choose another directory"
         ) from error
     for name, content in files.items():
-        write_atomically(directory / name, content)
+        work.write_atomically(directory / name, content)
 
 
 def register(app: typer.Typer) -> None:

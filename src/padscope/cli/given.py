@@ -7,9 +7,13 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from padscope.errors import PadscopeError
 from padscope.models import LoadedModel, load_model
-from padscope.running.model import find_device
+from padscope.running.memory import keep_freed_memory
+from padscope.running.model import find_device, observe_first
+from padscope.sites import Site
 from padscope.store import load_study
 from padscope.study import Study
 
@@ -40,6 +44,7 @@ class Given:
 
 def load(given: Given, device: str) -> LoadedModel:
     """Load what was named, onto a device."""
+    keep_freed_memory()
     loaded = load_model(
         given.model, weights=given.weights, size=parse_size(given.size),
         mean=_parse_numbers("--mean", given.mean), std=_parse_numbers("--std", given.std),
@@ -47,6 +52,14 @@ def load(given: Given, device: str) -> LoadedModel:
     )  # fmt: skip
     _move(loaded, device)
     return loaded
+
+
+def look_at(loaded: LoadedModel) -> tuple[Site, ...]:
+    """List the windowed operations of a model, as it runs on noise."""
+    assert loaded.preprocessing is not None
+    shape = (1, loaded.preprocessing.channels, *loaded.preprocessing.size)
+    image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return tuple(observe_first(loaded.module, image, loaded.static_batch).sites)
 
 
 def reopen(

@@ -7,11 +7,14 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from padscope.console import Budget, show_progress
+from padscope import console
 from padscope.errors import Interrupted
-from padscope.study import Study
+
+if TYPE_CHECKING:
+    from padscope.console import Budget
+    from padscope.study import Study
 
 STATUS = 130  # of a command that Ctrl-C ended, as shells have it
 PATIENCE = 3.0  # seconds that a stage has to stop in good order
@@ -27,7 +30,7 @@ def interruptible(stage: str, budget: Budget, work: Callable[..., Study]) -> Stu
 
     `work` takes what looks on: ``progress`` and ``stop``.
     """
-    with stop_on_interrupt() as stop, show_progress(stage) as progress:
+    with stop_on_interrupt() as stop, console.show_progress(stage) as progress:
         try:
             return work(progress=budget.announcing(stage, progress), stop=stop)
         except Interrupted as stopped:

@@ -37,8 +37,8 @@ from padscope.running import Runner
 from padscope.settings import DepthSettings, ExplainSettings, ImpactSettings, ScanSettings
 from padscope.store import RunDirectory, write_atomically
 from padscope.study import Study, depth, explain, impact, scan
-from padscope.study.budget import StageWork, time_pass
-from padscope.study.stage import DEPTH, EXPLAIN, IMPACT, SCAN
+from padscope.study.budget import time_pass
+from padscope.study.stages import DEPTH, EXPLAIN, IMPACT, SCAN, StageWork
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from padscope.findings.headline import headline
 from padscope.findings.recognition import recognition
 from padscope.findings.rungs import rungs
 from padscope.study import Study
-from padscope.study.stage import EXPLAIN, IMPACT, SCAN
+from padscope.study.stages import EXPLAIN, IMPACT, SCAN
 
 
 def answer_lines(study: Study, stage: str) -> list[str]:

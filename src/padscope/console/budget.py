@@ -8,8 +8,7 @@ from functools import cached_property
 
 from padscope.console.progress import duration
 from padscope.study import Progress
-from padscope.study.budget import COST, StageWork
-from padscope.study.stage import COUNTED, DEPTH, EXPLAIN, IMPACT, SCAN
+from padscope.study.stages import COST, COUNTED, DEPTH, EXPLAIN, IMPACT, SCAN, StageWork
 
 TITLES = {SCAN: "scan", EXPLAIN: "explanation", IMPACT: "impact", DEPTH: "depth"}
 QUESTIONS = {

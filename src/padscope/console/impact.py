@@ -11,7 +11,7 @@ from padscope.findings.effects import Effect, control_lines, effects
 from padscope.findings.estimates import estimate_lines
 from padscope.findings.measures import PRIMARY
 from padscope.findings.words import NONE
-from padscope.interventions.fills import tell_fill
+from padscope.interventions.fill_told import tell_fill
 from padscope.study import Impact, Study
 
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from padscope.study import Progress
-from padscope.study.stage import COUNTED
+from padscope.study.stages import COUNTED
 
 PLAIN_SECONDS = 5.0  # between two lines of progress where there is no terminal
 WINDOW, REPORTS = 60.0, 20  # the pace is that of so many seconds, and at least so many reports

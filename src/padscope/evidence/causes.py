@@ -8,11 +8,15 @@ makes use of it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from padscope.evidence.labels import CANDIDATE
 from padscope.scores import LEAST_SHIFT
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 CONFIRMED = 0.5
 GREY = LEAST_SHIFT

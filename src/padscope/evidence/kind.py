@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from padscope.evidence.causes import CONFIRMED, GREY
-from padscope.regions import Side
+
+if TYPE_CHECKING:
+    from padscope.regions import Side
 
 ACTIVE_SHARE = 0.6  # of the strongest side's causal KS
 

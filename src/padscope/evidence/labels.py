@@ -6,8 +6,12 @@ it: untrained networks respond too.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 CANDIDATE = 0.5
 STRONG = 0.8

@@ -7,8 +7,12 @@ of it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 RECOGNISED = 0.5
 STRONGLY_RECOGNISED = 0.8

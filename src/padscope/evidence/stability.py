@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from padscope.evidence.kind import BoolArray, Kinds, classify
-from padscope.regions import Side
 from padscope.scores.distance import ks_distance, polarity_of
+
+if TYPE_CHECKING:
+    from padscope.regions import Side
 
 TOGETHER = 32  # filters, whose resamples fit into the cache
 

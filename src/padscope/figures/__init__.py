@@ -1,11 +1,18 @@
 """Figures that stand alone, as SVG and PNG: for a paper, a slide, or a page of one's own."""
 
-from padscope.figures.rendering import (
-    FIGURES,
-    SCALE,
-    figure_spec,
-    render_figure,
-    render_figures,
-)
+from typing import TYPE_CHECKING
+
+from padscope.lazily import lazily
+
+if TYPE_CHECKING:
+    from padscope.figures.rendering import (
+        FIGURES,
+        SCALE,
+        figure_spec,
+        render_figure,
+        render_figures,
+    )
 
 __all__ = ["FIGURES", "SCALE", "figure_spec", "render_figure", "render_figures"]
+
+__getattr__, __dir__ = lazily(__name__)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from padscope.study import Explanation, Study
 from padscope.tallies import BINS, NEAR
-from padscope.tallies.contrast import REAL
+from padscope.tallies.names import REAL
 
 FloatArray = NDArray[np.float64]
 

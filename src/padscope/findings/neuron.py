@@ -18,7 +18,7 @@ from padscope.findings.words import NONE, chance, fixed, fixed_interval, interva
 from padscope.scores import Statistic, listed_statistics
 from padscope.study import Study
 from padscope.study.explanation import COMPARED
-from padscope.tallies.contrast import PADDED, REAL
+from padscope.tallies.names import PADDED, REAL
 
 FloatArray = NDArray[np.float64]
 Fact = tuple[str, str]

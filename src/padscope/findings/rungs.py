@@ -12,7 +12,7 @@ from padscope.findings.effects import use_sentence
 from padscope.findings.measures import PRIMARY
 from padscope.findings.recognition import Recognition, recognition
 from padscope.findings.words import NONE, number, percent, plural
-from padscope.interventions.fills import tell_fill
+from padscope.interventions.fill_told import tell_fill
 from padscope.study import GIVEN, Explanation, Study
 from padscope.study.explanation import FRESH, MATCHED
 from padscope.study.impact_result import cannot_show

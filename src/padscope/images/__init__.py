@@ -20,17 +20,23 @@ The concepts, each in its own module, in the order in which they build on one an
 10. `kept`: `KeptBatches`, for those that are gone through several times.
 """
 
-from padscope.images.batches import Batch, Skipped, stream, unit_count
-from padscope.images.builtin import BuiltinPhotos
-from padscope.images.canvas import Canvases, TooSmall, central
-from padscope.images.files import PhotoFiles
-from padscope.images.fingerprint import fingerprint_tensors, one_by_one
-from padscope.images.kept import KeptBatches
-from padscope.images.labels import Labels, given_labels, read_labels
-from padscope.images.opening import SOURCES, open_images
-from padscope.images.probe import CentralCrop, Probe
-from padscope.images.source import Images, UnreadableImage
-from padscope.images.tensors import StreamedImages, TensorImages, from_python
+from typing import TYPE_CHECKING
+
+from padscope.lazily import lazily
+
+if TYPE_CHECKING:
+    from padscope.images.batches import Batch, stream, unit_count
+    from padscope.images.builtin import BuiltinPhotos
+    from padscope.images.canvas import Canvases, TooSmall, central
+    from padscope.images.files import PhotoFiles
+    from padscope.images.fingerprint import fingerprint_tensors, one_by_one
+    from padscope.images.kept import KeptBatches
+    from padscope.images.labels import Labels, given_labels, read_labels
+    from padscope.images.opening import SOURCES, open_images
+    from padscope.images.probe import CentralCrop, Probe
+    from padscope.images.skipped import Skipped
+    from padscope.images.source import Images, UnreadableImage
+    from padscope.images.tensors import StreamedImages, TensorImages, from_python
 
 __all__ = [
     "SOURCES",
@@ -58,3 +64,5 @@ __all__ = [
     "stream",
     "unit_count",
 ]
+
+__getattr__, __dir__ = lazily(__name__)

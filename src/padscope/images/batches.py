@@ -14,18 +14,10 @@ import torch
 from torch import Tensor
 
 from padscope.errors import PadscopeError
+from padscope.images.skipped import Skipped
 from padscope.images.source import Images, UnreadableImage
 from padscope.images.tensors import StreamedImages
 from padscope.threads import single_threaded_pool
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """An image which could not be read: its index, its name, and why."""
-
-    index: int
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True)

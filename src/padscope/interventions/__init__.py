@@ -7,28 +7,33 @@ filter would do, from gradients. `sets` names the filters whose effect is measur
 others to which the same is done, and `treatments` lists all of it.
 """
 
-from padscope.interventions.controls import Controls, draw_controls
-from padscope.interventions.estimates import Estimator, why_not_estimated
-from padscope.interventions.fills import FillName
-from padscope.interventions.intervention import Intervention
-from padscope.interventions.interventions import disturb_core, hold, repad, silence
-from padscope.interventions.selection import Filters, Selection
-from padscope.interventions.sets import (
-    ALL_PADDING,
-    CONFIRMED_SET,
-    NOT_RECOGNISING_SET,
-    RECOGNISING_SET,
-    headline_of,
-    headline_rows,
-    named_sets,
-)
-from padscope.interventions.treatments import (
-    SILENCE,
-    Treatment,
-    dose_treatments,
-    refill,
-    set_treatments,
-)
+from typing import TYPE_CHECKING
+
+from padscope.lazily import lazily
+
+if TYPE_CHECKING:
+    from padscope.interventions.controls import Controls, draw_controls
+    from padscope.interventions.estimates import Estimator, why_not_estimated
+    from padscope.interventions.fills import FillName
+    from padscope.interventions.intervention import Intervention
+    from padscope.interventions.interventions import disturb_core, hold, repad, silence
+    from padscope.interventions.selection import Filters, Selection
+    from padscope.interventions.sets import (
+        ALL_PADDING,
+        CONFIRMED_SET,
+        NOT_RECOGNISING_SET,
+        RECOGNISING_SET,
+        SILENCE,
+        headline_of,
+        headline_rows,
+        named_sets,
+    )
+    from padscope.interventions.treatments import (
+        Treatment,
+        dose_treatments,
+        refill,
+        set_treatments,
+    )
 
 __all__ = [
     "ALL_PADDING",
@@ -56,3 +61,5 @@ __all__ = [
     "silence",
     "why_not_estimated",
 ]
+
+__getattr__, __dir__ = lazily(__name__)

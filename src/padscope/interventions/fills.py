@@ -29,7 +29,8 @@ from padscope.sites import (
     receptive_box,
     select_channels,
 )
-from padscope.sites.fills import FILLS, FILLS_GROUP, NamedFill
+from padscope.sites.fill_words import FILL_WORDS, FILLS_GROUP
+from padscope.sites.fills import FILLS, NamedFill
 
 FillName: TypeAlias = str | float | tuple[Literal["constant"], float]
 
@@ -52,15 +53,6 @@ def find_fill(fill: FillName) -> Callable[[int, Sequence[int]], Fill]:
             return lambda seed, images: constant  # noqa: ARG005
     known = ", ".join([*FILLS, *(name for name in names({}, FILLS_GROUP) if name not in FILLS)])
     raise PadscopeError(f"fill {fill!r} is not known; give {known} or a finite number")
-
-
-def tell_fill(name: str) -> str:
-    """Tell how padding is refilled; of a fill whose package is gone, by its name alone."""
-    try:
-        named = look_up(FILLS, FILLS_GROUP, name)
-    except PadscopeError:
-        named = None
-    return f"by {name}" if named is None else named.told
 
 
 def generator(seed: int, name: str, image: int) -> np.random.Generator:
@@ -140,6 +132,4 @@ def _frame(
     return frame, places.ravel(), np.ravel_multi_index(np.ix_(*spans), shape).ravel()
 
 
-FILLS["core"] = NamedFill(
-    lambda seed, images: CoreValues(seed, tuple(images)), "with pixels of the core"
-)
+FILLS["core"] = NamedFill(lambda seed, images: CoreValues(seed, tuple(images)), FILL_WORDS["core"])

@@ -13,6 +13,7 @@ RECOGNISING_SET = "recognising"
 NOT_RECOGNISING_SET = "confirmed but not recognising"
 CONFIRMED_SET = "confirmed"
 ALL_PADDING = "all padding"
+SILENCE = "silence"  # the change that puts nothing in place of what filters give
 KIND, SIDE = "kind: ", "side: "  # how the names of its parts begin
 # Use is judged by the first of these sets that there is: rows of filters, or of their sides.
 HEADLINES = {

@@ -18,6 +18,7 @@ from padscope.interventions.selection import Selection
 from padscope.interventions.sets import (
     ALL_PADDING,
     RECOGNISING_SET,
+    SILENCE,
     headline_of,
     is_part,
 )
@@ -30,7 +31,6 @@ Part = Literal["set", "matched", "paired", "control", "disturbance"]
 Make = Callable[[nn.Module], Intervention]
 Changing = Callable[[Selection], Make]
 
-SILENCE = "silence"
 SECOND_FILL = "replicate"
 
 

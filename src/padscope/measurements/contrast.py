@@ -25,8 +25,8 @@ from padscope.running import Spans
 from padscope.running.model import device_of, run_batch
 from padscope.sites import Call, StopAfter, StopForward, repadded
 from padscope.tallies import NEAR, ContrastCounter, fit_bins
-from padscope.tallies.contrast import PADDED
 from padscope.tallies.gathering import BatchRows
+from padscope.tallies.names import PADDED
 from padscope.threads import single_threaded_pool
 
 WHOLE_EVERY = 8  # units of which one runs to the end of the model

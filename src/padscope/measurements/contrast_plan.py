@@ -23,7 +23,7 @@ from padscope.sites import (
     observe,
 )
 from padscope.tallies import border_streams, streams_of, streams_under
-from padscope.tallies.contrast import NEAR, PADDED
+from padscope.tallies.names import NEAR, PADDED
 
 TRIALS = (64, 96, 160, 224)  # margins, in pixels, from which total strides are read
 NO_CANVAS = "the model runs on inputs of one size only"

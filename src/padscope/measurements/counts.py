@@ -14,8 +14,7 @@ from padscope.measurements.first_images import FirstImages
 from padscope.regions import FOLDS
 from padscope.running import Packed, Spans
 from padscope.tallies import NEAR, Bins, Tally
-from padscope.tallies.bins import COARSE_CODES, CODES
-from padscope.tallies.contrast import PADDED
+from padscope.tallies.names import COARSE_CODES, CODES, PADDED
 
 
 @dataclass(frozen=True)

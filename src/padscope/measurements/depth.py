@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from padscope.effects.dense import relative_to_spread
 from padscope.errors import PadscopeError
 from padscope.images import Batch, central
+from padscope.measurements.output import OUTPUT
 from padscope.running import Findings
 from padscope.running.model import Asking
 from padscope.sites import Alignment, Call, Observation, StopAfter, StopForward, Visitor, align
 from padscope.sites.geometry import core_range
-
-OUTPUT = "(output)"  # what the answer is called among the maps; no module has a name like it
 
 
 @dataclass(frozen=True)

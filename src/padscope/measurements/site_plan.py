@@ -8,7 +8,7 @@ from functools import cached_property
 from padscope.regions import Draw, Layout, Positions
 from padscope.sites import Alignment, Operation, Site, Window
 from padscope.tallies import CORNERS, DEEP, LINES, NEAR, OWN, PositionColumns, Stream
-from padscope.tallies.contrast import PADDED, REAL
+from padscope.tallies.names import PADDED, REAL
 
 CROP, CANVAS, REPLICATED = "crop", "canvas", "replicated"  # what passes run on
 # Values of a filter that its bins are fitted to: they rest on 64 quantiles, which take no more.

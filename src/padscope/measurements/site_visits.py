@@ -16,8 +16,8 @@ from padscope.measurements.site_plan import SitePlan
 from padscope.regions import FOLDS, Positions
 from padscope.sites import Call
 from padscope.tallies import OWN, ContrastCounter, PositionColumns
-from padscope.tallies.contrast import INCOMING, PADDED, PSEUDO, REAL
 from padscope.tallies.gathering import BatchRows, Gathering
+from padscope.tallies.names import INCOMING, PADDED, PSEUDO, REAL
 from padscope.tallies.transfers import to_device
 
 

@@ -9,19 +9,24 @@
 is untrained, `compare_norms` whether the statistics of its batch norms fit the images.
 """
 
-from padscope.models.architecture import Architecture
-from padscope.models.baselines import fresh_weights, shuffled_weights, without_shifts
-from padscope.models.batchnorm import reestimate_batchnorm
-from padscope.models.borrowing import as_found
-from padscope.models.classes import class_names, class_numbers
-from padscope.models.initial import at_initial_values
-from padscope.models.load import SOURCES, load_model, wrap_module
-from padscope.models.loaded import LoadedModel
-from padscope.models.matching import Matched, Matching, matched_weights
-from padscope.models.norm_fit import NEVER_ESTIMATED, NormFit, compare_norms, never_estimated
-from padscope.models.preprocessing import InputDefaults, Preprocessing
-from padscope.models.structure import spatial_dims
-from padscope.models.trial import takes
+from typing import TYPE_CHECKING
+
+from padscope.lazily import lazily
+
+if TYPE_CHECKING:
+    from padscope.models.architecture import Architecture
+    from padscope.models.baselines import fresh_weights, shuffled_weights, without_shifts
+    from padscope.models.batchnorm import reestimate_batchnorm
+    from padscope.models.borrowing import as_found
+    from padscope.models.classes import class_names, class_numbers
+    from padscope.models.initial import at_initial_values
+    from padscope.models.load import SOURCES, load_model, wrap_module
+    from padscope.models.loaded import LoadedModel
+    from padscope.models.matching import Matched, Matching, matched_weights
+    from padscope.models.norm_fit import NEVER_ESTIMATED, NormFit, compare_norms, never_estimated
+    from padscope.models.preprocessing import InputDefaults, Preprocessing
+    from padscope.models.structure import spatial_dims
+    from padscope.models.trial import takes
 
 __all__ = [
     "NEVER_ESTIMATED",
@@ -49,3 +54,5 @@ __all__ = [
     "without_shifts",
     "wrap_module",
 ]
+
+__getattr__, __dir__ = lazily(__name__)

@@ -12,12 +12,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from padscope.regions.sides import Side, sides_of
 from padscope.sites.geometry import core_range
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 DEPTH = 4  # lines 0 … 3 of each side
 CORE = "core"

@@ -12,8 +12,8 @@ ResNet-44, whose sites have 16 to 64 filters, agree for 93 % of filters instead 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from padscope.regions.layout import Layout
 from padscope.regions.sampling import (
     DEEPER_EVERY,
     Draw,
@@ -22,6 +22,9 @@ from padscope.regions.sampling import (
     draw_positions,
     draw_pseudo_borders,
 )
+
+if TYPE_CHECKING:
+    from padscope.regions.layout import Layout
 
 SPACING = 8  # positions of a line for each that is looked at
 ENOUGH, LEAST = 2000, 192  # values of a line, over all images

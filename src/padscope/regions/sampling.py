@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from padscope.regions.layout import CORE, Layout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FOLDS = 8  # image i belongs to fold i mod FOLDS
 SLOTS = 256  # images looked at after which the table of positions repeats

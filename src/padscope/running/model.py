@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from padscope.effects.answers import kind_of_answer, read_answer, without_masked
 from padscope.effects.comparison import Unchanged
 from padscope.errors import PadscopeError, brief
+from padscope.settings import AUTO
 from padscope.sites import Observation, observe, placed
 from padscope.sites.memory import memory_error, ran_out_of_memory
-
-AUTO = "auto"
 
 
 def find_device(name: str) -> torch.device:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from padscope.regions import Layout
 from padscope.scores.distance import CONTENT, Counts, ks_distance, polarity_of
 from padscope.scores.interval import Interval, jackknife
 from padscope.scores.recall import border_recall
 from padscope.scores.statistics import Statistic, Values, measure
-from padscope.tallies.bins import BINS, COARSE_BINS, DEAD_BINS
-from padscope.tallies.contrast import (
+from padscope.tallies.names import (
+    BINS,
+    COARSE_BINS,
     CORNERS,
+    DEAD_BINS,
     DEEP,
     INCOMING,
     LINES,
@@ -26,6 +28,9 @@ from padscope.tallies.contrast import (
     REAL,
 )
 from padscope.tallies.tally import Tally
+
+if TYPE_CHECKING:
+    from padscope.regions import Layout
 
 FloatArray = NDArray[np.float64]
 Tallies = Mapping[str, Tally]  # stream key → counts of one site

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 FloatArray = NDArray[np.float64]
 
@@ -109,5 +109,5 @@ def q_values(p: ArrayLike) -> FloatArray:
     q = np.full_like(p, np.nan)
     tested = ~np.isnan(p)
     if tested.any():
-        q[tested] = stats.false_discovery_control(p[tested], method="bh")
+        q[tested] = scipy.stats.false_discovery_control(p[tested], method="bh")
     return q

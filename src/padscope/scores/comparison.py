@@ -9,8 +9,8 @@ from math import asinh, ceil, sinh, sqrt
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
 
 FloatArray = NDArray[np.float64]
 
@@ -207,11 +207,13 @@ def compare_counts(
     def probability(distance: float) -> float:
         """Of a greater distance, over what the baselines' variance may be estimated as."""
         reached = distance / error * np.sqrt(estimated / true)
-        return float(2 * special.stdtr(freedom, -reached).mean())
+        return float(2 * scipy.special.stdtr(freedom, -reached).mean())
 
     found = gap(given.count, counts)
     p = probability(abs(found))
-    reach = float(optimize.brentq(lambda distance: probability(distance) - LEVEL, 0, 1e4 * error))
+    reach = float(
+        scipy.optimize.brentq(lambda distance: probability(distance) - LEVEL, 0, 1e4 * error)
+    )
     answer: Literal["more", "as many", "fewer"] = "as many"
     if p <= LEVEL:
         answer = "more" if found > 0 else "fewer"
@@ -253,5 +255,7 @@ class _Scale:
 def _mean_squares(freedom: int) -> FloatArray:
     """Estimates of a variance of 1 with some degrees of freedom, equally likely each."""
     nodes = 200
-    middle: FloatArray = stats.chi2.ppf((np.arange(nodes) + 0.5) / nodes, freedom) / freedom
+    middle: FloatArray = (
+        2 * scipy.special.gammaincinv(freedom / 2, (np.arange(nodes) + 0.5) / nodes) / freedom
+    )
     return middle

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 CONTENT = 0.01  # of the core's values may lie beyond a threshold
@@ -92,6 +91,8 @@ class Counts:
         The first is the larger one of a border whose values are greater than the core's.
         """
         p, q, whole = self.cumulative
+        import torch  # not for those who read scores that there are
+
         gap = torch.from_numpy(p - q)
         least, most = gap.amin(dim=-1).numpy(), gap.amax(dim=-1).numpy()
         return _divide(-least, whole), _divide(most, whole)
@@ -177,6 +178,8 @@ def polarity_of(border: ArrayLike, core: ArrayLike) -> FloatArray:
 
 def _cumulated(counts: NDArray[np.integer[Any]]) -> Sums:
     """Sum over bins, by torch: rows as short as these take NumPy six times as long."""
+    import torch  # not for those who read scores that there are
+
     writable = np.require(counts, _wide_enough(counts), "W")  # torch warns of what is not
     tensor = torch.from_numpy(writable)
     sums: Sums = tensor.cumsum(dim=-1, dtype=tensor.dtype).numpy()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 FloatArray = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def jackknife(
     left_out = of(*(None if each is None else _without_each(each) for each in kept))
     squares = ((left_out - left_out.mean(axis=-2, keepdims=True)) ** 2).sum(axis=-2)
     deviation = np.sqrt(squares * (number - 1) / number)
-    half = stats.t.ppf((1 + level) / 2, number - 1) * deviation
+    half = scipy.special.stdtrit(number - 1, (1 + level) / 2) * deviation
     return Interval(np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1))
 
 

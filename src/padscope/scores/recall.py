@@ -8,13 +8,15 @@ any of the content passes, how much of the border does?
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from padscope.scores.distance import Counts, FloatArray, gap_limits
-from padscope.tallies.bins import BINS, CENTRE
+from padscope.tallies.names import BINS, CENTRE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CONTENTS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)  # shares, evenly on a logarithmic axis
 LEAST_SHIFT = 0.3  # a KS below it is no shift, and its direction is chance

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from padscope.regions import Layout
 from padscope.scores.distance import CONTENT, Counts
 from padscope.scores.interval import Interval, jackknife
 from padscope.scores.recall import CONTENTS, border_recall, recall_curve
 from padscope.scores.statistics import Statistic, Values, measure
-from padscope.tallies.bins import BINS, COARSE_BINS, DEAD_BINS, HOLE
-from padscope.tallies.contrast import CORNERS, DEEP, NEAR, PADDED, REAL
-from padscope.tallies.tally import Tally
+from padscope.tallies.names import (
+    BINS,
+    COARSE_BINS,
+    CORNERS,
+    DEAD_BINS,
+    DEEP,
+    HOLE,
+    NEAR,
+    PADDED,
+    REAL,
+)
+
+if TYPE_CHECKING:
+    from padscope.regions import Layout
+    from padscope.tallies.tally import Tally
 
 FloatArray = NDArray[np.float64]
 

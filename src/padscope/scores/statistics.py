@@ -17,7 +17,7 @@ from padscope.errors import PadscopeError, brief
 from padscope.plugins import complete
 from padscope.scores.distance import Counts, ks_bound, polarity_of
 from padscope.scores.recall import border_recall, recall_bound
-from padscope.tallies.bins import BINS, CENTRE
+from padscope.tallies.names import BINS, CENTRE
 
 FloatArray = NDArray[np.float64]
 Values = dict[str, FloatArray]  # by the names of statistics

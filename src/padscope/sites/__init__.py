@@ -9,43 +9,48 @@ crop's maps lie on a canvas's, `taps` takes the padding's part out of an output,
 may stand in the padding's place, and `refill` computes the outputs in contact with it again.
 """
 
-from padscope.sites.alignment import Alignment, align, choose_margin
-from padscope.sites.call import Call, Visitor
-from padscope.sites.discovery import Observation, find_sites, observe
-from padscope.sites.fills import (
-    FILLS,
-    Boundary,
-    Box,
-    Constant,
-    Cut,
-    Fill,
-    NamedFill,
-    gather_positions,
-    select_channels,
-    surrounded,
-)
-from padscope.sites.focus import unobserved
-from padscope.sites.geometry import Window
-from padscope.sites.interception import Interception
-from padscope.sites.locating import at_offset, filled
-from padscope.sites.operations import OPERATIONS, Operation, Signature
-from padscope.sites.partly import run_partly
-from padscope.sites.placement import placed
-from padscope.sites.refill import (
-    add_at,
-    at_box,
-    can_refill,
-    contact_boxes,
-    receptive_box,
-    refill_changes,
-    refilled,
-    repadded,
-    writable,
-    write_boxes,
-)
-from padscope.sites.site import Site
-from padscope.sites.stop_after import StopAfter, StopForward
-from padscope.sites.taps import JoinedTaps, select_taps
+from typing import TYPE_CHECKING
+
+from padscope.lazily import lazily
+
+if TYPE_CHECKING:
+    from padscope.sites.alignment import Alignment, align, choose_margin
+    from padscope.sites.call import Call, Visitor
+    from padscope.sites.discovery import Observation, find_sites, observe
+    from padscope.sites.fills import (
+        FILLS,
+        Boundary,
+        Box,
+        Constant,
+        Cut,
+        Fill,
+        NamedFill,
+        gather_positions,
+        select_channels,
+        surrounded,
+    )
+    from padscope.sites.focus import unobserved
+    from padscope.sites.geometry import Window
+    from padscope.sites.interception import Interception
+    from padscope.sites.locating import at_offset, filled
+    from padscope.sites.operations import OPERATIONS, Operation, Signature
+    from padscope.sites.partly import run_partly
+    from padscope.sites.placement import placed
+    from padscope.sites.refill import (
+        add_at,
+        at_box,
+        can_refill,
+        contact_boxes,
+        receptive_box,
+        refill_changes,
+        refilled,
+        repadded,
+        writable,
+        write_boxes,
+    )
+    from padscope.sites.site import Site
+    from padscope.sites.stop_after import StopAfter, StopForward
+    from padscope.sites.taps import JoinedTaps, select_taps
 
 __all__ = [
     "FILLS",
@@ -92,3 +97,5 @@ __all__ = [
     "writable",
     "write_boxes",
 ]
+
+__getattr__, __dir__ = lazily(__name__)

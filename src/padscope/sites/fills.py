@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from padscope.sites.call import Call
+from padscope.sites.fill_words import FILL_WORDS
 from padscope.sites.locating import FOLDS, filled
 from padscope.sites.padding import ZEROS, constant_value, has_storage
 
@@ -320,10 +321,9 @@ class NamedFill:
 
 # By name; what installed packages add to it are entry points of the group `FILLS_GROUP`.
 FILLS: dict[str, NamedFill] = {
-    "reflect": NamedFill(lambda seed, images: Boundary("reflect"), "by reflection"),  # noqa: ARG005
-    "replicate": NamedFill(lambda seed, images: Boundary("replicate"), "with its last pixels"),  # noqa: ARG005
-    "circular": NamedFill(lambda seed, images: Boundary("circular"), "from the opposite side"),  # noqa: ARG005
-    "zeros": NamedFill(lambda seed, images: Constant(0.0), "with zeros"),  # noqa: ARG005
-    "mean": NamedFill(lambda seed, images: ChannelMean(), "with its channel's mean"),  # noqa: ARG005
+    "reflect": NamedFill(lambda seed, images: Boundary("reflect"), FILL_WORDS["reflect"]),  # noqa: ARG005
+    "replicate": NamedFill(lambda seed, images: Boundary("replicate"), FILL_WORDS["replicate"]),  # noqa: ARG005
+    "circular": NamedFill(lambda seed, images: Boundary("circular"), FILL_WORDS["circular"]),  # noqa: ARG005
+    "zeros": NamedFill(lambda seed, images: Constant(0.0), FILL_WORDS["zeros"]),  # noqa: ARG005
+    "mean": NamedFill(lambda seed, images: ChannelMean(), FILL_WORDS["mean"]),  # noqa: ARG005
 }
-FILLS_GROUP = "padscope.fills"

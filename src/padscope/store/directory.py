@@ -20,9 +20,9 @@ import polars as pl
 
 from padscope.errors import PadscopeError
 from padscope.paths import MISSING, file_problem
-from padscope.store.files import dump_json, write_atomically, write_table
-from padscope.store.kept import FILES, pack_kept, read_kept
-from padscope.store.loading import MAPS, load_study
+from padscope.store.files import FILES, MAPS, dump_json, write_atomically, write_table
+from padscope.store.kept import pack_kept, read_kept
+from padscope.store.loading import load_study
 from padscope.store.manifest import (
     SCHEMA,
     UNFINISHED,

@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load
-from torch import Tensor
+from safetensors.numpy import load
 
 from padscope.errors import PadscopeError
+from padscope.study.stages import DEPTH, EXPLAIN, IMPACT, SCAN
 
+# What each stage has done: checkpoint and result in one.
+FILES = {
+    SCAN: "tallies.safetensors", EXPLAIN: "contrasts.safetensors", IMPACT: "impact.safetensors",
+    DEPTH: "depth.safetensors",
+}  # fmt: skip
+MAPS = "maps.safetensors"
 # How reading a damaged file fails.
 DAMAGE = (
     OSError, SafetensorError, pl.exceptions.PolarsError, zlib.error, RecursionError,
@@ -68,16 +75,32 @@ def dump_json(content: Mapping[str, Any]) -> bytes:
     return text.encode(errors="backslashreplace")  # of paths that are no UTF-8, and read back so
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read a safetensors file, and the JSON of its entry "progress", if it has one.
 
     The path may hold bytes that are no UTF-8, which safetensors cannot open.
     """
-    content = path.read_bytes()
-    tensors = load(content)
-    length = int.from_bytes(content[:8], "little")  # of the header, which follows
-    metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
-    return tensors, json.loads(metadata.get("progress", "{}"))
+    return load(path.read_bytes()), read_header(path)[1]
+
+
+def read_header(path: Path) -> tuple[set[str], dict[str, Any]]:
+    """Read the names in a safetensors file, and the JSON of its entry "progress", and no more.
+
+    Raises
+    ------
+    ValueError
+        The file does not end where it says.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > path.stat().st_size:
+            raise ValueError("its header is cut off")
+        header = json.loads(file.read(length))
+    about = header.pop("__metadata__", {})
+    ends = [entry["data_offsets"][1] for entry in header.values()]
+    if 8 + length + max(ends, default=0) != path.stat().st_size:
+        raise ValueError("it does not end where its header says")
+    return {*header}, json.loads(about.get("progress", "{}"))
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:

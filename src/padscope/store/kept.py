@@ -6,13 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from padscope.running import Packed
+from padscope.store.files import FILES
 from padscope.store.packing import pack, unpacking
-from padscope.study import DEPTH, EXPLAIN, IMPACT, SCAN, Kept
-
-FILES = {
-    SCAN: "tallies.safetensors", EXPLAIN: "contrasts.safetensors", IMPACT: "impact.safetensors",
-    DEPTH: "depth.safetensors",
-}  # fmt: skip
+from padscope.study import Kept
 
 
 def pack_kept(kept: Kept, identity: dict[str, Any]) -> bytes:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import polars as pl
 
+from padscope import store
 from padscope.errors import PadscopeError
-from padscope.images import Skipped
-from padscope.measurements import Counts
-from padscope.store.files import read_table, readable
-from padscope.store.kept import FILES, read_kept
+from padscope.images.skipped import Skipped
+from padscope.store.files import FILES, MAPS, read_header, read_table, readable
+from padscope.store.later import LaterKernels, LaterPortraits, Pictures, later_counts
 from padscope.store.manifest import UNFINISHED, read_manifest
-from padscope.store.pictures import read_pictures
 from padscope.study import (
     CONTRASTED,
     DEPTH,
@@ -24,15 +23,17 @@ from padscope.study import (
     Depth,
     Explanation,
     Impact,
-    Kernels,
-    Portrait,
     Study,
 )
 from padscope.tables import responses_alone, without_impact
 from padscope.tables.schema import tables_of
 
+if TYPE_CHECKING:
+    from padscope.measurements import Counts
+    from padscope.study import Kernels, Portrait
+
 Part = TypeVar("Part")
-MAPS = "maps.safetensors"
+Drawn: TypeAlias = "tuple[Sequence[Portrait], Mapping[str, Kernels]]"
 
 
 def load_study(path: Path | str, *, partial: bool = False) -> Study:
@@ -56,12 +57,12 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
     manifest = read_manifest(path)
     if manifest.keys() == UNFINISHED:
         raise PadscopeError(f"the run in {path} is not finished; run the same scan again")
-    counted = _read_counts(path, SCAN, SCAN, manifest["identity"])
+    counted, counted_filters = _counts(path, SCAN, SCAN, manifest["identity"], later=partial)
     tables = _read_tables(path, SCAN)
     with readable(path / "sites.parquet"):
         filters = dict(tables["sites"].filter("scored").select("site", "filters").iter_rows())
     with readable(path / FILES[SCAN]):
-        if {site: len(bins.centre) for site, bins in counted.bins.items()} != filters:
+        if counted_filters != filters:
             raise ValueError("it counts other sites or filters than sites.parquet lists")
     scored = list(filters)
     missing: list[str] = []
@@ -75,12 +76,14 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
             missing.append(f"Not shown: {what}, for {error}.")
             return instead
 
-    nothing: tuple[tuple[Portrait, ...], dict[str, Kernels]] = (), {}
+    nothing: Drawn = (), {}
     portraits, kernels = read(
-        "kernels", lambda: read_pictures(path / MAPS, manifest["portraits"], scored), nothing
+        "kernels", lambda: _pictures(path, manifest["portraits"], scored, later=partial), nothing
     )
     found = manifest["explanation"]
-    explanation = read("causes and impact", lambda: _read_explanation(path, found), None)
+    explanation = read(
+        "causes and impact", lambda: _read_explanation(path, found, later=partial), None
+    )
     impact = None
     if explanation is not None:
         impact = read("the impact", lambda: _read_impact(path, manifest["impact"]), None)
@@ -99,22 +102,71 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
     )  # fmt: skip
 
 
-def _read_counts(path: Path, stage: str, part: str, identity: dict[str, Any]) -> Counts:
-    kept = read_kept(path, stage, identity)
-    if kept is None or part not in kept.parts:
-        raise PadscopeError(f"{path / FILES[stage]} is missing; run the same {stage} again")
-    counts: Counts = kept.parts[part]
-    return counts
+def _counts(
+    path: Path, stage: str, part: str, identity: dict[str, Any], *, later: bool
+) -> tuple[Counts, dict[str, int]]:
+    """Read counts, now or when they are asked for; and how many filters of each site they are of.
+
+    Raises
+    ------
+    PadscopeError
+        They are missing or damaged; later, if only the file's header tells.
+    """
+
+    def read() -> Counts:
+        kept = store.read_kept(path, stage, identity)
+        if kept is None or part not in kept.parts:
+            raise _missing(path, stage)
+        counts: Counts = kept.parts[part]
+        return counts
+
+    if not later:
+        counts = read()
+        return counts, {site: len(bins.centre) for site, bins in counts.bins.items()}
+    with readable(path / FILES[stage]) as file:
+        _, header = read_header(file)
+        about = header["about"]
+        if about["identity"] != identity or part not in about["parts"]:
+            raise _missing(path, stage)
+        facts = about["parts"][part]["facts"]
+        shapes = header["tensors"]
+        filters = {site: shapes[f"{part}/{site}/centre"][1][0] for site in facts["bins"]}
+        return later_counts(facts, read), filters
 
 
 def _read_tables(path: Path, stage: str) -> dict[str, pl.DataFrame]:
     return {table.name: read_table(path / table.file) for table in tables_of(stage)}
 
 
-def _read_explanation(path: Path, found: dict[str, Any] | None) -> Explanation | None:
+def _missing(path: Path, stage: str) -> PadscopeError:
+    return PadscopeError(f"{path / FILES[stage]} is missing; run the same {stage} again")
+
+
+def _pictures(
+    path: Path, shown: Sequence[tuple[str, int]], scored: Sequence[str], *, later: bool
+) -> Drawn:
+    """Read portraits and kernels, now or when they are asked for."""
+
+    def read() -> tuple[tuple[Portrait, ...], dict[str, Kernels]]:
+        return store.read_pictures(path / MAPS, shown, scored)
+
+    if not later:
+        return read()
+    with readable(path / MAPS) as file:
+        names, _ = read_header(file)
+        if lacking := [f"{s}/{i}/map" for s, i in shown if f"{s}/{i}/map" not in names]:
+            raise ValueError(f"it lacks {lacking[0]}")
+    kept = tuple(site for site in scored if f"{site}/total" in names)
+    pictures = Pictures(read, len(shown), kept)
+    return LaterPortraits(pictures), LaterKernels(pictures)
+
+
+def _read_explanation(
+    path: Path, found: dict[str, Any] | None, *, later: bool
+) -> Explanation | None:
     if found is None:
         return None
-    counts = _read_counts(path, EXPLAIN, CONTRASTED, found["identity"])
+    counts, _ = _counts(path, EXPLAIN, CONTRASTED, found["identity"], later=later)
     tables = _read_tables(path, EXPLAIN)
     return Explanation(
         found["identity"], found["images"], tuple(found["margin"]), counts,

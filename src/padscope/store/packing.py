@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 from torch import Tensor
 
-from padscope.store.files import read_tensors, readable
+from padscope.store.files import read_arrays, readable
 
 # How numbers lie in a file: counts in the narrowest of four types; float32 without its lower half
 # where that is all zeros, as in what was rounded to bfloat16; anything else as it is in memory.
@@ -100,7 +100,9 @@ class PackedFile(Mapping[str, Tensor]):
         What was packed with them.
     """
 
-    def __init__(self, streams: Mapping[str, Tensor], header: Mapping[str, Any], size: int) -> None:
+    def __init__(
+        self, streams: Mapping[str, NDArray[np.uint8]], header: Mapping[str, Any], size: int
+    ) -> None:
         self._streams = streams
         self.about: dict[str, Any] = header["about"]
         self._described = {n: _described(*each) for n, each in header["tensors"].items()}
@@ -128,7 +130,7 @@ class PackedFile(Mapping[str, Tensor]):
         expected, stored = _size(kind, shape), KINDS[kind]
         inflate = zlib.decompressobj()
         # One byte more than there should be, and no further: what is longer is not unpacked.
-        content = inflate.decompress(self._streams[name].numpy().tobytes(), expected + 1)
+        content = inflate.decompress(self._streams[name].tobytes(), expected + 1)
         if len(content) != expected or not inflate.eof or inflate.unused_data:
             raise ValueError(f"{name} is not of the size that the header says")
         planes = np.frombuffer(content, np.uint8).reshape(stored.itemsize, -1)
@@ -163,4 +165,4 @@ def unpacking(path: Path) -> Iterator[PackedFile]:
         The file is missing, damaged, or would unpack to more than it can honestly hold.
     """
     with readable(path) as file:
-        yield PackedFile(*read_tensors(file), file.stat().st_size)
+        yield PackedFile(*read_arrays(file), file.stat().st_size)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from padscope.running.packing import with_own_memory
-from padscope.store.files import read_tensors, readable
+from padscope.store.files import readable
 from padscope.study import Kernels, Portrait, Study
 
 
@@ -49,7 +49,7 @@ def read_pictures(
         The file is missing or damaged.
     """
     with readable(path) as file:
-        tensors, _ = read_tensors(file)
+        tensors = load(file.read_bytes())
         get = tensors.__getitem__
         portraits = tuple(
             Portrait(site, index, get(f"{site}/{index}/kernel"), get(f"{site}/{index}/map"))

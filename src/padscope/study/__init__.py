@@ -1,18 +1,24 @@
 """The stages in order: `scan`, `explain`, `impact`. Each adds to a `Study`, the frozen result."""
 
-from padscope.study.depth import depth, measure_depth
-from padscope.study.depth_result import Depth
-from padscope.study.explain import explain
-from padscope.study.explanation import CONTRASTED, GIVEN, Explanation
-from padscope.study.impact import impact
-from padscope.study.impact_result import IMPACT_TABLES, Impact
-from padscope.study.inputs import as_images, as_loaded, make_probe
-from padscope.study.kernels import Kernels
-from padscope.study.listing import find_sites
-from padscope.study.result import Portrait, Study
-from padscope.study.scan import scan
-from padscope.study.stage import DEPTH, EXPLAIN, IMPACT, SCAN, Journal, Kept, Progress
-from padscope.study.subject import check_answer
+from typing import TYPE_CHECKING
+
+from padscope.lazily import lazily
+
+if TYPE_CHECKING:
+    from padscope.study.depth import depth, measure_depth
+    from padscope.study.depth_result import Depth
+    from padscope.study.explain import explain
+    from padscope.study.explanation import CONTRASTED, GIVEN, Explanation
+    from padscope.study.impact import impact
+    from padscope.study.impact_result import IMPACT_TABLES, Impact
+    from padscope.study.inputs import as_images, as_loaded, make_probe
+    from padscope.study.kernels import Kernels
+    from padscope.study.listing import find_sites
+    from padscope.study.result import Portrait, Study
+    from padscope.study.scan import scan
+    from padscope.study.stage import Journal, Kept
+    from padscope.study.stages import DEPTH, EXPLAIN, IMPACT, SCAN, Progress
+    from padscope.study.subject import check_answer
 
 __all__ = [
     "CONTRASTED",
@@ -42,3 +48,5 @@ __all__ = [
     "measure_depth",
     "scan",
 ]
+
+__getattr__, __dir__ = lazily(__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import torch
 
@@ -15,30 +14,13 @@ from padscope.study.baselines import baseline_names
 from padscope.study.context import Canvas
 from padscope.study.explain_work import ExplainWork
 from padscope.study.inputs import Work, as_images
-from padscope.study.stage import DEPTH, EXPLAIN, IMPACT, SCAN
+from padscope.study.stages import EXPLAIN, IMPACT, SCAN, StageWork
 
-# What a pass of each stage costs, in bare ones: docs/cost.md. That of a scan has its scores in it.
-COST = {SCAN: 1.3, EXPLAIN: 1.2, IMPACT: 1.3, DEPTH: 1.2}
 # Forward passes of an impact on the images that all take a part of, and of every further image, as
 # found for lite0; which sets there are, and so how many passes, an explanation tells.
 USUAL_IMPACT, THOROUGH_IMPACT = (1700, 14), (0, 500)
 FAR_FROM = 160  # pixels of an input from which on networks reach so far that the margin is greater
 AT_ONCE = 0.5  # seconds that a first batch of two may take, if a larger one shall be timed
-
-
-@dataclass(frozen=True)
-class StageWork:
-    """What a stage will take.
-
-    Attributes
-    ----------
-    images : int
-    passes : float
-        Forward passes of single images, in the unit of `padscope.study.stage.COUNTED`.
-    """
-
-    images: int
-    passes: float
 
 
 def expect_audit(

@@ -18,7 +18,8 @@ from padscope.effects.resampling import Bootstrap
 from padscope.errors import PadscopeError
 from padscope.images import Images, StreamedImages, TooSmall
 from padscope.measurements import find_margin
-from padscope.measurements.depth import OUTPUT, DepthMeasurement, DepthPlan, plan_depth
+from padscope.measurements.depth import DepthMeasurement, DepthPlan, plan_depth
+from padscope.measurements.output import OUTPUT
 from padscope.models import LoadedModel, as_found
 from padscope.running import Recorded, Recording, Runner, find_runner
 from padscope.running.model import Asking, as_input, observe_first
@@ -30,7 +31,8 @@ from padscope.study.depth_result import Depth
 from padscope.study.inputs import as_images, as_loaded, fingerprint
 from padscope.study.outcome import require_images
 from padscope.study.result import Study
-from padscope.study.stage import DEPTH, Journal, Progress, Stage
+from padscope.study.stage import Journal, Stage
+from padscope.study.stages import DEPTH, Progress
 from padscope.tables.depth import MeasuredMap, depth_tables
 
 

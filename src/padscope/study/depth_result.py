@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from padscope.images import Skipped
-from padscope.measurements.depth import OUTPUT
+from padscope.measurements.output import OUTPUT
 from padscope.tables.schema import DEPTH_CURVES, DEPTHS
+
+if TYPE_CHECKING:
+    from padscope.images import Skipped
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from padscope.study.inputs import as_images, as_loaded, fingerprint
 from padscope.study.likeness import LIKENESS_IMAGES, find_likeness
 from padscope.study.margin import check_margin
 from padscope.study.result import Study
-from padscope.study.stage import EXPLAIN, Journal, Progress, Scores, Stage
+from padscope.study.stage import Journal, Scores, Stage
+from padscope.study.stages import EXPLAIN, Progress
 
 
 def explain(

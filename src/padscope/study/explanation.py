@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from padscope.measurements import Counts
+if TYPE_CHECKING:
+    from padscope.measurements import Counts
 
 GIVEN, FRESH, MATCHED, SHUFFLED = "given", "fresh", "matched", "shuffled"  # "fresh 1" …
 CONTRASTED = "contrasted"  # the job behind `Explanation.counts`

@@ -23,7 +23,8 @@ from padscope.study.inputs import as_loaded
 from padscope.study.outcome import Outcome, Step
 from padscope.study.positions import PositionBias
 from padscope.study.result import Study
-from padscope.study.stage import IMPACT, Journal, Progress, Stage
+from padscope.study.stage import Journal, Stage
+from padscope.study.stages import IMPACT, Progress
 from padscope.study.subject import Subject, ask_first
 from padscope.tables import with_impact
 

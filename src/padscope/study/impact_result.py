@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from padscope.images import Skipped
 from padscope.interventions.sets import headline_of
 from padscope.settings import FEWEST_IMAGES
 from padscope.tables.schema import (
@@ -26,6 +25,9 @@ from padscope.tables.schema import (
     VIEWS,
     tables_of,
 )
+
+if TYPE_CHECKING:
+    from padscope.images import Skipped
 
 # By the kind of answer: the measure of its change, and that measure's unit.
 ANSWER_MEASURE = {"classes": "kl", "dense": "change", "values": "change"}

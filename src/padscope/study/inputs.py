@@ -33,8 +33,8 @@ from padscope.images import (
 from padscope.models import LoadedModel, load_model, spatial_dims, takes, wrap_module
 from padscope.running import Job, Measurement, Pulse
 from padscope.running.loop import S
-from padscope.running.model import AUTO, find_device
-from padscope.settings import ScanSettings
+from padscope.running.model import find_device
+from padscope.settings import AUTO, ScanSettings
 
 Batches = Callable[[Iterable[int]], Iterator[Batch]]
 Start = Callable[[Pulse], AbstractContextManager[Measurement[S]]]

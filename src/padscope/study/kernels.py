@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from padscope.sites import Site
+    from padscope.sites import Site
 
 SLICES = 8  # input channels kept of a kernel
 
@@ -42,6 +43,8 @@ class Kernels:
         ----------
         weight : (C, I, *kernel) Tensor
         """
+        import torch  # not for those who look at kernels that there are
+
         filters, inputs = weight.shape[:2]
         total = weight.sum(dim=1, dtype=torch.float64).float().cpu()
         strength = torch.linalg.vector_norm(weight.float().flatten(2), dim=2)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
-from torch import Tensor
 
 from padscope.errors import PadscopeError
 from padscope.evidence import CANDIDATE, KINDS, STRONG, UNDECIDED_BAND
-from padscope.measurements import Counts
 from padscope.scores import CONTENT, CONTENTS, recall_curves
-from padscope.study.depth_result import Depth
-from padscope.study.explanation import Explanation
-from padscope.study.impact_result import Impact
-from padscope.study.kernels import Kernels
 from padscope.study.views import view
 from padscope.tables import summarize, undecided
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from padscope.measurements import Counts
+    from padscope.study.depth_result import Depth
+    from padscope.study.explanation import Explanation
+    from padscope.study.impact_result import Impact
+    from padscope.study.kernels import Kernels
 
 RESPONSES = {"candidate": CANDIDATE, "strong": STRONG}
 RECOGNISES = "recognises"
@@ -64,7 +67,7 @@ class Study:
         Their columns are described in `padscope.tables.schema`, and by ``padscope columns``.
     counted : Counts
         The counts behind the scores.
-    portraits : tuple of Portrait
+    portraits : sequence of Portrait
         The filters that respond most, strongest first.
     explanation : Explanation or None
         The second rung, once `explain` has climbed it.
@@ -91,7 +94,7 @@ class Study:
     filters: pl.DataFrame
     sides: pl.DataFrame
     counted: Counts
-    portraits: tuple[Portrait, ...]
+    portraits: Sequence[Portrait]
     explanation: Explanation | None = None
     invocation: dict[str, Any] = field(default_factory=dict)
     impact: Impact | None = None

@@ -24,7 +24,8 @@ from padscope.study.inputs import Work, as_images, as_loaded, identify
 from padscope.study.kernels import kernels_of
 from padscope.study.likeness import find_warnings
 from padscope.study.result import Portrait, Study
-from padscope.study.stage import SCAN, Journal, Progress, Stage
+from padscope.study.stage import Journal, Stage
+from padscope.study.stages import SCAN, Progress
 from padscope.tables import response_tables, site_table, undecided
 from padscope.threads import single_threaded_pool
 

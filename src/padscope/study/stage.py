@@ -30,16 +30,11 @@ from padscope.running import (
 )
 from padscope.running.memory import return_freed_memory
 from padscope.running.recorded import Look
+from padscope.study.stages import Progress
 
-# Called with how much is done, in the unit of `COUNTED`, and of how much (None if not known).
-Progress = Callable[[int, int | None], None]
 Scores = pl.DataFrame | str
 S = TypeVar("S", bound=State)
 
-SCAN, EXPLAIN, IMPACT, DEPTH = "scan", "explain", "impact", "depth"
-# What each stage counts while it runs. A forward pass is one of a single crop; a canvas counts by
-# its area, a backward pass as two.
-COUNTED = {SCAN: "images", **dict.fromkeys((EXPLAIN, IMPACT, DEPTH), "forward passes")}
 TABLE = "table: "  # how the names of packed tables begin
 STATES: dict[str, type[Counts] | type[Recorded]] = {"counts": Counts, "recorded": Recorded}
 

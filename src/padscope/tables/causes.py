@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -19,7 +20,6 @@ from padscope.evidence import (
     recognises,
     strongest_label,
 )
-from padscope.regions import Layout
 from padscope.scores import (
     CausalScores,
     Scores,
@@ -28,10 +28,13 @@ from padscope.scores import (
     simes,
     tail_probability,
 )
-from padscope.sites import Site
 from padscope.tables.responses import REPORTED_LINES, with_statistics
 from padscope.tables.schema import EXPLAIN, SITES
 from padscope.tallies import CORNERS, NEAR, Tally
+
+if TYPE_CHECKING:
+    from padscope.regions import Layout
+    from padscope.sites import Site
 
 FloatArray = NDArray[np.float64]
 TextArray = NDArray[np.str_]

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from padscope.effects.resampling import Bootstrap, FloatArray
 from padscope.regions.sides import Side, sides_of
-from padscope.sites.depth_bounds import Bound, MapBounds
 from padscope.tables.schema import DEPTH_CURVES, DEPTHS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from padscope.effects.resampling import Bootstrap, FloatArray
+    from padscope.sites.depth_bounds import Bound, MapBounds
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
-from torch import Tensor
 
-from padscope.effects import AnswerKind
-from padscope.interventions import why_not_estimated
+from padscope import interventions
 from padscope.scores import Interval
-from padscope.sites import Site
 from padscope.tables.schema import CHECKS, ESTIMATES, FILTERS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from padscope.effects import AnswerKind
+    from padscope.sites import Site
 
 FloatArray = NDArray[np.float64]
 RELIABLE = 0.8  # least rank correlation with exact effects at which estimates are trusted
@@ -109,7 +113,7 @@ def _over_folds(
     left_out = np.sqrt(rest) if squares else rest
     spread = ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
     deviation = np.sqrt(spread * (folds - 1) / folds)
-    half = stats.t.ppf((1 + LEVEL) / 2, folds - 1) * deviation
+    half = scipy.stats.t.ppf((1 + LEVEL) / 2, folds - 1) * deviation
     return estimate, Interval(np.maximum(estimate - half, 0), estimate + half)
 
 
@@ -134,7 +138,7 @@ def without_impact(filters: pl.DataFrame) -> pl.DataFrame:
 def missing_estimates(sites: Sequence[Site], sums: Mapping[str, Tensor]) -> dict[str, str]:
     """Name every padded operation that has no estimates, with the reason."""
     return {
-        site.name: why_not_estimated(site)
+        site.name: interventions.why_not_estimated(site)
         for site in sites
         if f"site/{site.name}" not in sums and site.window.padded
     }
@@ -247,7 +251,7 @@ def _rank_correlation(estimate: FloatArray, kl: pl.Series) -> float:
 
 def _spearman(first: FloatArray, second: FloatArray) -> FloatArray:
     """Spearman's rank correlation of every row; NaN where a row does not vary."""
-    ranks = (stats.rankdata(values, axis=1) for values in (first, second))
+    ranks = (scipy.stats.rankdata(values, axis=1) for values in (first, second))
     a, b = (values - values.mean(axis=1, keepdims=True) for values in ranks)
     with np.errstate(invalid="ignore"):
         correlation: FloatArray = (a * b).sum(axis=1) / np.sqrt(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from padscope.evidence import CANDIDATE, RECOGNISED, STRONG
-from padscope.regions import Layout
 from padscope.scores import decoy_q, images_needed
-from padscope.sites import Site
 from padscope.tables.causes import numbers, strongest_of
 from padscope.tables.schema import INHERITED, NETWORKS
+
+if TYPE_CHECKING:
+    from padscope.regions import Layout
+    from padscope.sites import Site
 
 FloatArray = NDArray[np.float64]
 DECILES = np.linspace(0, 1, 11)

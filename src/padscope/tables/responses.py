@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from padscope.errors import PadscopeError
 from padscope.evidence import SMALL_MAP, label_responses
-from padscope.regions import Layout
-from padscope.scores import Scores
-from padscope.sites import Site
 from padscope.tables.schema import SCAN, SITES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from padscope.regions import Layout
+    from padscope.scores import Scores
+    from padscope.sites import Site
 
 # Above this the bins may hide more of a KS than the reports show digits of.
 RESOLUTION = 0.01

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from torch import Tensor
 
 from padscope.scores import CONTENT
-from padscope.sites import Site
 from padscope.tables.schema import USUAL
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from padscope.sites import Site
 
 SIDES = ("below", "equal", "above")
 

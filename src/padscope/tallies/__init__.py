@@ -5,23 +5,24 @@ activations, `tally` holds the counts of a site, `gathering` copies values out o
 keeps those of many images, and `contrast` fills the tallies with them, condition by condition.
 """
 
-from padscope.tallies.bins import BINS, HOLE, Bins, bin_middles
-from padscope.tallies.calibration import fit_bins
-from padscope.tallies.contrast import (
-    CORNERS,
-    DEEP,
-    LINES,
-    NEAR,
-    OWN,
-    ContrastCounter,
-    PositionColumns,
-    Stream,
-    border_streams,
-    streams_of,
-    streams_under,
-)
-from padscope.tallies.gathering import gather_all
-from padscope.tallies.tally import Tally
+from typing import TYPE_CHECKING
+
+from padscope.lazily import lazily
+
+if TYPE_CHECKING:
+    from padscope.tallies.bins import Bins, bin_middles
+    from padscope.tallies.calibration import fit_bins
+    from padscope.tallies.contrast import (
+        ContrastCounter,
+        PositionColumns,
+        Stream,
+        border_streams,
+        streams_of,
+        streams_under,
+    )
+    from padscope.tallies.gathering import gather_all
+    from padscope.tallies.names import BINS, CORNERS, DEEP, HOLE, LINES, NEAR, OWN
+    from padscope.tallies.tally import Tally
 
 __all__ = [
     "BINS",
@@ -43,3 +44,5 @@ __all__ = [
     "streams_of",
     "streams_under",
 ]
+
+__getattr__, __dir__ = lazily(__name__)

@@ -19,10 +19,8 @@ from torch import Tensor
 from padscope.regions import FOLDS, Layout, lengths_of
 from padscope.tallies.bins import Bins
 from padscope.tallies.buffer import Folds, ValueBuffer
+from padscope.tallies.names import CORNERS, DEEP, INCOMING, LINES, NEAR, OWN, PADDED, PSEUDO, REAL
 from padscope.tallies.tally import Tally, count_values
-
-PADDED, REAL, OWN, INCOMING, PSEUDO = "padded", "real", "own", "incoming", "pseudo"
-NEAR, DEEP, CORNERS, LINES = "near", "deep", "corners", "lines"
 
 
 @dataclass(frozen=True)

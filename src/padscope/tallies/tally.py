@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from padscope.regions import FOLDS
-from padscope.tallies.bins import COARSE_CODES, COARSE_SHIFT, CODES, Bins
+from padscope.tallies.bins import Bins
+from padscope.tallies.names import COARSE_CODES, COARSE_SHIFT, CODES
 
 # Values that are binned and counted together, and fewest filters: what is worked out of so many,
 # and the histograms that they are counted into, mostly stay within a core's own cache.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from padscope.figures.drawings import ends_of, planes
-from padscope.tallies.maps import thinned_lines
+from padscope.tallies.lines import thinned_lines
 
 FloatArray = NDArray[np.float64]
 ByteArray = NDArray[np.uint8]

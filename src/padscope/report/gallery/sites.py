@@ -26,7 +26,7 @@ from padscope.report.photos import ends_of_firing, first_images
 from padscope.study import Kernels, Study
 from padscope.tables.responses import REPORTED_LINES
 from padscope.tallies import BINS, NEAR
-from padscope.tallies.contrast import REAL
+from padscope.tallies.names import REAL
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from padscope.findings.verdict import verdict
-from padscope.interventions.fills import tell_fill
+from padscope.interventions.fill_told import tell_fill
 from padscope.report.impact.bands import make_bands
 from padscope.report.impact.classes import make_classes
 from padscope.report.impact.distances import make_distances

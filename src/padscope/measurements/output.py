@@ -1,0 +1,3 @@
+"""What the answer of a model is called among its maps."""
+
+OUTPUT = "(output)"  # no module has a name like it

@@ -1,0 +1,12 @@
+"""How the fills that come with the library are told of."""
+
+# Completes "padding is refilled …".
+FILL_WORDS = {
+    "reflect": "by reflection",
+    "replicate": "with its last pixels",
+    "circular": "from the opposite side",
+    "zeros": "with zeros",
+    "mean": "with its channel's mean",
+    "core": "with pixels of the core",
+}
+FILLS_GROUP = "padscope.fills"
