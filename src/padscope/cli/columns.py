@@ -28,7 +28,7 @@ def columns_command(table: Wanted = None, json: Json = False) -> None:
                 console.print()
             console.print(f"{each.name} ({each.file}): {each.rows}", soft_wrap=True)
             console.print(column_listing(each))
-        answer({"schema": SCHEMA, "tables": [each.described() for each in found]})
+        answer(lambda: {"schema": SCHEMA, "tables": [each.described() for each in found]})
 
 
 def _find(name: str) -> Table:
