@@ -1,5 +1,8 @@
 """The one exception padscope raises for what a user can mend, and how other errors are told."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class PadscopeError(Exception):
     """Something the user gave cannot be used.
@@ -30,3 +33,16 @@ def brief(error: BaseException) -> str:
     """
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Say which of the known names one may have meant, or all of them if none is like it.
+
+    Examples
+    --------
+    >>> near("dept", ["depth", "kinds"]), near("xyz", ["depth", "kinds"])
+    ('did you mean depth?', 'choose from depth, kinds')
+    """
+    names = list(known)
+    close = get_close_matches(name, names, 3, cutoff=0.7)
+    return f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(names)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Find, explain and test padding-aware neurons in convolutional networks.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -278,6 +278,27 @@ def verdict_command(run: RunArgument, json: Json = False) -> None:
     with answering(as_json=json) as answer:
         work.make_console().say(work.verdict_lines(study))
         answer(lambda: work.as_json(study))
+
+
+@app.command("check")
+def check_command(
+    run: RunArgument,
+    max_recognising: Annotated[
+        int | None, typer.Option(help="Most filters that may recognise the border.")
+    ] = None,
+    max_share: Annotated[
+        float | None, typer.Option(help="Greatest share of the measured filters that may.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check a run against bounds, for pipelines: exit status 1 if it breaks one."""
+    study = work.load_study(run, partial=True)
+    found = work.check_recognising(study, max_recognising, max_share)
+    with answering(as_json=json) as answer:
+        typer.echo(found.sentence)
+        answer(lambda: asdict(found))
+    if not found.passed:
+        raise typer.Exit(1)
 
 
 @app.command("report")

@@ -8,11 +8,12 @@ if TYPE_CHECKING:
     from padscope.figures.rendering import (
         FIGURES,
         SCALE,
+        figure_chart,
         figure_spec,
         render_figure,
         render_figures,
     )
 
-__all__ = ["FIGURES", "SCALE", "figure_spec", "render_figure", "render_figures"]
+__all__ = ["FIGURES", "SCALE", "figure_chart", "figure_spec", "render_figure", "render_figures"]
 
 __getattr__, __dir__ = lazily(__name__)

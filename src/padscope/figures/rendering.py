@@ -9,7 +9,7 @@ from typing import Any
 import vl_convert
 from markupsafe import Markup
 
-from padscope.errors import PadscopeError
+from padscope.errors import PadscopeError, near
 from padscope.figures import causes, effects, positions
 from padscope.figures.depth import depth
 from padscope.figures.marks import Chart
@@ -31,8 +31,8 @@ FIGURES: Mapping[str, Callable[[Study], Chart]] = {
 }  # fmt: skip
 
 
-def figure_spec(study: Study, name: str) -> dict[str, Any]:
-    """Describe one figure in Vega-Lite, with its numbers.
+def figure_chart(study: Study, name: str) -> Chart:
+    """Draw one figure as an Altair chart, with its numbers.
 
     Parameters
     ----------
@@ -49,7 +49,13 @@ def figure_spec(study: Study, name: str) -> dict[str, Any]:
         chart = FIGURES[name](study) if name in FIGURES else _neuron(study, name)
     except PadscopeError as error:
         raise PadscopeError(f"figure {name} cannot be drawn: {error}") from error
-    resolved: dict[str, Any] = json.loads(printed(json.dumps(_spec(chart))))
+    return chart
+
+
+def figure_spec(study: Study, name: str) -> dict[str, Any]:
+    """Describe one figure in Vega-Lite, as it is written to files; see `figure_chart`."""
+    spec = _spec(figure_chart(study, name))
+    resolved: dict[str, Any] = json.loads(printed(json.dumps(spec)))
     return resolved
 
 
@@ -101,8 +107,7 @@ def _neuron(study: Study, name: str) -> Chart:
     site, slash, index = name.rpartition("/")
     if not slash or not index.isdecimal():
         raise PadscopeError(
-            f"there is none of that name; choose from {', '.join(FIGURES)}, or name a neuron: "
-            "SITE/FILTER"
+            f"there is none of that name; {near(name, FIGURES)} or name a neuron: SITE/FILTER"
         )
     return neuron(study, site, int(index))
 
@@ -130,7 +135,7 @@ def render_figure(study: Study, name: str) -> dict[str, bytes]:
     Raises
     ------
     PadscopeError
-        As of `figure_spec`.
+        As of `figure_chart`.
     """
     spec, stem = figure_spec(study, name), file_stem(name)
     svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])

@@ -191,6 +191,25 @@ class Study:
         """
         return view("card", self, site, index)
 
+    def plot(self, name: str) -> Any:
+        """Draw a figure as an Altair chart, which notebooks show and `chart.save` writes.
+
+        Parameters
+        ----------
+        name : str
+            One of ``padscope.figures.FIGURES``, as of ``padscope figure``; or ``SITE/FILTER``.
+
+        Returns
+        -------
+        altair.Chart
+
+        Raises
+        ------
+        PadscopeError
+            There is no such figure, or the study lacks what it shows.
+        """
+        return view("plot", self, name)
+
     def counts_of(self, site: str) -> Counts:
         """Return the counts behind a site's scores: of the explanation, once it has scored it."""
         if self.explanation and site in self.explanation.counts.bins:

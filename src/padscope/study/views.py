@@ -12,6 +12,7 @@ from typing import Any
 VIEWS = {
     "opening": "padscope.findings.headline:opening",
     "card": "padscope.notebook.card:make_card",
+    "plot": "padscope.figures.rendering:figure_chart",
     "summary": "padscope.notebook.summary:draw_summary",
 }
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
     from padscope.console.show import show_filter, show_study
     from padscope.figures import render_figure, render_figures
+    from padscope.findings.bound import check_recognising
     from padscope.findings.comparison import compare, comparison_json, kinds_found, take
     from padscope.findings.json import as_json, neuron_json, plain
     from padscope.findings.neuron import neuron
@@ -39,6 +40,7 @@ __all__ = [
     "Stages",
     "as_json",
     "check_answer",
+    "check_recognising",
     "close",
     "compare",
     "comparison_json",
