@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types docs bench kills clean
+.PHONY: demo test lint types docs bench kills dist smoke clean
 
 demo: $(INSTALLED)
 	$(BIN)/padscope audit lite0 --out runs/lite0
@@ -32,6 +32,22 @@ bench: $(INSTALLED)
 kills: $(INSTALLED)
 	$(BIN)/python -m benchmarks kills
 
+# Its tools have an environment of their own, and are fetched.
+dist: $(INSTALLED)
+	$(BIN)/python -m venv dist/.tools
+	dist/.tools/bin/python -m pip install --quiet --disable-pip-version-check build twine check-wheel-contents
+	rm -f dist/*.whl dist/*.tar.gz
+	dist/.tools/bin/python -m build --outdir dist .
+	dist/.tools/bin/python -m twine check --strict dist/*.whl dist/*.tar.gz
+	dist/.tools/bin/check-wheel-contents dist/*.whl
+
+# The newest versions of all dependencies, in an environment of their own.
+smoke: dist
+	rm -rf dist/.smoke
+	$(PYTHON) -m venv dist/.smoke
+	dist/.smoke/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cd dist && .smoke/bin/padscope --version && .smoke/bin/padscope sites torchvision:resnet18 --weights random
+
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
@@ -39,4 +55,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) docs/_build runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) dist docs/_build runs .mypy_cache .ruff_cache .pytest_cache .hypothesis

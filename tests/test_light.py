@@ -96,9 +96,9 @@ def test_figures_are_listed_as_they_are_drawn() -> None:
 def test_public_names_are_there_and_no_others() -> None:
     assert sorted(padscope.__all__) == [
         "ExplainSettings", "ImpactSettings", "Interception", "PadscopeError", "RunDirectory",
-        "ScanSettings", "Study", "depth", "explain", "find_sites", "halo_of", "impact",
-        "load_model", "load_study", "measure_depth", "open_images", "planted", "render_report",
-        "repad", "scan", "tiled",
+        "ScanSettings", "Study", "TrainingWatch", "depth", "explain", "find_sites", "halo_of",
+        "impact", "load_model", "load_study", "measure_depth", "open_images", "planted",
+        "render_report", "repad", "scan", "tiled",
     ]  # fmt: skip
     assert all(hasattr(padscope, name) for name in padscope.__all__)
 

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
     from padscope.sites import Interception
     from padscope.store import RunDirectory, load_study
-    from padscope.study import Study, depth, explain, find_sites, impact, measure_depth, scan
+    from padscope.study import (
+        Study,
+        TrainingWatch,
+        depth,
+        explain,
+        find_sites,
+        impact,
+        measure_depth,
+        scan,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,6 +35,7 @@ __all__ = [
     "RunDirectory",
     "ScanSettings",
     "Study",
+    "TrainingWatch",
     "depth",
     "explain",
     "find_sites",

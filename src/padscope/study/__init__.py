@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from padscope.study.stage import Journal, Kept
     from padscope.study.stages import DEPTH, EXPLAIN, IMPACT, SCAN, Progress
     from padscope.study.subject import check_answer
+    from padscope.study.training import TrainingWatch
 
 __all__ = [
     "CONTRASTED",
@@ -37,6 +38,7 @@ __all__ = [
     "Portrait",
     "Progress",
     "Study",
+    "TrainingWatch",
     "as_images",
     "as_loaded",
     "check_answer",
