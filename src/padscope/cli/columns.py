@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from padscope.cli import work
 from padscope.cli.answers import Json, answering
-from padscope.console import make_console
-from padscope.console.columns import column_listing
-from padscope.errors import PadscopeError
-from padscope.findings.json import SCHEMA
-from padscope.tables.schema import TABLES, Table
+from padscope.errors import PadscopeError, near
+
+if TYPE_CHECKING:
+    from padscope.tables.schema import Table
 
 Wanted = Annotated[
     str | None, typer.Argument(metavar="TABLE", help="Its name or its file. Default: all tables.")
@@ -20,22 +20,22 @@ Wanted = Annotated[
 
 def columns_command(table: Wanted = None, json: Json = False) -> None:
     """Say what every column of the tables of a run holds."""
-    found = list(TABLES.values()) if table is None else [_find(table)]
+    found = list(work.TABLES.values()) if table is None else [_find(table)]
     with answering(as_json=json) as answer:
-        console = make_console()
+        console = work.make_console()
         for place, each in enumerate(found):
             if place:
                 console.print()
             console.print(f"{each.name} ({each.file}): {each.rows}", soft_wrap=True)
-            console.print(column_listing(each))
-        answer(lambda: {"schema": SCHEMA, "tables": [each.described() for each in found]})
+            console.print(work.column_listing(each))
+        answer(lambda: {"schema": work.SCHEMA, "tables": [each.described() for each in found]})
 
 
 def _find(name: str) -> Table:
-    for table in TABLES.values():
+    for table in work.TABLES.values():
         if name in (table.name, table.file, table.file.removesuffix(".parquet")):
             return table
-    raise PadscopeError(f"there is no table {name!r}; choose from {', '.join(TABLES)}")
+    raise PadscopeError(f"there is no table {name!r}; {near(name, work.TABLES)}")
 
 
 def register(app: typer.Typer) -> None:

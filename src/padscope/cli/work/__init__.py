@@ -17,12 +17,13 @@ if TYPE_CHECKING:
         site_listing,
         verdict_lines,
     )
+    from padscope.console.columns import column_listing
     from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
     from padscope.console.show import show_filter, show_study
     from padscope.figures import render_figure, render_figures
     from padscope.findings.bound import check_recognising
     from padscope.findings.comparison import compare, comparison_json, kinds_found, take
-    from padscope.findings.json import as_json, neuron_json, plain
+    from padscope.findings.json import SCHEMA, as_json, neuron_json, plain
     from padscope.findings.neuron import neuron
     from padscope.report.compare.page import render_comparison
     from padscope.report.compare.text import comparison_markdown
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
     from padscope.study import check_answer, measure_depth
     from padscope.study.budget import THOROUGH_IMPACT, USUAL_IMPACT, expect_audit
     from padscope.tables import site_table
+    from padscope.tables.schema import TABLES
 
 __all__ = [
+    "SCHEMA",
+    "TABLES",
     "THOROUGH_IMPACT",
     "USUAL_IMPACT",
     "Given",
@@ -42,6 +46,7 @@ __all__ = [
     "check_answer",
     "check_recognising",
     "close",
+    "column_listing",
     "compare",
     "comparison_json",
     "comparison_lines",
