@@ -36,10 +36,10 @@ def thresholds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def faults() -> int:
+def faults(floats: int = LARGE) -> int:
     """Pages that a large block faults in."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    torch.empty(LARGE).fill_(1)
+    torch.empty(floats).fill_(1)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
@@ -47,7 +47,8 @@ def faults() -> int:
 def test_a_large_block_is_faulted_in_once_within_the_block_and_anew_behind_it() -> None:
     with keeping_freed_memory():
         faults()
-        within = faults()
+        # Something small may have taken up the first of what was freed.
+        within = faults(LARGE - 2**20)
     assert within < faults() / 2
 
 
