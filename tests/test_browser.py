@@ -306,6 +306,9 @@ def test_a_link_opens_its_filter(visitor: Visitor, file: Path, chosen: pl.DataFr
         visit.open(nothing)
         visit.page.reload()
         visit.expect_opened(None)
+    visit.page.locator("details.fold > summary").evaluate(
+        "each => { each.parentNode.open = true; }"
+    )
     link = visit.page.locator(".sites a[href^='#']").first
     link.click()
     visit.expect_opened((link.get_attribute("href") or "").removeprefix("#"))
