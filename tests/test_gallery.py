@@ -118,7 +118,9 @@ def test_kernels_are_stored_and_read(study: Study, tmp_path: Path) -> None:
     journal = RunDirectory(tmp_path / "run")
     journal.begin(SCAN, study.identity)
     journal.keep(Kept({SCAN: study.counted}))
-    bare = replace(study, explanation=None, filters=study.filters.select("site", "filter", "ks"))
+    plain = scan(small_network(), cut(IMAGES, MARGIN), ScanSettings(batch_size=8, calibrate=8))
+    bare = replace(study, explanation=None, impact=None, filters=plain.filters, sides=plain.sides,
+                   sites=plain.sites)  # fmt: skip
     journal.save(bare)
     loaded = load_study(tmp_path / "run")
     assert loaded.kernels.keys() == study.kernels.keys() == {"0", "3"}

@@ -57,6 +57,7 @@ class SampleSize:
 
     Examples
     --------
+    >>> from padscope.regions import Layout
     >>> large, small = (Layout((n, n), ((1, 1), (1, 1))) for n in (112, 14))
     >>> few, many = SampleSize(seed=0, images=96), SampleSize(seed=0, images=1000)
     >>> few.on_line(large), few.on_line(small), many.on_line(large), many.on_line(small)
