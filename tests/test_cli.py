@@ -528,3 +528,11 @@ def test_json_stands_alone_on_the_output(workdir: Path, padscope: Command, no_pa
     assert [one["site"] for one in sites] == study.sites["site"].to_list()
     refused = padscope("verdict", "run", "--json")
     assert refused.status == 2 and not refused.out and "no verdict" in refused.err
+
+
+def test_sites_name_what_is_uneven_and_the_nearest_even_size(padscope: Command) -> None:
+    answer = padscope("sites", "torchvision:resnet50", "--weights", "random", "--json")
+    found = json.loads(answer.out)
+    assert found["uneven"][:2] == ["conv1", "maxpool"] and found["even_size"] == [225, 225]
+    answer = padscope("sites", "torchvision:resnet50", "--weights", "random", "--size", 225)
+    assert "every site with a stride sees as much padding" in answer.words

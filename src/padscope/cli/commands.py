@@ -86,7 +86,11 @@ def sites_command(
         console = work.make_console()
         console.print(work.site_listing(table))
         console.print(work.describe_sites(found))
-        answer(lambda: {"sites": work.plain(table)})
+        uneven = [site.name for site in found if work.is_uneven(site.window)]
+        assert loaded.preprocessing is not None
+        own, even = loaded.preprocessing.size, work.nearest_even(loaded) if uneven else None
+        console.print(work.describe_uneven(uneven, own, even), soft_wrap=True)
+        answer(lambda: {"sites": work.plain(table), "uneven": uneven, "even_size": even})
 
 
 @app.command("scan")

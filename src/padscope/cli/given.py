@@ -14,6 +14,7 @@ from padscope.models import LoadedModel, load_model
 from padscope.running.memory import keep_freed_memory
 from padscope.running.model import find_device, observe_first
 from padscope.sites import Site
+from padscope.sites.census import even_size
 from padscope.store import load_study
 from padscope.study import Study
 
@@ -54,12 +55,25 @@ def load(given: Given, device: str) -> LoadedModel:
     return loaded
 
 
-def look_at(loaded: LoadedModel) -> tuple[Site, ...]:
-    """List the windowed operations of a model, as it runs on noise."""
+def look_at(loaded: LoadedModel, size: tuple[int, ...] | None = None) -> tuple[Site, ...]:
+    """List the windowed operations of a model, as it runs on noise of its own size or another."""
     assert loaded.preprocessing is not None
-    shape = (1, loaded.preprocessing.channels, *loaded.preprocessing.size)
+    shape = (1, loaded.preprocessing.channels, *(size or loaded.preprocessing.size))
     image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     return tuple(observe_first(loaded.module, image, loaded.static_batch).sites)
+
+
+def nearest_even(loaded: LoadedModel) -> tuple[int, ...] | None:
+    """Find the input size nearest to a model's own at which no stride is uneven; see `even_size`."""
+
+    def there(size: tuple[int, ...]) -> tuple[Site, ...] | None:
+        try:
+            return look_at(loaded, size)
+        except PadscopeError:  # it does not run on that size
+            return None
+
+    assert loaded.preprocessing is not None
+    return even_size(loaded.preprocessing.size, there)
 
 
 def reopen(

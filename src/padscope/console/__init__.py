@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from padscope.console.progress import show_progress
     from padscope.console.responses import (
         describe_sites,
+        describe_uneven,
         site_listing,
         summary_lines,
         summary_listing,
@@ -29,6 +30,7 @@ __all__ = [
     "depth_lines",
     "depth_listing",
     "describe_sites",
+    "describe_uneven",
     "effect_listing",
     "impact_lines",
     "make_console",

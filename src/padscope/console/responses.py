@@ -11,10 +11,13 @@ from padscope.console.terminal import shown
 from padscope.evidence import CANDIDATE, SMALL_MAP, STRONG
 from padscope.findings.checks import limits
 from padscope.findings.rungs import rungs
-from padscope.findings.words import size
+from padscope.findings.words import plural, visible
+from padscope.findings.words import size as times
 from padscope.regions import sides_of
 from padscope.sites import Site
 from padscope.study import Study
+
+NAMED = 5  # sites named in a sentence
 
 
 def _per_side(before: Sequence[int], after: Sequence[int]) -> str:
@@ -42,9 +45,9 @@ def site_listing(sites: pl.DataFrame) -> Table:
         padding = _per_side(row["pad_before"], row["pad_after"])
         contact = _per_side(row["contact_before"], row["contact_after"])
         table.add_row(
-            shown(row["site"]), shown(row["op"]), size(row["kernel"]), size(row["stride"]),
-            size(row["dilation"]), str(row["groups"]), padding, shown(row["fill"]),
-            size(row["map_size"]), contact, str(row["filters"] or "–"), shown(note),
+            shown(row["site"]), shown(row["op"]), times(row["kernel"]), times(row["stride"]),
+            times(row["dilation"]), str(row["groups"]), padding, shown(row["fill"]),
+            times(row["map_size"]), contact, str(row["filters"] or "–"), shown(note),
         )  # fmt: skip
     return table
 
@@ -65,7 +68,7 @@ def summary_listing(study: Study) -> Table:
         small = "*" if min(row["map_size"]) < SMALL_MAP else ""
         counts = [row[name] for name in ("filters", "unmeasured", "candidates", "strong", *sides)]
         table.add_row(
-            shown(row["site"]), size(row["map_size"]) + small, *map(str, counts), strongest
+            shown(row["site"]), times(row["map_size"]) + small, *map(str, counts), strongest
         )
     return table
 
@@ -77,6 +80,32 @@ def summary_lines(study: Study) -> list[str]:
         rungs(study)[0].sentence,
         *limits(study),
     ]
+
+
+def describe_uneven(uneven: Sequence[str], size: Sequence[int], even: Sequence[int] | None) -> str:
+    """Name the strided sites that are padded more at one end, and a size at which none is.
+
+    Parameters
+    ----------
+    uneven : sequence of str
+        Names of the sites.
+    size, even : sequence of int
+        Pixels of the input, and of the nearest one that is even; None if there is none near.
+
+    Examples
+    --------
+    >>> describe_uneven([], (224, 224), None)
+    'At 224×224 every site with a stride sees as much padding at both ends.'
+    """
+    if not uneven:
+        return f"At {times(size)} every site with a stride sees as much padding at both ends."
+    named = ", ".join(map(visible, uneven[:NAMED])) + (" and more" if len(uneven) > NAMED else "")
+    told = f"at {times(even)} none does" if even else "no size near it makes all of them even"
+    return (
+        f"At {times(size)}, {plural(len(uneven), 'site')} with a stride "
+        f"{'sees' if len(uneven) == 1 else 'see'} more padding at one end than at the other "
+        f"({named}); {told}."
+    )
 
 
 def describe_sites(sites: Sequence[Site]) -> str:

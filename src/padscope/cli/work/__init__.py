@@ -6,12 +6,13 @@ from padscope.lazily import lazily
 
 if TYPE_CHECKING:
     from padscope.cli.figures import replace_figures
-    from padscope.cli.given import Given, default_directory, load, look_at, reopen
+    from padscope.cli.given import Given, default_directory, load, look_at, nearest_even, reopen
     from padscope.cli.stages import Stages, close, publish, say_answers, tell
     from padscope.console import (
         depth_lines,
         depth_listing,
         describe_sites,
+        describe_uneven,
         make_console,
         show_progress,
         site_listing,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from padscope.report.compare.page import render_comparison
     from padscope.report.compare.text import comparison_markdown
     from padscope.running import find_runner
+    from padscope.sites.census import is_uneven
     from padscope.store import RunDirectory, load_study, write_atomically
     from padscope.study import check_answer, measure_depth
     from padscope.study.budget import THOROUGH_IMPACT, USUAL_IMPACT, expect_audit
@@ -56,8 +58,10 @@ __all__ = [
     "depth_lines",
     "depth_listing",
     "describe_sites",
+    "describe_uneven",
     "expect_audit",
     "find_runner",
+    "is_uneven",
     "kind_listing",
     "kinds_found",
     "load",
@@ -65,6 +69,7 @@ __all__ = [
     "look_at",
     "make_console",
     "measure_depth",
+    "nearest_even",
     "neuron",
     "neuron_json",
     "plain",
