@@ -64,7 +64,7 @@ def look_at(loaded: LoadedModel, size: tuple[int, ...] | None = None) -> tuple[S
 
 
 def nearest_even(loaded: LoadedModel) -> tuple[int, ...] | None:
-    """Find the input size nearest to a model's own at which no stride is uneven; see `even_size`."""
+    """Find the size nearest to a model's own at which no stride is uneven; see `even_size`."""
 
     def there(size: tuple[int, ...]) -> tuple[Site, ...] | None:
         try:
