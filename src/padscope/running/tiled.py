@@ -291,7 +291,7 @@ def halo_of(
     ----------
     model, tile, axes, output, batch_size
         As of `tiled`.
-    images : (N, C, *spatial) Tensor
+    images : (N, C, ...) Tensor
         Large enough to have seams; small enough to be run whole.
     tolerance : float
         Greatest difference of any value that is none, in spreads of each image's answer.
