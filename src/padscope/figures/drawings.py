@@ -100,21 +100,3 @@ def ends_of(values: FloatArray) -> FloatArray:
     if len(values) <= 2 * ENDS:
         return values
     return np.concatenate([values[:ENDS], np.full(ENDS // 8, np.nan), values[-ENDS:]])
-
-
-def line_plot(values: FloatArray, alt: str, extent: tuple[float, float]) -> Markup:
-    """Draw a 1D map as a line between two levels, interrupted where it is not finite."""
-    low, high = extent
-    x = np.linspace(3, 197, len(values)) if len(values) > 1 else np.array([100.0])
-    y = 72 - 64 * ((values - low) / (high - low) if high > low else values * 0 + 0.5)
-    pieces: list[list[str]] = [[]]
-    for place, level in zip(x, y, strict=True):
-        if np.isfinite(level):
-            pieces[-1].append(f"{place:.1f} {level:.1f}")
-        elif pieces[-1]:
-            pieces.append([])
-    path = "".join(f"M{'L'.join(piece)}{'h.1' * (len(piece) == 1)}" for piece in pieces if piece)
-    return Markup(
-        '<svg class="line" viewBox="0 0 200 80" role="img" aria-label="{}">'
-        '<path class="rule" d="M3 76H197"/><path class="core" d="{}"/></svg>'
-    ).format(alt, path)

@@ -55,8 +55,3 @@ def frame_glyph(signs: Mapping[str, str], corners: Iterable[str] = (), alt: str 
     return Markup(
         '<svg class="glyph" viewBox="0 0 32 32" role="img" aria-label="{}">{}</svg>'
     ).format(alt, inside)
-
-
-def drawable(sides: Iterable[str]) -> bool:
-    """Whether a frame has all these sides; those of volumes it has not."""
-    return set(sides) <= _BARS.keys()

@@ -6,7 +6,6 @@ import base64
 import io
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -62,13 +61,3 @@ def ends_of_firing(borders: NDArray[np.float32]) -> tuple[IntArray, IntArray]:
     most = np.argsort(downwards, axis=0, kind="stable")[:count].astype(np.int64)
     least = np.argsort(upwards, axis=0, kind="stable")[:count].astype(np.int64)
     return most, least
-
-
-def draw_photo(first: FirstImages, image: int, alt: str) -> Markup:
-    """Draw one small photograph."""
-    assert first.photos is not None
-    photo = first.photos[image].movedim(0, -1).numpy()
-    height, width = (round(n * BOX / max(photo.shape[:2])) for n in photo.shape[:2])
-    return Markup(
-        '<img class="photo" src="data:image/jpeg;base64,{}" width="{}" height="{}" alt="{}">'
-    ).format(_encode(photo), width, height, alt)
