@@ -30,7 +30,7 @@ from padscope.sites import (
     select_channels,
 )
 from padscope.sites.fill_words import FILL_WORDS, FILLS_GROUP
-from padscope.sites.fills import FILLS, NamedFill
+from padscope.sites.fills import FILLS, NamedFill, alike
 
 FillName: TypeAlias = str | float | tuple[Literal["constant"], float]
 
@@ -49,8 +49,7 @@ def find_fill(fill: FillName) -> Callable[[int, Sequence[int]], Fill]:
     else:
         kind, value = fill if isinstance(fill, tuple) and len(fill) == 2 else ("constant", fill)
         if kind == "constant" and isinstance(value, int | float) and math.isfinite(value):
-            constant = Constant(float(value))
-            return lambda seed, images: constant  # noqa: ARG005
+            return alike(Constant(float(value)))
     known = ", ".join([*FILLS, *(name for name in names({}, FILLS_GROUP) if name not in FILLS)])
     raise PadscopeError(f"fill {fill!r} is not known; give {known} or a finite number")
 

@@ -206,8 +206,8 @@ def _read(path: Path) -> Any:
     try:
         import onnx
         import onnx2pytorch  # noqa: F401 - it is told here if it is missing
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
+        import onnxruntime  # noqa: F401 - likewise
+        import onnxscript  # noqa: F401 - likewise
     except ImportError as error:
         raise PadscopeError(
             f'ONNX files need the extra onnx ({brief(error)}): pip install "padscope[onnx]"'

@@ -319,11 +319,20 @@ class NamedFill:
     told: str
 
 
+def alike(fill: Fill) -> Callable[[int, Sequence[int]], Fill]:
+    """Make the same fill whatever the seed and the images; see `NamedFill`."""
+
+    def make(seed: int, images: Sequence[int]) -> Fill:  # noqa: ARG001 - of `NamedFill.make`
+        return fill
+
+    return make
+
+
 # By name; what installed packages add to it are entry points of the group `FILLS_GROUP`.
 FILLS: dict[str, NamedFill] = {
-    "reflect": NamedFill(lambda seed, images: Boundary("reflect"), FILL_WORDS["reflect"]),  # noqa: ARG005
-    "replicate": NamedFill(lambda seed, images: Boundary("replicate"), FILL_WORDS["replicate"]),  # noqa: ARG005
-    "circular": NamedFill(lambda seed, images: Boundary("circular"), FILL_WORDS["circular"]),  # noqa: ARG005
-    "zeros": NamedFill(lambda seed, images: Constant(0.0), FILL_WORDS["zeros"]),  # noqa: ARG005
-    "mean": NamedFill(lambda seed, images: ChannelMean(), FILL_WORDS["mean"]),  # noqa: ARG005
+    "reflect": NamedFill(alike(Boundary("reflect")), FILL_WORDS["reflect"]),
+    "replicate": NamedFill(alike(Boundary("replicate")), FILL_WORDS["replicate"]),
+    "circular": NamedFill(alike(Boundary("circular")), FILL_WORDS["circular"]),
+    "zeros": NamedFill(alike(Constant(0.0)), FILL_WORDS["zeros"]),
+    "mean": NamedFill(alike(ChannelMean()), FILL_WORDS["mean"]),
 }
