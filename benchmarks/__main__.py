@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from tests.synthetic_gallery import many_filters
 
+from benchmarks.audit import describe_audit
 from benchmarks.calibration import describe_calibration
 from benchmarks.controls import describe_controls
 from benchmarks.decoys import describe_decoys
@@ -108,6 +109,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "memory": _memory,
     "explain": _explain,
     "impact": _impact,
+    "audit": describe_audit,
     "passes": describe_passes,
     "page": _page,
     "runners": describe_runners,
@@ -133,7 +135,7 @@ if __name__ == "__main__":
     parser.add_argument("--images", help="photographs, for those that take any; else built-in")
     parser.add_argument("--run", help="a finished run whose page is measured too")
     parser.add_argument("--times", type=int, help="of kills (100) and of interrupts (10)")
-    parser.add_argument("--network", help="that interrupts end audits of; a tiny one if not given")
+    parser.add_argument("--network", help="of interrupts (a tiny one) and of audit (all)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--seeds", type=int, help="of controls (10), of nulls (3), of calibration")
     parser.add_argument("--architectures", type=int, help="of nulls; all of them if not given")
@@ -143,6 +145,8 @@ if __name__ == "__main__":
     for name in given.names:
         if name == "impact":
             _impact(given.images)
+        elif name == "audit":
+            describe_audit(given.images, *given.network.split(",") if given.network else ())
         elif name == "page":
             _page(given.run)
         elif name == "kills":

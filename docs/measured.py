@@ -188,7 +188,7 @@ def explained(
 ) -> Study:
     """Scan all images, or as many as the limit says, and explain; read what has been done."""
 
-    def progress(done: int, total: int | None) -> None:
+    def progress(done: int, total: int | None, _: float | None) -> None:
         if sys.stderr.isatty():
             print(f"\r{run.path.name}: {done} of {total}   ", end="", file=sys.stderr)
 

@@ -366,34 +366,34 @@ def test_progress_lines_come_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # A report asks twice: when it comes, and whether a line is due.
-    now = iter([0.0, 1.0, 1.0, 5.5, 5.5, 6.0, 6.0, 11.0, 11.0, 12.0, 12.0])
+    now = iter([0.0, 1.0, 1.0, 10.0, 10.0, 11.0, 11.0, 21.0, 21.0, 22.0, 22.0])
     monkeypatch.setattr("padscope.console.progress.time.monotonic", lambda: next(now))
     with console.show_progress("scan") as progress:
         for done in (100, 190, 200, 300):  # the first of them after a resumed run's checkpoint
-            progress(done, 400)
-        progress(400, 400)
+            progress(done, 400, 400 - done)
+        progress(400, 400, 0)
     assert capsys.readouterr().err.splitlines() == [
-        "scan 190/400 images, 20.0/s, 10 s left",
-        "scan 300/400 images, 20.0/s, 5 s left",
-        "scan 400/400 images, 27.3/s, 0 s left",
+        "scan 190/400 images, 10.0/s, 21 s left",
+        "scan 300/400 images, 10.0/s, 10 s left",
+        "scan 400/400 images, 14.3/s, 0 s left",
     ]
 
 
 def test_progress_without_a_known_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    now = iter([0.0, 1.0, 1.0, 6.0, 6.0])
+    now = iter([0.0, 1.0, 1.0, 11.0, 11.0])
     monkeypatch.setattr("padscope.console.progress.time.monotonic", lambda: next(now))
     with console.show_progress("scan") as progress:
-        progress(0, None)
-        progress(50, None)
-    assert capsys.readouterr().err == "scan 50/? images, 10.0/s\n"
+        progress(0, None, None)
+        progress(50, None, None)
+    assert capsys.readouterr().err == "scan 50/? images, 5.0/s\n"
 
 
 def test_progress_is_in_the_unit_that_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
     for stage, unit in (("scan", "images"), ("explain", "forward passes")):
         with console.show_progress(stage) as progress:
-            progress(90, 90)
+            progress(90, 90, 0)
         assert capsys.readouterr().err.startswith(f"{stage} 90/90 {unit}, ")
 
 

@@ -231,7 +231,7 @@ def test_a_study_keeps_it_and_goes_on_where_it_was_stopped(tmp_path: Path) -> No
         depth(study, net, images, settings, journal=run, stop=lambda: next(asked, True))
     passes: list[int] = []
     resumed = depth(
-        study, net, images, settings, journal=run, progress=lambda done, _: passes.append(done)
+        study, net, images, settings, journal=run, progress=lambda done, *_: passes.append(done)
     )
     assert min(passes) == 5 * 4  # what was done before is not done again
     run.save(resumed)

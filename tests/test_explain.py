@@ -518,14 +518,14 @@ class Counted(nn.Sequential):
 
 def passes(baselines: int, limit: int = COUNT) -> tuple[float, int]:
     """Count the passes of an explanation, and those that it announces."""
-    seen: list[tuple[int, int | None]] = []
+    seen: list[tuple[int, int | None, float | None]] = []
     settings = replace(QUICK, baselines=baselines, baseline_images=17, limit=limit)
     counted = Counted(*net())
     study = scan(counted, crops(), ScanSettings(batch_size=8))
     Counted.passes = 0.0
     explain(study, counted, canvases(), settings, progress=lambda *at: seen.append(at))
-    done, total = seen[-1]
-    assert done == total
+    done, total, left = seen[-1]
+    assert done == total and left == 0
     return Counted.passes, done
 
 

@@ -71,10 +71,11 @@ def test_an_impact_takes_the_passes_that_it_announces(
         "check_images": 8, "canvas_images": 4, "resamples": 10,
     }  # fmt: skip
     settings = ImpactSettings.thorough(**few) if thorough else ImpactSettings(**few, part_images=12)
-    net, seen = Counted(), list[tuple[int, int | None]]()
+    net, seen = Counted(), list[tuple[int, int | None, float | None]]()
     study, taken = explained(net), watch(monkeypatch, net)
     impact(study, net, canvases(IMAGES), labels(), settings, progress=lambda *at: seen.append(at))
-    done, total = seen[-1]
+    done, total, left = seen[-1]
+    assert left == 0
     assert done == total == sum(work for work, _ in taken.values())
     assert taken[FilterEstimates] == (IMAGES * 3 + 8 * (3 + 3 + 1),) * 2
     for step in (SetEffects, FalseBorders):

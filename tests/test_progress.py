@@ -24,8 +24,8 @@ class Reports:
     def __init__(self) -> None:
         self.all: list[tuple[int, int]] = []
 
-    def __call__(self, done: int, total: int | None) -> None:
-        assert total is not None
+    def __call__(self, done: int, total: int | None, left: float | None) -> None:
+        assert total is not None and left is not None
         self.all.append((done, total))
 
 
@@ -65,23 +65,34 @@ def test_bars_are_true_from_the_first_pass_to_the_last_and_after_a_stop(tmp_path
 
 @pytest.mark.parametrize("seconds", [40, 600, 4000])
 @pytest.mark.parametrize("before", [0, 3000])
+@pytest.mark.parametrize("dear", [1, 3])
 def test_the_time_left_comes_true(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, before: int
+    monkeypatch: pytest.MonkeyPatch, seconds: float, before: int, dear: int
 ) -> None:
-    """Reports of few passes and of many, on a machine that others use now and then."""
+    """Reports of few passes and of many, on a machine that others use now and then.
+
+    Passes of the second half cost more.
+    """
     rng, now, reports = random.Random(seconds), 0.0, [(0.0, before)]
+    half = before + 1000
+
+    def cost(done: int) -> int:
+        return done + (dear - 1) * max(0, done - half)
+
     while reports[-1][1] < before + 2000:
         passes = rng.randint(1, 16)
         busy = 1.2 if (now // 7) % 3 == 0 else 1.0
-        now += passes * seconds / 2000 * busy * rng.uniform(0.7, 1.3)
-        reports.append((now, min(before + 2000, reports[-1][1] + passes)))
+        done = min(before + 2000, reports[-1][1] + passes)
+        spent = cost(done) - cost(reports[-1][1])
+        now += spent * seconds / 2000 * busy * rng.uniform(0.7, 1.3)
+        reports.append((now, done))
     end, total = reports[-1]
     monkeypatch.setattr("padscope.console.progress.time.monotonic", lambda: now)
     pace, looked = Pace(), 0
     for now, done in reports[:-1]:
-        pace.report(done)
+        pace.report(done, cost(total) - cost(done))
         if done - before >= 200 and end - now > 0.02 * seconds:
-            assert (total - done) / pace.per_second == pytest.approx(end - now, rel=0.3)
+            assert pace.seconds_left == pytest.approx(end - now, rel=0.3)
             looked += 1
     assert looked > 100
 
@@ -93,7 +104,10 @@ def test_the_pace_is_that_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) ->
     for second in range(400):
         now = float(second)
         done += 10 if second < 300 else 2
-        pace.report(done)
-    assert pace.told(done + 1200) == "2.0/s, 10 min left"
-    assert pace.told(done) == "2.0/s, 0 s left"
-    assert pace.told(None) == "2.0/s"
+        pace.report(done, 4398 - done)
+    assert pace.told() == "2.0/s, 10 min left"
+    now, done = now + 1, 4398
+    pace.report(done, 0)
+    assert pace.told().endswith(", 0 s left")
+    pace.report(done, None)
+    assert "left" not in pace.told()

@@ -142,10 +142,10 @@ def test_images_that_are_none() -> None:
 def test_a_limit_is_kept_to(source: str) -> None:
     settings = ScanSettings(batch_size=8, calibrate=8, limit=10)
     make = ANY_FORM[source]
-    seen: list[tuple[int, int | None]] = []
+    seen: list[tuple[int, int | None, float | None]] = []
     study = scan(net(), make(pixels()), settings, progress=lambda *state: seen.append(state))
     assert study.counted.images == 10
-    assert [done for done, _ in seen] == [0, 8, 10]
+    assert [done for done, *_ in seen] == [0, 8, 10]
 
 
 def test_an_endless_stream_ends_at_the_limit() -> None:
@@ -301,7 +301,7 @@ def test_a_module_comes_back_as_it_was_when_the_scan_fails() -> None:
     assert state_of(model) == before
 
 
-def interrupt(done: int, total: int | None) -> None:
+def interrupt(done: int, total: int | None, left: float | None) -> None:
     raise KeyboardInterrupt
 
 

@@ -45,20 +45,20 @@ class Budget:
         """Say what a stage takes as soon as it is known, and go on with its progress."""
         begun = False
 
-        def report(done: int, total: int | None) -> None:
+        def report(done: int, total: int | None, left: float | None) -> None:
             nonlocal begun
-            if not begun and total is not None and done < total:
-                for line in self.lines(stage, done, total):
+            if not begun and total is not None and left and done < total:
+                for line in self.lines(stage, done, total, left):
                     print(line, file=sys.stderr, flush=True)
             begun = True
-            progress(done, total)
+            progress(done, total, left)
 
         return report
 
-    def lines(self, stage: str, done: int, total: int) -> list[str]:
+    def lines(self, stage: str, done: int, total: int, cost: float) -> list[str]:
         """Say what a stage takes of which so much is done, and before the first what all take."""
         left = f"{total - done:,} more" if done and stage != EXPLAIN else f"{total - done:,}"
-        time = self._time(stage, total - done)
+        time = self._time(stage, cost)
         told = f"Now the {TITLES[stage]} ({QUESTIONS[stage]}): {left} {COUNTED[stage]}"
         own = f"{told}{f', about {duration(time)}' if time is not None else ''}."
         first = next(iter(self._expected), None)
@@ -69,15 +69,15 @@ class Budget:
         most = max(work.images for work in self._expected.values())
         parts, seconds = [], 0.0
         for stage, work in self._expected.items():
-            time, part = self._time(stage, work.passes), TITLES[stage]
+            time, part = self._time(stage, work.effort.cost), TITLES[stage]
             if time is not None:
                 seconds += time
                 part += f" {duration(time)}"
             if stage != SCAN:
-                part += f" ({work.passes / most:.0f} passes an image)"
+                part += f" ({work.effort.passes / most:.0f} passes an image)"
             parts.append(part)
         about = f"About {duration(seconds)} for" if seconds else "For"
         return f"{about} {most:,} images: {', '.join(parts)}."
 
-    def _time(self, stage: str, passes: float) -> float | None:
-        return None if self._seconds is None else self._seconds * COST[stage] * passes
+    def _time(self, stage: str, cost: float) -> float | None:
+        return None if self._seconds is None else self._seconds * COST[stage] * cost

@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from padscope.study import Progress
 from padscope.study.stages import COUNTED
 
-PLAIN_SECONDS = 5.0  # between two lines of progress where there is no terminal
+PLAIN_SECONDS = 10.0  # between two lines of progress where there is no terminal
 WINDOW, REPORTS = 60.0, 20  # the pace is that of so many seconds, and at least so many reports
 
 
@@ -41,27 +41,35 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self._reports: deque[tuple[float, int]] = deque()  # when, and how much was done by then
+        # When, how much was done by then, and what was left of it.
+        self._reports: deque[tuple[float, int, float | None]] = deque()
 
-    def report(self, done: int) -> None:
+    def report(self, done: int, left: float | None) -> None:
         """Hear how much is done now."""
         now = time.monotonic()
-        self._reports.append((now, done))
+        self._reports.append((now, done, left))
         while len(self._reports) > REPORTS and self._reports[1][0] <= now - WINDOW:
             self._reports.popleft()
 
     @property
     def per_second(self) -> float:
         """Of what is counted; 0 as long as nothing tells."""
-        (begun, before), (now, done) = self._reports[0], self._reports[-1]
+        (begun, before, _), (now, done, _) = self._reports[0], self._reports[-1]
         return (done - before) / (now - begun) if now > begun else 0.0
 
-    def told(self, total: int | None) -> str:
+    @property
+    def seconds_left(self) -> float | None:
+        """What the rest takes; None as long as nothing tells."""
+        (begun, _, before), (now, _, left) = self._reports[0], self._reports[-1]
+        if not left or before is None:
+            return left
+        return left / (before - left) * (now - begun) if left < before else None
+
+    def told(self) -> str:
         """Write the pace, and the time left if it is known: ``20.0/s, 75 s left``."""
-        left, pace = (total or 0) - self._reports[-1][1], self.per_second
-        if total is None or (left > 0 and not pace):
-            return f"{pace:.1f}/s"
-        return f"{pace:.1f}/s, {duration(left / pace if left > 0 else 0)} left"
+        left = self.seconds_left
+        rest = "" if left is None else f", {duration(left)} left"
+        return f"{self.per_second:.1f}/s{rest}"
 
 
 @contextmanager
@@ -78,9 +86,9 @@ def show_progress(task: str) -> Iterator[Progress]:
     with Bar(*columns, console=Console(stderr=True)) as bar:
         number = bar.add_task(task, total=None, pace="")
 
-        def progress(done: int, total: int | None) -> None:
-            pace.report(done)
-            bar.update(number, completed=done, total=total, pace=pace.told(total))
+        def progress(done: int, total: int | None, left: float | None) -> None:
+            pace.report(done, left)
+            bar.update(number, completed=done, total=total, pace=pace.told())
 
         yield progress
 
@@ -92,11 +100,11 @@ class _Lines:
         self._task, self._pace = task, pace
         self._last = time.monotonic()
 
-    def __call__(self, done: int, total: int | None) -> None:
-        self._pace.report(done)
+    def __call__(self, done: int, total: int | None, left: float | None) -> None:
+        self._pace.report(done, left)
         now = time.monotonic()
         if done != total and now - self._last < PLAIN_SECONDS:
             return
         self._last = now
-        told = f"{self._task} {done}/{total or '?'} {COUNTED[self._task]}, {self._pace.told(total)}"
+        told = f"{self._task} {done}/{total or '?'} {COUNTED[self._task]}, {self._pace.told()}"
         print(told, file=sys.stderr, flush=True)

@@ -263,6 +263,8 @@ def padding_is_told(call: Call) -> bool:
         return True
     box = tuple((-start, n - start) for start, n in zip(operation.offset, shape, strict=True))
     expected = told.around(call)(box)
+    if torch.equal(source, expected):  # as most are; `isclose` takes 20 times as long
+        return True
     exact = not source.is_floating_point()
     rounding = 0.0 if exact else max(4 * torch.finfo(source.dtype).eps, 1e-7)
     return bool(torch.isclose(source, expected, rtol=rounding, atol=0, equal_nan=True).all())

@@ -43,10 +43,13 @@ from padscope.study.explanation import (
 )
 from padscope.study.inputs import Start
 from padscope.study.stage import Stage
+from padscope.study.stages import Effort
 from padscope.tables import network_table, zero_usual
 
 DRAWS, OTHER_SEED = 3, 1000
 USUAL_IMAGES = 16  # all of whose values are counted
+# What a pass costs over one of crop and canvas: few images bear the cost of their scores.
+DEAR = {GIVEN: 2.2, MATCHED: 1.9}
 USUAL = "usual"  # what comes of `measure_usual`, among the tables of networks
 
 
@@ -82,8 +85,16 @@ def baseline_names(settings: ExplainSettings, *, fits: bool) -> list[str]:
     ]
 
 
-def passes_of(name: str, images: int, settings: ExplainSettings) -> int:
-    """Count the forward passes that one of `baseline_names`, or `USUAL`, takes on some images."""
+def effort_of(name: str, images: int, settings: ExplainSettings) -> Effort:
+    """Say what one of `baseline_names`, or `USUAL`, takes on some images."""
+    return Effort.of(_passes(name, images, settings), _dear(name))
+
+
+def _dear(name: str) -> float:
+    return DEAR.get(name.partition(" ")[0], 1.5)
+
+
+def _passes(name: str, images: int, settings: ExplainSettings) -> int:
     kind, _, number = name.partition(" ")
     if kind == USUAL:
         return min(USUAL_IMAGES, images) * (1 + settings.explain_cause)
@@ -120,9 +131,10 @@ class Baselines:
                 crop = central(batch.pixels, self.plan.size, "a batch of images")
                 yield as_input(module, crop)
 
-    def passes(self, name: str) -> int:
-        """Count the forward passes that one of `baseline_names`, or `USUAL`, takes."""
-        return passes_of(name, self.images, self.settings)
+    def effort(self, *names: str) -> Effort:
+        """Say what some of `baseline_names`, or `USUAL`, take."""
+        every = (effort_of(name, self.images, self.settings) for name in names)
+        return sum(every, Effort())
 
     def build(self, name: str, redraw: int = 0) -> Built:
         """Build one of `baseline_names`, with `redraw` added to its seed."""
@@ -211,10 +223,13 @@ class Baselines:
             job = f"{name}, draw {draw + 1}" if draw else name
             note = f"Baseline {job!r}: what was drawn before was dead or diverged. " if draw else ""
             built = self.build(name, draw * OTHER_SEED)
-            stage.spend(self.passes(name) - self.images)
+            dear = _dear(name)
+            own = _passes(name, self.images, self.settings) - self.images
+            stage.spend(Effort.of(own, dear))
             with as_found(built.module) as module:
                 start = _counting(module, self.plan, calibrate)
-                counts = stage.run(self.canvas.kept_job(job, self.images, start), Counts())
+                job_of = self.canvas.kept_job(job, self.images, start)
+                counts = stage.run(job_of, Counts(), dear=dear)
             content = self.settings.content
             scores = network_scores(name, self.plan, counts, content, f"{note}{built.note}")
             if name == GIVEN or (scores["unmeasured"] < scores["filters"]).any():

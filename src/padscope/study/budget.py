@@ -14,7 +14,7 @@ from padscope.study.baselines import baseline_names
 from padscope.study.context import Canvas
 from padscope.study.explain_work import ExplainWork
 from padscope.study.inputs import Work, as_images
-from padscope.study.stages import EXPLAIN, IMPACT, SCAN, StageWork
+from padscope.study.stages import EXPLAIN, IMPACT, SCAN, Effort, StageWork
 
 # Forward passes of an impact on the images that all take a part of, and of every further image, as
 # found for lite0; which sets there are, and so how many passes, an explanation tells.
@@ -53,12 +53,12 @@ def expect_audit(
     )  # fmt: skip
     few = canvas.first_images(explain.baseline_images)
     explaining = ExplainWork(canvas, explain, few, baseline_names(explain, fits=True))
-    found = {SCAN: StageWork(scanned, scanned)}
+    found = {SCAN: StageWork(scanned, Effort.of(scanned))}
     if explaining.total is not None and canvas.images:
         found[EXPLAIN] = StageWork(canvas.images, explaining.total)
     if impact:
         tested = min(canvas.images or scanned, impact.limit or scanned)
-        found[IMPACT] = StageWork(tested, usual[0] + usual[1] * tested)
+        found[IMPACT] = StageWork(tested, Effort.of(usual[0] + usual[1] * tested))
     return found
 
 

@@ -32,7 +32,7 @@ from padscope.study.inputs import as_images, as_loaded, fingerprint
 from padscope.study.outcome import require_images
 from padscope.study.result import Study
 from padscope.study.stage import Journal, Stage
-from padscope.study.stages import DEPTH, Progress
+from padscope.study.stages import DEPTH, Effort, Progress
 from padscope.tables.depth import MeasuredMap, depth_tables
 
 
@@ -108,7 +108,7 @@ def measure_depth(
             # A crop, and a canvas by its area.
             passes = 1 + prod(canvas.canvas_size) / prod(size)
             if canvas.images is not None:
-                stage.expect(passes * canvas.images)
+                stage.expect(Effort.of(passes * canvas.images))
             look = DepthMeasurement(module, plan, Asking(settings.output, loaded.static_batch))
             job = canvas.job(DEPTH, canvas.batches, lambda _: nullcontext(Recording(look)))
             found = require_images(stage.run(job, Recorded(), passes=passes), "the depth")

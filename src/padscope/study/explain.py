@@ -25,7 +25,7 @@ from padscope.study.likeness import LIKENESS_IMAGES, find_likeness
 from padscope.study.margin import check_margin
 from padscope.study.result import Study
 from padscope.study.stage import Journal, Scores, Stage
-from padscope.study.stages import EXPLAIN, Progress
+from padscope.study.stages import EXPLAIN, Effort, Progress
 
 
 def explain(
@@ -93,24 +93,24 @@ def explain(
             names = baseline_names(settings, fits=likeness.fits is not False)
             work = ExplainWork(canvas, settings, beside.images, names)
             stage.expect(work.total)
-            stage.spend(work.likeness)
+            stage.spend(Effort.of(work.likeness))
             del crops
             counts = _contrast(module, context, settings, work.contrast, stage)
             margin = check_margin(module, context, counts, settings)
             stage.spend(work.margin)
             seen = counts.images + len(counts.skipped)
             beside = _baselines(loaded, context, settings, seen)
-            stage.expect(sum(map(beside.passes, (USUAL, *names))))
+            stage.expect(beside.effort(USUAL, *names))
             if USUAL in stage.kept.tables:
-                stage.spend(beside.passes(USUAL))
+                stage.spend(beside.effort(USUAL))
             else:
                 usual = beside.usual(module, stage)
                 stage.drop(f"{USUAL} ")
                 stage.conclude(USUAL, usual)
             for place, name in enumerate(names):
-                stage.expect(sum(map(beside.passes, names[place:])))
+                stage.expect(beside.effort(*names[place:]))
                 if name in stage.kept.tables:
-                    stage.spend(beside.passes(name))
+                    stage.spend(beside.effort(name))
                 else:
                     stage.conclude(name, _baseline(name, beside, stage))
         stage.finish()

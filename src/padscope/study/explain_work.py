@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from math import prod
 
 from padscope.settings import ExplainSettings
-from padscope.study.baselines import USUAL, passes_of
+from padscope.study.baselines import USUAL, effort_of
 from padscope.study.context import Canvas
 from padscope.study.likeness import LIKENESS_IMAGES
+from padscope.study.stages import Effort
+
+CHECKED = 1.7  # what a pass of the check of the margin costs, over one of the contrast
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,12 @@ class ExplainWork:
         return 1 + self._canvas(1)
 
     @property
-    def margin(self) -> float:
+    def margin(self) -> Effort:
         """Of the check with twice the margin."""
         if not any(self.canvas.margin):
-            return 0.0
+            return Effort()
         images = self.canvas.first_images(self.settings.check)
-        return images * (2 + self._canvas(1) + self._canvas(2))
+        return Effort.of(images * (2 + self._canvas(1) + self._canvas(2)), CHECKED)
 
     @property
     def likeness(self) -> int:
@@ -50,14 +53,14 @@ class ExplainWork:
         return min(LIKENESS_IMAGES, self.few)
 
     @property
-    def total(self) -> int | None:
+    def total(self) -> Effort | None:
         """Of all; None for a stream of unknown length."""
         images = self.canvas.images
         if images is None:
             return None
-        named = (USUAL, *self.networks)
-        beside = sum(passes_of(name, self.few, self.settings) for name in named)
-        return round(images * self.contrast + self.likeness + self.margin + beside)
+        beside = (effort_of(name, self.few, self.settings) for name in (USUAL, *self.networks))
+        first = (Effort.of(images * self.contrast), Effort.of(self.likeness), self.margin)
+        return sum(beside, sum(first, Effort()))
 
     def _canvas(self, times: int) -> float:
         """Area of a canvas with so many times the margin, in crops; 0 without a margin."""

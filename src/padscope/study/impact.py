@@ -24,7 +24,7 @@ from padscope.study.outcome import Outcome, Step
 from padscope.study.positions import PositionBias
 from padscope.study.result import Study
 from padscope.study.stage import Journal, Stage
-from padscope.study.stages import IMPACT, Progress
+from padscope.study.stages import IMPACT, Effort, Progress
 from padscope.study.subject import Subject, ask_first
 from padscope.tables import with_impact
 
@@ -120,7 +120,7 @@ def _measure(stage: Stage, steps: Sequence[Step]) -> list[Outcome]:
     """Take every step; one that cannot be taken leaves a note behind."""
     outcomes = []
     for place, step in enumerate(steps):
-        stage.expect(sum(each.work for each in steps[place:]))
+        stage.expect(Effort.of(sum(each.work for each in steps[place:])))
         try:
             outcomes.append(step.run(stage))
         except Unfinished:

@@ -25,7 +25,7 @@ from padscope.study.kernels import kernels_of
 from padscope.study.likeness import find_warnings
 from padscope.study.result import Portrait, Study
 from padscope.study.stage import Journal, Stage
-from padscope.study.stages import SCAN, Progress
+from padscope.study.stages import SCAN, Effort, Progress
 from padscope.tables import response_tables, site_table, undecided
 from padscope.threads import single_threaded_pool
 
@@ -107,7 +107,7 @@ def scan(
             plan = _plan(module, image, work, settings)
             # From here on: a model or images that cannot be used leave no trace in the journal.
             stage = Stage(SCAN, identity, runner, journal, progress, stop)
-            stage.expect(work.images)
+            stage.expect(None if work.images is None else Effort.of(work.images))
             calibrate = unit_count(settings.calibrate, work.batch_size)
             job = work.job(SCAN, batches, lambda _: contrasting(module, plan, calibrate))
             counts = stage.run(job, Counts(), enough=_stable(plan, settings, stage.images(SCAN)))

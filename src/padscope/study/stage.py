@@ -30,7 +30,7 @@ from padscope.running import (
 )
 from padscope.running.memory import return_freed_memory
 from padscope.running.recorded import Look
-from padscope.study.stages import Progress
+from padscope.study.stages import Effort, Progress
 
 Scores = pl.DataFrame | str
 S = TypeVar("S", bound=State)
@@ -179,8 +179,8 @@ class Stage:
             so_far, lambda kept: to_bytes(kept.pack()),
             lambda content: Kept.unpack(from_bytes(content)),
         )  # fmt: skip
-        self._total: float | None = None
-        self._before = 0.0  # what is done of all jobs but the present one
+        self._total: Effort | None = None
+        self._before = Effort()  # what is done of all jobs but the present one
         self._shown: tuple[int, int | None] | None = None
 
     def run(
@@ -189,6 +189,7 @@ class Stage:
         empty: S,
         passes: float = 1,
         enough: Callable[[int, Callable[[], S]], bool] | None = None,
+        dear: float = 1,
     ) -> S:
         """Do a job, or return what came of it when it was done before.
 
@@ -201,6 +202,8 @@ class Stage:
             What an image of it counts for in the progress, on average; see `COUNTED`.
         enough : callable, optional
             Takes the number of images and what gives the state; says whether they suffice.
+        dear : float
+            What one of the passes costs, over others of the stage.
 
         Raises
         ------
@@ -211,12 +214,12 @@ class Stage:
         """
         so_far: S = self.kept.parts.get(job.name, empty)
         job = replace(job, digest=self._digest, stage=self._key)
-        watch = _PartWatch(self, job.name, passes, enough)
+        watch = _PartWatch(self, job.name, passes, enough, dear)
         if not so_far.complete:
             watch.seen(so_far.images)
         state = self._runner.run(job, so_far, watch)
         self.kept.parts[job.name] = state
-        self._before += passes * state.images
+        self._before += Effort.of(passes * state.images, dear)
         if state is not so_far:
             self._keep(force=False)
         return state
@@ -236,11 +239,11 @@ class Stage:
         for name in [name for name in self.kept.parts if name.startswith(prefix)]:
             del self.kept.parts[name]
 
-    def spend(self, passes: float) -> None:
+    def spend(self, effort: Effort) -> None:
         """Count as done what no job counts, or what was concluded before."""
-        self._before += passes
+        self._before += effort
 
-    def expect(self, left: float | None) -> None:
+    def expect(self, left: Effort | None) -> None:
         """Say how much is still to do; None if that is not known.
 
         Said again between jobs, it mends what was only estimated: images that cannot be read, or a
@@ -253,7 +256,7 @@ class Stage:
         return_freed_memory()
         self._keep(force=True)
         if self._shown and self._total is not None:  # less may have been needed than expected
-            self.expect(0)
+            self.expect(Effort())
             self.show(0)
 
     def _keep(self, *, force: bool) -> None:
@@ -273,12 +276,12 @@ class Stage:
         self.kept.parts[name] = state
         self._keep(force=True)
 
-    def show(self, done: float) -> None:
+    def show(self, done: float, dear: float = 1) -> None:
         """Show how much of the present job is done, beside all that was done before."""
-        done += self._before
-        shown = round(done), None if self._total is None else round(max(self._total, done))
+        work, total = self._before + Effort.of(done, dear), self._total
+        shown = round(work.passes), None if total is None else round(max(total.passes, work.passes))
         if self._progress and shown != self._shown:
-            self._progress(*shown)
+            self._progress(*shown, max(0.0, total.cost - work.cost) if total else None)
         self._shown = shown
 
 
@@ -290,16 +293,17 @@ class _PartWatch:
     name: str
     passes: float
     suffices: Callable[[int, Any], bool] | None
+    dear: float
     images: int = 0
     within: int = 0
 
     def seen(self, images: int) -> None:
         self.images, self.within = images, 0
-        self.stage.show(self.passes * images)
+        self.stage.show(self.passes * images, self.dear)
 
     def pulse(self, images: int) -> None:
         self.within += images
-        self.stage.show(self.passes * self.images + self.within)
+        self.stage.show(self.passes * self.images + self.within, self.dear)
 
     def enough(self, images: int, state: Callable[[], Any]) -> bool:
         return self.suffices is not None and self.suffices(images, state)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# Called with how much is done, in the unit of `COUNTED`, and of how much (None if not known).
-Progress = Callable[[int, int | None], None]
+# Called with how much is done, in the unit of `COUNTED`, of how much, and what is left of it, in
+# forward passes of the cheapest kind (both None if not known).
+Progress = Callable[[int, int | None, float | None], None]
 
 SCAN, EXPLAIN, IMPACT, DEPTH = "scan", "explain", "impact", "depth"
 # What each stage counts while it runs. A forward pass is one of a single crop; a canvas counts by
@@ -17,15 +18,32 @@ COST = {SCAN: 1.3, EXPLAIN: 1.2, IMPACT: 1.3, DEPTH: 1.2}
 
 
 @dataclass(frozen=True)
+class Effort:
+    """Forward passes, and what they cost in those of the cheapest kind."""
+
+    passes: float = 0.0
+    cost: float = 0.0
+
+    @classmethod
+    def of(cls, passes: float, dear: float = 1) -> Effort:
+        """Take passes that cost so much each."""
+        return cls(passes, passes * dear)
+
+    def __add__(self, other: Effort) -> Effort:
+        """Add passes, and costs."""
+        return Effort(self.passes + other.passes, self.cost + other.cost)
+
+
+@dataclass(frozen=True)
 class StageWork:
     """What a stage will take.
 
     Attributes
     ----------
     images : int
-    passes : float
-        Forward passes of single images, in the unit of `COUNTED`.
+    effort : Effort
+        In forward passes of single images.
     """
 
     images: int
-    passes: float
+    effort: Effort
