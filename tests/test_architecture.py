@@ -1,7 +1,8 @@
 """The import order inside the library, read from its source.
 
 lazily < errors < plugins < sites < regions < tallies < scores < evidence < interventions
-       < effects < tables < study < findings < figures < store, report, notebook < console < cli
+       < effects < tables < study < findings < figures < store, report, notebook
+       < console, export < cli
 
 A part imports from itself and from those to its left. `settings`, `threads`, `paths`, `models`,
 `images`, `running` and `measurements` stand beside this order and serve the study and what is
@@ -68,6 +69,7 @@ MAY_IMPORT = {
     "report": {*EVERYTHING_SAID, "figures"},
     "notebook": EVERYTHING_SAID,
     "console": {*EVERYTHING_SAID, "store", "report", "figures"},
+    "export": {*EVERYTHING_SAID, "store", "report", "figures"},
     "cli": {*EVERYTHING_SAID, "store", "report", "figures", "console", "padscope"},
     "padscope": {*EVERYTHING_SAID, "store", "report", "console"},  # its `__init__`
     "__main__": {"cli"},

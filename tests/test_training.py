@@ -75,6 +75,23 @@ def test_frameworks_call_it() -> None:
     assert watch.table()["step"].to_list() == [2]
 
 
+def test_transformers_calls_it() -> None:
+    trainer = pytest.importorskip("transformers.trainer_callback", reason="needs the extra hf")
+    model, state, control = two_layers(), trainer.TrainerState(), trainer.TrainerControl()
+    watch = TrainingWatch(probe(), 2, SETTINGS)
+    flow = trainer.DefaultFlowCallback()
+    handler = trainer.CallbackHandler([flow, watch], model, None, None, None)
+    arguments = SimpleNamespace(
+        logging_first_step=False, logging_strategy="no", eval_strategy="no", save_strategy="no"
+    )
+    handler.on_train_begin(arguments, state, control)
+    for step in (1, 2, 3):
+        state.global_step = step
+        handler.on_step_end(arguments, state, control)
+    handler.on_train_end(arguments, state, control)
+    assert watch.table()["step"].to_list() == [2]
+
+
 def test_every_is_at_least_one() -> None:
     with pytest.raises(PadscopeError, match="give 1 or more"):
         TrainingWatch(probe(), 0)

@@ -210,6 +210,50 @@ class Study:
         """
         return view("plot", self, name)
 
+    def log_to(self, client: Any, step: int | None = None) -> None:
+        """Log the counts, the figure of the network's depth and the page to a tracker.
+
+        Parameters
+        ----------
+        client : SummaryWriter, wandb.Run, trackio.Run, or the module mlflow
+            TensorBoard has no place for the page, and is given the sentences that it opens with.
+        step : int, optional
+            Of a training, say.
+
+        Raises
+        ------
+        PadscopeError
+            The client is none of these.
+        """
+        view("log_to", self, client, step)
+
+    def push_to_hub(self, repo_id: str, *, private: bool | None = None, api: Any = None) -> str:
+        """Write the run and its page as a data set repository of the Hugging Face hub.
+
+        They hold small pictures of the first images. `padscope.load_study` reads a copy of the
+        repository.
+
+        Parameters
+        ----------
+        repo_id : str
+            ``OWNER/NAME``; made if it is missing.
+        private : bool, optional
+            As of `huggingface_hub.HfApi.create_repo`.
+        api : huggingface_hub.HfApi, optional
+            For a token or an address of one's own.
+
+        Returns
+        -------
+        str
+            The address of the repository.
+
+        Raises
+        ------
+        PadscopeError
+            The extra ``hf`` is not installed, or the hub refuses.
+        """
+        return str(view("push_to_hub", self, repo_id, private=private, api=api))
+
     def counts_of(self, site: str) -> Counts:
         """Return the counts behind a site's scores: of the explanation, once it has scored it."""
         if self.explanation and site in self.explanation.counts.bins:

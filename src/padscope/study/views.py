@@ -1,4 +1,4 @@
-"""How a study is shown: by what builds on it, imported when it is asked for.
+"""How a study is shown, and sent elsewhere: by what builds on it, imported when it is asked for.
 
 What is said and drawn of a study stands to the right of it in the import order; its methods find
 it by name, so that a study can be had without what draws it.
@@ -14,9 +14,11 @@ VIEWS = {
     "card": "padscope.notebook.card:make_card",
     "plot": "padscope.figures.rendering:figure_chart",
     "summary": "padscope.notebook.summary:draw_summary",
+    "log_to": "padscope.export:log_to",
+    "push_to_hub": "padscope.export:push_to_hub",
 }
 
 
-def view(name: str, *given: Any) -> Any:
+def view(name: str, *given: Any, **how: Any) -> Any:
     """Show something in one of the `VIEWS`."""
-    return resolve_name(VIEWS[name])(*given)
+    return resolve_name(VIEWS[name])(*given, **how)
