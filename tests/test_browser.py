@@ -13,9 +13,10 @@ from urllib.parse import quote
 import numpy as np
 import polars as pl
 import pytest
-from tests.synthetic_gallery import small_study, tiled
+from tests.synthetic_gallery import IMAGES, small_study, tiled
+from tests.synthetic_impact import with_impact
 from tests.test_report import HOSTILE, noise
-from tests.test_report_explained import explained
+from tests.test_report_explained import explained, two_layers
 from torch import nn
 
 from padscope.figures.drawings import DIVERGING, SEQUENTIAL, colour_cells
@@ -30,6 +31,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to load the page in")
 
+AXE = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]  # the rules of WCAG 2.2 AA
 STEP = 24  # cards that the page adds at once
 CARDS = "#gallery-cards > article"
 OUTSIDE = "https://example.com/x.png"
@@ -136,6 +138,15 @@ def file(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def full_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a page with the sections of all rungs."""
+    study = with_impact(explained(two_layers(), IMAGES, baselines=1))
+    path = tmp_path_factory.mktemp("page") / "full.html"
+    path.write_text(render_report(study), encoding="utf-8")
+    return path
+
+
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[Visitor]:
     """Visit a file with some window size, colour scheme, with or without JavaScript."""
@@ -191,6 +202,22 @@ def test_the_policy_lets_nothing_else_in(visitor: Visitor, file: Path) -> None:
     assert visit.refused == ["csp"] * (len(visit.requests) - 1)  # all but the page itself
     assert page.title() != "changed"
     assert len([text for text in visit.complaints if "Content Security Policy" in text]) >= 3
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_rules_of_accessibility_hold(
+    visitor: Visitor, full_file: Path, scheme: str, width: int
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.base", reason="needs axe-playwright-python")
+    page = visitor(full_file, width=width, scheme=scheme).open()
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    page.evaluate(axe.AXE_SCRIPT)
+    found = page.evaluate("(tags) => axe.run({ runOnly: tags, resultTypes: ['violations'] })", AXE)
+    assert found["passes"]
+    told = [(rule["id"], node["target"], node["failureSummary"])
+            for rule in found["violations"] for node in rule["nodes"]]  # fmt: skip
+    assert told == []
 
 
 def test_it_opens_with_the_recognising_filters_strongest_first(
