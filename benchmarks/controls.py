@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 
 import torch
-from docs.wording import markdown
+from evidence.wording import markdown
 from safetensors.torch import load_file, save_file
 from torch import nn
 

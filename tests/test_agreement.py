@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from docs.measured import layouts
+from evidence.measured import layouts
 from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor, nn

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
-from docs import columns
+from evidence import columns
 from tests.conftest import Command
 from tests.test_impact import EXPLAINED, FEW, SIZE, Net, canvases, labels, score
 from torch import nn
@@ -242,7 +242,9 @@ def test_the_schema_imports_polars_alone() -> None:
 
 
 def test_the_page_is_current() -> None:
-    assert columns.PAGE.read_text(encoding="utf-8") == columns.page(), "run python -m docs.columns"
+    assert columns.PAGE.read_text(encoding="utf-8") == columns.page(), (
+        "run python -m evidence columns"
+    )
 
 
 # --------------------------------------------------------------------------------- the command

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from docs import recognition, used
-from docs.checks import planted_table, recognised_again
-from docs.figures import END, PAGE, fill, places
-from docs.measured import Measured, Network, PlantedScores
-from docs.pictures import PICTURES
-from docs.tables import TABLES
-from docs.wording import markdown, percent
+from evidence import recognition, used
+from evidence.__main__ import SCRIPTS
+from evidence.__main__ import run as run_script
+from evidence.checks import planted_table, recognised_again
+from evidence.figures import END, PAGE, fill, places
+from evidence.measured import Measured, Network, PlantedScores
+from evidence.pictures import PICTURES
+from evidence.tables import TABLES
+from evidence.wording import markdown, percent
 from torch import nn
 
 from padscope import ScanSettings, explain, planted, scan
@@ -84,6 +86,19 @@ def test_every_page_is_in_the_contents() -> None:
             found.add(page)
             left += [page] if page.exists() else []
     assert found - {WRITTEN} == {*PAGES[1:]} - {WRITTEN}
+
+
+def test_scripts_that_fill_tables_are_run_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert {"columns", "figures", "recognition", "used"} <= {*SCRIPTS}
+    monkeypatch.setattr("sys.argv", ["evidence", "used", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        run_script()
+    assert "usage: python -m evidence used" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["evidence", "usd"])
+    with pytest.raises(SystemExit, match="did you mean used"):
+        run_script()
 
 
 def test_the_readme_is_short() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from docs.surveyed import SURVEYED
+from evidence.surveyed import SURVEYED
 from examples.cifar_resnet import resnet20, resnet44
 from examples.crepe import CENTS, FIRST_CENTS, FRAME, tiny
 from examples.rrdb import anime_6b

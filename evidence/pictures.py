@@ -9,8 +9,8 @@ import altair as alt
 import polars as pl
 import vl_convert
 
-from docs.measured import Measured
-from docs.wording import by_map, explanation, with_map
+from evidence.measured import Measured
+from evidence.wording import by_map, explanation, with_map
 from padscope.evidence import CANDIDATE, CONFIRMED, GREY
 
 CELL = 0.05  # of the squares in which filter-sides are counted

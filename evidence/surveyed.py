@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torchvision.models import squeezenet1_1
 from torchvision.models.vgg import cfgs, make_layers
 
-from docs.measured import Network
+from evidence.measured import Network
 from padscope.models.checkpoints import read_weights
 
 SLIM_EPS = 1e-3  # of batch norms, where weights come from TensorFlow
@@ -201,7 +201,7 @@ def _in_time(found: Mapping[str, Any]) -> Weights:
 
 
 def _here(name: str, key: str, weights: str, share: float = 1.0) -> Surveyed:
-    return Surveyed(Network(name, key, f"docs.surveyed:{key}", f"{weights}.safetensors", share))
+    return Surveyed(Network(name, key, f"evidence.surveyed:{key}", f"{weights}.safetensors", share))
 
 
 SURVEYED = (

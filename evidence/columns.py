@@ -2,18 +2,17 @@
 
 Run from a checkout::
 
-    python -m docs.columns
+    python -m evidence columns
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from docs.wording import markdown
+from evidence import DOCS
+from evidence.wording import markdown
 from padscope.store.files import write_atomically
 from padscope.tables.schema import STATISTICS_ADD, TABLES, Table
 
-PAGE = Path(__file__).with_name("reference") / "columns.md"
+PAGE = DOCS / "reference" / "columns.md"
 OPENING = f"""# Columns
 
 Every column of every table, as `padscope columns [TABLE]` prints it too, with `--json` as data.
@@ -43,5 +42,6 @@ def page() -> str:
     return "\n".join([OPENING, *map(section, TABLES.values())])
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write it."""
     write_atomically(PAGE, page().encode())

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import polars as pl
 
-from docs.measured import TWIN_IMAGES, Measured, PlantedScores, layouts
-from docs.wording import (
+from evidence.measured import TWIN_IMAGES, Measured, PlantedScores, layouts
+from evidence.wording import (
     Row,
     by_map,
     caption,

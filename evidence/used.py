@@ -2,7 +2,7 @@
 
 Run from a checkout, once the runs named on the page are there::
 
-    python -m docs.used runs/lite0 runs/resnet20 runs/vdsr
+    python -m evidence used runs/lite0 runs/resnet20 runs/vdsr
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from typing import Any
 
 import polars as pl
 
-from docs.figures import fill
-from docs.wording import decimal, markdown, percent
+from evidence import DOCS
+from evidence.figures import fill
+from evidence.wording import decimal, markdown, percent
 from padscope import Study, load_study
 from padscope.errors import PadscopeError
 from padscope.store.files import write_atomically
 from padscope.study import Impact
 
-PAGE = Path(__file__).with_name("impact.md")
+PAGE = DOCS / "impact.md"
 PRIMARY = {"classes": "kl", "dense": "change", "values": "change"}
 SHOWN_DOSES = (1, 4, 16, 64, 256, 1024)
 SHOWN_DISTANCES = (0, 1, 2, 4, 8, 12, 16, 20)
@@ -300,14 +301,10 @@ def all_tables(runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
 
 def main() -> None:
     """Read, and write."""
-    parser = argparse.ArgumentParser(prog="python -m docs.used", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m evidence used", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path)
     runs = [Run.read(path) for path in parser.parse_args().runs]
     page = PAGE.read_text(encoding="utf-8")
     for name, table in all_tables(runs):
         page = fill(page, name, table)
     write_atomically(PAGE, page.encode())
-
-
-if __name__ == "__main__":
-    main()

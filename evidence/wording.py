@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from docs.measured import Measured
+from evidence.measured import Measured
 from padscope import Study
 from padscope.evidence import SMALL_MAP
 from padscope.study import Explanation

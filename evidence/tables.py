@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from docs.checks import (
+from evidence.checks import (
     alignment,
     baselines,
     chance,
@@ -16,8 +16,8 @@ from docs.checks import (
     recognised_again,
     repeat,
 )
-from docs.measured import Measured, PlantedScores
-from docs.wording import (
+from evidence.measured import Measured, PlantedScores
+from evidence.wording import (
     Row,
     by_map,
     caption,

@@ -2,7 +2,7 @@
 
 Run from a checkout::
 
-    python -m docs.figures --images photos/ --weights weights/
+    python -m evidence figures --images photos/ --weights weights/
 
 Tables replace what stands between their markers on the page; pictures are written beside it. The
 folder needs twice as many photographs as `--photographs`: of them, two samples are drawn.
@@ -15,13 +15,14 @@ import re
 import tempfile
 from pathlib import Path
 
-from docs.measured import NETWORKS, measure, measure_planted
-from docs.pictures import PICTURES
-from docs.tables import all_tables
+from evidence import DOCS
+from evidence.measured import NETWORKS, measure, measure_planted
+from evidence.pictures import PICTURES
+from evidence.tables import all_tables
 from padscope.running.memory import keep_freed_memory
 from padscope.store.files import write_atomically
 
-PAGE = Path(__file__).with_name("method.md")
+PAGE = DOCS / "method.md"
 END = "<!-- end -->"
 PLACE = re.compile(r"<!-- figures: (?P<name>[\w-]+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
 
@@ -69,7 +70,7 @@ def fill(page: str, name: str, content: str) -> str:
 
 def main() -> None:
     """Measure, and write."""
-    parser = argparse.ArgumentParser(prog="python -m docs.figures", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m evidence figures", description=__doc__)
     parser.add_argument("--images", type=Path, required=True, help="a folder of photographs")
     parser.add_argument("--weights", type=Path, required=True, help="the folder of the weights")
     parser.add_argument("--photographs", type=int, default=96, help="in each of two samples")
@@ -90,7 +91,3 @@ def main() -> None:
     for name, draw in PICTURES.items():
         write_atomically(PAGE.with_name(name), draw(measured).encode())
     write_atomically(PAGE, page.encode())
-
-
-if __name__ == "__main__":
-    main()

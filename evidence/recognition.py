@@ -2,7 +2,7 @@
 
 Run from a checkout::
 
-    python -m docs.recognition --images photos/ --weights weights/ --out runs/
+    python -m evidence recognition --images photos/ --weights weights/ --out runs/
 
 The table replaces what stands between its markers. Networks that are done are read from their runs,
 and one that was stopped goes on where it was; those that are not done are named below the table.
@@ -19,10 +19,10 @@ from pathlib import Path
 import polars as pl
 from torch import Tensor
 
-from docs.figures import PAGE, fill
-from docs.measured import explained
-from docs.surveyed import SURVEYED, Surveyed
-from docs.wording import explanation, markdown
+from evidence.figures import PAGE, fill
+from evidence.measured import explained
+from evidence.surveyed import SURVEYED, Surveyed
+from evidence.wording import explanation, markdown
 from padscope import RunDirectory, Study, load_model
 from padscope.errors import PadscopeError
 from padscope.evidence import RECOGNISED, STRONGLY_RECOGNISED
@@ -118,7 +118,7 @@ def written(studies: Sequence[tuple[str, Study]], missing: Sequence[str]) -> str
 
 def main() -> None:
     """Measure, and write."""
-    parser = argparse.ArgumentParser(prog="python -m docs.recognition", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m evidence recognition", description=__doc__)
     parser.add_argument("--images", type=Path, required=True, help="a folder of photographs")
     parser.add_argument("--weights", type=Path, required=True, help="the folder of the weights")
     parser.add_argument("--out", type=Path, required=True, help="keep runs here, go on from them")
@@ -143,7 +143,3 @@ def main() -> None:
         missing.remove(name)
         page = fill(PAGE.read_text(encoding="utf-8"), PLACE, written(studies, missing))
         write_atomically(PAGE, page.encode())
-
-
-if __name__ == "__main__":
-    main()

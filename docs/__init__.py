@@ -1,1 +1,0 @@
-"""The method, and the script that measures what it says."""
