@@ -155,9 +155,8 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the page and the figures, which take longer than all the rest."""
+    """Leave out the page, which takes longer than all the rest."""
     monkeypatch.setattr("padscope.cli.stages.render_report", lambda study: "")
-    monkeypatch.setattr("padscope.cli.work.render_figures", lambda study: {})
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_scan_prints_what_the_tables_hold(padscope: Command) -> None:
 
 
 def test_all_files_of_a_run(padscope: Command) -> None:
-    assert padscope(*SCAN, "-o", "run").status == 0
+    assert padscope(*SCAN, "-o", "run", "--figures").status == 0
     figures = [f"figures/{n}.{end}" for n in ("depth", "neurons")
                for end in ("svg", "png")]  # fmt: skip
     assert set(contents(Path("run"))) | {"report.html"} == {
@@ -167,13 +167,16 @@ def test_audit_is_a_scan_that_is_explained_and_tested(padscope: Command) -> None
     audited = padscope("audit", *SCAN[1:], "--tested", 20, "-o", "audited")
     assert (tested.status, audited.status) == (0, 0)
     assert contents(Path("audited")) == contents(Path("scanned"))
-    assert {"figures/effects.svg", "figures/ladder.png"} <= set(contents(Path("audited")))
     whole = padscope("report", "scanned").out
     ends = [text[text.index("strongest filter") :] for text in (audited.out, whole)]
     assert ends[0].replace("audited", "scanned") == ends[1]
     for alone in (explained.out, tested.out):
         assert {*alone.partition("Tables:")[0].splitlines()} <= {*whole.splitlines()}
-    assert padscope("explain", "scanned", "--limit", 16).status == 0  # another one: no impact
+    assert not Path("scanned/figures").exists()  # none was asked for
+    assert padscope("figure", "scanned").status == 0
+    assert Path("scanned/figures/effects.svg").exists()
+    again = padscope("explain", "scanned", "--limit", 16, "--figures")  # another one: no impact
+    assert again.status == 0 and "Figures: scanned/figures/" in again.out
     assert not Path("scanned/figures/effects.svg").exists()
     assert Path("scanned/figures/ladder.svg").exists()
 
@@ -281,7 +284,7 @@ def test_every_stage_prints_its_own_answer_and_the_command_that_comes_next(
     following = {stage: text.splitlines()[-2] for stage, text in printed.items()}
     assert following["scan"] == "Next: padscope explain 'a run' (which responses padding causes)"
     assert following["explain"] == "Next: padscope impact 'a run' (whether the model uses them)"
-    assert following["impact"] == "Figures: a run/figures/"
+    assert following["impact"] == "Tables: a run/*.parquet"
     assert all(text.count("Report: ") == 1 for text in printed.values())
     reported = padscope("report", "a run").out
     assert all(words in reported for words in answers.values())

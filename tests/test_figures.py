@@ -351,7 +351,7 @@ def test_the_command(
             main()
         return int(ended.value.code or 0)
 
-    assert padscope() == 0
+    assert padscope("all") == 0
     files = [f"{name}.{end}" for name in ("depth", "neurons") for end in ("png", "svg")]
     assert sorted(f.name for f in (run.path / "figures").iterdir()) == files
     assert padscope("depth", "--out", str(tmp_path / "else")) == 0

@@ -23,6 +23,7 @@ from padscope.cli.options import (
     Draws,
     ExplainCause,
     Explained,
+    Figures,
     Fill,
     Images,
     LabelsFile,
@@ -113,6 +114,7 @@ def scan_command(
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
+    figures: Figures = False,
     json: Json = False,
 ) -> None:
     """Find the filters that respond to the border, and show them on a page."""
@@ -125,7 +127,7 @@ def scan_command(
     given = work.Given(model, weights, size, mean, std, images, input_adapter)
     stages = work.Stages.of(work.load(given, device), run, workers, shared, batch_size)
     with answering(as_json=json) as answer:
-        _end(stages.scan(given, settings), run, answer, SCAN)
+        _end(stages.scan(given, settings), run, answer, SCAN, figures=figures)
 
 
 @app.command("audit")
@@ -157,6 +159,7 @@ def audit_command(
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
+    figures: Figures = False,
     json: Json = False,
 ) -> None:
     """Do all of it: scan, explain, impact and report, on built-in photographs by default."""
@@ -185,9 +188,9 @@ def audit_command(
             if effort.impact:
                 study = stages.impact(study, images, labels, effort.impact)
         except PadscopeError:  # what a stage has found stays even if the one behind it fails
-            _end(study, run, answer, *COUNTED)
+            _end(study, run, answer, *COUNTED, figures=figures)
             raise
-        _end(study, run, answer, *COUNTED, quick=quick and not effort.impact)
+        _end(study, run, answer, *COUNTED, figures=figures, quick=quick and not effort.impact)
 
 
 @app.command("explain")
@@ -212,6 +215,7 @@ def explain_command(
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
+    figures: Figures = False,
     json: Json = False,
 ) -> None:
     """Find out which responses padding causes, and set them beside untrained networks."""
@@ -225,7 +229,7 @@ def explain_command(
     directory = work.RunDirectory(run, checkpoint, shared.leads)
     stages = work.Stages.of(loaded, directory, workers, shared, batch_size)
     with answering(as_json=json) as answer:
-        _end(stages.explain(study, source, settings), directory, answer, EXPLAIN)
+        _end(stages.explain(study, source, settings), directory, answer, EXPLAIN, figures=figures)
 
 
 @app.command("impact")
@@ -250,6 +254,7 @@ def impact_command(
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
+    figures: Figures = False,
     json: Json = False,
 ) -> None:
     """Find out whether the model uses what padding tells it: effects beside controls."""
@@ -262,14 +267,25 @@ def impact_command(
     directory = work.RunDirectory(run, checkpoint, shared.leads)
     stages = work.Stages.of(loaded, directory, workers, shared, batch_size)
     with answering(as_json=json) as answer:
-        _end(stages.impact(study, source, labels, settings), directory, answer, IMPACT)
+        _end(
+            stages.impact(study, source, labels, settings),
+            directory,
+            answer,
+            IMPACT,
+            figures=figures,
+        )
 
 
 def _end(
-    study: Study, run: RunDirectory, answer: Answer, *stages: str, quick: bool = False
+    study: Study,
+    run: RunDirectory,
+    answer: Answer,
+    *stages: str,
+    figures: bool = False,
+    quick: bool = False,
 ) -> None:
     """End a command, and give what was found as JSON if that is asked for."""
-    work.close(study, run, *stages, quick=quick)
+    work.close(study, run, *stages, figures=figures, quick=quick)
     if run.leads:
         answer(lambda: work.as_json(study))
 
@@ -310,7 +326,7 @@ def report_command(
     run: RunArgument,
     json: Json = False,
 ) -> None:
-    """Write the page and the figures of a finished run again."""
+    """Write the page of a finished run again."""
     study = work.load_study(run, partial=True)
     name_missing(study)
     directory = work.RunDirectory(run)

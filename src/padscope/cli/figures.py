@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 
 FOLDER = "figures"  # of a run directory
+ALL = "all"
 Name = Annotated[
-    str | None,
+    str,
     typer.Argument(
         metavar="NAME",
-        help=f"{', '.join(FIGURE_NAMES)}; or a neuron: SITE/FILTER. Default: all that there are.",
+        help=f"{', '.join(FIGURE_NAMES)}; a neuron: SITE/FILTER; or all that there are.",
     ),
 ]
 Out = Annotated[
@@ -32,11 +33,11 @@ Out = Annotated[
 ]
 
 
-def figure_command(run: RunArgument, name: Name = None, out: Out = None) -> None:
+def figure_command(run: RunArgument, name: Name = ALL, out: Out = None) -> None:
     """Write one figure of a run, or all, as SVG and PNG."""
     study = work.load_study(run, partial=True)
     name_missing(study)
-    files = work.render_figures(study) if name is None else work.render_figure(study, name)
+    files = work.render_figures(study) if name == ALL else work.render_figure(study, name)
     directory = run / FOLDER if out is None else out
     _write(directory, files)
     console = work.make_console()

@@ -55,6 +55,9 @@ Quick = Annotated[
         "--quick", help="A first answer: which filters recognise the border, on 32 images."
     ),
 ]
+Figures = Annotated[
+    bool, typer.Option("--figures", help="Write the charts as SVG and PNG files too.")
+]
 Thorough = Annotated[
     bool, typer.Option("--thorough", help="More images, controls and checks: ten times the work.")
 ]

@@ -174,16 +174,20 @@ def publish(study: Study, run: RunDirectory) -> None:
     write_atomically(run.path / "report.html", page.encode(errors="backslashreplace"))
 
 
-def close(study: Study, run: RunDirectory, *stages: str, quick: bool = False) -> None:
-    """End a command: figures, the tables of stages, what comes next; one process alone does it."""
+def close(
+    study: Study, run: RunDirectory, *stages: str, figures: bool = False, quick: bool = False
+) -> None:
+    """End a command: the tables of stages, what comes next; one process alone does it."""
     if not run.leads:
         return
-    with debug_mode(False):
-        replace_figures(run.path, study)
+    if figures:
+        with debug_mode(False):
+            replace_figures(run.path, study)
     tell(study, *stages)
     console, path = make_console(), printable(run.path)
     console.print(f"Tables: {path}/*.parquet", soft_wrap=True)
-    console.print(f"Figures: {path}/figures/", soft_wrap=True)
+    if figures:
+        console.print(f"Figures: {path}/figures/", soft_wrap=True)
     if study.invocation:  # a run from Python goes on there
         for line in _further(study, path, quick=quick):
             console.print(line, soft_wrap=True)
