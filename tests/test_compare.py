@@ -24,22 +24,21 @@ from tests.test_report import HOSTILE, Page, noise
 from tests.test_report_explained import SETTINGS, cut, two_layers
 
 from padscope import PadscopeError, RunDirectory, Study, explain, load_study, scan
-from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
+from padscope.console.terminal import draw_listing
 from padscope.evidence import KINDS
-from padscope.findings.comparison import Comparison, compare, read_comparison, take
+from padscope.figures.comparison import TOGETHER, profiles
+from padscope.findings.comparison import (
+    Comparison,
+    compare,
+    comparison_lines,
+    comparison_listing,
+    kind_listing,
+    read_comparison,
+    take,
+)
 from padscope.findings.effects import use_sentence
 from padscope.findings.words import visible
-from padscope.report.compare.page import render_comparison
-from padscope.report.compare.profiles import (
-    BOTTOM_GAP,
-    HEIGHT,
-    LEFT,
-    PER_CHART,
-    RIGHT_GAP,
-    TOP,
-    draw_profiles,
-)
-from padscope.report.compare.text import comparison_markdown, plain
+from padscope.report.comparison import comparison_markdown, plain, render_comparison
 from padscope.settings import ExplainSettings
 from padscope.tables.comparison import cause_columns, comparison_table, response_columns
 from padscope.tables.schema import COMPARISON
@@ -179,7 +178,6 @@ def test_a_comparison_decides_as_the_run_does(
     assert row_of(found, "run")["beyond_controls"] is beyond
     assert read_comparison(found.table)[-1].endswith(told)
     assert use_sentence(impact_of(study)).startswith("The model uses them:") == bool(beyond)
-    assert ('class="n decided"' in render_comparison(found)) == bool(beyond)
 
 
 LABELS = ("confirmed", "grey", "rejected", "quiet", "unmeasured", None)
@@ -262,10 +260,12 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network(html: str) -> None:
     (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert f"default-src 'none'; style-src 'sha256-{digest}'" in html
-    assert not re.search(r"https?:|url\(|@import|<script|<link| style=", html)
+    outside = re.sub(r'xmlns(:xlink)?="[^"]+"', "", html)
+    assert not re.search(r"https?:|@import|<script|<link| style=", outside)
+    assert re.findall(r"url\((.)", html) == ["#"] * html.count("url(")
     ids = re.findall(r'\bid="([^"]+)"', html)
     assert len(set(ids)) == len(ids)
-    assert page.count("svg", "profiles") == 2
+    assert page.count("div", "chart") == 3  # shares, effects, profiles
     assert all(a.get("aria-label") for _, a in page.tags if a.get("role") == "img")
 
 
@@ -304,37 +304,35 @@ def test_runs_that_are_only_scanned(studies: dict[str, Study]) -> None:
     found = compare([take("scanned", studies["scanned"])])
     text = Page(render_comparison(found)).text
     assert "nothing is known of what padding causes" in text
-    assert "Along the depth" not in text and "By kind" not in text and "Used" not in text
+    assert "Along the depth" not in text and "By kind" not in text and "Used:" not in text
 
 
-def test_marks_lie_where_the_profile_does() -> None:
+def test_profiles_are_drawn_where_they_lie() -> None:
     profile = pl.DataFrame(
-        {"site": ["a", "b", "c", "d"], "depth": [0.0, 1 / 3, 2 / 3, 1.0],
-         "counted": [1, 0, 0, 30], "measured": [10, 5, 0, 75], "share": [0.1, 0.0, None, 0.4]}
+        {"depth": [0.0, 1 / 3, 2 / 3, 1.0], "share": [0.1, 0.0, None, 0.4]}
     )  # fmt: skip
-    (chart,) = draw_profiles([("net", profile)])
-    marks = re.findall(r"translate\(([\d.]+) ([\d.]+)\)[^>]*><title>([^<]*)", chart.wide)
-    low, high = LEFT, 860 - RIGHT_GAP
-    bottom = HEIGHT - BOTTOM_GAP
-    wanted = [(0.0, 10, "a: 1 of 10"), (1 / 3, 0, "b: 0 of 5"), (1.0, 40, "d: 30 of 75")]
-    for (x, y, title), (depth, share, told) in zip(marks, wanted, strict=True):
-        assert float(x) == pytest.approx(low + (high - low) * depth, abs=0.06)
-        assert float(y) == pytest.approx(bottom - (bottom - TOP) * share / 40, abs=0.06)
-        assert title == f"net, {told} filters"
-    (line,) = re.findall(r'<path class="run s0" d="([^"]+)"', chart.wide)
-    assert line.count("M") == 2  # interrupted where nothing is measured
+    ((chart, told),) = profiles([("net", profile)])
+    spec = chart.to_dict()
+    (drawn,) = spec["datasets"].values()
+    assert drawn == profile.with_columns(run=pl.lit("net")).to_dicts()
+    assert spec["mark"]["invalid"] == "break-paths-show-domains"  # nothing is measured there
+    assert told == "Along the depth: net: at most 40 %, at 100 % of the depth."
 
 
-@pytest.mark.parametrize("count", [1, PER_CHART, PER_CHART + 1, 3 * PER_CHART])
+@pytest.mark.parametrize("count", [1, TOGETHER, TOGETHER + 1, 3 * TOGETHER])
 def test_many_profiles_share_charts_and_no_two_in_one_look_alike(
     comparison: Comparison, count: int
 ) -> None:
     profile = comparison.runs[0].profile
     assert profile is not None
-    charts = draw_profiles([(str(number), profile) for number in range(count)])
-    assert len(charts) == -(-count // PER_CHART)
-    for chart in charts:
-        assert len({line.style for line in chart.lines}) == len(chart.lines) <= PER_CHART
+    charts = list(profiles([("x" * 60, profile)] * count))
+    assert len(charts) == -(-count // TOGETHER)
+    drawn = [chart.to_dict() for chart, _ in charts]
+    for spec in drawn:
+        for channel in ("color", "strokeDash", "shape"):
+            scale = spec["encoding"][channel]["scale"]
+            assert len({str(look) for look in scale["range"]}) == len(scale["domain"]) <= TOGETHER
+    assert len({tuple(spec["encoding"]["y"]["scale"]["domain"]) for spec in drawn}) == 1
 
 
 # Names are shown as text
@@ -372,7 +370,8 @@ def test_a_name_is_text_in_the_terminal(studies: dict[str, Study], name: str) ->
     found = renamed(studies, name)
     console = Console(file=io.StringIO(), width=4000, highlight=False, emoji=False)
     with console.capture() as capture:
-        console.print(comparison_listing(found), kind_listing(found))
+        for listing in (comparison_listing(found.table), kind_listing(found.table)):
+            console.print(draw_listing(listing))
         for line in comparison_lines(found):
             console.print(line, markup=False)
     shown = "".join(capture.get().split())

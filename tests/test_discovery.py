@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from torchvision.ops import DeformConv2d
 
 from padscope import ScanSettings, scan
-from padscope.console import site_listing
 from padscope.errors import PadscopeError
+from padscope.findings.sites import site_listing
 from padscope.interventions import repad
 from padscope.sites import Call, Interception, Site, discovery, find_sites, observe
 from padscope.sites.passes import watching_passes
@@ -261,7 +261,7 @@ def test_padding_is_listed_as_the_layer_is_told_of_it(
 
 def test_the_list_of_sites_says_what_the_padding_of_a_transposed_convolution_is() -> None:
     transposed, plain = (
-        str(site_listing(site_table(sites_of(model))).caption)
+        site_listing(site_table(sites_of(model))).caption
         for model in (nn.ConvTranspose2d(4, 6, 3), nn.Conv2d(4, 6, 3, padding=1))
     )
     assert "padding is what is cut off its output" in transposed

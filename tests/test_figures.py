@@ -112,23 +112,17 @@ def test_numbers_are_the_studys(study: Study) -> None:
     assert sides["count"].to_list() == profile["left"].to_list()
 
 
-def test_a_point_of_the_scatter_plot_is_one_side(
-    study: Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lower = pl.when(pl.col("side") == "right").then(pl.col("ks") / 2).otherwise("ks")
-    study = replace(study, sides=study.sides.with_columns(ks=lower))
-    sides = set(study.sides.select("ks", "causal_ks", "label").rows())
-    points = rows_of(study, "scatter")
-    known = study.filters.drop_nulls(["ks", "causal_ks"])
-    assert sorted(points["causal_ks"]) == sorted(known["causal_ks"])
-    assert set(points.select("ks", "causal_ks", "label").rows()) <= sides
-    assert (known["side"] != known["causal_side"]).any()  # or any side would do
-    title = figure_spec(study, "scatter")["title"]
-    assert title == "18 measured filters, each at the side of its greatest causal KS"
-    monkeypatch.setattr("padscope.figures.causes.MOST", 5)
-    assert rows_of(study, "scatter").height == 5
-    title = figure_spec(study, "scatter")["title"]
-    assert title.startswith("5 of 18 measured filters, drawn at random, each")
+def test_squares_of_the_scatter_plot_count_all_sides(study: Study) -> None:
+    squares = rows_of(study, "scatter", "filters")
+    known = study.sides.drop_nulls(["ks", "causal_ks"])
+    assert squares["filters"].sum() == known.height
+    for row in squares.iter_rows(named=True):
+        inside = [
+            pl.col(name).is_between(row[name] - 1e-9, row[f"{name}_end"] + 1e-9)
+            for name in ("ks", "causal_ks")
+        ]
+        assert 1 <= row["filters"] <= known.filter(*inside).height
+    assert figure_spec(study, "scatter")["title"].startswith(f"{known.height} filter-sides")
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +162,7 @@ def test_effects_stand_beside_their_controls(tested: Study) -> None:
     rows = rows_of(tested, "effects")
     drawn = rows.filter(pl.col("set") == "recognising").row(0, named=True)
     assert drawn == {name: row[name] for name in drawn} and row["matched"] < row["filters"]
+    assert '"type": "log"' in json.dumps(figure_spec(tested, "effects"))
     title = figure_spec(tested, "effects")["title"]
     assert title[1:] == [
         "On 48 images.", "Ring: those filters of a set that have controls, where not all have.",

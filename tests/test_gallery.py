@@ -254,9 +254,8 @@ def test_scores_are_the_tables(study: Study, chosen: pl.DataFrame, block: dict[s
             lines = [side["ks"], side["ks_1"], side["ks_2"], side["ks_3"], side["causal_ks"],
                      side["causal_1"], side["causal_2"], side["causal_3"]]  # fmt: skip
             assert shown == [hundredths(value) for value in lines]
-        active = [s for s, sign in zip(SIDES, columns["signs"][place] or "----", strict=True)
-                  if sign != "-"]  # fmt: skip
-        assert active == (row["active"] or [])
+        active = words["active"][columns["active"][place]] if row["active"] else ""
+        assert active == ", ".join(row["active"] or [])
         told = told_reach(row, list(mine.iter_rows(named=True)))
         assert told.endswith("deepest measured") == bool(columns["beyond"][place])
         assert columns["rank"][place] == row["impact_rank"]
@@ -390,9 +389,7 @@ def test_links_lead_to_filters(study: Study) -> None:
         f"#{site}/{index}" for site, index in choose_filters(study).select("site", "filter").rows()
     }
     links = [a["href"] for t, a in page.tags if t == "a" and "/" in (a.get("href") or "")[:3]]
-    summary = study.summary()
-    expected = {f"#{site}/{index}" for site, index in summary.select("site", "strongest").rows()}
-    assert expected <= set(links) <= held
+    assert links and set(links) <= held
 
 
 def test_many_large_maps_are_thinned_to_fit(study: Study, chosen: pl.DataFrame) -> None:

@@ -14,15 +14,13 @@ import pytest
 from tests.test_report import Page, attributes, network, noise
 from torch import Tensor, nn
 
-from padscope.evidence import CONFIRMED, RECOGNISED
+from padscope.findings.checks import limits
 from padscope.findings.distributions import Curves, distributions
+from padscope.findings.kinds import kinds
 from padscope.findings.recall_curve import recall_curve
 from padscope.findings.recognition import recognition
+from padscope.findings.sites import origin_sentence
 from padscope.report import render_report
-from padscope.report.kinds import make_kinds
-from padscope.report.ladder import make_ladder
-from padscope.report.origins import ORIGINS, make_origins
-from padscope.report.scatter import CELLS, count_cells, make_panels
 from padscope.scores.distance import ks_distance
 from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study import Explanation, Study, explain, scan
@@ -122,105 +120,51 @@ def test_the_answer_says_what_padding_causes(study: Study, page: Page) -> None:
 def test_rungs_and_baselines_are_the_tables(study: Study, html: str) -> None:
     explanation = explanation_of(study)
     rows = rows_of(html, "baselines")[1:]
-    assert [row[0].split("  ")[0] for row in rows] == [
-        "given 18 measured", "fresh weights 1 18 measured", "fresh weights 2 18 measured",
-        "matched kernels 1 18 measured", "matched kernels 2 18 measured",
+    assert [row[:2] for row in rows] == [
+        [name, "18"]
+        for name in ("given", "fresh weights 1", "fresh weights 2", "matched kernels 1",
+                     "matched kernels 2")
     ]  # fmt: skip
     for row, totals in zip(rows, explanation.baselines.iter_rows(named=True), strict=True):
-        for cell, name in zip(row[1:], ("candidates", "strong", "recalled"), strict=True):
-            share, _, count = cell.partition(" % ")
+        for cell, name in zip(row[2:], ("candidates", "strong", "recalled"), strict=True):
+            count, _, share = cell.partition(" (")
             assert int(count) == totals[name]
-            assert float(share) == pytest.approx(100 * totals[f"{name}_share"], abs=0.051)
+            assert float(share.split()[0]) == pytest.approx(
+                100 * totals[f"{name}_share"], abs=0.051
+            )
 
 
 def test_sites_are_the_tables(study: Study, html: str) -> None:
-    explanation = explanation_of(study)
-    ladder = make_ladder(study, explanation)
-    given = explanation.networks.filter(pl.col("network") == "given")
-    assert [site.recalled for site in ladder.sites] == given["recalled"].to_list()
-    assert [site.recalled for site in ladder.sites] == [
-        sum(value is not None and value >= RECOGNISED for value in recall)
-        for recall in given["recall"].to_list()
-    ]
-    assert [site.median for site in ladder.sites] == [d[5] for d in given["response_deciles"]]
-    for row, site in zip(rows_of(html, "by-site")[1:], ladder.sites, strict=True):
-        assert row[2:5] == [" ".join(site.share.split()), str(site.recalled), str(site.measured)]
-    for site in ladder.sites:
-        width = re.search(r'class="full" x="0" y="1" width="([\d.]+)"', site.bar)
-        drawn = float(width[1]) * ladder.site_end / 100 if width else 0
-        assert drawn == pytest.approx(site.recalled / site.measured, abs=1e-4)
-        assert site.bar.count("tick fresh") == 2 and site.bar.count("tick matched") == 2
-        assert "given" in site.deciles and "untrained" in site.deciles
+    filters = study.filters
+    rows = {row[0]: row for row in rows_of(html, "cause-rows")[1:]}
+    for site, own in filters.group_by("site", maintain_order=True):
+        row = rows[str(site[0])]
+        assert int(row[2]) == own["recognises"].sum()
+        labels = ("confirmed", "grey", "rejected")
+        assert [int(cell) for cell in row[3:6]] == [(own["label"] == s).sum() for s in labels]
+        confirmed = own.filter(pl.col("label") == "confirmed")
+        origins = ("nascent", "inherited", "both")
+        assert [int(cell) for cell in row[6:9]] == [
+            (confirmed["origin"] == origin).sum() for origin in origins
+        ]
 
 
 def test_with_baselines_nothing_is_called_learned(page: Page) -> None:
     assert "learned" not in page.text
 
 
-def test_kinds_are_the_tables(study: Study, html: str) -> None:
-    kinds = make_kinds(study)
-    counted = (pl.col("label") == "confirmed") | (pl.col("kind") == "corner")
-    of_kind = study.filters.filter(pl.col("kind").is_not_null() & counted)
-    counts = dict(of_kind.group_by("kind").len().iter_rows())
-    keys = ["single", "adjacent", "opposite-same", "opposite-opposed", "three", "frame", "corner"]
-    assert [block.count for block in kinds.blocks] == [counts.get(key, 0) for key in keys]
-    for block in kinds.blocks:
-        assert sum(cell.count for _, cells in block.rows for cell in cells) == block.count
-    for sign, cells in kinds.blocks[0].rows:
-        for side, cell in zip(("top", "bottom", "left", "right"), cells, strict=True):
-            found = of_kind.filter(
-                (pl.col("kind") == "single") & (pl.col("sign") == sign)
-                & (pl.col("active").list.first() == side)
-            )  # fmt: skip
-            assert (cell.count, cell.stability) == (len(found), pytest.approx(
-                found["stability"].mean()) if len(found) else None)  # fmt: skip
-            assert f'class="side {sign}"' in cell.glyph
-    assert html.count('<table class="kind">') == 7
-
-
-def test_origins_and_inherited_are_the_tables(study: Study, html: str) -> None:
-    explanation = explanation_of(study)
-    origins = make_origins(study, explanation)
+def test_kinds_and_origins_are_said(study: Study, page: Page) -> None:
+    found = kinds(study)
     confirmed = study.filters.filter(pl.col("label") == "confirmed")
-    for origin in ORIGINS:
-        assert origins.totals[origin] == (confirmed["origin"] == origin).sum()
-    shown = rows_of(html, "origin-rows")[1:]
-    for row, site in zip(shown, study.sites.filter("scored")["site"], strict=True):
-        here = confirmed.filter(pl.col("site") == site)
-        counts = [(here["origin"] == origin).sum() for origin in ORIGINS]
-        assert [int(cell) for cell in row[2:]] == [len(here), *counts]
-    best = explanation.inherited.group_by("site", "filter").agg(pl.col("causal_ks").max())
-    assert origins.measured == best["causal_ks"].count() == 6
-    assert origins.inheriting == (best["causal_ks"] >= CONFIRMED).sum()
-    assert [row.site for row in origins.inherited] == ["3"]
-
-
-def test_observation_against_cause_is_the_table(study: Study, html: str) -> None:
-    panels = make_panels(study)
-    sides = study.sides.drop_nulls(["ks", "causal_ks"]).join(
-        study.sites.select("site", small=pl.col("map_size").list.min() < 14), on="site"
-    )
-    assert [panel.small for panel in panels] == [False, True]
-    for panel, row in zip(panels, rows_of(html, "observed-rows")[1:], strict=True):
-        here = sides.filter(pl.col("small") == panel.small)
-        responding = here.filter(pl.col("ks") >= 0.5)
-        labels = [(responding["label"] == s).sum() for s in ("confirmed", "grey", "rejected")]
-        unasked = ((here["label"] == "confirmed") & (here["ks"] < 0.5)).sum()
-        numbers = [int(cell.split()[0]) for cell in row[1:]]
-        assert numbers == [len(here), len(responding), *labels, unasked]
-        squares = sum(
-            path.count("M") for path in re.findall(r'class="d\d" d="([^"]+)"', panel.plot)
-        )
-        counted = count_cells(here["ks"].to_numpy(), here["causal_ks"].to_numpy())
-        assert squares == (counted > 0).sum() and counted.sum() == len(here)
-
-
-def test_many_points_stay_a_small_drawing() -> None:
-    rng = np.random.default_rng(0)
-    counts = count_cells(rng.random(200_000), rng.random(200_000))
-    assert counts.sum() == 200_000 and counts.shape == (CELLS, CELLS)
-    edges = count_cells(np.array([0.0, 1.0, 0.3, 0.5]), np.array([1.0, 0.0, 0.5, 0.3]))
-    assert np.argwhere(edges).tolist() == [[0, 49], [15, 25], [25, 15], [49, 0]]
+    of_kind = confirmed.drop_nulls("kind")
+    assert sum(kind.count for kind in found if kind.name != "corner") == of_kind.height > 0
+    for kind in found:
+        assert kind.sentence in page.text and kind.kernels in page.text
+    for origin, count in confirmed["origin"].drop_nulls().value_counts().iter_rows():
+        assert f"{count} {origin} (" in origin_sentence(study)
+    assert origin_sentence(study) in page.text
+    for sentence in limits(study):
+        assert " ".join(sentence.split()) in page.text
 
 
 def test_curves_are_what_was_counted_and_scored(study: Study) -> None:
@@ -258,14 +202,13 @@ def test_recall_that_is_not_known_says_so(study: Study) -> None:
 def test_checks_are_the_tables(study: Study, html: str, page: Page) -> None:
     assert "16 pixels of real surroundings at each end" in page.text
     q = study.sides["q"].drop_nulls()
-    assert f"{(q <= 0.05).sum()} of {len(q)} filter-sides respond more than chance" in page.text
+    assert f"{(q <= 0.05).sum()} of {len(q)} filter-sides respond more than lines" in page.text
     rows = rows_of(html, "check-rows")[1:]
     explained_sites = study.sites.filter(pl.col("no_context").is_not_null())
     for row, site in zip(rows, explained_sites.iter_rows(named=True), strict=True):
-        assert row[2] == f"{site['out_of_reach']:,}"
+        assert row[3] == f"{site['out_of_reach']:,}"
         agreement = site["margin_agreement"]
-        assert row[7] == ("–" if agreement is None else f"{agreement:.2f}")
-    assert "None: all that was asked for could be done." in page.text
+        assert row[8] == ("–" if agreement is None else f"{agreement:.2f}")
 
 
 def test_nothing_is_loaded_from_elsewhere(html: str, page: Page) -> None:
@@ -284,7 +227,7 @@ def test_nothing_is_loaded_from_elsewhere(html: str, page: Page) -> None:
             assert (
                 attrs.get("aria-hidden") == "true"
                 or attrs.get("aria-label")
-                or (attrs.get("version") or attrs.get("class") == "marks")
+                or attrs.get("class") == "marks"
             )
     labels = [a["id"] for _, a in page.tags if a.get("id")]
     assert len(labels) == len(set(labels))

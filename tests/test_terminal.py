@@ -13,16 +13,11 @@ from tests.conftest import Command
 from tests.synthetic_impact import with_impact
 from tests.test_report_explained import explain_2d
 
-from padscope.console import (
-    cause_listing,
-    effect_listing,
-    measure_listing,
-    network_listing,
-    site_listing,
-    summary_listing,
-    write_anything,
-)
-from padscope.console.terminal import STAND_INS, UNBOUNDED, make_console
+from padscope.console import write_anything
+from padscope.console.terminal import STAND_INS, UNBOUNDED, draw_listing, make_console
+from padscope.findings.effects import effect_listing, measure_listing
+from padscope.findings.networks import network_listing
+from padscope.findings.sites import cause_listing, site_listing, summary_listing
 from padscope.study import Study
 
 NAME = "\x1b[31m[bold]con\x07v\u202e" + "x" * 200
@@ -60,7 +55,7 @@ def test_every_table_shows_names_as_text_in_one_piece(hostile: Study) -> None:
         network_listing(hostile.explanation), effect_listing(hostile.impact),
         measure_listing(hostile.impact),
     ):  # fmt: skip
-        text = printed(table)
+        text = printed(draw_listing(table))
         assert SHOWN in text
         assert not set(text) & set("\x1b\x07\u202e")
 

@@ -27,7 +27,7 @@ def columns_command(table: Wanted = None, json: Json = False) -> None:
             if place:
                 console.print()
             console.print(f"{each.name} ({each.file}): {each.rows}", soft_wrap=True)
-            console.print(work.column_listing(each))
+            console.table(work.column_listing(each))
         answer(lambda: {"schema": work.SCHEMA, "tables": [each.described() for each in found]})
 
 

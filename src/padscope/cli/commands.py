@@ -85,7 +85,7 @@ def sites_command(
     table = work.site_table(found)
     with answering(as_json=json) as answer:
         console = work.make_console()
-        console.print(work.site_listing(table))
+        console.table(work.site_listing(table))
         console.print(work.describe_sites(found))
         uneven = [site.name for site in found if work.is_uneven(site.window)]
         assert loaded.preprocessing is not None

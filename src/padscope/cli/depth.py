@@ -72,7 +72,7 @@ def depth_command(
             )
         if shared.leads:
             console = work.make_console()
-            console.print(work.depth_listing(found))
+            console.table(work.depth_listing(found.table))
             console.print()
             console.say(work.depth_lines(found))
         return

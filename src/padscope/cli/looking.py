@@ -41,10 +41,10 @@ def compare_command(runs: Runs, out: Beside = Path("comparison"), json: Json = F
     _write(comparison, out)
     with answering(as_json=json) as answer:
         console = work.make_console()
-        console.print(work.comparison_listing(comparison))
+        console.table(work.comparison_listing(comparison.table))
         if work.kinds_found(comparison.table):
             console.print()
-            console.print(work.kind_listing(comparison))
+            console.table(work.kind_listing(comparison.table))
         console.print()
         console.say(work.comparison_lines(comparison))
         console.print()

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from altair.utils.schemapi import debug_mode
-from rich.table import Table
 
 from padscope.cli.figures import replace_figures
 from padscope.cli.given import Given
@@ -18,18 +17,17 @@ from padscope.console import (
     Budget,
     answer_lines,
     cause_lines,
-    cause_listing,
     depth_lines,
-    depth_listing,
-    effect_listing,
     impact_lines,
     make_console,
-    measure_listing,
-    network_listing,
     summary_lines,
-    summary_listing,
     verdict_lines,
 )
+from padscope.findings.depth import depth_listing
+from padscope.findings.effects import effect_listing, measure_listing
+from padscope.findings.listing import Listing
+from padscope.findings.networks import network_listing
+from padscope.findings.sites import cause_listing, summary_listing
 from padscope.models import LoadedModel
 from padscope.paths import printable
 from padscope.report import render_report
@@ -145,8 +143,8 @@ def tell(study: Study, *stages: str) -> None:
     console = make_console()
     said = {line for stage in stages for line in answer_lines(study, stage)}
     for part in (part for stage in stages for part in _parts(study, stage)):
-        if isinstance(part, Table):
-            console.print(part)
+        if isinstance(part, Listing):
+            console.table(part)
         else:
             lines = [line for line in dict.fromkeys(part) if not (line and line in said)]
             console.say(lines)
@@ -154,7 +152,7 @@ def tell(study: Study, *stages: str) -> None:
         console.print()
 
 
-def _parts(study: Study, stage: str) -> list[Table | list[str]]:
+def _parts(study: Study, stage: str) -> list[Listing | list[str]]:
     if stage == SCAN:
         return [summary_listing(study), summary_lines(study)]
     if stage == EXPLAIN and study.explanation:
@@ -163,7 +161,7 @@ def _parts(study: Study, stage: str) -> list[Table | list[str]]:
         listings = effect_listing(study.impact), measure_listing(study.impact)
         return [*listings, impact_lines(study), verdict_lines(study, notes=False)]
     if stage == DEPTH and study.depth:
-        return [depth_listing(study.depth), depth_lines(study.depth)]
+        return [depth_listing(study.depth.table), depth_lines(study.depth)]
     return []
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from rich import table as rich
-
+from padscope.findings.listing import Listing
 from padscope.tables.schema import Table
 
 
-def column_listing(table: Table) -> rich.Table:
-    """Draw one row per column."""
-    listing = rich.Table(box=None, pad_edge=False)
-    for name in ("column", "type", "unit", "meaning", "since", "defined"):
-        listing.add_column(name, overflow="fold")
-    for column in table.columns:
-        listing.add_row(
+def column_listing(table: Table) -> Listing:
+    """List the columns of a table."""
+    headings = ("column", "type", "unit", "meaning", "since", "defined")
+    rows = tuple(
+        (
             column.name, str(column.dtype), column.unit, column.meaning.replace("`", ""),
             column.since, f"docs/{column.defined}",
-        )  # fmt: skip
-    return listing
+        )
+        for column in table.columns
+    )  # fmt: skip
+    return Listing(headings, rows, frozenset(headings))

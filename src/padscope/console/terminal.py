@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
+from padscope.findings.listing import Listing
 from padscope.findings.words import visible
 
 UNBOUNDED = 10_000  # columns where there is no terminal, so that no name is broken for want of room
@@ -49,6 +51,10 @@ class Terminal(Console):
         """Make text of a string, control characters as their codes."""
         return super().render_str(visible(text), **(options | {"markup": False}))
 
+    def table(self, listing: Listing) -> None:
+        """Print a table."""
+        self.print(draw_listing(listing))
+
     def say(self, lines: Iterable[str]) -> None:
         """Print sentences, one a line."""
         for line in lines:
@@ -64,3 +70,18 @@ def make_console() -> Terminal:
 def shown(text: str) -> Text:
     """Make a cell of a name, with every character of it."""
     return Text(visible(text))
+
+
+def draw_listing(listing: Listing) -> Table:
+    """Lay out a table; rows below a heading are set in."""
+    table = Table(caption=listing.caption or None, box=None, pad_edge=False)
+    for place, heading in enumerate(listing.headings):
+        table.add_column(
+            shown(heading), justify="right" if listing.is_number(place) else "left",
+            overflow="fold" if place == 0 or not listing.is_number(place) else "ellipsis",
+        )  # fmt: skip
+    grouped = False
+    for first, *cells in listing.rows:
+        grouped |= not cells
+        table.add_row(shown(f"  {first}" if grouped and cells else first), *map(shown, cells))
+    return table

@@ -6,7 +6,8 @@ import altair as alt
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.evidence import CANDIDATE, KINDS, RECOGNISED, STRONG
+from padscope.evidence import CANDIDATE, CONFIRMED, KINDS, RECOGNISED, STRONG
+from padscope.evidence import GREY as GREY_CUT
 from padscope.figures.marks import (
     WIDTH,
     Chart,
@@ -18,15 +19,14 @@ from padscope.figures.marks import (
     order,
     share_axis,
 )
-from padscope.figures.theme import BLUE, GREEN, GREY, INK, ORANGE, SKY
+from padscope.figures.theme import BLUE, GREEN, GREY, INK, MUTED, ORANGE, SKY
 from padscope.findings.kinds import TITLES
 from padscope.findings.recognition import NETWORKS
 from padscope.findings.words import plural
 from padscope.study import GIVEN, Study
 
-MOST = 3000  # points of a scatter plot
+SQUARES = 50  # per axis: the cuts lie between two of them
 ORIGIN_COLOURS = {"nascent": BLUE, "both": GREEN, "inherited": ORANGE, "neither": GREY}
-LABEL_COLOURS = {"confirmed": BLUE, "grey": SKY, "rejected": ORANGE, "quiet": GREY}
 LEAST_RECALL = 0.05  # below it a filter fires at the border hardly more than elsewhere
 NETWORK_COLOURS = {
     GIVEN: BLUE, "fresh weights": GREY, "matched kernels": GREEN, "weights shuffled": ORANGE,
@@ -184,25 +184,40 @@ def origins(study: Study) -> Chart:
 
 
 def scatter(study: Study) -> Chart:
-    """Causal against observational KS, one point a filter: its side of greatest causal KS."""
+    """Causal against observational KS of every filter and side, counted in squares."""
     explanation_of(study)
-    strongest = study.filters.drop_nulls("causal_side").select("site", "filter", side="causal_side")
-    measured = study.sides.join(strongest, on=["site", "filter", "side"], how="semi").select(
-        "ks", "causal_ks", "label"
+    measured = study.sides.drop_nulls(["ks", "causal_ks"])
+    squares = measured.select(
+        ((pl.col(name) * SQUARES).floor().clip(0, SQUARES - 1) / SQUARES).alias(name)
+        for name in ("ks", "causal_ks")
     )
-    measured = measured.drop_nulls(["ks", "causal_ks"])
-    table = measured.sample(min(MOST, measured.height), seed=0)
-    points = data(table).mark_point(filled=True, size=14, opacity=0.5).encode(
-        x=alt.X("ks:Q", title="KS: border against core", scale=alt.Scale(domain=[0, 1])),
-        y=alt.Y(
-            "causal_ks:Q", title="causal KS: padding against real surroundings",
-            scale=alt.Scale(domain=[0, 1]),
+    counts = squares.group_by("ks", "causal_ks", maintain_order=True).len("filters")
+    if counts.is_empty():
+        raise PadscopeError("no filter could be measured both ways")
+    table = counts.sort("ks", "causal_ks").with_columns(
+        (pl.col(name) + 1 / SQUARES).alias(f"{name}_end") for name in ("ks", "causal_ks")
+    )
+    whole = alt.Scale(domain=[0, 1])
+    cells = data(table).mark_rect(color=BLUE).encode(
+        x=alt.X("ks:Q", title="KS: border against core", scale=whole),
+        x2="ks_end:Q",
+        y=alt.Y("causal_ks:Q", title="causal KS: padding against real surroundings", scale=whole),
+        y2="causal_ks_end:Q",
+        opacity=alt.Opacity(
+            "filters:Q", title="filter-sides",
+            scale=alt.Scale(type="log", domain=[1, max(10, *table["filters"].to_list())],
+                            range=[0.25, 1]),
+            legend=alt.Legend(values=[1, 10, 100, 1000], symbolFillColor=BLUE, symbolStrokeWidth=0),
         ),
-        color=coloured("label", LABEL_COLOURS, "label"),
     )  # fmt: skip
-    drawn = plural(measured.height, "measured filter")
-    if table.height < measured.height:
-        drawn = f"{table.height:,} of {drawn}, drawn at random"
-    words = f"{drawn}, each at the side of its greatest causal KS"
-    titled: Chart = points.properties(width=WIDTH, height=WIDTH, title=words)
-    return titled
+    lines = alt.layer(
+        data(pl.DataFrame({"x": [CANDIDATE]}))
+        .mark_rule(color=MUTED, strokeDash=[4, 3])
+        .encode(x="x:Q"),
+        data(pl.DataFrame({"y": [GREY_CUT, CONFIRMED]}))
+        .mark_rule(color=MUTED, strokeDash=[4, 3])
+        .encode(y="y:Q"),
+    )
+    words = f"{plural(measured.height, 'filter-side')} that could be measured both ways"
+    drawn = alt.layer(cells, lines).properties(width=WIDTH * 3 // 4, height=WIDTH * 3 // 4)
+    return drawn.properties(title=words)

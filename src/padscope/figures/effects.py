@@ -20,10 +20,10 @@ from padscope.figures.marks import (
     of_axis,
     order,
     ribbons,
+    wide,
 )
-from padscope.figures.scales import fitting
 from padscope.figures.theme import BLUE, GREY
-from padscope.findings.classes import LEVEL
+from padscope.findings.classes import LEVEL, extremes
 from padscope.findings.distances import MAIN_SETS
 from padscope.findings.measures import PRIMARY
 from padscope.findings.words import shorten, visible
@@ -33,7 +33,6 @@ from padscope.study.impact_result import ANSWER_MEASURE, UNITS, effect_of_matche
 
 UNDONE, CONTROLS = "undone", "matched controls"
 COLOURS = {UNDONE: BLUE, CONTROLS: GREY}
-CLASSES = 10  # that gain most, and as many that lose most
 
 
 def effects(study: Study) -> Chart:
@@ -45,7 +44,14 @@ def effects(study: Study) -> Chart:
     y = alt.Y("set:N", title=None, sort=order(rows, "set"))
     part = pl.Series("matched_effect", [effect_of_matched(row) for row in rows.to_dicts()])
     table = rows.select("set", "effect", "low", "high", "control", part.cast(pl.Float64))
-    x = alt.X("effect:Q", title=title)
+    values = [value for row in table.drop("set").rows() for value in row]
+    log = wide(values)
+    if log:  # what is 0 has no place on it
+        above = [pl.when(pl.col(name) > 0).then(name) for name in table.columns[1:]]
+        table, title = table.with_columns(above), f"{title} (log scale)"
+    scale = alt.Scale(type="log") if log else alt.Scale()
+    axis = decades([v for v in values if v is not None]) if log else alt.Axis()
+    x = alt.X("effect:Q", title=title, scale=scale, axis=axis)
     drawn: Chart = intervals(table, x, "effect", "control", y)
     words = [
         f"Blue: refilled ({impact.fill}), 95 % over images. Orange: matched control draws.",
@@ -78,7 +84,7 @@ def doses(study: Study) -> Chart:
     rows = measured(impact.doses, "dose", measure=measure.name)
     table = _beside(rows, ["filters"], "effect")
     x = alt.X("filters:O", title="filters undone, strongest first", axis=alt.Axis(labelAngle=0))
-    log = fitting(table["value"].to_list()).log
+    log = wide(table["value"])
     drawn = ribbons(table, x, "value", measure.heading, coloured("what", COLOURS), log=log)
     return drawn.properties(
         width=WIDTH,
@@ -96,7 +102,7 @@ def distances(study: Study) -> Chart:
     table = _beside(rows, ["set", "distance"], "change")
     x = alt.X("distance:Q", title="distance from the border, output positions")
     title = "change, in spreads of the answer"
-    log = fitting(table["value"].to_list()).log
+    log = wide(table["value"])
     drawn = ribbons(table, x, "value", title, coloured("what", COLOURS), log=log)
     rows_of = alt.Row("set:N", title=None, sort=chosen, header=above())
     facets: Chart = drawn.properties(width=WIDTH, height=WIDTH // 4).facet(row=rows_of)
@@ -108,9 +114,8 @@ def classes(study: Study) -> Chart:
     table = measured(impact_of(study).classes, "change of a class")
     sets = order(table, "set")
     chosen = headline_of(sets) or sets[0]
-    own = table.filter(pl.col("set") == chosen).drop_nulls("change")
-    own = own.sort("change", "class", descending=[True, False])
-    shown = pl.concat([own.head(CLASSES), own.tail(CLASSES)]).unique("class", maintain_order=True)
+    own = table.filter(pl.col("set") == chosen)
+    shown = extremes(own)
     names = [
         f"{shorten(visible(name), LONGEST_NAME)} ({number})" if name else f"class {number}"
         for name, number in shown.select("name", "class").iter_rows()

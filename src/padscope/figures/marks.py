@@ -18,6 +18,7 @@ from padscope.study.impact_result import counted
 PALETTE = (BLUE, ORANGE, GREEN, SKY, AMBER, PINK, YELLOW, GREY)
 WIDTH = 560  # pixels of a plot; print sizes follow from it
 LONGEST_NAME = 40
+WIDE = 30  # values farther apart than by this factor are drawn on a logarithmic scale
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart | alt.HConcatChart
 
 
@@ -98,6 +99,21 @@ def coloured(
         colours = dict(zip(colours, PALETTE * len(colours), strict=False))
     scale = alt.Scale(domain=list(colours), range=list(colours.values()))
     return alt.Color(f"{column}:N", title=title, scale=scale)
+
+
+def wide(values: Iterable[float | None]) -> bool:
+    """Whether values are of very different sizes, and none is negative.
+
+    Examples
+    --------
+    >>> wide([0.01, 2.0]), wide([0.5, 2.0]), wide([-0.01, 2.0]), wide([0.0, 0.01, 2.0, None])
+    (True, False, False, True)
+    """
+    known = [value for value in values if value is not None]
+    positive = [value for value in known if value > 0]
+    return min(known, default=0.0) >= 0 and max(positive, default=0.0) > WIDE * min(
+        positive, default=0.0
+    )
 
 
 def decades(values: Iterable[float]) -> alt.Axis:

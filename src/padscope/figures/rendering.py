@@ -63,7 +63,7 @@ def _spec(chart: Chart, *, page: bool = False) -> dict[str, Any]:
     fonts = {"labelFontSize": 12, "titleFontSize": 13, "labelLimit": 320}
     background, padding = ("transparent", 0) if page else ("white", 8)
     spec: dict[str, Any] = (
-        chart.configure(background=background, font=FONT, padding=padding)
+        chart.configure(background=background, font=FONT, padding=padding, aria=not page)
         .configure_view(stroke=None)
         .configure_axis(
             **fonts,
@@ -91,7 +91,7 @@ def _spec(chart: Chart, *, page: bool = False) -> dict[str, Any]:
 
 def inline(chart: Chart) -> Markup:
     """Draw a chart for the page: its colours follow the style sheet, light and dark."""
-    spec = _spec(chart.configure(aria=False), page=True)
+    spec = _spec(chart, page=True)
     svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     return Markup(svg)  # vega has escaped the texts
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
 from padscope.evidence import CANDIDATE, CONFIRMED, GREY, SMALL_MAP, UNDECIDED_BAND
-from padscope.findings.words import NONE, fixed, number, plural, share, size
+from padscope.findings.words import plural, share, size
 from padscope.images import Skipped
 from padscope.regions import FOLDS
 from padscope.study import Explanation, Study
@@ -18,7 +17,6 @@ from padscope.tables import MEASURED, RESOLUTION
 from padscope.tables.comparison import response_columns
 
 CHANCE = 0.05  # false discovery rate
-SKIPPED_SHOWN = 20
 NAMED = 5  # skipped images named in a sentence
 FEW = 48  # images below which counts are visibly inflated
 BUILTIN = re.compile(
@@ -228,101 +226,49 @@ def skipped_lines(what: str, skipped: Sequence[Skipped]) -> list[str]:
     return [f"Images that {what}, and were skipped: {len(skipped):,} ({named}{more})."]
 
 
-@dataclass(frozen=True)
-class SiteCheck:
-    """How one site was explained, and checked.
-
-    Attributes
-    ----------
-    site, map_size : str
-    small : bool
-    reason : str
-        Why there is no real context; "" if there is.
-    stride : str
-        Pixels per position.
-    positions : int or None
-        Positions no padding reaches.
-    difference, window_error, core, change, agreement : str
-        Written out; "–" where there is none.
-    """
-
-    site: str
-    map_size: str
-    small: bool
-    reason: str
-    stride: str
-    positions: int | None
-    difference: str
-    window_error: str
-    core: str
-    change: str
-    agreement: str
-
-
-@dataclass(frozen=True)
-class Checks:
-    """What the page says of the checks.
-
-    Attributes
-    ----------
-    margin : str
-        Pixels of real surroundings; "" for none.
-    doubling : str
-        What doubling the margin changed, in a sentence.
-    doubled : bool
-        Whether it was.
-    images, folds : int
-    measured, unlikely : int
-        Filter-sides with a q, and those of them up to `CHANCE`.
-    apart : int
-        Filter-sides without real context.
-    notes : sequence of str
-    skipped : sequence of Skipped
-        The first ones.
-    all_skipped : int
-    sites : list of SiteCheck
-    settings : dict
-    """
-
-    margin: str
-    doubling: str
-    doubled: bool
-    images: int
-    folds: int
-    measured: int
-    unlikely: int
-    apart: int
-    notes: Sequence[str]
-    skipped: Sequence[Skipped]
-    all_skipped: int
-    sites: list[SiteCheck]
-    settings: dict[str, Any]
-
-
-def make_checks(study: Study, explanation: Explanation) -> Checks:
-    """Gather what an explanation says of its own soundness."""
-    q = study.sides["q"].drop_nulls()
-    cores = study.filters.group_by("site").agg(pl.col("core_causal_ks").median())
-    core = dict(cores.iter_rows())
+def check_facts(study: Study, explanation: Explanation) -> list[tuple[str, str]]:
+    """Say how the explanation was checked: what, and how."""
+    counts, settings = explanation.counts, explanation.identity["settings"]
     explained = study.sites.filter(pl.col("no_context").is_not_null())
-    skipped = explanation.counts.skipped
+    facts = [
+        (
+            "Images",
+            f"{explanation.images}; {plural(counts.images, 'image')} counted. Images, not pixels, "
+            "are the unit: intervals are 95 % by jackknife over "
+            f"{plural(min(FOLDS, counts.images), 'fold')} of images, stability by resampling the "
+            "folds.",
+        )
+    ]
+    if not any(explanation.margin):
+        facts.append(("Margin", "None: there are no real surroundings."))
+        return [*facts, ("Chance", "What lines inside the core do, where no border is.")]
     # Pixels of one axis, unless the axes differ.
-    margin = size(dict.fromkeys(explanation.margin)) if any(explanation.margin) else ""
-    return Checks(
-        margin,
-        describe_doubling(explained),
-        bool(explained["margin_agreement"].count()),
-        explanation.counts.images,
-        min(FOLDS, explanation.counts.images),
-        len(q),
-        int((q <= CHANCE).sum()),
-        int((~study.sides["real_context"]).sum()),
-        explanation.notes,
-        skipped[:SKIPPED_SHOWN],
-        len(skipped),
-        [_site(row, core.get(row["site"])) for row in explained.iter_rows(named=True)],
-        explanation.identity["settings"],
-    )
+    margin = f"{size(dict.fromkeys(explanation.margin))} pixels of real surroundings at each end."
+    if explained["margin_agreement"].count():
+        margin += (
+            f" With twice the margin, on up to {plural(settings['check'], 'image')}, the sides at "
+            f"causal KS ≥ {CONFIRMED:g} were compared (agreement: Jaccard index): "
+            f"{describe_doubling(explained)}."
+        )
+    else:
+        why = "no image is large enough" if settings["check"] else "the check was off"
+        margin += f" Twice the margin was not tried: {why}."
+    return [
+        *facts,
+        ("Margin", margin),
+        (
+            "Alignment",
+            "Crop and surroundings are aligned position by position. Where no padding reaches, "
+            "both must give the same activations: the greatest difference is listed, in spreads "
+            "of the filter. Where it reaches everywhere, single windows are compared instead.",
+        ),
+        ("Chance", "What the same positions do on the canvas, where no border is."),
+        (
+            "Control",
+            "The core, padded against real, should hardly differ on large maps: its median causal "
+            "KS is listed.",
+        ),
+    ]
 
 
 def describe_doubling(sites: pl.DataFrame) -> str:
@@ -356,27 +302,3 @@ def describe_doubling(sites: pl.DataFrame) -> str:
     if len(least) == 2 and least[True] < least[False]:
         parts[1] += ", so those are less settled"
     return "; ".join(parts)
-
-
-def describe_skipped(checks: Checks) -> str:
-    """Say how many images were left out, and whether all of them are listed."""
-    shown = len(checks.skipped)
-    first = f"; the first {shown}:" if checks.all_skipped > shown else ":"
-    return f"{plural(checks.all_skipped, 'image')} could not be used{first}"
-
-
-def _site(row: dict[str, Any], core: float | None) -> SiteCheck:
-    stride = row["total_stride"]
-    return SiteCheck(
-        row["site"], size(row["map_size"]), min(row["map_size"]) < SMALL_MAP, row["no_context"],
-        "×".join(f"{value:g}" for value in dict.fromkeys(stride)) if stride else NONE,
-        row["out_of_reach"], _spreads(row["difference"]), _spreads(row["window_error"]),
-        fixed(core), number(row["margin_change"]), fixed(row["margin_agreement"]),
-    )  # fmt: skip
-
-
-def _spreads(value: float | None) -> str:
-    """Write an error; what is of the order of rounding only as such."""
-    if value is None:
-        return NONE
-    return "<0.0001" if 0 < value < 1e-4 else number(value, 2)

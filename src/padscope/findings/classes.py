@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from padscope.findings.words import number, plural, shorten, visible
+from padscope.findings.listing import Listing
+from padscope.findings.measures import Measure
+from padscope.findings.words import chance, number, plural, shorten, visible
 from padscope.interventions.sets import headline_of
 from padscope.study import Impact
 
@@ -12,6 +14,10 @@ LEVEL = 0.05  # false discovery rate
 LONGEST = 60
 ONE_SIDED = 10  # times as many gain as lose: no class stands out
 NAMED = 3  # classes named in a sentence
+SHOWN = 10  # classes that gain most, and as many that lose most
+POINTS = Measure(
+    "probability", "Probability", "points", signed=True, percent=True, told="its mean change"
+)
 
 
 def headline_classes(impact: Impact) -> tuple[str, pl.DataFrame]:
@@ -19,6 +25,28 @@ def headline_classes(impact: Impact) -> tuple[str, pl.DataFrame]:
     names = impact.classes["set"].unique(maintain_order=True).to_list()
     chosen = headline_of(names) or names[0]
     return chosen, impact.classes.filter(pl.col("set") == chosen)
+
+
+def extremes(own: pl.DataFrame) -> pl.DataFrame:
+    """Select the classes of one set that gain most, and those that lose most, in this order."""
+    known = own.drop_nulls("change").sort("change", "class", descending=[True, False])
+    return known if known.height <= 2 * SHOWN else pl.concat([known.head(SHOWN), known.tail(SHOWN)])
+
+
+def class_listing(impact: Impact) -> Listing:
+    """List the classes whose probability gains and loses most."""
+    rows = extremes(headline_classes(impact)[1]).iter_rows(named=True)
+    return Listing(
+        ("class", "points", "controls", "q"),
+        tuple(
+            (
+                name_of(row["class"], row["name"]),
+                f"{POINTS.figure(row['change'])} {POINTS.between(row, 'low', 'high')}".rstrip(),
+                POINTS.figure(row["control"]), chance(row["q"]),
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
 
 
 def class_lines(impact: Impact) -> list[str]:

@@ -14,9 +14,10 @@ from padscope.errors import PadscopeError
 from padscope.evidence import CANDIDATE, CONFIRMED, KINDS, RECOGNISED
 from padscope.findings.depth import depth_profile
 from padscope.findings.json import SCHEMA, plain
+from padscope.findings.listing import Listing
 from padscope.findings.measures import Measure, measure_of
 from padscope.findings.recognition import recognition
-from padscope.findings.words import NONE, chance, percent, plural, share
+from padscope.findings.words import NONE, chance, percent, plural, share, visible
 from padscope.study import Study
 from padscope.study.impact_result import LEVEL, beyond_controls, cannot_show
 from padscope.tables.comparison import (
@@ -239,67 +240,42 @@ def _differing(settings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"{name} ({', '.join(values)})"
 
 
-@dataclass(frozen=True)
-class Cells:
-    """One model's row in words; "–" for what was not measured.
-
-    Attributes
-    ----------
-    name, filters : str
-    responds, caused, recognises : str
-        Counts, and shares of the measured filters.
-    fresh, matched : str
-        Counts of filters that recall the border in the baselines, least to greatest.
-    used, used_span, control, control_span, p : str
-        Spans are intervals in brackets; "" for none.
-    images : str
-        Of the scan, the explanation and the impact.
-    """
-
-    name: str
-    filters: str
-    responds: str
-    caused: str
-    recognises: str
-    fresh: str
-    matched: str
-    used: str
-    used_span: str
-    control: str
-    control_span: str
-    p: str
-    images: str
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """All of them, in the order of `HEADINGS`."""
-        return (
-            self.name, self.filters, self.responds, self.caused, self.recognises,
-            self.fresh, self.matched,
-            f"{self.used} {self.used_span}".rstrip(),
-            f"{self.control} {self.control_span}".rstrip(), self.p, self.images,
-        )  # fmt: skip
+def comparison_listing(table: pl.DataFrame) -> Listing:
+    """List the runs of a comparison: filters, baselines, the effect of undoing them."""
+    return Listing(HEADINGS, tuple(_cells(row) for row in table.iter_rows(named=True)))
 
 
-def write_cells(row: Mapping[str, Any]) -> Cells:
-    """Write a row of a comparison."""
+def kind_listing(table: pl.DataFrame) -> Listing:
+    """List how many filters of each kind every run has."""
+    kinds = kinds_found(table)
+    return Listing(
+        ("kinds", *kinds),
+        tuple(
+            (row["name"], *(NONE if row[kind] is None else f"{row[kind]:,}" for kind in kinds))
+            for row in table.iter_rows(named=True)
+        ),
+    )
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     measure = measure_of(row["measure"]) if row["measure"] else None
     stages = (row["scanned"], row["explained"], row["tested"])
-    return Cells(
-        name=row["name"],
-        filters=f"{row['filters']:,}",
-        responds=_count(row["responds"], row["measured"]),
-        caused=_count(row["caused"], row["measured"]),
-        recognises=_count(row["recognises"], row["measured"]),
-        fresh=_range(row["fresh_low"], row["fresh_high"]),
-        matched=_range(row["matched_low"], row["matched_high"]),
-        used=_used(row, measure),
-        used_span=measure.between(row, "used_low", "used_high") if measure else "",
-        control=measure.figure(row["control"]) if measure and row["draws"] else NONE,
-        control_span=measure.between(row, "control_low", "control_high") if measure else "",
-        p=chance(row["p"]),
-        images=" / ".join(f"{images:,}" if images else NONE for images in stages),
-    )
+    used, control = NONE, NONE
+    if measure:
+        used = _spelt(measure, row, "used", measure.unit)
+        control = _spelt(measure, row, "control") if row["draws"] else NONE
+    return (
+        row["name"], f"{row['filters']:,}",
+        *(_count(row[rung], row["measured"]) for rung in ("responds", "caused", "recognises")),
+        *(_range(row[f"{kind}_low"], row[f"{kind}_high"]) for kind in ("fresh", "matched")),
+        used, control, chance(row["p"]),
+        " / ".join(f"{images:,}" if images else NONE for images in stages),
+    )  # fmt: skip
+
+
+def _spelt(measure: Measure, row: Mapping[str, Any], name: str, unit: str = "") -> str:
+    parts = measure.figure(row[name]), unit, measure.between(row, f"{name}_low", f"{name}_high")
+    return " ".join(filter(None, parts))
 
 
 def _count(part: int | None, whole: int | None) -> str:
@@ -310,12 +286,6 @@ def _range(low: int | None, high: int | None) -> str:
     if low is None or high is None:
         return NONE
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
-
-
-def _used(row: Mapping[str, Any], measure: Measure | None) -> str:
-    if measure is None:
-        return NONE
-    return f"{measure.figure(row['used'])} {measure.unit}".rstrip()
 
 
 def kinds_found(table: pl.DataFrame) -> list[str]:
@@ -385,6 +355,20 @@ def _read_used(table: pl.DataFrame) -> list[str]:
     if open_ := measured.height - len(tested):
         told.append(f"In {plural(open_, 'run')} controls are lacking or too few to show it.")
     return told
+
+
+def lacking(comparison: Comparison) -> list[str]:
+    """Name what runs lack, and the runs that could not be read."""
+    return [
+        *(f"{run.name} lacks {run.lacks}." for run in comparison.runs if run.lacks),
+        *(f"Left out: {reason}." for _, reason in comparison.refused),
+    ]
+
+
+def comparison_lines(comparison: Comparison) -> list[str]:
+    """Put a comparison, and what limits it, into sentences."""
+    said = [*read_comparison(comparison.table), *lacking(comparison), *comparison.cautions]
+    return [visible(sentence) for sentence in said]
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
 from padscope.evidence import CANDIDATE
-from padscope.findings.words import shorten
+from padscope.findings.listing import Listing
+from padscope.findings.words import NONE, shorten
 from padscope.study import Explanation, Study
 from padscope.study.explanation import COMPARED
 from padscope.tables import MEASURED
@@ -96,3 +99,26 @@ def _baselines(explanation: Explanation | None) -> list[pl.DataFrame]:
         .agg(pl.col("share").mean().alias(f"{kind}_share"))
         for kind in explanation.kinds_of_baselines
     ]
+
+
+def depth_listing(table: pl.DataFrame) -> Listing:
+    """List how deep padding reaches into every map from every side, beside how deep it can."""
+    return Listing(
+        ("map", "side", "px per position", "depth (px)", "95 %", "bound (px)", "depth ÷ bound"),
+        tuple((row["map"], row["side"], *_reached(row)) for row in table.iter_rows(named=True)),
+        frozenset({"side"}),
+    )
+
+
+def _reached(row: dict[str, Any]) -> tuple[str, ...]:
+    low, high = row["low"], row["high"]
+    bound = "not known" if row["status"] is None else "none"
+    if row["bound"] is not None:
+        bound = f"{'≤ ' if row['status'] == 'upper bound' else ''}{row['bound']:g}"
+    return (
+        f"{row['stride']:g}",
+        f"{'' if row['within'] else '≥ '}{row['depth']:g}",
+        NONE if low is None else f"{low:g} to {high:g}",
+        bound,
+        NONE if row["ratio"] is None else f"{row['ratio']:.2f}",
+    )

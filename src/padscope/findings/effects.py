@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
+from padscope.findings.listing import Listing
 from padscope.findings.measures import MEASURES, PRIMARY, Measure, measures_in
 from padscope.findings.words import NONE, chance, interval, number, plural
+from padscope.interventions.fill_told import tell_fill
 from padscope.study import Impact
 from padscope.study.impact_result import (
     UNITS,
@@ -21,88 +22,6 @@ from padscope.study.impact_result import (
 )
 
 NOT_MEASURED = "What undoing these filters changes was not measured."
-
-
-@dataclass(frozen=True)
-class Effect:
-    """One set of filters, undone in one way, by one measure.
-
-    Attributes
-    ----------
-    chosen : str
-        The set.
-    images : str
-        How many it is of, where there are fewer than elsewhere; else "".
-    filters, sites, matched : int
-        Of the set; those that have controls.
-    value, span : str
-        The effect and its interval over images.
-    matched_value : str
-        The effect of those that have controls; "" if all have, or none.
-    control, control_span : str
-        Mean of the draws of controls, the least and the greatest of them.
-    draws : int
-    p : str
-    excess, excess_span : str
-        Beyond the mean of the controls, paired over images.
-    disturbance : str
-        Effect of a disturbance of the same size in the core.
-    row : dict
-        The numbers: of `Impact.effects`.
-    """
-
-    chosen: str
-    images: str
-    filters: int
-    sites: int
-    matched: int
-    value: str
-    span: str
-    matched_value: str
-    control: str
-    control_span: str
-    draws: int
-    p: str
-    excess: str
-    excess_span: str
-    disturbance: str
-    row: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Effects:
-    """Effects by the answer's own measure, and by all others, written.
-
-    Attributes
-    ----------
-    measure : Measure
-    blocks : list of (str, list of Effect)
-        By what was changed, in the order of the table.
-    others : list of Measure
-    rows : list of (str, list of (Effect or None))
-        Set, and its effects by the other measures, of the first change.
-    change : str
-        That change.
-    counted : str
-        Images compared, and the photographs that they come from.
-    draws : str
-        The most draws of controls for any set, and on how many images each is; "" without controls.
-    least_p : str
-        The least that p can be with so many draws; "" without controls.
-    disturbed, partly : bool
-        Whether anything was disturbed in the core, and whether some filters have no controls.
-    """
-
-    measure: Measure
-    blocks: list[tuple[str, list[Effect]]]
-    others: list[Measure]
-    rows: list[tuple[str, list[Effect | None]]]
-    change: str
-    counted: str
-    draws: str
-    least_p: str
-    disturbed: bool
-    partly: bool
 
 
 def use_sentence(impact: Impact) -> str:
@@ -159,87 +78,103 @@ def spelt(row: Mapping[str, Any], value: str, low: str, high: str, scale: float 
     return f"{number(scale * row[value])}{between}"
 
 
-def effects(impact: Impact) -> Effects | None:
-    """Write the effects; None if none were measured by the answer's own measure."""
+def _rows(impact: Impact) -> list[dict[str, Any]]:
+    """Effects by the answer's own measure."""
     if impact.effects.is_empty():
-        return None
-    measure = PRIMARY[impact.answer]
-    own = impact.effects.filter(pl.col("measure") == measure.name)
-    if own.is_empty():
-        return None
-    rows = own.to_dicts()
-    most = max(rows, key=lambda row: row["draws"])
-    images = max(row["images"] for row in rows)
-    change = f"refill {impact.fill}"
-    others = [other for other in measures_in(impact.effects) if other.name != measure.name]
-    return Effects(
-        measure,
-        [
-            (name, [_effect(row, measure, images) for row in rows if row["change"] == name])
-            for name in own["change"].unique(maintain_order=True)
-        ],
-        others,
-        _by_other_measures(impact.effects.filter(pl.col("change") == change), others),
-        change,
-        counted(max(rows, key=lambda row: row["images"])),
-        drawn(most) if most["draws"] else "",
-        chance(1 / (1 + most["draws"])) if most["draws"] else "",
-        any(row["disturbance"] is not None for row in rows),
-        any(effect_of_matched(row) is not None for row in rows),
-    )
-
-
-def _effect(row: dict[str, Any], measure: Measure, images: int = 0) -> Effect:
-    # Without controls there is nothing to exceed.
-    beside, part = bool(row["draws"]), effect_of_matched(row)
-    return Effect(
-        chosen=row["set"],
-        images=f"{row['images']:,} images" if row["images"] < images else "",
-        filters=row["filters"],
-        sites=row["sites"],
-        matched=row["matched"],
-        value=measure.figure(row["effect"]),
-        span=measure.between(row, "low", "high"),
-        matched_value="" if part is None else measure.figure(part),
-        control=measure.figure(row["control"]) if beside else NONE,
-        control_span=measure.between(row, "control_low", "control_high") if beside else "",
-        draws=row["draws"],
-        p=chance(row["p"]) if beside else NONE,
-        excess=measure.figure(row["excess"]) if beside else NONE,
-        excess_span=measure.between(row, "excess_low", "excess_high") if beside else "",
-        disturbance=measure.figure(row["disturbance"]),
-        row=row,
-    )
-
-
-def _by_other_measures(
-    effects: pl.DataFrame, measures: Sequence[Measure]
-) -> list[tuple[str, list[Effect | None]]]:
-    found = {(row["set"], row["measure"]): row for row in effects.iter_rows(named=True)}
-    sets = effects["set"].unique(maintain_order=True)
-    rows = []
-    for chosen in sets:
-        cells = [
-            _effect(found[chosen, measure.name], measure)
-            if (chosen, measure.name) in found
-            else None
-            for measure in measures
-        ]
-        if any(cells):
-            rows.append((chosen, cells))
-    return rows
-
-
-def control_lines(impact: Impact) -> list[str]:
-    """Say how to read what stands beside the effects."""
-    found = effects(impact)
-    if found is None:
         return []
-    if not found.draws:
-        return ["No set has controls, so nothing here can be called use."]
+    return impact.effects.filter(pl.col("measure") == PRIMARY[impact.answer].name).to_dicts()
+
+
+def effect_listing(impact: Impact) -> Listing:
+    """List every set of filters, by what was changed: the effect, and that of the controls."""
+    measure, rows = PRIMARY[impact.answer], _rows(impact)
+    unit = f", {measure.unit}" if measure.unit else ""
+    disturbed = any(row["disturbance"] is not None for row in rows)
+    headings = (
+        "set", "filters", f"effect ({measure.name}{unit})", "matched", "their", "controls", "p",
+        "beyond the controls", *(["core disturbed"] if disturbed else []),
+    )  # fmt: skip
+    most = max((row["images"] for row in rows), default=0)
+    listed: list[tuple[str, ...]] = []
+    for change in dict.fromkeys(row["change"] for row in rows):
+        listed.append((f"{change}:",))
+        for row in (row for row in rows if row["change"] == change):
+            few = f", {row['images']:,} images" if row["images"] < most else ""
+            own = [measure.figure(row["disturbance"])] if disturbed else []
+            listed.append((f"{row['set']}{few}", *_cells(row, measure), *own))
+    return Listing(headings, tuple(listed))
+
+
+def _cells(row: dict[str, Any], measure: Measure) -> tuple[str, ...]:
+    def spelt(value: str, low: str, high: str) -> str:
+        return f"{measure.figure(row[value])} {measure.between(row, low, high)}".rstrip()
+
+    filters, effect = f"{row['filters']:,}", spelt("effect", "low", "high")
+    if not row["draws"]:  # without controls there is nothing to exceed
+        return filters, effect, *[NONE] * 5
+    part = effect_of_matched(row)
+    return (
+        filters, effect, f"{row['matched']:,}",
+        measure.figure(row["effect"] if part is None else part),
+        spelt("control", "control_low", "control_high"), chance(row["p"]),
+        spelt("excess", "excess_low", "excess_high"),
+    )  # fmt: skip
+
+
+def measure_listing(impact: Impact) -> Listing:
+    """List every set of filters: effect and p by every measure but the answer's own."""
+    if not _rows(impact):
+        return Listing((), ())
+    table = impact.effects.filter(pl.col("change") == f"refill {impact.fill}")
+    own = PRIMARY[impact.answer].name
+    measures = [other for other in measures_in(impact.effects) if other.name != own]
+    found = {(row["set"], row["measure"]): row for row in table.iter_rows(named=True)}
+
+    def cell(chosen: str, measure: Measure) -> str:
+        row = found.get((chosen, measure.name))
+        if row is None:
+            return NONE
+        value = measure.figure(row["effect"])
+        return f"{value} (p {chance(row['p'])})" if row["draws"] else value
+
+    rows = [
+        (chosen, *(cell(chosen, measure) for measure in measures))
+        for chosen in table["set"].unique(maintain_order=True)
+    ]
+    return Listing(
+        ("set", *(measure.heading.lower() for measure in measures)),
+        tuple(row for row in rows if {*row[1:]} != {NONE}),
+    )
+
+
+def dose_listing(impact: Impact) -> Listing:
+    """List the effect of undoing ever more filters, the strongest first, beside controls."""
+    measure = PRIMARY[impact.answer]
+    rows = impact.doses.filter(pl.col("measure") == measure.name).to_dicts()
+    cells = [_cells(row, measure) for row in rows]
+    return Listing(
+        ("filters undone", measure.heading, "controls", "p"),
+        tuple((filters, effect, control, p) for filters, effect, _, _, control, p, _ in cells),
+    )
+
+
+def compared_lines(impact: Impact) -> list[str]:
+    """Say what was compared, and how to read what stands beside the effects."""
+    told = (
+        f"The answers to {impact.counted} images were compared ({impact.images}"
+        f"{', ' + impact.labels if impact.labels else ', without labels'}); padding was refilled "
+        f"{tell_fill(impact.fill)}."
+    )
+    rows = _rows(impact)
+    if not rows:
+        return [told]
+    most = max(rows, key=lambda row: row["draws"])
+    if not most["draws"]:
+        return [told, "No set has controls, so nothing here can be called use."]
     return [
+        told,
         "Brackets: 95 % over images; of controls, the least and the greatest of "
-        f"{found.draws}. p cannot be less than {found.least_p}, and is not "
+        f"{drawn(most)}. p cannot be less than {chance(1 / (1 + most['draws']))}, and is not "
         "corrected for the number of sets. Where not all filters of a set are matched, p and what "
-        'is beyond the controls are of those that are; "their" effect stands beside the controls.'
+        'is beyond the controls are of those that are; "their" effect stands beside the controls.',
     ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from padscope.evidence import CANDIDATE, RECOGNISED, STRONG
+from padscope.findings.listing import Listing
 from padscope.findings.recognition import NETWORKS
+from padscope.findings.words import percent
 from padscope.study import GIVEN, Explanation
 
 RUNGS = (
@@ -58,3 +60,17 @@ def networks(explanation: Explanation) -> tuple[Network, ...]:
         )
         for row in explanation.baselines.iter_rows(named=True)
     )
+
+
+def network_listing(explanation: Explanation) -> Listing:
+    """List the given network beside its baselines: filters on each rung, and their shares."""
+    return Listing(
+        ("network", "filters", *(f"{words} ({cut})" for _, words, cut in RUNGS)),
+        tuple(
+            (
+                each.title, f"{each.measured:,}",
+                *(f"{count:,} ({percent(count, each.measured)})" for count in each.counts),
+            )
+            for each in networks(explanation)
+        ),
+    )  # fmt: skip

@@ -17,7 +17,6 @@ from padscope.findings.headline import Headline, headline
 from padscope.findings.neuron import flat, mean_maps
 from padscope.findings.rungs import Rung, rungs
 from padscope.findings.words import number
-from padscope.report.strips import Bar, strip
 from padscope.study import Study
 
 BOX = 150  # pixels of a map
@@ -47,8 +46,8 @@ class Opening:
     Attributes
     ----------
     found : Headline
-    rungs : list of (Rung, list of (str, str, Markup))
-        Each with what stands beside it: label, value, and the value drawn.
+    rungs : list of (Rung, list of (str, str, float))
+        Each with what stands beside it: label, value, and the share of its bar.
     chart, narrow, caption : Markup, Markup, str
         The network along its depth; "" without scored sites.
     example : Example or None
@@ -56,7 +55,7 @@ class Opening:
     """
 
     found: Headline
-    rungs: list[tuple[Rung, list[tuple[str, str, Markup]]]]
+    rungs: list[tuple[Rung, list[tuple[str, str, float]]]]
     chart: Markup
     narrow: Markup
     caption: str
@@ -76,12 +75,9 @@ def make_opening(study: Study) -> Opening:
     return Opening(headline(study), drawn, chart, narrow, told, _example(study))
 
 
-def _beside(rung: Rung) -> list[tuple[str, str, Markup]]:
+def _beside(rung: Rung) -> list[tuple[str, str, float]]:
     end = max((each.high or each.value for each in rung.beside), default=0.0) or 1.0
-    return [
-        (each.label, each.written, strip([Bar("grey" if place else "own", 0, each.value)], end=end))
-        for place, each in enumerate(rung.beside)
-    ]
+    return [(each.label, each.written, max(each.value, 0.0) / end) for each in rung.beside]
 
 
 def _example(study: Study) -> Example | None:

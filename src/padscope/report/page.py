@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from padscope.evidence import (
-    CANDIDATE,
-    CONFIRMED,
-    GREY,
-    RECOGNISED,
-    SMALL_MAP,
-    STRONG,
-    UNDECIDED_BAND,
-)
+from padscope.evidence import SMALL_MAP
 from padscope.findings.again import commands
-from padscope.findings.checks import count, describe_skipped, make_checks
-from padscope.findings.networks import RUNGS
+from padscope.findings.checks import count, limits
+from padscope.findings.sites import cause_listing, site_listing, summary_listing
+from padscope.findings.verdict import verdict
+from padscope.interventions.fill_told import tell_fill
+from padscope.report.explained import evidence_parts, kind_part
 from padscope.report.gallery.making import make_gallery
-from padscope.report.impact.sections import show_impact
-from padscope.report.kinds import make_kinds
-from padscope.report.ladder import make_ladder
 from padscope.report.opening import make_opening
-from padscope.report.origins import ORIGINS, make_origins
-from padscope.report.scatter import make_panels
-from padscope.report.site_rows import site_rows
+from padscope.report.parts import Part
 from padscope.report.templates import content_hash, page_environment, script, style_sheet
-from padscope.study import Explanation, Study
+from padscope.report.tested import impact_parts, method_part
+from padscope.study import Study
 
-SKIPPED_SHOWN = 20
 SCRIPTS = ("gallery_draw", "gallery_card", "gallery")  # in this order
-CUTS = {
-    "candidate": CANDIDATE, "strong": STRONG, "small": SMALL_MAP, "confirmed": CONFIRMED,
-    "recognised": RECOGNISED,
-    "grey": GREY,
-}  # fmt: skip
 
 
 def render_report(study: Study) -> str:
@@ -49,49 +32,51 @@ def render_report(study: Study) -> str:
         A page that loads nothing from elsewhere and runs its own script alone; the same for the
         same study. It can be read without the script too.
     """
-    stages = {"explained": study.explanation, "impact": study.impact}
-    css = style_sheet(
-        "report", "strips", "opening", "gallery", *(name for name in stages if stages[name])
-    )
-    code = script(*SCRIPTS)
-    sides, sites = site_rows(study)
+    css, code = style_sheet("report", "opening", "gallery"), script(*SCRIPTS)
+    explanation, impact = study.explanation, study.impact
     command, python = commands(study)
-    template = page_environment().get_template("report.html.jinja")
-    return template.render(
+    return page_environment().get_template("report.html.jinja").render(
         study=study,
         css=css,
         css_hash=content_hash(css),
         script=code,
         script_hash=content_hash(code),
-        counted=count(study),
+        builtin=count(study).builtin,
         opening=make_opening(study),
-        cuts=CUTS,
-        settings=study.identity["settings"],
-        candidate=CANDIDATE,
-        margin=UNDECIDED_BAND,
-        sides=sides,
-        sites=sites,
         gallery=make_gallery(study),
-        skipped=study.counted.skipped[:SKIPPED_SHOWN],
+        kinds=kind_part(study) if explanation else None,
+        headings=verdict(study) if impact else (),
+        filled=tell_fill(impact.fill) if impact else "",
+        impact=impact,
+        parts=impact_parts(study, impact) if impact else (),
+        limits=limits(study),
+        evidence=evidence_parts(study, explanation) if explanation else (),
+        method=method_part(impact) if impact else None,
+        sites=_sites(study),
+        stages=_stages(study),
         command=command,
         python=python,
-        explanation=study.explanation,
-        impact=study.impact,
-        **(_explained(study, study.explanation) if study.explanation else {}),
-        **(show_impact(study, study.impact, SKIPPED_SHOWN) if study.impact else {}),
-    )
+    )  # fmt: skip
 
 
-def _explained(study: Study, explanation: Explanation) -> dict[str, Any]:
-    """Gather what the sections of the second rung show."""
-    checks = make_checks(study, explanation)
-    return {
-        "ladder": make_ladder(study, explanation),
-        "rungs": RUNGS,
-        "kinds": make_kinds(study),
-        "origins": make_origins(study, explanation),
-        "origin_names": ORIGINS,
-        "panels": make_panels(study),
-        "checks": checks,
-        "left_out": describe_skipped(checks),
-    }
+def _sites(study: Study) -> Part:
+    tables = [
+        ("sites-rows", "Every padded operation of a forward pass", site_listing(study.sites)),
+        ("found-rows", "Filters that respond", summary_listing(study)),
+    ]
+    if study.explanation:
+        tables.append(("cause-rows", "What padding causes", cause_listing(study)))
+    note = f"In the order of the forward pass. * Map under {SMALL_MAP} positions."
+    return Part("sites", "Sites", notes=[note], tables=tables)
+
+
+def _stages(study: Study) -> list[tuple[str, dict[str, object]]]:
+    """Give what identifies each stage: digests and settings."""
+    found = [("Scan", study.identity)]
+    if study.explanation:
+        found.append(("Explanation", study.explanation.identity))
+    if study.impact:
+        found.append(("Impact", study.impact.identity))
+    return [
+        (title, {"images": identity["images"], **identity["settings"]}) for title, identity in found
+    ]

@@ -10,24 +10,30 @@ if TYPE_CHECKING:
     from padscope.cli.stages import Stages, close, publish, say_answers, tell
     from padscope.console import (
         depth_lines,
-        depth_listing,
         describe_sites,
         describe_uneven,
         make_console,
         show_progress,
-        site_listing,
         verdict_lines,
     )
     from padscope.console.columns import column_listing
-    from padscope.console.comparison import comparison_lines, comparison_listing, kind_listing
     from padscope.console.show import show_filter, show_study
     from padscope.figures import render_figure, render_figures
     from padscope.findings.bound import check_recognising
-    from padscope.findings.comparison import compare, comparison_json, kinds_found, take
+    from padscope.findings.comparison import (
+        compare,
+        comparison_json,
+        comparison_lines,
+        comparison_listing,
+        kind_listing,
+        kinds_found,
+        take,
+    )
+    from padscope.findings.depth import depth_listing
     from padscope.findings.json import SCHEMA, as_json, neuron_json, plain
     from padscope.findings.neuron import neuron
-    from padscope.report.compare.page import render_comparison
-    from padscope.report.compare.text import comparison_markdown
+    from padscope.findings.sites import site_listing
+    from padscope.report.comparison import comparison_markdown, render_comparison
     from padscope.running import find_runner
     from padscope.sites.census import is_uneven
     from padscope.store import RunDirectory, load_study, write_atomically

@@ -13,7 +13,6 @@ import polars as pl
 from padscope.evidence import CANDIDATE, RECOGNISED, SMALL_MAP, STRONG
 from padscope.figures.drawings import DIVERGING, SEQUENTIAL
 from padscope.findings.choice import strongest_side
-from padscope.findings.kinds import sign_of
 from padscope.findings.recall_curve import TICKS
 from padscope.findings.words import size, visible
 from padscope.report.gallery.sites import SitePictures, draw_site, longest_axis, names_of, sides_at
@@ -45,10 +44,9 @@ COUNTS = (
 WORDS = (
     ("label", "label"), ("side", "side"), ("causalSide", "causal_side"), ("kind", "kind"),
     ("sign", "sign"), ("origin", "origin"), ("corner", "causal_corner"),
-    ("recallSide", "recall_side"),
+    ("recallSide", "recall_side"), ("active", "active_sides"),
 )  # fmt: skip
 DIGITS = 3
-SIGNS = {"excited": "e", "inhibited": "i", "neither": "n"}
 _Entry = TypeVar("_Entry", list[int], float | None, str)
 
 
@@ -90,7 +88,6 @@ def gallery_block(study: Study, chosen: pl.DataFrame) -> dict[str, Any]:
         words[name] = sorted({word for word in _list(rows, column) if word is not None})
         known = {word: place for place, word in enumerate(words[name])}
         columns[name] = [known.get(word, -1) for word in _list(rows, column)]
-    columns["signs"] = _active_signs(study, rows)
     for name in ("flagged", "apart", "beyond", "recognises"):
         columns[name] = [int(bool(value)) for value in _list(rows, name)]
     arrays, numbers, channels, photos = _scatter(chosen, pictures)
@@ -184,25 +181,8 @@ def _with_evidence(study: Study, chosen: pl.DataFrame) -> pl.DataFrame:
     return (
         rows.join(own, on=[*keys, "causal_side"], how="left", maintain_order="left")
         .join(deepest, on=keys, how="left", maintain_order="left")
-        .with_columns(apart=~pl.col("real_context"))
+        .with_columns(apart=~pl.col("real_context"), active_sides=pl.col("active").list.join(", "))
     )
-
-
-def _active_signs(study: Study, rows: pl.DataFrame) -> list[str]:
-    """Write, side by side of the site, what padding does there: e, i, n, or - if not active."""
-    if study.explanation is None:
-        return [""] * rows.height
-    active = {
-        (site, index): set(sides or ())
-        for site, index, sides in rows.select("site", "filter", "active").iter_rows()
-    }
-    signs = dict.fromkeys(active, "")
-    columns = ("site", "filter", "side", "causal_polarity")
-    for site, index, side, polarity in study.sides.select(columns).iter_rows():
-        if (site, index) in active:
-            sign = SIGNS[sign_of(polarity)] if side in active[site, index] else "-"
-            signs[site, index] += sign
-    return [sign if set(sign) - {"-"} else "" for sign in signs.values()]
 
 
 def _draw_sites(study: Study, chosen: pl.DataFrame) -> dict[str, SitePictures]:

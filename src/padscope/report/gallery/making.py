@@ -11,9 +11,7 @@ from markupsafe import Markup
 from padscope.evidence import CANDIDATE, STRONG
 from padscope.findings.choice import STATIC, choose_filters
 from padscope.findings.kinds import TITLES
-from padscope.report.gallery.data import SIGNS, gallery_block, write_block
-from padscope.report.glyphs import frame_glyph
-from padscope.report.kinds import CORNERS
+from padscope.report.gallery.data import gallery_block, write_block
 from padscope.study import Study
 
 # What cards can be sorted by: name of a column of the block, and words for people.
@@ -57,8 +55,6 @@ class Gallery:
         Entries of the menus; those that select begin with the default.
     block : Markup
         All filters, as JSON.
-    glyphs : list of (str, Markup)
-        Icons of kinds, by the signs of the sides, or by the corner.
     held : frozenset of (str, int)
         Site and filter of all of them.
     kernels : bool
@@ -76,7 +72,6 @@ class Gallery:
     kinds: list[Choice]
     origins: list[Choice]
     block: Markup
-    glyphs: list[tuple[str, Markup]]
     held: frozenset[tuple[str, int]]
     kernels: bool
     filled: bool
@@ -106,7 +101,6 @@ def make_gallery(study: Study) -> Gallery:
         menu("kind"),
         menu("origin"),
         Markup(write_block(block)),
-        _glyphs(block),
         frozenset((site, index) for site, index in chosen.select("site", "filter").iter_rows()),
         bool(study.kernels),
         bool((chosen["ks"] < CANDIDATE).any()) and chosen.height <= STATIC,
@@ -117,18 +111,6 @@ def _strongest(chosen: pl.DataFrame) -> list[dict[str, Any]]:
     named = ("recognises", "causal_ks", "recall", "kind")
     empty = [pl.lit(None).alias(name) for name in named if name not in chosen.columns]
     return chosen.head(STATIC).with_columns(empty).to_dicts()
-
-
-def _glyphs(block: dict[str, Any]) -> list[tuple[str, Markup]]:
-    """Draw every icon that the cards of 2D maps take."""
-    sides: list[str] = next((site["sides"] for site in block["sites"] if site["axes"] == 2), [])
-    signs = {letter: sign for sign, letter in SIGNS.items()}
-    found = sorted({key for key in block["columns"]["signs"] if len(key) == len(sides)} - {""})
-    drawn = []
-    for key in found:
-        active = {s: signs[sign] for s, sign in zip(sides, key, strict=True) if sign in signs}
-        drawn.append((key, frame_glyph(active)))
-    return drawn + [(corner, frame_glyph({}, [corner])) for corner in CORNERS]
 
 
 def _count(column: list[Any]) -> dict[Any, int]:

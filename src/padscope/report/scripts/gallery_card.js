@@ -1,13 +1,5 @@
 // One filter of the gallery as a card.
 
-const glyphs = document.getElementById("gallery-glyphs").content;
-
-/** The icon of a kind, if the page has drawn one. */
-function glyph(key) {
-  const found = [...glyphs.children].find((each) => each.dataset.signs === key);
-  return found ? found.firstElementChild.cloneNode(true) : "";
-}
-
 function polarityOf(i) {
   const polarity = columns.polarity?.[i] ?? null;
   if (polarity === null) return "";
@@ -18,19 +10,11 @@ function between(low, high, digits) {
   return low === null ? "" : `95${SPACE}% ${fixed(low, digits)}–${fixed(high, digits)}`;
 }
 
-function activeSides(i) {
-  return siteOf(i).sides.filter((_, place) => "ein".includes(columns.signs[i][place] ?? "-"));
-}
-
 function kindOf(i) {
   const kind = word("kind", i);
-  if (kind === null) return ["–"];
-  if (kind === "corner") {
-    const corner = word("corner", i);
-    return [glyph(corner), ` corner alone (${corner}), provisional`];
-  }
-  const icon = siteOf(i).axes === 2 ? glyph(columns.signs[i]) : "";
-  return [icon, ` ${kind}, ${word("sign", i)}: ${activeSides(i).join(", ")}`];
+  if (kind === null) return "–";
+  if (kind === "corner") return `corner alone (${word("corner", i)}), provisional`;
+  return `${kind}, ${word("sign", i)}: ${word("active", i)}`;
 }
 
 function originOf(i) {
@@ -91,7 +75,7 @@ function causes(i) {
       `${interval && ` ${interval}`}${side ? `, ${side}` : ""}${causalHere(i)}`],
     ["recall", make("b", {}, fixed(columns.recall[i])),
       `${recalled && ` ${recalled}`}, ${recallSide(i)}`],
-    ["kind", ...kindOf(i)],
+    ["kind", kindOf(i)],
     ["origin", originOf(i)],
     ["reach", reachOf(i)],
     ["stability", columns.stability[i] === null ? "–"
@@ -138,13 +122,12 @@ function heading(i, attributes = {}) {
 /** What the list shows of a filter: the rest is in its window. */
 function briefOf(i) {
   const kind = word("kind", i);
-  const told = kind === null ? [`strongest at the ${word("side", i)}`] : kindOf(i).slice(-1);
+  const told = kind === null ? `strongest at the ${word("side", i)}` : kindOf(i);
   const scores = columns.recall[i] === null || !block.explained ? `KS ${fixed(columns.ks[i])}`
     : `recall ${fixed(columns.recall[i])}, causal KS ${fixed(columns.causal[i])}`;
-  const icon = siteOf(i).axes === 2 ? glyph(kind === "corner" ? word("corner", i) : columns.signs[i]) : "";
   return [
-    make("p", { class: "brief" }, ...told, make("br"), make("span", { class: "muted" }, scores)),
-    make("div", { class: "pictures" }, icon, kernelPicture(i), ...mapPictures(i)),
+    make("p", { class: "brief" }, told, make("br"), make("span", { class: "muted" }, scores)),
+    make("div", { class: "pictures" }, kernelPicture(i), ...mapPictures(i)),
   ];
 }
 

@@ -1,0 +1,69 @@
+"""What a run found, as the command line says it: sentences, the tables being those of findings."""
+
+from __future__ import annotations
+
+from padscope.findings.checks import limits, skipped_lines
+from padscope.findings.classes import class_lines
+from padscope.findings.effects import compared_lines
+from padscope.findings.estimates import estimate_lines
+from padscope.findings.headline import headline
+from padscope.findings.kinds import kind_sentence
+from padscope.findings.recognition import recognition
+from padscope.findings.rungs import rungs
+from padscope.findings.verdict import verdict
+from padscope.study import Depth, Study
+
+
+def summary_lines(study: Study) -> list[str]:
+    """Put what a scan found, and what limits it, into sentences."""
+    warnings = (f"Warning: {warning}" for warning in study.warnings)
+    return [*warnings, rungs(study)[0].sentence, *limits(study)]
+
+
+def cause_lines(study: Study) -> list[str]:
+    """Put what padding causes, who recognises the border, and what limits it, into sentences."""
+    explanation = study.explanation
+    assert explanation is not None
+    found, (responds, caused, recognises, _) = headline(study), rungs(study)
+    return [
+        *(f"Warning: {warning}" for warning in found.warnings),
+        *(rung.sentence for rung in (recognises, caused, responds)),
+        f"Recognising: {recognises.rule}",
+        *recognition(study.filters, explanation).origin_sentences,
+        f"All on the same {explanation.counts.images} images ({explanation.images}).",
+        kind_sentence(study),
+        *limits(study),
+    ]
+
+
+def impact_lines(study: Study) -> list[str]:
+    """Put what undoing does, and what limits it, into sentences."""
+    impact = study.impact
+    assert impact is not None
+    return [
+        *compared_lines(impact),
+        *class_lines(impact),
+        *estimate_lines(study),
+        *impact.notes,
+        *skipped_lines("could not be used", impact.skipped),
+    ]
+
+
+def depth_lines(depth: Depth) -> list[str]:
+    """Say what the output depends on, and what a difference is."""
+    return [
+        *depth.sentences(),
+        f"Measured on {depth.counted} images; the depth is where the difference from real "
+        f"surroundings falls below {depth.tolerance:g} spreads of the map.",
+    ]
+
+
+def verdict_lines(study: Study, *, notes: bool = True) -> list[str]:
+    """Put the answer under its four headings, and what it rests on; and what was not measured."""
+    headings = verdict(study)
+    impact = study.impact
+    assert impact is not None  # or there would be no verdict
+    lines = [f"{impact.counted} images ({impact.images}); intervals at 95 %, over images."]
+    for heading in headings:
+        lines += ["", heading.name.capitalize(), *(f"  {line}" for line in heading.sentences)]
+    return [*lines, *(["", *impact.notes] if notes and impact.notes else [])]
