@@ -21,7 +21,7 @@ from padscope.findings.checks import count
 from padscope.findings.headline import opening
 from padscope.findings.rungs import rungs
 from padscope.report import render_report
-from padscope.report.compare.text import plain
+from padscope.report.comparison import plain
 from padscope.store import RunDirectory
 from padscope.study import Study
 
