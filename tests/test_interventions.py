@@ -21,7 +21,15 @@ from torch.nn import functional as F
 
 from padscope.effects.dense import change_by_distance
 from padscope.errors import PadscopeError
-from padscope.interventions import Intervention, Selection, disturb_core, hold, repad, silence
+from padscope.interventions import (
+    Intervention,
+    Selection,
+    disturb_core,
+    hold,
+    renormalise,
+    repad,
+    silence,
+)
 from padscope.interventions.fill_told import tell_fill
 from padscope.interventions.fills import CoreValues
 from padscope.interventions.pointwise import gathered
@@ -444,13 +452,14 @@ def test_gradients_equal_those_of_the_built_architecture(kind: str, fill: Any) -
         torch.testing.assert_close(mine, its, atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("change", [repad, hold, silence, disturb_core])
+@pytest.mark.parametrize("change", [repad, renormalise, hold, silence, disturb_core])
 def test_gradients_flow_through_every_change(change: Any) -> None:
     torch.manual_seed(0)
     model = nn.Conv2d(2, 3, 3, padding=1).double().eval()
     x = pixels(1, 2, 5, 5).double().requires_grad_()
     chosen = {"conv2d": [0, 2]}
-    with repad(model, filters=chosen) if change is repad else change(model, chosen):
+    named = {"filters": chosen} if change in (repad, renormalise) else {"selection": chosen}
+    with change(model, **named):
         assert torch.autograd.gradcheck(model, (x,))
 
 
@@ -591,7 +600,71 @@ def test_the_mean_fill_leaves_real_values_and_takes_none_from_explicit_padding()
 # Chosen filters
 
 
-@pytest.mark.parametrize("change", [repad, hold, silence, disturb_core])
+@of_every_kind
+@pytest.mark.parametrize("last", [False, True])
+def test_a_panorama_goes_round_its_last_axis_alone(kind: str, *, last: bool) -> None:
+    model, twin, x = pair(kind, "zeros")
+    assert isinstance(twin, Padded)
+    if last and x.ndim == 4:
+        x = x.to(memory_format=torch.channels_last)
+    across = [*twin.pads[:2], *[0] * (len(twin.pads) - 2)]
+    with torch.no_grad(), repad(model, fill="panorama"):
+        expected = twin.conv(F.pad(F.pad(x, across, mode="circular"), [0, 0, *twin.pads[2:]]))
+        close(model(x), expected)
+
+
+@of_every_kind
+def test_a_shuffled_border_is_that_of_the_next_image(kind: str) -> None:
+    model, twin, _ = pair(kind, "zeros")
+    assert isinstance(twin, Padded)
+    x = pixels(3, 4, *ARCHITECTURES[kind][2])
+    framed = F.pad(torch.ones_like(x), twin.pads).bool()
+    mirrored = F.pad(x, twin.pads, mode="reflect")
+    with torch.no_grad(), repad(model, fill="shuffle"):
+        close(model(x), twin.conv(torch.where(framed, mirrored, mirrored[[1, 2, 0]])))
+
+
+def test_a_shuffled_border_takes_another_image() -> None:
+    model, _, x = pair("plain", "zeros")
+    with torch.no_grad(), repad(model, fill="shuffle") as running:
+        expected = model(x)
+        running.images = (4, 4, 9)  # as a batch that was filled up
+        assert torch.equal(model(x[[0, 0, 1]])[[0, 2]], expected)
+        running.images = (4,)
+        with pytest.raises(PadscopeError, match="one image alone"):
+            model(x[:1])
+
+
+@of_every_kind
+@pytest.mark.parametrize("given", ["zeros", 2.5])
+def test_renormalising_is_partial_convolution(kind: str, given: Any) -> None:
+    model, twin, x = pair(kind, "zeros", given)
+    assert isinstance(twin, Padded)
+    conv = twin.conv
+    assert isinstance(conv, nn.Conv1d | nn.Conv2d | nn.Conv3d)
+    full, bias = conv.weight[0, 0].numel(), torch.zeros(())
+    ones = copy.deepcopy(conv)
+    nn.init.ones_(ones.weight)
+    if conv.bias is not None and ones.bias is not None:
+        nn.init.zeros_(ones.bias)
+        bias = conv.bias.view(-1, *[1] * (x.ndim - 2))
+    with torch.no_grad(), renormalise(model):
+        seen = ones(F.pad(torch.ones_like(x), twin.pads)) / conv.weight.shape[1]
+        # Of a window without real values, the bias.
+        ratio = torch.where(seen > 0, full / seen.clamp_min(1), 0)
+        close(model(x), (twin(x) - bias) * ratio + bias)
+
+
+def test_renormalising_leaves_transposed_convolutions() -> None:
+    model, x = nn.ConvTranspose2d(2, 2, 3, padding=1).eval(), pixels(2, 2, 6, 6)
+    with torch.no_grad():
+        before = model(x)
+        with renormalise(model) as running:
+            assert torch.equal(model(x), before)
+        assert not running.changed
+
+
+@pytest.mark.parametrize("change", [repad, renormalise, hold, silence, disturb_core])
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_chosen_filters_change_their_own_channel_only(change: Any, kind: str) -> None:
     model, twin, x = pair(kind, "reflect")
@@ -600,14 +673,16 @@ def test_chosen_filters_change_their_own_channel_only(change: Any, kind: str) ->
     with torch.no_grad():
         before = model(x)
         with (
-            repad(model, filters={name: chosen})
-            if change is repad
+            change(model, filters={name: chosen})
+            if change in (repad, renormalise)
             else change(model, {name: chosen})
         ):
             after = model(x)
     others = [index for index in range(before.shape[1]) if index not in chosen]
     assert torch.equal(after[:, others], before[:, others])
-    assert all(not torch.equal(after[:, index], before[:, index]) for index in chosen)
+    changed = [not torch.equal(after[:, index], before[:, index]) for index in chosen]
+    # Windows of one position lie in the padding as a whole, or not at all.
+    assert changed == [kind != "pointwise" or change is not renormalise] * 2
     if change is repad:
         close(after[:, chosen], twin(x)[:, chosen])
 

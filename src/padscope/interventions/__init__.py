@@ -1,10 +1,10 @@
 """Undo or disturb what filters do where they touch padding, while a model runs.
 
 `selection` says which filters, `fills` what comes in place of their padding, `intervention` runs a
-change at every chosen site of a forward pass, and `interventions` has the four changes: `repad`,
-`hold`, `silence` and the control `disturb_core`. `estimates` tells what repadding each single
-filter would do, from gradients. `sets` names the filters whose effect is measured, `controls` draws
-others to which the same is done, and `treatments` lists all of it.
+change at every chosen site of a forward pass, and `interventions` has the changes: `repad`,
+`renormalise`, `hold`, `silence` and the control `disturb_core`. `estimates` tells what repadding
+each single filter would do, from gradients. `sets` names the filters whose effect is measured,
+`controls` draws others to which the same is done, and `treatments` lists all of it.
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from padscope.interventions.estimates import Estimator, why_not_estimated
     from padscope.interventions.fills import FillName
     from padscope.interventions.intervention import Intervention
-    from padscope.interventions.interventions import disturb_core, hold, repad, silence
+    from padscope.interventions.interventions import (
+        disturb_core,
+        hold,
+        renormalise,
+        repad,
+        silence,
+    )
     from padscope.interventions.selection import Filters, Selection
     from padscope.interventions.sets import (
         ALL_PADDING,
@@ -56,6 +62,7 @@ __all__ = [
     "hold",
     "named_sets",
     "refill",
+    "renormalise",
     "repad",
     "set_treatments",
     "silence",

@@ -22,6 +22,7 @@ from padscope.interventions.selection import Filters, Selection
 from padscope.sites import (
     Box,
     Call,
+    Constant,
     Observation,
     at_box,
     contact_boxes,
@@ -29,6 +30,7 @@ from padscope.sites import (
     refilled,
     write_boxes,
 )
+from padscope.sites.census import taps_per_real
 
 
 def repad(
@@ -54,10 +56,11 @@ def repad(
         See `Selection.of`; all by default.
     fill : str, float or ("constant", float)
         What comes in place of the padding, whatever that is: a name of `padscope.sites.FILLS`
-        (``reflect``, ``replicate``, ``circular``, ``zeros``, ``mean``, ``core``) or of one that
-        an installed package adds, or a value. ``mean`` takes the mean of each channel of the same
-        image's input map, ``core`` values from random positions of its central half: see
-        `padscope.sites.fills.ChannelMean` and `CoreValues`. Reflection goes on
+        (``reflect``, ``replicate``, ``circular``, ``panorama``, ``zeros``, ``mean``, ``core``,
+        ``shuffle``) or of one that an installed package adds, or a value. ``panorama`` is
+        circular along the last axis alone; ``mean`` takes the mean of each channel of the same
+        image's input map, ``core`` values from random positions of its central half, ``shuffle``
+        the border of another image of the batch: see `padscope.sites.fills`. Reflection goes on
         back and forth where padding is as large as the input. Zeros in place of zeros leave the
         very output.
     seed : int
@@ -82,6 +85,66 @@ def repad(
 
     def change(call: Call, chosen: Chosen, images: Sequence[int]) -> Tensor | None:
         return refilled(call, make(seed, images), chosen, in_place=True)
+
+    return Intervention(model, Selection.of(filters, sites), change, observed)
+
+
+def renormalise(
+    model: nn.Module,
+    sites: Filters | None = None,
+    filters: Filters | None = None,
+    *,
+    observed: Observation | None = None,
+) -> Intervention:
+    """Scale what windows give that touch padding up to windows full of real values.
+
+    Partial convolution used as padding [1]_: zeros stand beyond the border, and a window of which
+    a third lies there gives one and a half times as much, its bias apart. Transposed convolutions,
+    for which it is not defined, stay as they are.
+
+    Parameters
+    ----------
+    model, sites, filters, observed
+        As of `repad`.
+
+    Returns
+    -------
+    Intervention
+        To be entered by `with`.
+
+    References
+    ----------
+    .. [1] Liu, Shih, Wang, Reda, Sapra, Yu, Tao and Catanzaro, Partial Convolution based Padding,
+       arXiv:1811.11718.
+
+    Examples
+    --------
+    >>> convolution = nn.Conv2d(1, 1, 3, padding=1, bias=False).eval()
+    >>> _ = nn.init.ones_(convolution.weight)
+    >>> with torch.no_grad(), renormalise(convolution):
+    ...     convolution(torch.ones(1, 1, 3, 3))[0, 0, 0].tolist()
+    [9.0, 9.0, 9.0]
+    """
+
+    def change(call: Call, chosen: Chosen, images: Sequence[int]) -> Tensor | None:  # noqa: ARG001 - of `Change`
+        window = call.operation.window
+        if window.transposed:
+            return None
+        output = refilled(call, Constant(0.0), chosen, in_place=True)
+        output = call.output if output is None else output
+        dims, bias = len(window.out), torch.zeros(())
+        if call.bias is not None:
+            bias = of_filters(call.bias.view(-1, *[1] * dims), chosen, dims)
+        by = [torch.from_numpy(ratio) for ratio in taps_per_real(window)]
+        scaled = []
+        for box in contact_boxes(window):
+            ratio = torch.ones(())
+            for axis, (first, stop) in enumerate(box):
+                ratio = ratio * by[axis][first:stop].view(-1, *[1] * (dims - axis - 1))
+            values = of_filters(at_box(output, box), chosen, dims)
+            level = bias.to(values)
+            scaled.append((box, (values - level) * ratio.to(values) + level))
+        return write_boxes(output, scaled, chosen, in_place=True) if scaled else None
 
     return Intervention(model, Selection.of(filters, sites), change, observed)
 

@@ -82,6 +82,28 @@ def contact_share(window: Window) -> float:
     return 1 - prod(apart)
 
 
+def taps_per_real(window: Window) -> tuple[NDArray[np.float64], ...]:
+    """Say how many times as many taps a window has as it reads real positions with.
+
+    Returns
+    -------
+    tuple of (out,) float64 array
+        Per axis; the product over axes holds of an output. 1 where no padding is touched, 0 where
+        nothing else is.
+
+    Examples
+    --------
+    >>> taps_per_real(Window((3,), (1,), (1,), (1,), (1,), (4,), (4,)))[0].tolist()
+    [1.5, 1.0, 1.0, 1.5]
+    """
+    along = []
+    for axis, length in enumerate(window.size):
+        taps = window.taps(axis)
+        real = ((taps >= 0) & (taps < length)).sum(axis=1)
+        along.append(np.divide(taps.shape[1], real, out=np.zeros(len(real)), where=real > 0))
+    return tuple(along)
+
+
 def touches(window: Window, fill: str = "zeros") -> IntArray:
     """Count the windows' taps that read each position of the input, by way of padding too.
 

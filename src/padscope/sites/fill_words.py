@@ -7,6 +7,8 @@ FILL_WORDS = {
     "circular": "from the opposite side",
     "zeros": "with zeros",
     "mean": "with its channel's mean",
+    "panorama": "from the opposite side, along the last axis alone",
+    "shuffle": "with the border of another image",
     "core": "with pixels of the core",
 }
 FILLS_GROUP = "padscope.fills"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from padscope.errors import PadscopeError
 from padscope.sites.call import Call
 from padscope.sites.fill_words import FILL_WORDS
 from padscope.sites.locating import FOLDS, filled
@@ -202,6 +203,90 @@ class ChannelMean:
         return surrounded(call, call.real_input.mean(dim=spatial, keepdim=True))
 
 
+@dataclass(frozen=True)
+class Panorama:
+    """What stands at the opposite end along the last axis; along all others what the padding holds.
+
+    For images whose left and right ends meet: panoramas, and maps of the whole earth. Padding that
+    is not known along the other axes is taken for zeros.
+    """
+
+    def unchanged(self, call: Call) -> bool:  # noqa: ARG002 - of `Fill`
+        """Say no: no padding of one kind is made this way."""
+        return False
+
+    def around(self, call: Call) -> Cut:
+        """Cut boxes that go on round the last axis; see `Fill`."""
+        inner = (told_fill(call) or Constant(0.0)).around(call)
+        size = call.operation.window.size[-1]
+
+        def cut(box: Box, channels: Tensor | None = None) -> Tensor:
+            *others, (first, stop) = box
+            rounds = range(first // size, -(-stop // size))
+            spans = [(max(0, first - n * size), min(size, stop - n * size)) for n in rounds]
+            parts = [inner((*others, span), channels) for span in spans or [(0, 0)]]
+            return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
+
+        return cut
+
+
+@dataclass(frozen=True)
+class OtherImage:
+    """The border of another image of the batch, as it is reflected there.
+
+    A control: like the content in its statistics, and without a word about it. Each image takes
+    the next one of its batch, the last the first; so it depends on how images are batched.
+
+    Parameters
+    ----------
+    images : tuple of int
+        An index for every row of the batch; rows of one index are one image.
+    """
+
+    images: tuple[int, ...]
+
+    def unchanged(self, call: Call) -> bool:  # noqa: ARG002 - of `Fill`
+        """Say no: no padding is made this way."""
+        return False
+
+    def around(self, call: Call) -> Cut:
+        """Cut boxes from the input, with another image's border beyond it; see `Fill`.
+
+        Raises
+        ------
+        PadscopeError
+            There is no other image in the batch.
+        """
+        reflected = Boundary("reflect").around(call)
+        rows = torch.tensor(self._rows(), device=call.input.device)
+        size = call.operation.window.size
+
+        def cut(box: Box, channels: Tensor | None = None) -> Tensor:
+            own = reflected(box, channels)
+            inside = torch.ones((), dtype=torch.bool)
+            for axis, ((first, stop), n) in enumerate(zip(box, size, strict=True)):
+                at = torch.arange(first, stop)
+                real = (at >= 0) & (at < n)
+                inside = inside & real.view(-1, *[1] * (len(size) - axis - 1))
+            return torch.where(inside.to(own.device), own, own.index_select(0, rows))
+
+        return cut
+
+    def _rows(self) -> list[int]:
+        """For each row the next one, going round, that is of another image."""
+        count, found = len(self.images), []
+        for row, image in enumerate(self.images):
+            following = ((row + n) % count for n in range(1, count))
+            other = next((n for n in following if self.images[n] != image), None)
+            if other is None:
+                raise PadscopeError(
+                    "padding cannot be filled with another image's border, for a batch holds one "
+                    "image alone; run two or more at once, or take another fill"
+                )
+            found.append(other)
+        return found
+
+
 def surrounded(call: Call, level: float | Tensor) -> Cut:
     """Surround the input of a call with one value, or with one of every image and channel.
 
@@ -336,5 +421,7 @@ FILLS: dict[str, NamedFill] = {
     "replicate": NamedFill(alike(Boundary("replicate")), FILL_WORDS["replicate"]),
     "circular": NamedFill(alike(Boundary("circular")), FILL_WORDS["circular"]),
     "zeros": NamedFill(alike(Constant(0.0)), FILL_WORDS["zeros"]),
+    "panorama": NamedFill(alike(Panorama()), FILL_WORDS["panorama"]),
     "mean": NamedFill(alike(ChannelMean()), FILL_WORDS["mean"]),
+    "shuffle": NamedFill(lambda _, images: OtherImage(tuple(images)), FILL_WORDS["shuffle"]),
 }
