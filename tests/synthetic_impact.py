@@ -100,7 +100,7 @@ def doses(measure: str) -> pl.DataFrame:
         rows.append(
             {"filters": filters, "effect": value, **around(value), "control": control,
              "control_low": 0.5 * control, "control_high": 1.7 * control,
-             "p": 0.4 if filters < 8 else 1 / 21, "measure": measure, "matched": filters,
+             "p": 0.4 if filters < 8 else 1 / 21, "measure": measure, "matched": min(filters, 400),
              "images": IMAGES, "photographs": IMAGES, "draws": DRAWS, "control_images": 1,
              "excess": value - control,
              "excess_low": 0.5 * value - control, "excess_high": 1.5 * value - control}

@@ -203,8 +203,10 @@ def test_doses_are_the_table_by_the_answers_own_measure(study: Study, html: str)
     for row, wanted in zip(rows, table.iter_rows(named=True), strict=True):
         assert numbers(row[0]) == [wanted["filters"]]
         assert near(numbers(row[1]), [wanted[n] for n in ("effect", "low", "high")])
+        assert numbers(row[2]) == [wanted["matched"]]
         named = ("control", "control_low", "control_high")
-        assert near(numbers(row[2]), [wanted[n] for n in named])
+        assert near(numbers(row[3]), [wanted[n] for n in named])
+    assert numbers(rows[-1][2]) < numbers(rows[-1][0])  # not all of the last dose have controls
 
 
 def test_classes_are_the_table(study: Study, html: str) -> None:

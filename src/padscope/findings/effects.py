@@ -21,6 +21,7 @@ from padscope.study.impact_result import (
     effect_of_matched,
 )
 
+_NONE = [NONE] * 4  # matched filters, their controls, p, and what is beyond them
 NOT_MEASURED = "What undoing these filters changes was not measured."
 
 
@@ -106,19 +107,27 @@ def effect_listing(impact: Impact) -> Listing:
 
 
 def _cells(row: dict[str, Any], measure: Measure) -> tuple[str, ...]:
-    def spelt(value: str, low: str, high: str) -> str:
-        return f"{measure.figure(row[value])} {measure.between(row, low, high)}".rstrip()
-
-    filters, effect = f"{row['filters']:,}", spelt("effect", "low", "high")
-    if not row["draws"]:  # without controls there is nothing to exceed
-        return filters, effect, *[NONE] * 5
+    """Write an effect beside its controls; NONE for what there is not without these."""
+    filters, effect = f"{row['filters']:,}", _cell(row, measure, "effect", "low", "high")
+    if not row["draws"]:
+        return filters, effect, NONE, *_NONE
     part = effect_of_matched(row)
     return (
         filters, effect, f"{row['matched']:,}",
-        measure.figure(row["effect"] if part is None else part),
-        spelt("control", "control_low", "control_high"), chance(row["p"]),
-        spelt("excess", "excess_low", "excess_high"),
+        measure.figure(row["effect"] if part is None else part), *_control_cells(row, measure),
     )  # fmt: skip
+
+
+def _control_cells(row: dict[str, Any], measure: Measure) -> tuple[str, str, str]:
+    """Write what the controls give, p, and what is beyond them."""
+    return (
+        _cell(row, measure, "control", "control_low", "control_high"), chance(row["p"]),
+        _cell(row, measure, "excess", "excess_low", "excess_high"),
+    )  # fmt: skip
+
+
+def _cell(row: dict[str, Any], measure: Measure, value: str, low: str, high: str) -> str:
+    return f"{measure.figure(row[value])} {measure.between(row, low, high)}".rstrip()
 
 
 def measure_listing(impact: Impact) -> Listing:
@@ -151,11 +160,17 @@ def dose_listing(impact: Impact) -> Listing:
     """List the effect of undoing ever more filters, the strongest first, beside controls."""
     measure = PRIMARY[impact.answer]
     rows = impact.doses.filter(pl.col("measure") == measure.name).to_dicts()
-    cells = [_cells(row, measure) for row in rows]
-    return Listing(
-        ("filters undone", measure.heading, "controls", "p"),
-        tuple((filters, effect, control, p) for filters, effect, _, _, control, p, _ in cells),
-    )
+    cells = [
+        (
+            f"{row['filters']:,}", _cell(row, measure, "effect", "low", "high"),
+            *([f"{row['matched']:,}", *_control_cells(row, measure)] if row["draws"] else _NONE),
+        )
+        for row in rows
+    ]  # fmt: skip
+    headings = (
+        "filters undone", measure.heading, "matched", "controls", "p", "beyond the controls",
+    )  # fmt: skip
+    return Listing(headings, tuple(cells))
 
 
 def compared_lines(impact: Impact) -> list[str]:
