@@ -115,8 +115,8 @@ def _photographs(source: str | None) -> tuple[TensorImages, Images]:
     measured: Images = BuiltinPhotos(cropped, IMAGES)
     if source is not None:
         every = PhotoFiles.from_folder(Path(source), builtin.probe)
-        training = replace(every, names=every.names[:-IMAGES])
-        measured = replace(every, names=every.names[-IMAGES:], probe=cropped)
+        training = replace(every, photos=every.photos[:-IMAGES])
+        measured = replace(every, photos=every.photos[-IMAGES:], probe=cropped)
     # Kept in memory: every control is trained on them.
     pixels = next(stream(training, [0], len(training))).pixels
     return TensorImages(pixels, dims=2), measured

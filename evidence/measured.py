@@ -138,8 +138,8 @@ def measure(network: Network, images: Path, weights: Path, out: Path, count: int
     count = max(1, round(count * network.share))
     photos = PhotoFiles.from_folder(images, make_probe(loaded, 0), 2 * count)
     samples = [
-        replace(photos, names=names, description=f"{len(names)} photographs")
-        for names in (photos.names[:count], photos.names[count : 2 * count])
+        replace(photos, photos=some, description=f"{len(some)} photographs")
+        for some in (photos.photos[:count], photos.photos[count : 2 * count])
     ]
     full = ExplainSettings(limit=count)
     light = replace(full, baselines=0, check=0)
@@ -162,8 +162,8 @@ def _larger(network: Network, loaded: LoadedModel, images: Path, out: Path) -> t
     settings = ExplainSettings(limit=count, baselines=0, check=0)
     studies = []
     for place in range(2):
-        names = photos.names[place * count : (place + 1) * count]
-        sample = replace(photos, names=names, description=f"{len(names)} photographs")
+        some = photos.photos[place * count : (place + 1) * count]
+        sample = replace(photos, photos=some, description=f"{len(some)} photographs")
         run = RunDirectory(out / f"{network.key}-{count}-larger{place}")
         studies.append(explained(loaded, sample, sample, settings, run))
     return tuple(studies)

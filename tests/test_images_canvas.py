@@ -16,6 +16,7 @@ from padscope.errors import PadscopeError
 from padscope.images import (
     BuiltinPhotos,
     Canvases,
+    Folder,
     PhotoFiles,
     Probe,
     StreamedImages,
@@ -42,7 +43,8 @@ def folder(root: Path, *sizes: tuple[int, int], probe: Probe = RGB) -> PhotoFile
     """Photographs 0.png, 1.png, … of so many rows and columns."""
     for number, (rows, columns) in enumerate(sizes):
         noise(rows, columns, number).save(root / f"{number}.png")
-    return PhotoFiles(root, tuple(f"{number}.png" for number in range(len(sizes))), probe, "photos")
+    photos = tuple((f"{number}.png", None) for number in range(len(sizes)))
+    return PhotoFiles(Folder(root), photos, probe, "photos")
 
 
 def ramp(*shape: int) -> torch.Tensor:
@@ -142,7 +144,7 @@ def test_a_canvas_depends_on_its_index_and_the_seed_alone(tmp_path: Path) -> Non
     forwards = [canvases.tensor(index) for index in range(3)]
     backwards = [Canvases(images, RGB.size, MARGIN).tensor(index) for index in (2, 1, 0)]
     assert all(map(torch.equal, forwards, reversed(backwards)))
-    first = replace(images, names=images.names[:1])
+    first = replace(images, photos=images.photos[:1])
     assert torch.equal(Canvases(first, RGB.size, MARGIN).tensor(0), forwards[0])
     photo = images.photo(0)
     assert not torch.equal(RGB.canvas(photo, 0, MARGIN), RGB.canvas(photo, 1, MARGIN))

@@ -160,10 +160,10 @@ def test_links(folder: Path, tmp_path: Path) -> None:
 def test_a_limit_is_an_unbiased_nested_sample(folder: Path) -> None:
     ten = PhotoFiles.from_folder(folder, PROBE, limit=10)
     assert ten.describe() == "10 of 20 photographs in photos/ (seed 0)"
-    assert {name.split("/")[0] for name in ten.names} == {"class0", "class1"}
+    assert {name.split("/")[0] for name, _ in ten.photos} == {"class0", "class1"}
     five = PhotoFiles.from_folder(folder, PROBE, limit=5)
-    assert five.names == ten.names[:5]
-    assert PhotoFiles.from_folder(folder, PROBE, limit=10, seed=1).names != ten.names
+    assert five.photos == ten.photos[:5]
+    assert PhotoFiles.from_folder(folder, PROBE, limit=10, seed=1).photos != ten.photos
     everything = PhotoFiles.from_folder(folder, PROBE, limit=99)
     assert len(everything) == 20
     assert everything.describe() == "20 photographs in photos/"

@@ -32,7 +32,10 @@ Adapter = Annotated[
 ]
 Images = Annotated[
     str | None,
-    typer.Option(help="A folder, a list file, or one photograph. Default: built-in photographs."),
+    typer.Option(
+        help="A folder, a list file, one photograph, .tar archives, hf:NAME, or an address such as "
+        "s3://bucket/photos. Default: built-in photographs."
+    ),
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="Run directory. Default: runs/MODEL.")

@@ -3,13 +3,15 @@
 The concepts, each in its own module, in the order in which they build on one another:
 
 1. `source`: `Images`, what a scan consumes, and `UnreadableImage`, what it may skip.
-2. `decode`: any photograph file → an 8-bit grey or RGB image.
+2. `folders`: `Folder` on disk, a `Container` of files, and what lies there;
+   `decode`: any photograph file → an 8-bit grey or RGB image.
 3. `probe`: `Probe`, the seeded random crop that turns a photograph into one input of the model,
    and the wider canvas; `CentralCrop`, the one that models are evaluated on.
 4. `fingerprint`: which images, read how, as one digest of all that they hold.
 5. `items`: what datasets and loaders give;
    `files`, `builtin`, `tensors`: the sources, namely `PhotoFiles` (a folder, a list or one file),
-   `BuiltinPhotos`, and Python objects as `TensorImages` or `StreamedImages` (`from_python`).
+   `BuiltinPhotos`, and Python objects as `TensorImages` or `StreamedImages` (`from_python`);
+   `tars`, `hf_datasets`, `addresses`: other containers whose files `PhotoFiles` takes.
 6. `opening`: `open_images`, from what was typed on the command line to a source, by the table
    `SOURCES`.
 7. `canvas`: `Canvases`, crops of a source with real surroundings in the place of padding.
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from padscope.images.canvas import Canvases, TooSmall, central
     from padscope.images.files import PhotoFiles
     from padscope.images.fingerprint import fingerprint_tensors, one_by_one
+    from padscope.images.folders import Folder
     from padscope.images.kept import KeptBatches
     from padscope.images.labels import Labels, given_labels, read_labels
     from padscope.images.opening import SOURCES, open_images
@@ -44,6 +47,7 @@ __all__ = [
     "BuiltinPhotos",
     "Canvases",
     "CentralCrop",
+    "Folder",
     "Images",
     "KeptBatches",
     "Labels",

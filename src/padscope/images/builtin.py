@@ -1,5 +1,7 @@
 """The photographs which scikit-image and scikit-learn bring along: a probe set without download."""
 
+from collections.abc import Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -7,8 +9,9 @@ from PIL import Image
 from torch import Tensor
 
 from padscope.errors import PadscopeError
-from padscope.images.decode import decode
+from padscope.images.decode import DECODERS, decode
 from padscope.images.fingerprint import fingerprint_files
+from padscope.images.folders import open_regular
 from padscope.images.probe import Probe
 
 PHOTOS = (
@@ -50,6 +53,11 @@ class BuiltinPhotos:
         self._paths = [_locate(package, file) for package, file in PHOTOS]
         self._photos = [decode(path) for path in self._paths]
 
+    @property
+    def decoders(self) -> Mapping[str, str]:
+        """What decoded the photographs: library → version."""
+        return DECODERS
+
     def __len__(self) -> int:
         """Return the number of crops."""
         return self.crops
@@ -72,7 +80,7 @@ class BuiltinPhotos:
 
     def fingerprint(self) -> str:
         """Return a digest of the eight files, the number of crops and the probe."""
-        files = ((path.name, path) for path in self._paths)
+        files = ((path.name, partial(open_regular, path)) for path in self._paths)
         return fingerprint_files(files, self.probe, self.crops)
 
     def describe(self) -> str:

@@ -1,14 +1,18 @@
 """Any photograph file → an upright image of 8-bit grey or RGB pixels."""
 
 import re
-import stat
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL import __version__ as pillow
 
+from padscope.images.folders import open_regular
 from padscope.images.source import UnreadableImage
 from padscope.paths import printable, reason_of
 
@@ -16,12 +20,25 @@ from padscope.paths import printable, reason_of
 # (EPS runs Ghostscript), and none of the rest holds photographs.
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 
+DECODERS = {"pillow": pillow} | {
+    # Which of two versions read a JPEG file shows in its pixels.
+    codec: str(features.version(codec))
+    for codec in ("libjpeg_turbo", "libtiff", "webp")
+}
+SUBFILE_TYPE, REDUCED_OR_MASK = 254, 1 | 4  # a tag of a page, and bits of its value
 GDAL_NODATA = 42113  # the tag of a TIFF that declares a value for pixels without data
 HUGE = 1e37  # about the greatest floats, with which their absence is written
 LEVELS = 255
 
 
 def decode(path: Path) -> Image.Image:
+    """Decode a photograph on disk; see `decode_file`."""
+    return decode_file(partial(open_regular, path), path.as_posix())
+
+
+def decode_file(
+    open_file: Callable[[], BinaryIO], name: str, page: int | None = None
+) -> Image.Image:
     """Decode a photograph.
 
     Transparency is laid over white, the first frame stands for an animation, and the EXIF
@@ -32,8 +49,12 @@ def decode(path: Path) -> Image.Image:
 
     Parameters
     ----------
-    path : Path
-        The file. Its content decides on the format, not its extension.
+    open_file : callable
+        Opens the file. Its content decides on the format, not its name.
+    name : str
+        What errors call it.
+    page : int, optional
+        Which page of a TIFF file, one of `pages_of`.
 
     Returns
     -------
@@ -47,10 +68,10 @@ def decode(path: Path) -> Image.Image:
         larger than ``PIL.Image.MAX_IMAGE_PIXELS``.
     """
     try:
-        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
-            raise ValueError("not a regular file")  # opening a pipe would wait for its other end
-        with Image.open(path, formats=FORMATS) as image:
-            _refuse_bomb(image, path)
+        with open_file() as file, Image.open(file, formats=FORMATS) as image:
+            if page is not None:
+                image.seek(page)
+            _refuse_bomb(image, name)
             # In place, because otherwise every upright photograph would be copied.
             ImageOps.exif_transpose(image, in_place=True)
             return _to_8_bit(image)
@@ -58,16 +79,29 @@ def decode(path: Path) -> Image.Image:
         raise
     # Decoders fed with arbitrary bytes raise nearly anything: SyntaxError, struct.error, EOFError…
     except Exception as error:
-        raise UnreadableImage(printable(path.as_posix()), _reason(error, path)) from error
+        raise UnreadableImage(printable(name), _reason(error, open_file)) from error
 
 
-def _refuse_bomb(image: Image.Image, path: Path) -> None:
+def pages_of(open_file: Callable[[], BinaryIO]) -> tuple[int, ...]:
+    """Find the pages of a TIFF file, from 0, without its thumbnails, overviews and masks.
+
+    None are found in a file that is damaged, or is no TIFF.
+    """
+    pages = []
+    # What is wrong with it is told when it is decoded.
+    with suppress(Exception), open_file() as file, Image.open(file, formats=("TIFF",)) as image:
+        for page in range(getattr(image, "n_frames", 1)):
+            image.seek(page)
+            if not getattr(image, "tag_v2", {}).get(SUBFILE_TYPE, 0) & REDUCED_OR_MASK:
+                pages.append(page)
+    return tuple(pages)
+
+
+def _refuse_bomb(image: Image.Image, name: str) -> None:
     """Refuse on the header's word, before any pixel is decoded; Pillow itself only warns here."""
     width, height = image.size
     if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
-        raise UnreadableImage(
-            printable(path.as_posix()), f"decompression bomb: {width} × {height} pixels"
-        )
+        raise UnreadableImage(printable(name), f"decompression bomb: {width} × {height} pixels")
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
@@ -115,11 +149,12 @@ def _refuse_nodata(values: NDArray[np.float64], top: float, declared: object) ->
         raise ValueError(f"{count} of {values.size} pixels are {said}; fill them first")
 
 
-def _reason(error: Exception, path: Path) -> str:
+def _reason(error: Exception, open_file: Callable[[], BinaryIO]) -> str:
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         # Raised while the header is read: of the size, only the count in the message gets out.
         count = re.search(r"\d+ pixels", str(error))
         return f"decompression bomb: {count[0] if count else 'too many pixels'}"
     if isinstance(error, UnidentifiedImageError):
-        return "not a photograph in a known format" if path.stat().st_size else "empty file"
+        with open_file() as file:
+            return "not a photograph in a known format" if file.read(1) else "empty file"
     return reason_of(error)

@@ -1,9 +1,8 @@
 """Which images, read how, as one digest of all that they hold."""
 
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from pathlib import Path
+from typing import BinaryIO
 from zlib import crc32
 
 import torch
@@ -14,15 +13,18 @@ from padscope.images.source import Images, UnreadableImage
 BLOCK = 2**20  # bytes read at once
 
 
-def fingerprint_files(files: Iterable[tuple[str, Path]], *settings: object) -> str:
+def fingerprint_files(
+    files: Iterable[tuple[str, Callable[[], BinaryIO]]], *settings: object
+) -> str:
     """Digest the names, sizes and contents of files, in their order, and how they are used.
 
     Where the files lie and when they were written does not matter: a copy has the same digest.
 
     Parameters
     ----------
-    files : iterable of (name, path)
-        The name is digested, the path is read. An unreadable file counts as an empty one.
+    files : iterable of (name, callable)
+        The name is digested, and so is what the callable opens. An unreadable file counts as an
+        empty one.
     *settings : object
         Whatever else makes the images what they are, as their `repr`.
 
@@ -31,7 +33,7 @@ def fingerprint_files(files: Iterable[tuple[str, Path]], *settings: object) -> s
     str
         32 hexadecimal digits.
     """
-    return _digest(((name, *_size_and_sum(path)) for name, path in files), settings)
+    return _digest(((name, *_size_and_sum(open_file)) for name, open_file in files), settings)
 
 
 def fingerprint_tensors(images: Iterable[Tensor], *settings: object) -> str:
@@ -72,15 +74,13 @@ def _digest(parts: Iterable[object], settings: tuple[object, ...]) -> str:
 # byte is looked at.
 
 
-def _size_and_sum(path: Path) -> tuple[int, int]:
+def _size_and_sum(open_file: Callable[[], BinaryIO]) -> tuple[int, int]:
     size, found = 0, 0
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its other end
-            return 0, 0
-        with path.open("rb") as file:
+        with open_file() as file:
             while block := file.read(BLOCK):
                 size, found = size + len(block), crc32(block, found)
-    except OSError:
+    except (OSError, ValueError):
         return 0, 0
     return size, found
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from padscope.errors import PadscopeError
-from padscope.images.files import look_below
+from padscope.images.folders import look_below
 from padscope.images.label_table import Row, read_rows
 from padscope.images.spelling import UNKNOWN, number_classes, number_names, spelled_number
 from padscope.paths import expanded, printable, reason_of

@@ -1,14 +1,18 @@
 """From what was typed on the command line to images."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from padscope.errors import PadscopeError, brief
+from padscope.images.addresses import open_address
 from padscope.images.builtin import PHOTOS, BuiltinPhotos
 from padscope.images.files import PhotoFiles
+from padscope.images.hf_datasets import is_saved, open_dataset
 from padscope.images.probe import CentralCrop, Probe
 from padscope.images.source import Images
+from padscope.images.tars import open_tars
 from padscope.paths import expanded
 from padscope.plugins import look_up
 
@@ -17,14 +21,19 @@ from padscope.plugins import look_up
 Source = Callable[[str, Probe, int | None, int], Images]
 
 # Scheme → what takes NAME of SCHEME:NAME; ending of a file → what takes its path; and what takes
-# any folder, and any other file. Installed packages add to it through entry points of the group.
+# any address (PROTOCOL://…), any folder, and any other file. Installed packages add to it through
+# entry points of the group.
 SOURCES: dict[str, Source] = {
     ".txt": lambda path, *how: PhotoFiles.from_list(Path(path), *how),
     ".lst": lambda path, *how: PhotoFiles.from_list(Path(path), *how),
-    "folder": lambda path, *how: PhotoFiles.from_folder(Path(path), *how),
-    "file": lambda path, probe, _limit, _seed: PhotoFiles.from_file(Path(path), probe),
+    ".tar": open_tars,
+    "hf": open_dataset,
+    "address": open_address,
+    "folder": lambda path, *how: _open_folder(Path(path), *how),
+    "file": lambda path, *how: PhotoFiles.from_file(Path(path), *how),
 }
 SOURCES_GROUP = "padscope.images"
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|[a-z0-9+.-]+::", re.IGNORECASE)
 
 
 def open_images(
@@ -39,12 +48,14 @@ def open_images(
     Parameters
     ----------
     source : str or Path, optional
-        A folder, a list of files (``.txt`` or ``.lst``), one photograph, or what else `SOURCES`
+        A folder, a list of files (``.txt`` or ``.lst``), one photograph, tar archives
+        (``photos.tar``, ``photos-{000..011}.tar``), a data set (``hf:NAME``, ``hf:NAME:SPLIT``, or
+        a folder of `save_to_disk`), an address (``s3://bucket/photos``), or what else `SOURCES`
         has; the built-in photographs if not given. A leading ``~`` is the home folder.
     probe : Probe
         How a photograph becomes an input of the model.
     limit : int, optional
-        How many photographs to take from a folder or list, at random; all if not given.
+        How many photographs to take, at random; all if not given.
     seed : int
         Of the choice which `limit` makes.
     crops : int
@@ -77,8 +88,16 @@ def open_images(
     return images
 
 
+def _open_folder(path: Path, probe: Probe, limit: int | None, seed: int) -> PhotoFiles:
+    if is_saved(path):
+        return open_dataset(str(path), probe, limit, seed)
+    return PhotoFiles.from_folder(path, probe, limit, seed)
+
+
 def _find(source: str | Path) -> tuple[Source, str]:
     """Match what was typed to its source, and say what to give it."""
+    if ADDRESS.match(str(source)):
+        return SOURCES["address"], str(source)
     scheme, _, name = str(source).partition(":")
     if name and scheme and (found := look_up(SOURCES, SOURCES_GROUP, scheme)):
         return found, name

@@ -223,7 +223,10 @@ def identify(
         "weights": loaded.weights_hash,
         "images": fingerprint(source, settings.limit, compared=compared),
         "settings": asdict(settings),
-        "versions": {"torch": torch.__version__} | installed,
+        # What decodes the images, where that is known.
+        "versions": {"torch": torch.__version__}
+        | installed
+        | dict(getattr(source, "decoders", {})),
     } | ({"input adapter": adapter.name} if adapter else {})
 
 

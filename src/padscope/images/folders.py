@@ -1,0 +1,145 @@
+"""Folders and lists of files: what lies there, and how it is opened."""
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from padscope.errors import PadscopeError
+from padscope.paths import MISSING, file_problem, printable, reason_of
+
+MANIFEST = re.compile(rb'\s*\{\s*"schema": \d+,\s*"identity": \{')  # how that of a run begins
+EXTENSIONS = frozenset(
+    (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".jp2")
+)
+
+
+class Container(Protocol):
+    """Files by name, wherever they lie. It can be pickled, and is used from several threads."""
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file for reading; raises `OSError` or `ValueError` if it cannot be."""
+        ...
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Files on disk; a `Container`.
+
+    Parameters
+    ----------
+    root : Path
+        The folder the names start from.
+    """
+
+    root: Path
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a regular file."""
+        return open_regular(self.root / name)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file, but no pipe: to open one would wait for its other end."""
+    if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+        raise ValueError("not a regular file")
+    return path.open("rb")
+
+
+def is_photograph(name: str) -> bool:
+    """Tell by its name whether a file is a photograph, and none of it or of its folders hidden."""
+    *folders, file = name.split("/")
+    hidden = any(part.startswith(".") and part not in (".", "..") for part in (*folders, file))
+    return not hidden and os.path.splitext(file)[1].lower() in EXTENSIONS  # noqa: PTH122
+
+
+@dataclass
+class Found:
+    """What lies in a folder and the folders below it.
+
+    Attributes
+    ----------
+    photographs : list of str
+        Paths from the folder, with forward slashes: files that can be read or not, and links,
+        wherever they lead.
+    closed : list of str
+        Folders that cannot be opened, and links to ones that are gone; and why.
+    runs : int
+        How many directories of runs there are.
+    """
+
+    photographs: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    runs: int = 0
+
+    @property
+    def described(self) -> str:
+        """The closed folders, counted, the first of them named."""
+        folders = "1 folder" if len(self.closed) == 1 else f"{len(self.closed)} folders"
+        return f"{folders} could not be opened: {self.closed[0]}"
+
+
+def look_below(root: Path) -> Found:
+    """Look for photographs in a folder and below it, outside of the directories of runs."""
+    found = Found()
+    seen: set[str] = set()
+
+    def note(error: OSError) -> None:
+        place = Path(os.path.relpath(os.fsdecode(error.filename), root)).as_posix()
+        found.closed.append(f"{printable(place)}, {reason_of(error)}")
+
+    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=note):
+        # A link to a folder above would otherwise lead round for ever.
+        real = os.path.realpath(folder)
+        if real in seen or _is_run(Path(folder), files):
+            found.runs += real not in seen
+            subfolders.clear()
+            continue
+        seen.add(real)
+        # Sorted, so that of two ways to one folder the same is taken everywhere.
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in files:
+            path = Path(folder, name)
+            if name.startswith("."):
+                continue
+            if path.suffix.lower() in EXTENSIONS:
+                found.photographs.append(path.relative_to(root).as_posix())
+            elif not path.suffix and path.is_symlink() and file_problem(path) == MISSING:
+                note(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)))
+    return found
+
+
+def _is_run(folder: Path, files: Sequence[str]) -> bool:
+    """Tell a directory that padscope wrote by the beginning of its manifest, torn or not."""
+    if "manifest.json" not in files:
+        return False
+    try:
+        with (folder / "manifest.json").open("rb") as manifest:
+            return MANIFEST.match(manifest.read(100)) is not None
+    except OSError:
+        return False
+
+
+def listed(path: Path) -> list[str]:
+    """Return the listed names, each once, in the order of the list."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise PadscopeError(f"cannot read the image list {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise PadscopeError(f"the image list {path} is not UTF-8 text; save it as such") from error
+    names: dict[str, None] = {}
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if not line or line.startswith("#"):
+            continue
+        if problem := file_problem(path.parent / line):
+            said = f"there is no file {line}" if problem == MISSING else f"{line} {problem}"
+            raise PadscopeError(
+                f"{path}, line {number}: {said}; paths start from the folder of the list"
+            )
+        names[Path(line).as_posix()] = None
+    return list(names)
