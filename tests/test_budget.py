@@ -10,7 +10,7 @@ from torch import nn
 from padscope.console import Budget
 from padscope.models import LoadedModel, wrap_module
 from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
-from padscope.study.budget import expect_audit, time_pass
+from padscope.study.budget import IMPACT_DEAR, expect_audit, time_pass
 from padscope.study.stages import COST, Effort, StageWork
 
 AUDIT = {
@@ -74,5 +74,5 @@ def test_an_audit_is_estimated_from_what_is_given() -> None:
     assert found["scan"] == StageWork(COUNT, Effort.of(COUNT))
     assert found["explain"].images == COUNT
     assert found["explain"].effort.passes >= COUNT * (1 + canvas)
-    assert found["impact"] == StageWork(20, Effort.of(200))
+    assert found["impact"] == StageWork(20, Effort.of(200, IMPACT_DEAR))
     assert "impact" not in expect_audit(small(), None, *given, None)

@@ -50,7 +50,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, net: Counted) -> dict[type, tuple[int
         run = step.run  # type: ignore[attr-defined]
 
         def watching(self: Any, stage: Stage) -> Outcome:
-            work, before = self.work, net.passes
+            work, before = self.effort.passes, net.passes
             outcome: Outcome = run(self, stage)
             found[step] = work, net.passes - before
             return outcome
@@ -131,7 +131,7 @@ def lite0(settings: ImpactSettings) -> Subject:
 def test_the_impact_of_lite0_takes_25_passes_of_96_images() -> None:
     subject = lite0(ImpactSettings())
     works = {
-        step.what: step.work
+        step.what: step.effort.passes
         for step in (
             FilterEstimates(subject), SetEffects.of(subject), PositionBias(subject),
             FalseBorders(subject),

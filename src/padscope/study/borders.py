@@ -12,6 +12,7 @@ from padscope.measurements.bands import FEW_WIDTHS, WIDTHS, Band, choose_bands, 
 from padscope.running import Pulse, Recorded, no_pulse
 from padscope.study.outcome import Outcome, require_images
 from padscope.study.stage import Stage
+from padscope.study.stages import Effort
 from padscope.study.subject import Subject
 from padscope.tables.bands import band_table, firing_table
 
@@ -24,13 +25,14 @@ class FalseBorders:
     what: str = "false borders"
 
     @property
-    def work(self) -> int:
+    def effort(self) -> Effort:
         """Forward passes of single images."""
         settings, tested = self.subject.settings, self.subject.tested
         value = padding_value(self.subject.observation)
         if isinstance(value, str) or not self._bands:
-            return 0
-        return (tested.images(settings.canvas_images) or 0) * self._measurement(value).passes
+            return Effort()
+        images = tested.images(settings.canvas_images) or 0
+        return Effort.of(images * self._measurement(value).passes)
 
     @cached_property
     def _bands(self) -> tuple[Band, ...]:

@@ -7,6 +7,7 @@ import time
 import torch
 
 from padscope.models import LoadedModel, as_found
+from padscope.running.memory import keeping_freed_memory
 from padscope.running.model import run_batch
 from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.sites.alignment import FAR_MARGIN, NEAR_MARGIN
@@ -19,6 +20,7 @@ from padscope.study.stages import EXPLAIN, IMPACT, SCAN, Effort, StageWork
 # Forward passes of an impact on the images that all take a part of, and of every further image, as
 # found for lite0; which sets there are, and so how many passes, an explanation tells.
 USUAL_IMPACT, THOROUGH_IMPACT = (1700, 14), (0, 500)
+IMPACT_DEAR = 1.7  # what one of them costs on average, over the cheapest
 FAR_FROM = 160  # pixels of an input from which on networks reach so far that the margin is greater
 AT_ONCE = 0.5  # seconds that a first batch of two may take, if a larger one shall be timed
 
@@ -58,21 +60,21 @@ def expect_audit(
         found[EXPLAIN] = StageWork(canvas.images, explaining.total)
     if impact:
         tested = min(canvas.images or scanned, impact.limit or scanned)
-        found[IMPACT] = StageWork(tested, Effort.of(usual[0] + usual[1] * tested))
+        found[IMPACT] = StageWork(tested, Effort.of(usual[0] + usual[1] * tested, IMPACT_DEAR))
     return found
 
 
 def time_pass(loaded: LoadedModel, batch_size: int) -> float | None:
     """Time a batch of noise: seconds of a bare forward pass of one image; None if that fails.
 
-    The first batch, of two images, warms up; it is taken for the answer if it takes long.
+    The first batches, one of two images, warm up; one is taken for the answer if it takes long.
     """
     if loaded.preprocessing is None:
         return None
     shape = (loaded.preprocessing.channels, *loaded.preprocessing.size)
     noise = torch.randn(batch_size, *shape, generator=torch.Generator().manual_seed(0))
-    with as_found(loaded.module) as module, torch.no_grad():
-        for images in (2, batch_size):
+    with as_found(loaded.module) as module, torch.no_grad(), keeping_freed_memory():
+        for images in (2, batch_size, batch_size):
             pixels, begun = noise[: loaded.static_batch or images], time.monotonic()
             run_batch(module, pixels, range(len(pixels)), loaded.static_batch)
             if pixels.is_cuda:

@@ -33,6 +33,7 @@ from padscope.running import Recorded
 from padscope.study.impact_images import names_of_classes
 from padscope.study.outcome import Outcome, require_images
 from padscope.study.stage import Stage
+from padscope.study.stages import Effort
 from padscope.study.subject import Subject
 from padscope.tables.classes import class_table
 from padscope.tables.costs import cost_table
@@ -40,6 +41,8 @@ from padscope.tables.distances import distance_table
 from padscope.tables.effects import dose_table, effect_table
 from padscope.tables.efficiency import filter_costs
 
+# What a pass costs, over one of a full batch: controls and doses run on few images at a time.
+DEAR = {"effects": 1.5, "doses": 2.0}
 NOTHING_CONFIRMED = "No filter is confirmed, so there is no set to undo but all padding."
 NOTHING_RECOGNISES = (
     "No filter recognises the border, so use is judged by all confirmed filters: those that "
@@ -122,10 +125,11 @@ class SetEffects:
         return load_metric(target) if target else None
 
     @property
-    def work(self) -> int:
+    def effort(self) -> Effort:
         """Forward passes of single images."""
         few = self.subject.settings.dose_images
-        return self._passes(self.treatments) + self._passes(self.doses, few)
+        treated = Effort.of(self._passes(self.treatments), DEAR["effects"])
+        return treated + Effort.of(self._passes(self.doses, few), DEAR["doses"])
 
     def _passes(self, treatments: Sequence[Treatment], most: int | None = None) -> int:
         """Forward passes of a job, those of the unchanged network among them."""
@@ -172,7 +176,7 @@ class SetEffects:
             tested.labels.of if tested.labels else None, self._metric,
         )  # fmt: skip
         passes = self._passes(treatments, most) / (tested.images(most) or 1)
-        found = stage.run(tested.job(name, make, most), Recorded(), passes)
+        found = stage.run(tested.job(name, make, most), Recorded(), passes, dear=DEAR[name])
         return require_images(found, name)
 
     def _bootstrap(self, found: Recorded) -> Bootstrap:

@@ -9,6 +9,7 @@ from padscope.measurements import EstimateMeasurement, ExactMeasurement
 from padscope.running import Recorded
 from padscope.study.outcome import Outcome, require_images
 from padscope.study.stage import Stage
+from padscope.study.stages import Effort
 from padscope.study.subject import Subject
 from padscope.tables import (
     agreement,
@@ -19,6 +20,7 @@ from padscope.tables import (
 )
 
 PASSES = 3  # a forward pass, and a backward one, which counts for two
+DEAR = 2.2  # what one of them costs, over one of the check
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,11 @@ class FilterEstimates:
     what: str = "the estimated impact of single filters"
 
     @property
-    def work(self) -> int:
+    def effort(self) -> Effort:
         """Forward passes of single images."""
         settings, tested = self.subject.settings, self.subject.tested
         checked = (tested.images(settings.check_images) or 0) * _checking(settings.check)
-        return (tested.images() or 0) * PASSES + checked
+        return Effort.of((tested.images() or 0) * PASSES, DEAR) + Effort.of(checked)
 
     def run(self, stage: Stage) -> Outcome:
         """Estimate all, and check some."""
@@ -41,7 +43,7 @@ class FilterEstimates:
         given = (settings.fill, settings.seed, subject.asking)
         module, observed = subject.module, subject.observation
         job = tested.job("estimates", lambda _: EstimateMeasurement(module, observed, *given))
-        estimated = require_images(stage.run(job, Recorded(), PASSES), "estimates")
+        estimated = require_images(stage.run(job, Recorded(), PASSES, dear=DEAR), "estimates")
         impacts = impact_columns(estimated.sums, subject.kind)
         lacking = missing_estimates(subject.observation.sites, estimated.sums)
         notes = [

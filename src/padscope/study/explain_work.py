@@ -12,7 +12,7 @@ from padscope.study.context import Canvas
 from padscope.study.likeness import LIKENESS_IMAGES
 from padscope.study.stages import Effort
 
-CHECKED = 1.7  # what a pass of the check of the margin costs, over one of the contrast
+CHECKED = 1.5  # what a pass of the check of the margin costs, over one of the contrast
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def _measure(stage: Stage, steps: Sequence[Step]) -> list[Outcome]:
     """Take every step; one that cannot be taken leaves a note behind."""
     outcomes = []
     for place, step in enumerate(steps):
-        stage.expect(Effort.of(sum(each.work for each in steps[place:])))
+        stage.expect(sum((each.effort for each in steps[place:]), Effort()))
         try:
             outcomes.append(step.run(stage))
         except Unfinished:

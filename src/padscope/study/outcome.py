@@ -11,6 +11,7 @@ from padscope.errors import PadscopeError
 from padscope.images import Skipped
 from padscope.running import Recorded
 from padscope.study.stage import Stage
+from padscope.study.stages import Effort
 
 
 def require_images(found: Recorded, name: str) -> Recorded:
@@ -58,7 +59,7 @@ class Step(Protocol):
         ...
 
     @property
-    def work(self) -> int:
+    def effort(self) -> Effort:
         """Forward passes of single images that it takes, about."""
         ...
 

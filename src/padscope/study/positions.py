@@ -26,10 +26,13 @@ from padscope.running import Recorded, Recording
 from padscope.running.model import as_input
 from padscope.study.outcome import Outcome, require_images
 from padscope.study.stage import Stage
+from padscope.study.stages import Effort
 from padscope.study.subject import Subject, readable
 from padscope.tables.views import readout_table, view_table
 
 UNDONE, CONTROLS, REFILLED = "PANs undone", "controls undone", "all padding refilled"
+# What a view costs, over a pass of a full batch, and afterwards reading the position from it.
+DEAR, READ = 1.8, 0.9
 CONTROL_DRAWS = (1, 2)  # to compare with; the null is not drawn from them. The latter if `fine`
 
 
@@ -44,15 +47,14 @@ class PositionBias:
     what: str = "position bias"
 
     @property
-    def work(self) -> int:
+    def effort(self) -> Effort:
         """Forward passes of single images."""
         if not any(self.subject.explanation.margin):
-            return 0
+            return Effort()
         images = self.subject.tested.images(self.subject.settings.canvas_images) or 0
         views = self._views
-        return round(
-            images * self._draws * passes((views.centre, *views.others), views.centre.size)
-        )
+        each = self._draws * passes((views.centre, *views.others), views.centre.size)
+        return Effort.of(round(images * each), DEAR) + Effort(cost=images * each * READ)
 
     @cached_property
     def _views(self) -> Views:
@@ -82,7 +84,7 @@ class PositionBias:
         )  # fmt: skip
         job = canvas.job("views", canvas.batches, lambda pulse: nullcontext(Recording(make(pulse))))
         job = replace(job, fingerprint=subject.tested.fingerprint)  # as of the other steps
-        found = stage.run(job, Recorded(), passes=self._draws * plan.passes)
+        found = stage.run(job, Recorded(), self._draws * plan.passes, dear=DEAR)
         require_images(found, "views")
         names = (AS_IS, *treatments)
         table = view_table(
@@ -92,6 +94,7 @@ class PositionBias:
             self._groups(found), settings.resamples, settings.seed,
         )  # fmt: skip
         readouts, unread = self._read(plan, found, featured)
+        stage.spend(Effort(cost=READ * self._draws * plan.passes * found.images))
         notes += [f"View left out, {name}: {reason}." for name, reason in plan.left_out.items()]
         return Outcome(
             {"views": table, "readout": readout_table(readouts, len(canvas.size))},
