@@ -25,7 +25,7 @@ from padscope.running.model import observe_first
 from padscope.settings import ExplainSettings, ScanSettings
 from padscope.sites import observe
 from padscope.tallies import ContrastCounter, PositionColumns
-from padscope.tallies.buffer import Folds
+from padscope.tallies.contrast import Folds
 
 POSITIONS: dict[str, Any] = {"per_line": 3, "per_core": 6, "per_deeper": 2}
 SAMPLE = SampleSize(0, None, **POSITIONS)

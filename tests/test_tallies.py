@@ -22,8 +22,8 @@ from padscope.regions.sampling import DEEPER_EVERY
 from padscope.running import to_bytes
 from padscope.running.model import observe_first
 from padscope.tallies import BINS, HOLE, Bins, Tally, bin_middles
-from padscope.tallies.buffer import ValueBuffer
 from padscope.tallies.calibration import fit_bins
+from padscope.tallies.contrast import ValueBuffer
 from padscope.tallies.lines import kept_lines
 from padscope.tallies.maps import sum_maps
 from padscope.tallies.names import CENTRE, COARSE_SHIFT, CODES, DEAD_BINS

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from padscope.errors import PadscopeError
 from padscope.images import Batch
+from padscope.measurements.batch_rows import BatchRows
 from padscope.measurements.contrast_plan import ContrastPlan
 from padscope.measurements.counts import Counts
 from padscope.measurements.first_images import FirstLook, mean_of_lines
@@ -25,7 +26,6 @@ from padscope.running import Spans
 from padscope.running.model import device_of, run_batch
 from padscope.sites import Call, StopAfter, StopForward, repadded
 from padscope.tallies import NEAR, ContrastCounter, fit_bins
-from padscope.tallies.gathering import BatchRows
 from padscope.tallies.names import PADDED
 from padscope.threads import single_threaded_pool
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from padscope.measurements.batch_rows import BatchRows
 from padscope.measurements.site_plan import SitePlan
 from padscope.sites import Call, JoinedTaps, at_offset, filled, select_taps
 from padscope.sites.padding import ZEROS
-from padscope.tallies.gathering import BatchRows
 
 GIVEN, REAL, OWN, REFLECTED = "given", "real", "own", "reflected"
 

@@ -1,24 +1,72 @@
-"""What explaining takes of one site, pass after pass."""
+"""What is taken of one site, pass after pass: values copied out of its maps at drawn positions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from padscope.measurements.batch_rows import BatchRows
 from padscope.measurements.first_images import FirstLook
 from padscope.measurements.padding_parts import PaddingParts
 from padscope.measurements.site_plan import SitePlan
 from padscope.regions import FOLDS, Positions
 from padscope.sites import Call
 from padscope.tallies import OWN, ContrastCounter, PositionColumns
-from padscope.tallies.gathering import BatchRows, Gathering
 from padscope.tallies.names import INCOMING, PADDED, PSEUDO, REAL
 from padscope.tallies.transfers import to_device
+
+
+class Gathering:
+    """Copies activations at drawn positions out of one batch of maps.
+
+    Made ready before the maps are there: within a forward pass hardly anything of ours is in the
+    caches, and every step takes ten times as long as in a loop of its own. Maps, table and values
+    are on one device.
+
+    Parameters
+    ----------
+    table : (SLOTS, P) int64 Tensor
+        P positions for each slot.
+    batch : BatchRows
+        M images of the batch.
+    area : int
+        Positions of a map.
+    into : (M, P, C) float32 Tensor
+        Where to, contiguous.
+    """
+
+    def __init__(self, table: Tensor, batch: BatchRows, area: int, into: Tensor) -> None:
+        self._table, self._batch = table, batch
+        self.into = into
+        self._places = batch.flat(table, area)
+        self._rows = into.view(-1, into.shape[-1])
+
+    def __call__(self, output: Tensor) -> None:
+        """Copy from (N, C, *spatial) maps."""
+        rows = output.movedim(1, -1)
+        if not rows.is_contiguous():
+            table = self._table[self._batch.place]
+            self.into.copy_(values_at(output, table, self._batch.rows))
+            return
+        # Channels last: a position's filters lie side by side.
+        flat = rows.view(-1, rows.shape[-1])
+        if flat.dtype == self._rows.dtype:
+            torch.index_select(flat, 0, self._places, out=self._rows)
+        else:
+            self._rows.copy_(flat.index_select(0, self._places))
+
+
+def values_at(output: Tensor, table: Tensor, chosen: Sequence[int]) -> Tensor:
+    """Copy out of the maps of some images: (N, C, *spatial) at flat (M, P) → (M, P, C)."""
+    maps = output.flatten(2)
+    if len(chosen) < len(maps):
+        maps = maps[list(chosen)]
+    return maps.gather(2, table[:, None, :].expand(-1, maps.shape[1], -1)).transpose(1, 2)
 
 
 class SiteVisits:

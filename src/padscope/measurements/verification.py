@@ -22,10 +22,10 @@ from padscope.images import central
 from padscope.measurements.contrast_plan import ContrastPlan
 from padscope.measurements.replay import Replay
 from padscope.measurements.site_plan import SitePlan
+from padscope.measurements.site_visits import values_at
 from padscope.running.model import as_input
 from padscope.sites import Call, Interception, Visitor, at_offset, run_partly, select_taps
 from padscope.sites.discovery import ROUNDINGS, TOLERANCE
-from padscope.tallies import gather_all
 
 NAN = float("nan")
 
@@ -296,4 +296,4 @@ def _window_error(plan: SitePlan, call: Call, aligned: Tensor) -> Tensor:
     summed = taps.part(call.input, [0], [0])
     if call.bias is not None:
         summed = summed + call.bias.detach().float().cpu()
-    return (summed - gather_all(aligned, table)).abs()
+    return (summed - values_at(aligned, torch.from_numpy(table), [0]).float()).abs()

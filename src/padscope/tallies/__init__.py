@@ -1,8 +1,8 @@
 """What streams: integer histograms per filter, region and image fold. Merging is adding.
 
 `bins` turns activations into small integers, `calibration` fits the bins to a filter's first
-activations, `tally` holds the counts of a site, `gathering` copies values out of maps, `buffer`
-keeps those of many images, and `contrast` fills the tallies with them, condition by condition.
+activations, `tally` holds the counts of a site, and `contrast` keeps the values of many images and
+fills the tallies with them, condition by condition.
 """
 
 from typing import TYPE_CHECKING
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         streams_of,
         streams_under,
     )
-    from padscope.tallies.gathering import gather_all
     from padscope.tallies.names import BINS, CORNERS, DEEP, HOLE, LINES, NEAR, OWN
     from padscope.tallies.tally import Tally
 
@@ -40,7 +39,6 @@ __all__ = [
     "bin_middles",
     "border_streams",
     "fit_bins",
-    "gather_all",
     "streams_of",
     "streams_under",
 ]
