@@ -26,7 +26,16 @@ from benchmarks.depth_bounds import describe_depth_bounds
 from benchmarks.explain import explain_to_bare
 from benchmarks.impact import estimate_to_bare, estimate_to_exact
 from benchmarks.kills import AUDIT, STAGES, sweep
-from benchmarks.memory import LARGE, LITE0, SMALL_IMAGES, beside_bare, growth
+from benchmarks.memory import (
+    LARGE,
+    LITE0,
+    LOCAL,
+    RAY,
+    SMALL_IMAGES,
+    TORCHRUN,
+    beside_bare,
+    growth,
+)
 from benchmarks.nulls import describe_nulls
 from benchmarks.onnx_files import describe_onnx
 from benchmarks.page import describe_page
@@ -59,7 +68,10 @@ def _script() -> None:
 def _memory() -> None:
     print("peak memory (target: within 2 % whatever the number of images)")
     print("  lite0:", *growth(LITE0, (SCAN, EXPLAIN), 208, 2000), sep="\n    ")
-    print("  lite0, 96 pixels:", *growth(SMALL_IMAGES, (IMPACT,), 208, 2000), sep="\n    ")
+    for runner in (LOCAL, TORCHRUN, RAY):
+        stages = (IMPACT,) if runner == LOCAL else (SCAN, EXPLAIN, IMPACT)
+        grown = growth(SMALL_IMAGES, stages, 208, 2000, runner)
+        print("  lite0, 96 pixels:", *grown, sep="\n    ", flush=True)
     print("  EfficientNet-B4, random weights:", *beside_bare(LARGE, 96), sep="\n    ")
 
 

@@ -4,7 +4,8 @@ Each figure is the peak resident memory of a process of its own, in which one st
 that another process has prepared. Images are random crops of the built-in photographs, decoded as
 they are needed. How many positions of an image are looked at depends on the number of images: here
 it is the same for any. The impact is measured with one control draw for each set of filters: each
-further draw is done like the first one, and takes time only.
+further draw is done like the first one, and takes time only. Where several processes share the
+images, the peak is that of the one with the highest.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,11 +25,13 @@ from padscope import RunDirectory, ScanSettings, explain, impact, load_model, lo
 from padscope.images import BuiltinPhotos, stream, unit_count
 from padscope.models import LoadedModel, as_found
 from padscope.running.memory import keep_freed_memory
+from padscope.running.ray_workers import RayRunner
 from padscope.settings import FEWEST_IMAGES, ExplainSettings, ImpactSettings
 from padscope.study import EXPLAIN, IMPACT, SCAN, as_images
 
 BARE = "bare"
 BATCH, PREPARED = 16, 32
+LOCAL, TORCHRUN, RAY, WORKERS = "local", "torchrun", "ray", 2
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,18 @@ SMALL_IMAGES = Network("lite0", size=96)
 LARGE = Network("timm:efficientnet_b4", weights="random", size=224)
 
 
-def growth(network: Network, stages: Sequence[str], few: int, many: int) -> list[str]:
+def growth(
+    network: Network, stages: Sequence[str], few: int, many: int, runner: str = LOCAL
+) -> list[str]:
     """Tell how the peaks of some stages grow with the number of images."""
     with tempfile.TemporaryDirectory() as folder:
         for before in (SCAN, EXPLAIN) if IMPACT in stages else (SCAN,):
             _run(before, PREPARED, network, folder)
         lines = []
         for stage in stages:
-            first, last = (_run(stage, images, network, folder) for images in (few, many))
+            first, last = (_run(stage, images, network, folder, runner) for images in (few, many))
             lines.append(
-                f"{stage}, {few:,} images {first:,.0f} MB, {many:,} images {last:,.0f} MB: "
+                f"{stage}, {runner}: {few:,} images {first:,.0f} MB, {many:,} {last:,.0f} MB, "
                 f"{last / first - 1:+.1%}"
             )
     return lines
@@ -80,21 +86,28 @@ def beside_bare(network: Network, images: int) -> list[str]:
     ]
 
 
-def _run(stage: str, images: int, network: Network, folder: str) -> float:
-    """Peak resident memory, in MB, of a fresh process that does so much."""
+def _run(stage: str, images: int, network: Network, folder: str, runner: str = LOCAL) -> float:
+    """Peak resident memory, in MB, of a fresh process that does so much, or of several."""
     named = [network.spec, network.weights or "", str(network.size or "")]
-    command = [sys.executable, "-m", "benchmarks.memory", stage, str(images), folder, *named]
+    start = [sys.executable, "-m"]
+    if runner == TORCHRUN:
+        start += ["torch.distributed.run", "--nproc-per-node", str(WORKERS), "-m"]
+    command = [*start, "benchmarks.memory", stage, str(images), folder, *named, runner]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr}")
-    return float(done.stdout.splitlines()[-1])
+    peaks = re.findall(r"^peak (\S+)$", done.stdout, re.MULTILINE)
+    return max(map(float, peaks))
 
 
-def main(stage: str, images: int, folder: Path, network: Network) -> None:
+def main(stage: str, images: int, folder: Path, network: Network, runner: str) -> None:
     """Do one stage of the study of the stage before, and print the peak of this process.
 
     The first time, what it finds is saved in the folder for the stages behind it.
     """
+    how: dict[str, Any] = {"runner": runner}
+    if runner == RAY:
+        how["runner"] = RayRunner(workers=WORKERS)
     keep_freed_memory()
     loaded = network.load()
     source = as_images(None, loaded, ScanSettings(limit=images, crops=images))
@@ -105,36 +118,43 @@ def main(stage: str, images: int, folder: Path, network: Network) -> None:
             for batch in stream(source, range(unit_count(images, BATCH)), BATCH):
                 module(batch.pixels.contiguous(memory_format=torch.channels_last))
     elif stage == SCAN:
-        study = scan(loaded, source, ScanSettings(limit=images, per_line=1))
+        study = scan(loaded, source, ScanSettings(limit=images, per_line=1), **how)
     elif stage == EXPLAIN:
         causes = ExplainSettings(
             limit=images, per_line=1, per_core=4, per_deeper=1, baselines=0, check=0
         )
-        study = explain(load_study(folder / SCAN), loaded, source, causes)
+        study = explain(load_study(folder / SCAN), loaded, source, causes, **how)
     else:
         effects = ImpactSettings(
             limit=images, draws=1, disturbances=1, check=1, check_images=FEWEST_IMAGES,
             canvas_images=FEWEST_IMAGES,
         )  # fmt: skip
-        study = impact(load_study(folder / EXPLAIN), loaded, source, settings=effects)
-    print(_peak())
-    if study and not (folder / stage).exists():
+        study = impact(load_study(folder / EXPLAIN), loaded, source, settings=effects, **how)
+    processes = _workers_of_ray() if runner == RAY else [Path("/proc/self")]
+    print(f"peak {max(map(_peak, processes))}")
+    if study and runner == LOCAL and not (folder / stage).exists():
         RunDirectory(folder / stage).save(study)
 
 
-def _peak() -> float:
-    """Peak resident memory of this process, in MB.
+def _workers_of_ray() -> list[Path]:
+    """Find the processes whose name is that of an actor."""
+    named = Path("/proc").glob("[0-9]*/cmdline")
+    return [path.parent for path in named if path.read_bytes().startswith(b"ray::_Worker")]
 
-    From what Linux keeps for this program alone: `getrusage` begins with the peak of the process
+
+def _peak(process: Path) -> float:
+    """Peak resident memory of a process, in MB.
+
+    From what Linux keeps for its program alone: `getrusage` begins with the peak of the process
     that started it.
     """
-    status = Path("/proc/self/status").read_text(encoding="ascii")
+    status = (process / "status").read_text(encoding="ascii")
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found
     return int(found[1]) / 1024
 
 
 if __name__ == "__main__":
-    stage, images, folder, spec, weights, size = sys.argv[1:]
+    stage, images, folder, spec, weights, size, runner = sys.argv[1:]
     named = Network(spec, weights or None, int(size) if size else None)
-    main(stage, int(images), Path(folder), named)
+    main(stage, int(images), Path(folder), named, runner)
