@@ -40,11 +40,17 @@ class Surveyed:
     images : callable or None
         Makes what the network is shown, (N, C, *canvas), and its surroundings on each side; None
         for photographs.
+    year : int or None
+        Of the publication of the architecture, or of these weights where it has none.
+    accuracy : float or None
+        Top-1 on ImageNet as published with these weights, in percent.
     """
 
     network: Network
     convert: Callable[[Mapping[str, Any]], Weights] | None = None
     images: Callable[[int], tuple[Tensor, int]] | None = None
+    year: int | None = None
+    accuracy: float | None = None
 
     def weights(self, folder: Path, out: Path) -> Path | None:
         """Find its weights in a folder, converted if need be; None for those that its spec brings.
@@ -200,44 +206,53 @@ def _in_time(found: Mapping[str, Any]) -> Weights:
     }
 
 
-def _here(name: str, key: str, weights: str, share: float = 1.0) -> Surveyed:
-    return Surveyed(Network(name, key, f"evidence.surveyed:{key}", f"{weights}.safetensors", share))
+def _here(name: str, key: str, weights: str, year: int, accuracy: float | None = None) -> Surveyed:
+    network = Network(name, key, f"evidence.surveyed:{key}", f"{weights}.safetensors")
+    return Surveyed(network, year=year, accuracy=accuracy)
 
 
 SURVEYED = (
     Surveyed(
         Network("CREPE, tiny", "crepe", "examples.crepe:tiny", "crepe_tiny.safetensors"),
-        _in_time, sounds,
+        _in_time, sounds, year=2018,
     ),
     Surveyed(
         Network("ResNet-20", "resnet20", "examples.cifar_resnet:resnet20",
-                "cifar_resnet20.safetensors")
+                "cifar_resnet20.safetensors"),
+        year=2015,
     ),
     Surveyed(
         Network("ResNet-44", "resnet44", "examples.cifar_resnet:resnet44",
-                "cifar_resnet44.safetensors")
+                "cifar_resnet44.safetensors"),
+        year=2015,
     ),
-    _here("MobileNetV1 × .25", "mobilenet_v1_025", "mobilenet_v1_025_128_tf8bit"),
-    Surveyed(Network("lite0", "lite0", "lite0")),
-    _here("SqueezeNet 1.1", "squeezenet", "squeezenet1_1"),
+    _here("MobileNetV1 × .25", "mobilenet_v1_025", "mobilenet_v1_025_128_tf8bit", 2017),
+    Surveyed(Network("lite0", "lite0", "lite0"), year=2020, accuracy=75.1),
+    _here("SqueezeNet 1.1", "squeezenet", "squeezenet1_1", 2016),
     Surveyed(
         Network("MobileNetV2", "mobilenet_v2", "torchvision:mobilenet_v2",
-                "mobilenet_v2_torchvision.safetensors")
+                "mobilenet_v2_torchvision.safetensors"),
+        year=2018,
     ),
-    _here("MobileNetV2, SAME", "mobilenet_v2_tf", "mobilenet_v2_100_tf8bit"),
-    _here("MobileNetV1 × .75", "mobilenet_v1_075", "mobilenet_v1_075_192_tf8bit"),
-    _here("MobileNetV1", "mobilenet_v1", "mobilenet_v1_100_slim"),
+    _here("MobileNetV2, SAME", "mobilenet_v2_tf", "mobilenet_v2_100_tf8bit", 2018),
+    _here("MobileNetV1 × .75", "mobilenet_v1_075", "mobilenet_v1_075_192_tf8bit", 2017),
+    _here("MobileNetV1", "mobilenet_v1", "mobilenet_v1_100_slim", 2017, 70.9),
     Surveyed(
         Network("lite1", "lite1", "timm:tf_efficientnet_lite1", "efficientnet-lite1-77cc7160.pth"),
-        _paired("tf_efficientnet_lite1"),
+        _paired("tf_efficientnet_lite1"), year=2020, accuracy=76.7,
     ),
     Surveyed(
-        Network("VDSR", "vdsr", "examples.vdsr:vdsr", "vdsr.safetensors", share=0.5)
+        Network("lite2", "lite2", "timm:tf_efficientnet_lite2", "efficientnet-lite2-9656183e.pth"),
+        _paired("tf_efficientnet_lite2"), year=2020, accuracy=77.6,
     ),
-    _here("VGG-16, trunk", "vgg16", "vgg16_trunk"),
-    _here("Xception, trunk", "xception", "xception_trunk"),
+    Surveyed(
+        Network("VDSR", "vdsr", "examples.vdsr:vdsr", "vdsr.safetensors", share=0.5), year=2016
+    ),
+    _here("VGG-16, trunk", "vgg16", "vgg16_trunk", 2014, 71.3),
+    _here("Xception, trunk", "xception", "xception_trunk", 2016, 79.0),
     Surveyed(
         Network("Real-ESRGAN, 6 blocks", "realesrgan", "examples.rrdb:anime_6b",
-                "realesrgan_x4plus_anime_6b.safetensors", share=0.25)
+                "realesrgan_x4plus_anime_6b.safetensors", share=0.25),
+        year=2021,
     ),
 )  # fmt: skip

@@ -36,9 +36,19 @@ from padscope.scores import STATISTICS
 from padscope.settings import DepthSettings
 from padscope.study.explanation import COMPARED
 from padscope.tables import schema
-from padscope.tables.schema import COMPARE, DISTANCES, EFFECTS, FILTERS, SIDES, SITES, TABLES, Table
+from padscope.tables.schema import (
+    COMPARE,
+    DISTANCES,
+    EFFECTS,
+    FILTERS,
+    SIDES,
+    SITES,
+    SURVEYING,
+    TABLES,
+    Table,
+)
 
-IN_A_RUN = [table for table in TABLES.values() if table.stage != COMPARE]
+IN_A_RUN = [table for table in TABLES.values() if table.stage not in (COMPARE, SURVEYING)]
 BESIDE = replace(EXPLAINED, margin=4, baselines=1, check=8, explain_cause=True)
 ONCE = replace(
     FEW, metric=f"{score.__module__}:{score.__name__}", draws=2, check=2, dose_images=4,

@@ -23,6 +23,10 @@ class Interrupted(Unfinished):
     """The run was asked to stop."""
 
 
+class Unfetched(PadscopeError):  # noqa: N818 - it names what became of the weights
+    """What must be fetched from another machine could not be."""
+
+
 def brief(error: BaseException) -> str:
     r"""Write an error of somebody else's code in one line.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from padscope.cli import work
+from padscope.cli.files import write_files
 from padscope.cli.looking import name_missing
 from padscope.cli.options import RunArgument
-from padscope.errors import PadscopeError
 from padscope.figures.listed import FIGURE_NAMES
 from padscope.paths import printable
 
@@ -39,7 +38,7 @@ def figure_command(run: RunArgument, name: Name = ALL, out: Out = None) -> None:
     name_missing(study)
     files = work.render_figures(study) if name == ALL else work.render_figure(study, name)
     directory = run / FOLDER if out is None else out
-    _write(directory, files)
+    write_files(directory, files)
     console = work.make_console()
     for file in files:
         console.print(printable(directory / file), soft_wrap=True)
@@ -48,23 +47,11 @@ def figure_command(run: RunArgument, name: Name = ALL, out: Out = None) -> None:
 def replace_figures(run: Path, study: Study) -> None:
     """Write the figures of a run, and take away those that an earlier stage left and this lacks."""
     files = work.render_figures(study)
-    _write(run / FOLDER, files)
+    write_files(run / FOLDER, files)
     for name in FIGURE_NAMES:
         for end in ("svg", "png"):
             if f"{name}.{end}" not in files:
                 (run / FOLDER / f"{name}.{end}").unlink(missing_ok=True)
-
-
-def _write(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Write files to a directory, which is made if it is missing."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PadscopeError(
-            f"cannot use {directory} as output: {error.strerror or error}; choose another directory"
-        ) from error
-    for name, content in files.items():
-        work.write_atomically(directory / name, content)
 
 
 def register(app: typer.Typer) -> None:

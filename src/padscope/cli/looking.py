@@ -10,6 +10,7 @@ import typer
 
 from padscope.cli import work
 from padscope.cli.answers import Json, answering
+from padscope.cli.files import write_files
 from padscope.cli.options import RunArgument
 from padscope.errors import PadscopeError
 from padscope.findings.words import visible
@@ -54,22 +55,15 @@ def compare_command(runs: Runs, out: Beside = Path("comparison"), json: Json = F
 
 def _write(comparison: Comparison, out: Path) -> None:
     """Write the page, and the table in three formats."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PadscopeError(
-            f"cannot use {out} as output: {error.strerror or error}; choose another directory"
-        ) from error
     table, parquet = comparison.table, io.BytesIO()
     table.write_parquet(parquet)
     contents = {
-        "html": work.render_comparison(comparison).encode(),
-        "csv": table.write_csv().encode(),
-        "md": work.comparison_markdown(comparison).encode(),
-        "parquet": parquet.getvalue(),
+        "compare.html": work.render_comparison(comparison).encode(),
+        "compare.csv": table.write_csv().encode(),
+        "compare.md": work.comparison_markdown(comparison).encode(),
+        "compare.parquet": parquet.getvalue(),
     }
-    for ending, content in contents.items():
-        work.write_atomically(out / f"compare.{ending}", content)
+    write_files(out, contents)
 
 
 def show_command(

@@ -38,7 +38,8 @@ class Budget:
         self._expected = {**(expected or {})}
 
     @cached_property
-    def _seconds(self) -> float | None:
+    def pass_seconds(self) -> float | None:
+        """Seconds of a bare forward pass of one image, measured once; None if not known."""
         return self._time_pass()
 
     def announcing(self, stage: str, progress: Progress) -> Progress:
@@ -80,4 +81,4 @@ class Budget:
         return f"{about} {most:,} images: {', '.join(parts)}."
 
     def _time(self, stage: str, cost: float) -> float | None:
-        return None if self._seconds is None else self._seconds * COST[stage] * cost
+        return None if self.pass_seconds is None else self.pass_seconds * COST[stage] * cost

@@ -265,7 +265,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         used = _spelt(measure, row, "used", measure.unit)
         control = _spelt(measure, row, "control") if row["draws"] else NONE
     return (
-        row["name"], f"{row['filters']:,}",
+        row["name"], NONE if row["filters"] is None else f"{row['filters']:,}",
         *(_count(row[rung], row["measured"]) for rung in ("responds", "caused", "recognises")),
         *(_range(row[f"{kind}_low"], row[f"{kind}_high"]) for kind in ("fresh", "matched")),
         used, control, chance(row["p"]),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,15 @@ class Listing:
         Headings of further columns that hold words; all others hold numbers.
     caption : str
         "" for none.
+    links : mapping
+        First cell of a row → where a page links it to.
     """
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     words: frozenset[str] = frozenset()
     caption: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
 
     def is_number(self, place: int) -> bool:
         """Whether a column holds numbers, which are aligned at their right."""

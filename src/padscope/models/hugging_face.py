@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from padscope.errors import PadscopeError, brief
+from padscope.errors import PadscopeError, Unfetched, brief
 from padscope.models.architecture import did_you_mean
 from padscope.models.preprocessing import InputDefaults
 from padscope.models.structure import input_channels
@@ -148,7 +148,7 @@ class HuggingFace:
         advice = "check the name and the connection, or give a folder that save_pretrained wrote"
         if what == "the weights":
             advice = "pass --weights FILE, or --weights random for the untrained architecture"
-        return PadscopeError(
+        return Unfetched(
             f"{what} of hf:{self.name} must be fetched from {self.host} and could not be "
             f"({brief(error)}): {advice}"
         )

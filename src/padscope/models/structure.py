@@ -11,6 +11,8 @@ from padscope.errors import PadscopeError
 
 TRACED = "padscope_traced_shape"  # where a module converted from a file has its input's shape
 
+NORMS = ("batch", "layer", "group", "instance", "filterresponse", "rms")  # as classes are called
+
 
 def spatial_dims(module: nn.Module) -> int:
     """Count the spatial axes of a module's input.
@@ -121,6 +123,21 @@ def keeps_layers(module: nn.Module) -> bool:
         ):
             return False
     return True
+
+
+def norms_of(module: nn.Module) -> str:
+    """Name the kinds of normalisation that a module's layers do; "none" for none.
+
+    They are told by the names of the layers' classes. What was folded into convolutions is none.
+
+    Examples
+    --------
+    >>> norms_of(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.GroupNorm(2, 4)))
+    'batch, group'
+    """
+    classes = {type(child).__name__.lower().replace("_", "") for child in module.modules()}
+    found = [kind for kind in NORMS if any(f"{kind}norm" in name for name in classes)]
+    return ", ".join(found) or "none"
 
 
 def _kernel_shape(module: nn.Module) -> tuple[int, ...] | None:

@@ -16,6 +16,7 @@ from padscope.findings.comparison import (
     lacking,
     read_comparison,
 )
+from padscope.findings.listing import Listing
 from padscope.findings.words import NONE, visible
 from padscope.report.parts import Part
 from padscope.report.templates import content_hash, page_environment, style_sheet
@@ -110,17 +111,25 @@ def plain(text: str) -> str:
 def comparison_markdown(comparison: Comparison) -> str:
     """Write a comparison as Markdown: sentences, a table of models, what is lacking."""
     found, kinds = comparison_listing(comparison.table), kind_listing(comparison.table)
-    headings = [*found.headings, *kinds.headings[1:]]
-    lines = [
-        *(plain(sentence) + "\n" for sentence in read_comparison(comparison.table)),
-        _line(headings),
-        _line(["---", *["---:"] * (len(headings) - 1)]),
-    ]
-    for (name, *cells), (_, *counts) in zip(found.rows, kinds.rows, strict=True):
-        lines.append(_line([plain(name), *cells, *counts]))
+    both = Listing(
+        (*found.headings, *kinds.headings[1:]),
+        tuple(
+            (*cells, *counts) for cells, (_, *counts) in zip(found.rows, kinds.rows, strict=True)
+        ),
+    )
+    lines = [plain(sentence) + "\n" for sentence in read_comparison(comparison.table)]
+    lines.append(markdown_table(both))
     notes = [*lacking(comparison), *comparison.cautions, *comparison.settings]
     return "\n".join([*lines, "", *(f"- {plain(note)}" for note in notes)]).rstrip() + "\n"
 
 
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def markdown_table(listing: Listing) -> str:
+    """Write a table as Markdown."""
+    rules = [
+        "---:" if listing.is_number(place) else "---" for place in range(len(listing.headings))
+    ]
+    rows = [
+        [cell if listing.is_number(place) else plain(cell) for place, cell in enumerate(row)]
+        for row in listing.rows
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (listing.headings, rules, *rows))

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import os
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
-from padscope.errors import Interrupted, PadscopeError, Unfinished
+from padscope.errors import Interrupted, PadscopeError, Unfinished, brief
 from padscope.running.loop import Job, S, Unwatched, Watch, run_units
 from padscope.running.one_program import OneProgram
 from padscope.running.packing import from_bytes, to_bytes
 
+T = TypeVar("T")
+R = TypeVar("R")
 SHARDS = 4  # of each worker: what is lost with one of them, and what one may lag behind by
 TRIES = 3  # of a shard whose worker died
 LOOK = 0.5  # seconds between two looks at progress
@@ -77,6 +81,45 @@ class RayRunner(OneProgram):
             return head.finished()
         whole: S = _Crew(self._ray, self, job, head, watch).finish(shards)
         return whole.finished()
+
+    def spread(self, work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[tuple[T, R | str]]:
+        """Do independent tasks, each in a process of its own, as many at once as there is room for.
+
+        A task takes `cpus`, and `gpus`, or one where the cluster has any; which one, Ray tells it.
+
+        Parameters
+        ----------
+        work : callable
+            From a module that every machine has; it runs in the directory of this process.
+        tasks : sequence
+            What it is called with.
+
+        Yields
+        ------
+        task
+            In the order in which they end.
+        result
+            What came of it; or, in words, why its process has died `TRIES` times.
+        """
+        gpus = self.gpus or float(self._ray.cluster_resources().get("GPU", 0) >= 1)
+        run = self._ray.remote(num_cpus=self.cpus, num_gpus=gpus, max_retries=TRIES - 1)(_run_here)
+        place = str(Path.cwd())
+        going = {run.remote(work, task, place, self.cpus): task for task in tasks}
+        errors = self._ray.exceptions
+        try:
+            while going:
+                ready, _ = self._ray.wait(list(going), timeout=LOOK)
+                for reference in ready:
+                    task = going.pop(reference)
+                    try:
+                        yield task, self._ray.get(reference)
+                    except errors.RayTaskError as error:
+                        raise Unfinished(f"a worker failed: {brief(error.cause)}") from error
+                    except errors.RayError as error:
+                        yield task, f"{TRIES} workers died on it ({_first_line(error)})"
+        finally:
+            for reference in going:
+                self._ray.cancel(reference, force=True)
 
     def _shards(self, units: Sequence[int]) -> list[list[int]]:
         count = min(len(units), SHARDS * self.crew(len(units)))
@@ -214,6 +257,13 @@ class _Worker:
     def images(self) -> int:
         """Say how many images of the present shard are done; answered meanwhile."""
         return self._progress.images
+
+
+def _run_here(work: Callable[[T], R], task: T, place: str, threads: int) -> R:
+    """Do a task in a directory, with so many threads."""
+    os.chdir(place)
+    torch.set_num_threads(threads)
+    return work(task)
 
 
 class _Progress(Unwatched):

@@ -16,7 +16,7 @@ import polars as pl
 # The stages whose tables these are, in order; the estimates are a part of the impact that may be
 # missing from it.
 SCAN, EXPLAIN, IMPACT, DEPTH = "scan", "explain", "impact", "depth"
-ESTIMATES, COMPARE = "estimates", "compare"
+ESTIMATES, COMPARE, SURVEYING = "estimates", "compare", "survey"
 
 # Where columns are defined: pages and sections of the documentation.
 CLAIMS, SCORE = "method.md#four-claims", "method.md#the-score"
@@ -28,6 +28,7 @@ SETS, CONTROLS, EFFECT = "impact.md#sets", "impact.md#controls", "impact.md#effe
 SINGLE, DOSE, CLASS = "impact.md#single-filters", "impact.md#dose", "impact.md#classes"
 POSITION, BORDERS = "impact.md#position", "impact.md#false-borders"
 ARCHITECTURE, COMPARING, DENSE = "architecture.md", "howto/compare.md", "howto/dense.md"
+SURVEYED = "howto/survey.md"
 
 STATISTICS_ADD = (
     "Every statistic that another package adds is a column of `sides` and, at the strongest side, "
@@ -887,11 +888,80 @@ COMPARISON = Table(
     file="compare.parquet",
 )  # fmt: skip
 
+_SIDES = ("top", "bottom", "left", "right", "front", "back", "start", "end")
+_AT_SIDES = tuple(
+    Column(side, WHOLE, "filters", f"Filters that recognise this side, {side}.", RECOGNITION)
+    for side in _SIDES
+)
+SURVEY = Table(
+    "survey",
+    "One model of a survey. Null is what was not measured of it.",
+    SURVEYING,
+    SURVEYED,
+    (
+        Column("name", TEXT, "", "What tells the rows apart."),
+        Column("model", TEXT, "", "What was loaded."),
+        Column("weights", TEXT, "", "What is known of its weights: given, random, unknown."),
+        Column("state", TEXT, "", "What became of it: done, not fetched, failed, not tried."),
+        Column("reason", TEXT, "", 'Why it was not measured to the end; "" if it was.'),
+        Column("run", TEXT, "", "The run's directory, below that of the survey."),
+        Column("year", WHOLE, "", "Of its publication, as the list of models says."),
+        Column("accuracy", NUMBER, "percent", "As published, as the list of models says."),
+        Column("parameters", WHOLE, "parameters", "Of the whole network."),
+        Column("norms", TEXT, "", "Kinds of its normalisation layers."),
+        Column("pixels", WHOLE, "pixels", "Of an image, all axes together."),
+        Column("depthwise", WHOLE, "sites", "Scored sites with a filter for every channel alone."),
+        Column("strided", WHOLE, "sites", "Scored sites with a stride above 1."),
+        Column("uneven", WHOLE, "sites",
+               "Of these, those that see more padding at one end of an axis."),
+        *(
+            replace(column, since="")
+            for column in COMPARISON.columns
+            if column.name not in ("name", "run", "model")
+        ),
+        Column("recognises_low", WHOLE, "filters",
+               "Those that recognise by the lower ends of their intervals too.", CHANCE),
+        Column("recognises_high", WHOLE, "filters",
+               "Those that may, by the upper ends of their intervals.", CHANCE),
+        *_AT_SIDES,
+        *(
+            Column(origin, WHOLE, "filters", f"Recognising filters of the origin {origin}.", ORIGIN)
+            for origin in ("nascent", "inherited", "both", "neither")
+        ),
+        Column("verdict", TEXT, "", "What its page says first."),
+        Column("seconds", NUMBER, "seconds", "Of a bare forward pass of one image."),
+    ),
+)  # fmt: skip
+
+SURVEY_SITES = Table(
+    "survey_sites",
+    "One scored site of one explained model of a survey.",
+    SURVEYING,
+    SURVEYED,
+    (
+        Column("name", TEXT, "", "The model's name."),
+        SITE,
+        Column("depth", NUMBER, SHARE, "Its place among the scored sites: 0 first, 1 last."),
+        Column("map", WHOLE, "positions", "Shortest axis of its map."),
+        Column("depthwise", TRUTH, "", "Whether it has a filter for every channel alone."),
+        Column("strided", TRUTH, "", "Whether its stride is above 1."),
+        Column("uneven", TRUTH, "", "Whether it sees more padding at one end of an axis."),
+        Column("measured", WHOLE, "filters", "Those that do not give one value everywhere.",
+               CLAIMS),
+        Column("recognises", WHOLE, "filters", "Filters that recognise the border.", RECOGNITION),
+        *_AT_SIDES,
+        Column("fuller", WHOLE, "filters",
+               "Filters that recognise ends with more padding than the other end has."),
+        Column("barer", WHOLE, "filters", "Filters that recognise those other ends."),
+    ),
+)  # fmt: skip
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         SITES, FILTERS, SIDES, INHERITED, NETWORKS, USUAL, EFFECTS, DOSES, DISTANCES, CLASSES,
         VIEWS, READOUT, BANDS, FIRING, CHECKS, COSTS, DEPTHS, DEPTH_CURVES, COMPARISON,
+        SURVEY, SURVEY_SITES,
     )
 }  # fmt: skip
 

@@ -33,25 +33,45 @@ if TYPE_CHECKING:
     from padscope.findings.json import SCHEMA, as_json, neuron_json, plain
     from padscope.findings.neuron import neuron
     from padscope.findings.sites import site_listing
+    from padscope.findings.survey import (
+        Survey,
+        failures,
+        read_survey,
+        row_of,
+        site_rows,
+        survey_json,
+    )
+    from padscope.models.listed import POPULAR, check_names, parse_models, read_list
+    from padscope.models.structure import norms_of
     from padscope.report.comparison import comparison_markdown, render_comparison
-    from padscope.running import find_runner
+    from padscope.report.survey import render_survey, survey_markdown
+    from padscope.running import RayRunner, find_runner
     from padscope.sites.census import is_uneven
     from padscope.store import RunDirectory, load_study, write_atomically
+    from padscope.store.attempts import Attempt, Attempts
     from padscope.study import check_answer, measure_depth
     from padscope.study.budget import THOROUGH_IMPACT, USUAL_IMPACT, expect_audit
     from padscope.tables import site_table
-    from padscope.tables.schema import TABLES
+    from padscope.tables.schema import SURVEY, SURVEY_SITES, TABLES
 
 __all__ = [
+    "POPULAR",
     "SCHEMA",
+    "SURVEY",
+    "SURVEY_SITES",
     "TABLES",
     "THOROUGH_IMPACT",
     "USUAL_IMPACT",
+    "Attempt",
+    "Attempts",
     "Given",
+    "RayRunner",
     "RunDirectory",
     "Stages",
+    "Survey",
     "as_json",
     "check_answer",
+    "check_names",
     "check_recognising",
     "close",
     "column_listing",
@@ -66,6 +86,7 @@ __all__ = [
     "describe_sites",
     "describe_uneven",
     "expect_audit",
+    "failures",
     "find_runner",
     "is_uneven",
     "kind_listing",
@@ -78,19 +99,28 @@ __all__ = [
     "nearest_even",
     "neuron",
     "neuron_json",
+    "norms_of",
+    "parse_models",
     "plain",
     "publish",
+    "read_list",
+    "read_survey",
     "render_comparison",
     "render_figure",
     "render_figures",
+    "render_survey",
     "reopen",
     "replace_figures",
+    "row_of",
     "say_answers",
     "show_filter",
     "show_progress",
     "show_study",
     "site_listing",
+    "site_rows",
     "site_table",
+    "survey_json",
+    "survey_markdown",
     "take",
     "tell",
     "verdict_lines",

@@ -1,0 +1,80 @@
+"""A survey of models as a page, and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from padscope.figures.comparison import shares
+from padscope.figures.rendering import charted
+from padscope.figures.survey import against
+from padscope.findings.comparison import kind_listing, kinds_found
+from padscope.findings.survey import (
+    Survey,
+    failures,
+    property_listing,
+    read_survey,
+    side_listing,
+    survey_listing,
+)
+from padscope.report.comparison import READING, markdown_table, plain
+from padscope.report.parts import Part
+from padscope.report.templates import content_hash, page_environment, script, style_sheet
+
+ROWS = (
+    "[In brackets]: the filters that recognise by the lower ends of their 95 % intervals over "
+    "images, and those that may by the upper ends. Fresh weights, matched kernels: least and "
+    "greatest count of such networks, on the crops that all of them share.",
+    READING[0],
+)
+WHERE = (
+    "Networks with trained weights, pooled; large ones count more. The last column counts networks "
+    "instead: those whose share is greater at such sites than at their others."
+)
+
+
+def render_survey(survey: Survey) -> str:
+    """Write the page of a survey, which links each model to the page of its run.
+
+    Parameters
+    ----------
+    survey : Survey
+
+    Returns
+    -------
+    str
+        A page that loads nothing from elsewhere; without scripts its tables are there all the same.
+    """
+    css, js = style_sheet("report", "opening", "survey"), script("survey")
+    return page_environment().get_template("survey.html.jinja").render(
+        css=css, css_hash=content_hash(css), script=js, script_hash=content_hash(js),
+        sentences=read_survey(survey), models=survey_listing(survey), notes=ROWS,
+        failures=failures(survey), parts=list(_parts(survey)),
+    )  # fmt: skip
+
+
+def _parts(survey: Survey) -> Iterator[Part]:
+    explained = survey.table.filter(survey.table["recognises"].is_not_null())
+    if explained.is_empty():
+        return
+    charts = [charted(chart, told) for chart, told in against(survey.table)]
+    charts += [charted(chart, "Drawn from the table of models.") for chart in shares(explained)]
+    yield Part("against", "Depth, size, year, accuracy", charts=charts)
+    yield Part(
+        "where", "Where they are", notes=[WHERE],
+        tables=[("where-rows", "By place and kind of site", property_listing(survey)),
+                ("side-rows", "By side and origin", side_listing(survey))],
+    )  # fmt: skip
+    if kinds_found(explained):
+        yield Part(
+            "kinds", "By kind",
+            notes=["Which sides the filters that respond because of padding answer to."],
+            tables=[("kind-rows", "Filters by kind", kind_listing(explained))],
+        )  # fmt: skip
+
+
+def survey_markdown(survey: Survey) -> str:
+    """Write a survey as Markdown: sentences, the table of models, what is left out."""
+    lines = [plain(sentence) + "\n" for sentence in read_survey(survey)]
+    lines += [markdown_table(survey_listing(survey)), ""]
+    lines += [f"- {plain(failure)}" for failure in failures(survey)]
+    return "\n".join(lines).rstrip() + "\n"
