@@ -91,7 +91,7 @@ def test_every_page_is_in_the_contents() -> None:
 def test_scripts_that_fill_tables_are_run_by_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert {"columns", "figures", "recognition", "used"} <= {*SCRIPTS}
+    assert {"columns", "figures", "recognition", "survey", "used"} <= {*SCRIPTS}
     monkeypatch.setattr("sys.argv", ["evidence", "used", "--help"])
     with pytest.raises(SystemExit, match="0"):
         run_script()
