@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         find_sites,
         impact,
         measure_depth,
+        retrofit,
         scan,
     )
 
@@ -48,6 +49,7 @@ __all__ = [
     "planted",
     "render_report",
     "repad",
+    "retrofit",
     "scan",
     "tiled",
 ]

@@ -268,6 +268,39 @@ class DepthSettings:
             )
 
 
+# Share of its spread by which a map may move where nothing is to change.
+STILL = 0.01
+
+
+@dataclass(frozen=True)
+class RetrofitSettings(DepthSettings):
+    """What retrofitting does, beside what `DepthSettings` say; part of its identity.
+
+    Attributes
+    ----------
+    limit : int or None
+        Most images, of two thirds of whose photographs the network is tuned; the others compare.
+    fill : str
+        What convolutions are to pad with: ``zeros``, ``reflect``, ``replicate`` or ``circular``.
+    steps : int
+        Of tuning.
+    rate : float
+        The greatest of these steps, over the size of what is tuned (its root mean square).
+    """
+
+    limit: int | None = 96
+    fill: str = "reflect"
+    steps: int = 200
+    rate: float = 0.003
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        super().__post_init__()
+        _refuse(self, ("steps",), ())
+        if not 0 < self.rate < 1:
+            raise PadscopeError(f"rate is {self.rate}; give a number above 0 and below 1")
+
+
 def _refuse(settings: object, from_one: tuple[str, ...], from_zero: tuple[str, ...]) -> None:
     for name in (*from_one, *from_zero):
         value, least = getattr(settings, name), int(name in from_one)

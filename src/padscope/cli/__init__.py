@@ -8,7 +8,7 @@ import traceback
 import warnings
 from itertools import takewhile
 
-from padscope.cli import columns, depth, figures, looking, survey
+from padscope.cli import columns, depth, figures, looking, retrofit, survey
 from padscope.cli.commands import app
 from padscope.cli.interrupts import STATUS, Stopped, answered, stop_at_once
 from padscope.console.terminal import write_anything
@@ -20,6 +20,7 @@ looking.register(app)
 columns.register(app)
 figures.register(app)
 survey.register(app)
+retrofit.register(app)
 
 
 def main() -> None:

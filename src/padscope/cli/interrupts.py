@@ -7,14 +7,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from padscope import console
 from padscope.errors import Interrupted
 
 if TYPE_CHECKING:
     from padscope.console import Budget
-    from padscope.study import Study
+
+T = TypeVar("T")
 
 STATUS = 130  # of a command that Ctrl-C ended, as shells have it
 PATIENCE = 3.0  # seconds that a stage has to stop in good order
@@ -25,7 +26,7 @@ class Stopped(BaseException):
     """Ctrl-C, on its way to `main`: a `KeyboardInterrupt` would be typer's to answer."""
 
 
-def interruptible(stage: str, budget: Budget, work: Callable[..., Study]) -> Study:
+def interruptible(stage: str, budget: Budget, work: Callable[..., T]) -> T:
     """Run a stage with a budget and a bar, which the first Ctrl-C stops in good order.
 
     `work` takes what looks on: ``progress`` and ``stop``.

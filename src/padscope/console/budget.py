@@ -8,14 +8,17 @@ from functools import cached_property
 
 from padscope.console.progress import duration
 from padscope.study import Progress
-from padscope.study.stages import COST, COUNTED, DEPTH, EXPLAIN, IMPACT, SCAN, StageWork
+from padscope.study.stages import COST, COUNTED, DEPTH, EXPLAIN, IMPACT, RETROFIT, SCAN, StageWork
 
-TITLES = {SCAN: "scan", EXPLAIN: "explanation", IMPACT: "impact", DEPTH: "depth"}
+TITLES = {
+    SCAN: "scan", EXPLAIN: "explanation", IMPACT: "impact", DEPTH: "depth", RETROFIT: "retrofit",
+}  # fmt: skip
 QUESTIONS = {
     SCAN: "which filters respond to the border",
     EXPLAIN: "which responses padding causes",
     IMPACT: "whether the model uses them",
     DEPTH: "how deep padding reaches",
+    RETROFIT: "whether other padding can be made to do better",
 }
 
 

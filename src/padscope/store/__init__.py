@@ -10,7 +10,16 @@ if TYPE_CHECKING:
     from padscope.store.kept import read_kept
     from padscope.store.loading import load_study
     from padscope.store.pictures import read_pictures
+    from padscope.store.weights import FileJournal, write_retrofit
 
-__all__ = ["RunDirectory", "load_study", "read_kept", "read_pictures", "write_atomically"]
+__all__ = [
+    "FileJournal",
+    "RunDirectory",
+    "load_study",
+    "read_kept",
+    "read_pictures",
+    "write_atomically",
+    "write_retrofit",
+]
 
 __getattr__, __dir__ = lazily(__name__)

@@ -32,7 +32,11 @@ def read_kept(path: Path, stage: str, identity: dict[str, Any]) -> Kept | None:
     PadscopeError
         The file is damaged.
     """
-    file = path / FILES[stage]
+    return read_kept_file(path / FILES[stage], identity)
+
+
+def read_kept_file(file: Path, identity: dict[str, Any]) -> Kept | None:
+    """Read what a stage has done from a file of any name; see `read_kept`."""
     if not file.exists():
         return None
     with unpacking(file) as stored:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from padscope.study.kernels import Kernels
     from padscope.study.listing import find_sites
     from padscope.study.result import Portrait, Study
+    from padscope.study.retrofit import retrofit
+    from padscope.study.retrofit_result import Retrofit
     from padscope.study.scan import scan
     from padscope.study.stage import Journal, Kept
     from padscope.study.stages import DEPTH, EXPLAIN, IMPACT, SCAN, Progress
@@ -37,6 +39,7 @@ __all__ = [
     "Kernels",
     "Portrait",
     "Progress",
+    "Retrofit",
     "Study",
     "TrainingWatch",
     "as_images",
@@ -48,6 +51,7 @@ __all__ = [
     "impact",
     "make_probe",
     "measure_depth",
+    "retrofit",
     "scan",
 ]
 

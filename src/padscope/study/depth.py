@@ -90,10 +90,10 @@ def measure_depth(
     with runner.together():
         weights = None if study is None else study.identity["weights"]
         loaded = as_loaded(model, weights=weights, done="scanned")
-        source = _open(images, loaded, study, settings)
-        size = _size(loaded, study, settings)
+        source = open_large(images, loaded, settings, study)
+        size = crop_size(loaded, settings, study)
         with as_found(loaded.module) as module:
-            canvas, bounds, plan = _prepare(module, loaded, source, size, settings, workers)
+            canvas, bounds, plan = prepare(module, loaded, source, size, settings, workers)
             compared = journal is not None or not runner.in_order
             identity = {
                 "scan": None if study is None else study.identity,
@@ -128,9 +128,10 @@ def depth(
     return replace(study, depth=found)
 
 
-def _open(
-    images: object, loaded: LoadedModel, study: Study | None, settings: DepthSettings
+def open_large(
+    images: object, loaded: LoadedModel, settings: DepthSettings, study: Study | None = None
 ) -> Images | StreamedImages:
+    """Open images that have real surroundings; chosen as those of a study, if there is one."""
     opening = ScanSettings(limit=settings.limit, seed=settings.seed)
     if study is not None:
         opening = replace(opening, seed=study.identity["settings"]["seed"])
@@ -139,7 +140,10 @@ def _open(
     return as_images(images, loaded, opening)
 
 
-def _size(loaded: LoadedModel, study: Study | None, settings: DepthSettings) -> tuple[int, ...]:
+def crop_size(
+    loaded: LoadedModel, settings: DepthSettings, study: Study | None = None
+) -> tuple[int, ...]:
+    """Find how many pixels a crop has per axis."""
     if settings.size:
         return settings.size
     if study is not None:
@@ -152,7 +156,7 @@ def _size(loaded: LoadedModel, study: Study | None, settings: DepthSettings) -> 
     return tuple(loaded.preprocessing.size)
 
 
-def _prepare(
+def prepare(
     module: nn.Module,
     loaded: LoadedModel,
     source: Images | StreamedImages,

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 Progress = Callable[[int, int | None, float | None], None]
 
 SCAN, EXPLAIN, IMPACT, DEPTH = "scan", "explain", "impact", "depth"
+RETROFIT = "retrofit"
 # What each stage counts while it runs. A forward pass is one of a single crop; a canvas counts by
 # its area, a backward pass as two.
-COUNTED = {SCAN: "images", **dict.fromkeys((EXPLAIN, IMPACT, DEPTH), "forward passes")}
+COUNTED = {SCAN: "images", **dict.fromkeys((EXPLAIN, IMPACT, DEPTH, RETROFIT), "forward passes")}
 # What the cheapest pass of each stage costs, in bare ones: docs/cost.md. That of a scan has its
 # scores in it. What costs more says so where it is run, in `Effort`.
-COST = {SCAN: 1.8, EXPLAIN: 1.5, IMPACT: 1.3, DEPTH: 1.2}
+COST = {SCAN: 1.8, EXPLAIN: 1.5, IMPACT: 1.3, DEPTH: 1.2, RETROFIT: 1.2}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import polars as pl
 # missing from it.
 SCAN, EXPLAIN, IMPACT, DEPTH = "scan", "explain", "impact", "depth"
 ESTIMATES, COMPARE, SURVEYING = "estimates", "compare", "survey"
+RETROFIT = "retrofit"
 
 # Where columns are defined: pages and sections of the documentation.
 CLAIMS, SCORE = "method.md#four-claims", "method.md#the-score"
@@ -29,6 +30,7 @@ SINGLE, DOSE, CLASS = "impact.md#single-filters", "impact.md#dose", "impact.md#c
 POSITION, BORDERS = "impact.md#position", "impact.md#false-borders"
 ARCHITECTURE, COMPARING, DENSE = "architecture.md", "howto/compare.md", "howto/dense.md"
 SURVEYED = "howto/survey.md"
+RETROFITTING = "howto/retrofit.md"
 
 STATISTICS_ADD = (
     "Every statistic that another package adds is a column of `sides` and, at the strongest side, "
@@ -827,6 +829,35 @@ DEPTH_CURVES = Table(
     ),
 )  # fmt: skip
 
+RETROFITS = Table(
+    "retrofit",
+    "One network: the given one, the same with other padding, or one that was tuned.",
+    RETROFIT,
+    RETROFITTING,
+    (
+        Column("network", TEXT, "", "given, swapped (other padding, same weights) or tuned."),
+        Column("padding", TEXT, "", "What its convolutions pad with."),
+        Column("error", NUMBER, "spreads",
+               "Border error: how far its map is from that with real surroundings."),
+        *_interval("low", "high", "spreads", "`error`"),
+        Column("change", NUMBER, "spreads", "`error` less that of the given network."),
+        *_interval("change_low", "change_high", "spreads", "`change`"),
+        Column("behind", NUMBER, "spreads", "`error` less that of the retrofit."),
+        *_interval("behind_low", "behind_high", "spreads", "`behind`"),
+        Column("interior", NUMBER, "spreads",
+               "How far tuning moves its map where padding does not reach; null if not tuned."),
+        *_interval("interior_low", "interior_high", "spreads", "`interior`"),
+        MEASURE,
+        Column("answer", NUMBER, OF_MEASURE, "How far its answer is from the given network's."),
+        *_interval("answer_low", "answer_high", OF_MEASURE, "`answer`"),
+        Column("filters", WHOLE, "filters",
+               "Filters that do not give one value everywhere; null if they were not counted."),
+        Column("responds", WHOLE, "filters", "Those with a KS of .5 or more.", CLAIMS),
+        Column("recalled", WHOLE, "filters", "Those with a recall of .5 or more.", RECOGNITION),
+        IMAGES, PHOTOGRAPHS,
+    ),
+)  # fmt: skip
+
 _OF_KIND = "Confirmed filters of the kind {}."
 COMPARISON = Table(
     "comparison",
@@ -960,8 +991,8 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         SITES, FILTERS, SIDES, INHERITED, NETWORKS, USUAL, EFFECTS, DOSES, DISTANCES, CLASSES,
-        VIEWS, READOUT, BANDS, FIRING, CHECKS, COSTS, DEPTHS, DEPTH_CURVES, COMPARISON,
-        SURVEY, SURVEY_SITES,
+        VIEWS, READOUT, BANDS, FIRING, CHECKS, COSTS, DEPTHS, DEPTH_CURVES, RETROFITS,
+        COMPARISON, SURVEY, SURVEY_SITES,
     )
 }  # fmt: skip
 

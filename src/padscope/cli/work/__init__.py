@@ -7,8 +7,10 @@ from padscope.lazily import lazily
 if TYPE_CHECKING:
     from padscope.cli.figures import replace_figures
     from padscope.cli.given import Given, default_directory, load, look_at, nearest_even, reopen
+    from padscope.cli.interrupts import interruptible
     from padscope.cli.stages import Stages, close, publish, say_answers, tell
     from padscope.console import (
+        Budget,
         depth_lines,
         describe_sites,
         describe_uneven,
@@ -32,6 +34,12 @@ if TYPE_CHECKING:
     from padscope.findings.depth import depth_listing
     from padscope.findings.json import SCHEMA, as_json, neuron_json, plain
     from padscope.findings.neuron import neuron
+    from padscope.findings.retrofit import (
+        loading_code,
+        retrofit_json,
+        retrofit_lines,
+        retrofit_listing,
+    )
     from padscope.findings.sites import site_listing
     from padscope.findings.survey import (
         Survey,
@@ -47,10 +55,16 @@ if TYPE_CHECKING:
     from padscope.report.survey import render_survey, survey_markdown
     from padscope.running import RayRunner, find_runner
     from padscope.sites.census import is_uneven
-    from padscope.store import RunDirectory, load_study, write_atomically
     from padscope.store.attempts import Attempt, Attempts
-    from padscope.study import check_answer, measure_depth
-    from padscope.study.budget import THOROUGH_IMPACT, USUAL_IMPACT, expect_audit
+    from padscope.store import (
+        FileJournal,
+        RunDirectory,
+        load_study,
+        write_atomically,
+        write_retrofit,
+    )
+    from padscope.study import check_answer, measure_depth, retrofit
+    from padscope.study.budget import THOROUGH_IMPACT, USUAL_IMPACT, expect_audit, time_pass
     from padscope.tables import site_table
     from padscope.tables.schema import SURVEY, SURVEY_SITES, TABLES
 
@@ -64,6 +78,8 @@ __all__ = [
     "USUAL_IMPACT",
     "Attempt",
     "Attempts",
+    "Budget",
+    "FileJournal",
     "Given",
     "RayRunner",
     "RunDirectory",
@@ -88,11 +104,13 @@ __all__ = [
     "expect_audit",
     "failures",
     "find_runner",
+    "interruptible",
     "is_uneven",
     "kind_listing",
     "kinds_found",
     "load",
     "load_study",
+    "loading_code",
     "look_at",
     "make_console",
     "measure_depth",
@@ -112,6 +130,10 @@ __all__ = [
     "reopen",
     "replace_figures",
     "row_of",
+    "retrofit",
+    "retrofit_json",
+    "retrofit_lines",
+    "retrofit_listing",
     "say_answers",
     "show_filter",
     "show_progress",
@@ -123,8 +145,10 @@ __all__ = [
     "survey_markdown",
     "take",
     "tell",
+    "time_pass",
     "verdict_lines",
     "write_atomically",
+    "write_retrofit",
 ]
 
 __getattr__, __dir__ = lazily(__name__)

@@ -1,0 +1,113 @@
+"""`padscope retrofit`: the same network with other padding, tuned to its border."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from padscope.cli import work
+from padscope.cli.answers import Json, answering
+from padscope.cli.options import (
+    BatchSize,
+    Checkpoint,
+    Device,
+    Images,
+    Margin,
+    Model,
+    Numbers,
+    Output,
+    RunnerSpec,
+    Seed,
+    Size,
+    Weights,
+    Workers,
+)
+from padscope.errors import PadscopeError
+from padscope.paths import printable
+from padscope.settings import AUTO, RetrofitSettings
+from padscope.study.stages import RETROFIT
+
+
+class Padding(StrEnum):
+    """What torch's convolutions can pad with."""
+
+    zeros = "zeros"
+    reflect = "reflect"
+    replicate = "replicate"
+    circular = "circular"
+
+
+Filled = Annotated[Padding, typer.Option("--fill", help="What convolutions are to pad with.")]
+Written = Annotated[
+    Path, typer.Option("--out", "-o", help="A new .safetensors file for the tuned weights.")
+]
+Most = Annotated[
+    int, typer.Option(help="Most images; a third of the photographs is kept to compare on.")
+]
+Steps = Annotated[int, typer.Option(help="Steps of tuning.")]
+Rate = Annotated[float, typer.Option(help="Greatest step, relative to the size of the weights.")]
+
+
+def retrofit_command(
+    model: Model,
+    out: Written,
+    fill: Filled = Padding.reflect,
+    images: Images = None,
+    weights: Weights = None,
+    size: Size = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    limit: Most = 96,
+    steps: Steps = RetrofitSettings.steps,
+    rate: Rate = RetrofitSettings.rate,
+    margin: Margin = None,
+    output: Output = None,
+    seed: Seed = 0,
+    batch_size: BatchSize = 16,
+    workers: Workers = 1,
+    device: Device = AUTO,
+    runner: RunnerSpec = "local",
+    checkpoint: Checkpoint = 60,
+    json: Json = False,
+) -> None:
+    """Change the padding, and tune the weights to give at the border what real surroundings give.
+
+    The result loads without padscope. It stands beside the network as given, every plain swap, and
+    the same tuning with the padding as it is.
+    """
+    if out.exists():
+        raise PadscopeError(f"{printable(out)} is there already; choose another file")
+    settings = RetrofitSettings(
+        limit=limit or None, fill=fill.value, steps=steps, rate=rate, margin=margin, output=output,
+        seed=seed, batch_size=batch_size,
+    )  # fmt: skip
+    shared = work.find_runner(runner)
+    loaded = work.load(work.Given(model, weights, size, mean, std, images), device)
+    journal = work.FileJournal(out.with_name(f"{out.name}.resume"), checkpoint)
+    budget = work.Budget(lambda: work.time_pass(loaded, batch_size) if shared.in_order else None)
+    found = work.interruptible(
+        RETROFIT, budget,
+        lambda **watch: work.retrofit(
+            loaded, images, settings, journal=journal, workers=workers, runner=shared, **watch
+        ),
+    )  # fmt: skip
+    if not shared.leads:
+        return
+    work.write_retrofit(out, found)
+    journal.remove()
+    path = printable(out)
+    with answering(as_json=json) as answer:
+        console = work.make_console()
+        console.table(work.retrofit_listing(found.table))
+        console.print()
+        console.say([*work.retrofit_lines(found), "", f"Weights: {path}. To load them:", ""])
+        console.print(work.loading_code(found, path), soft_wrap=True, highlight=False, markup=False)
+        answer(lambda: work.plain(work.retrofit_json(found, path)))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("retrofit")(retrofit_command)

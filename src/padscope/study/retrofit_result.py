@@ -1,0 +1,66 @@
+"""`Retrofit`: a network that was tuned to other padding, beside what it is to replace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from padscope.tables.schema import RETROFITS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from padscope.images import Skipped
+
+
+@dataclass(frozen=True)
+class Retrofit:
+    """A network with other padding, tuned to give at its border what real surroundings give.
+
+    Attributes
+    ----------
+    identity : dict
+        Model, images, settings and versions: what it depends on.
+    model, images : str
+        A line for people about each.
+    fitted, counted : int
+        Images tuned on, and images compared on.
+    size, margin : tuple of int
+        Pixels of a crop, and of its real surroundings at each end, per axis.
+    compared : str
+        Name of the map that is compared; ``(output)`` for the answer.
+    fill, own : str
+        What it pads with, and what the given network does ("mixed" if it has several).
+    weights : dict
+        The state dict to load: same names and shapes as the given network's.
+    modes : dict
+        Path of every convolution that pads → its ``padding_mode``.
+    table : polars.DataFrame
+        Described in `padscope.tables.schema`, and by ``padscope columns``.
+    skipped : tuple of Skipped
+    notes : tuple of str
+        What could not be done, and why, in sentences.
+    """
+
+    identity: dict[str, Any]
+    model: str
+    images: str
+    fitted: int
+    counted: int
+    size: tuple[int, ...]
+    margin: tuple[int, ...]
+    compared: str
+    fill: str
+    own: str
+    weights: dict[str, Tensor]
+    modes: dict[str, str]
+    table: pl.DataFrame
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """All tables, by name."""
+        return {RETROFITS.name: self.table}
