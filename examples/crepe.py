@@ -42,12 +42,16 @@ class Crepe(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map frames of mean 0 and variance 1, (N, 1, 1024), to probabilities (N, 360)."""
+        pitches: Tensor = self.classifier(self.features(x).movedim(1, 2).flatten(1))
+        return pitches.sigmoid()
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map sound of any length, (N, 1, samples), to what the classifier sees every 256."""
         for number in range(1, self.convolutions + 1):
             x = F.pad(x, (254, 254) if number == 1 else (31, 32))
             x = F.relu(self.get_submodule(f"conv{number}")(x))
             x = F.max_pool1d(self.get_submodule(f"conv{number}_BN")(x), 2)
-        pitches: Tensor = self.classifier(x.movedim(1, 2).flatten(1))
-        return pitches.sigmoid()
+        return x
 
 
 def tiny() -> Crepe:

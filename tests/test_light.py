@@ -99,7 +99,7 @@ def test_public_names_are_there_and_no_others() -> None:
         "ExplainSettings", "ImpactSettings", "Interception", "PadscopeError", "RunDirectory",
         "ScanSettings", "Study", "TrainingWatch", "depth", "explain", "find_sites", "halo_of",
         "impact", "load_model", "load_study", "measure_depth", "open_images", "planted",
-        "render_report", "repad", "retrofit", "scan", "tiled",
+        "render_report", "repad", "retrofit", "scan", "stream_of", "tiled",
     ]  # fmt: skip
     assert all(hasattr(padscope, name) for name in padscope.__all__)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from padscope.interventions import repad
     from padscope.models import load_model
     from padscope.report import render_report
+    from padscope.running.streaming import stream_of
     from padscope.running.tiled import halo_of, tiled
     from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
     from padscope.sites import Interception
@@ -51,6 +52,7 @@ __all__ = [
     "repad",
     "retrofit",
     "scan",
+    "stream_of",
     "tiled",
 ]
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,10 @@ from padscope.errors import PadscopeError
 from padscope.running.model import as_input, run_batch
 from padscope.sites.depth_bounds import DepthBounds, MapBounds, depth_bounds
 
+T = TypeVar("T")
 Progress = Callable[[int, int], None]
+# Pixels at both ends of every axis; or of each axis, at both ends or (before, after).
+Halo = int | tuple[int | tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,10 @@ class Tiled:
     Attributes
     ----------
     model : nn.Module
-    tile, halo : int or tuple of int
+    tile : int or tuple of int
         Pixels per axis of `axes`.
+    halo : int or tuple
+        See `Halo`.
     axes : tuple of int or None
         Spatial axes along which images are cut, 0 first; None for all.
     blend : bool
@@ -58,7 +64,7 @@ class Tiled:
 
     model: nn.Module
     tile: int | tuple[int, ...]
-    halo: int | tuple[int, ...]
+    halo: Halo
     axes: tuple[int, ...] | None = None
     blend: bool = False
     batch_size: int = 1
@@ -71,7 +77,7 @@ class Tiled:
         """Refuse what cannot be run."""
         if self.batch_size < 1:
             raise PadscopeError(f"batch_size is {self.batch_size}; give 1 or more")
-        if min(_each(self.tile)) < 1 or min(_each(self.halo)) < 0:
+        if min(_each(self.tile)) < 1 or min(map(min, _pairs(self.halo))) < 0:
             raise PadscopeError(
                 f"a tile of {self.tile} with a halo of {self.halo} cannot be run; give tiles of "
                 "1 pixel or more, and halos of 0 or more"
@@ -105,12 +111,13 @@ class Tiled:
             raise PadscopeError(
                 f"images have shape {tuple(images.shape)}; give (images, channels, size)"
             )
-        tile, halo = self._along(size, self.tile, whole=True), self._along(size, self.halo)
+        tile = self._along(size, _each(self.tile), size)
+        halo = self._along(size, _pairs(self.halo), [(0, 0)] * len(size))
         for axis, (n, t, h) in enumerate(zip(size, tile, halo, strict=True)):
-            if t != n and t + h > n:
+            if t != n and t + max(h) > n:
                 raise PadscopeError(
-                    f"a tile of {t} pixels with a halo of {h} takes more than the {n} there are "
-                    f"along axis {axis}; give smaller ones, or leave that axis out of axes"
+                    f"a tile of {t} pixels with a halo of {max(h)} takes more than the {n} there "
+                    f"are along axis {axis}; give smaller ones, or leave that axis out of axes"
                 )
         bounds, answer = self._learn(images, size, tile, halo)
         _require_step(bounds.step, size, tile, halo)
@@ -120,26 +127,28 @@ class Tiled:
         rates = tuple(1 / stride for stride in answer.stride)
         return self._run(images, spans, rates, out, tile, halo)
 
-    def _along(
-        self, size: Sequence[int], given: int | tuple[int, ...], *, whole: bool = False
-    ) -> tuple[int, ...]:
-        """Give every axis its pixels: those that are not cut, all of them, or no halo."""
+    def _along(self, size: Sequence[int], given: Sequence[T], uncut: Sequence[T]) -> tuple[T, ...]:
+        """Give every axis its pixels: those that are not cut have their own."""
         axes = range(len(size)) if self.axes is None else self.axes
         if any(axis not in range(len(size)) for axis in axes):
             raise PadscopeError(f"axes are {self.axes}, and images have {len(size)}, from 0 on")
-        values = (given,) * len(axes) if isinstance(given, int) else given
+        values = [*given] * len(axes) if len(given) == 1 else given
         if len(values) != len(axes):
             raise PadscopeError(f"{given} are {len(values)} numbers for {len(axes)} axes")
-        along = [*size] if whole else [0] * len(size)
+        along = [*uncut]
         for axis, value in zip(axes, values, strict=True):
             along[axis] = value
         return tuple(along)
 
     def _learn(
-        self, images: Tensor, size: Sequence[int], tile: Sequence[int], halo: Sequence[int]
+        self,
+        images: Tensor,
+        size: Sequence[int],
+        tile: Sequence[int],
+        halo: Sequence[tuple[int, int]],
     ) -> tuple[DepthBounds, MapBounds]:
         """Run the first tile, to see how the model's maps lie on its input."""
-        first = tuple(min(n, t + h) for n, t, h in zip(size, tile, halo, strict=True))
+        first = tuple(min(n, t + max(h)) for n, t, h in zip(size, tile, halo, strict=True))
         key = (images.shape[1], *first)
         if key not in self._known:
             pixels = images[:1]
@@ -159,11 +168,11 @@ class Tiled:
         rates: Sequence[Fraction],
         out: Tensor | None,
         tile: Sequence[int],
-        halo: Sequence[int],
+        halo: Sequence[tuple[int, int]],
     ) -> Tensor:
         # Of a seam, so many positions of the answer on either side are mixed.
         mixed = [
-            int(min(t // 2, h // 2) * r) if self.blend else 0
+            int(min(t, *h) // 2 * r) if self.blend else 0
             for t, h, r in zip(tile, halo, rates, strict=True)
         ]
         places = list(itertools.product(*spans))
@@ -199,7 +208,7 @@ class Tiled:
 def tiled(
     model: nn.Module,
     tile: int | tuple[int, ...],
-    halo: int | tuple[int, ...],
+    halo: Halo,
     *,
     axes: Sequence[int] | None = None,
     blend: bool = False,
@@ -216,9 +225,10 @@ def tiled(
         In eval mode, with a dense answer, of the size of its input or any constant multiple of it.
     tile : int or tuple of int
         Pixels that are a tile's own, along each of the axes.
-    halo : int or tuple of int
-        Pixels of surroundings that it is run with, at each end that is no border of the image;
-        see `halo_of`. Both must be in step with the strides: multiples of `DepthBounds.step`.
+    halo : int or tuple
+        Pixels of surroundings that it is run with, at each end that is no border of the image:
+        see `halo_of`. A tuple has one entry per axis, a number or a pair ``(before, after)``.
+        Both must be in step with the strides: multiples of `DepthBounds.step`.
     axes : sequence of int, optional
         Spatial axes along which images are cut, 0 first; others are run whole. None: all.
     blend : bool
@@ -304,28 +314,78 @@ def halo_of(
     PadscopeError
         No halo that fits the images suffices, or the model looks at the whole frame.
     """
-    bounds = _bounds_of(model, images[:1], output)
-    answer = _require_map(bounds, images.ndim - 2)
-    if answer.whole:
-        raise PadscopeError(_sees_whole(answer.whole))
+    beside = BesideWhole(model, images, tile, axes, output, batch_size)
     cut = range(images.ndim - 2) if axes is None else axes
-    step = math.lcm(*(bounds.step[axis] for axis in cut))
-    whole = read_answer(run_batch(model, images, range(len(images)), None), output).double()
-    spread = whole.flatten(1).std(dim=1, correction=0).clamp_min(torch.finfo(torch.float32).tiny)
-    tried: dict[int, float] = {}
-
-    def error(halo: int) -> float:
-        if halo not in tried:
-            run = tiled(model, tile, halo, axes=axes, output=output, batch_size=batch_size)
-            try:
-                apart = (run(images).double() - whole).abs().flatten(1).amax(dim=1) / spread
-                tried[halo] = float(apart.max())
-            except _TooFewError:
-                tried[halo] = math.inf
-        return tried[halo]
-
-    known = answer.deepest
+    step = math.lcm(*(beside.bounds.step[axis] for axis in cut))
+    known = beside.answer.deepest
     start = float(known if depth is None and known is not None else depth or 0)
+    halo = smallest(beside.error, start, step, tolerance)
+    tried = {pixels: error for pixels, error in beside.tried.items() if isinstance(pixels, int)}
+    return AdvisedHalo(halo, tried[halo], step, dict(sorted(tried.items())))
+
+
+class BesideWhole:
+    """Images that were run whole, to be compared with tiles.
+
+    Parameters
+    ----------
+    model, images, tile, axes, output, batch_size
+        As of `halo_of`.
+
+    Attributes
+    ----------
+    bounds : DepthBounds
+    answer : MapBounds
+        Of the answer, which depends on no whole axis.
+    tried : dict
+        Halo → greatest difference from the whole, in spreads of each image's answer.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        tile: int | tuple[int, ...],
+        axes: Sequence[int] | None = None,
+        output: str | None = None,
+        batch_size: int = 1,
+    ) -> None:
+        self.bounds = _bounds_of(model, images[:1], output)
+        self.answer = _require_map(self.bounds, images.ndim - 2)
+        if self.answer.whole:
+            raise PadscopeError(_sees_whole(self.answer.whole))
+        self.tried: dict[Halo, float] = {}
+        self._images = images
+        self._run = partial(
+            tiled, model, tile, axes=axes, output=output, batch_size=batch_size
+        )  # fmt: skip
+        with torch.no_grad():
+            found = run_batch(model, images, range(len(images)), None)
+        self._whole = read_answer(found, output).double()
+        spread = self._whole.flatten(1).std(dim=1, correction=0)
+        self._spread = spread.clamp_min(torch.finfo(torch.float32).tiny)
+
+    def error(self, halo: Halo) -> float:
+        """Run tiles with a halo; infinite if they lack positions that are their own."""
+        if halo not in self.tried:
+            try:
+                apart = (self._run(halo)(self._images).double() - self._whole).abs()
+                self.tried[halo] = float((apart.flatten(1).amax(dim=1) / self._spread).max())
+            except _TooFewError:
+                self.tried[halo] = math.inf
+        return self.tried[halo]
+
+
+def smallest(error: Callable[[int], float], start: float, step: int, tolerance: float) -> int:
+    """Find the smallest multiple of a step whose error is within the tolerance, by bisection.
+
+    The error must not grow with what is tried. The search begins at `start`, and doubles.
+
+    Examples
+    --------
+    >>> smallest(lambda pixels: 10 - pixels, start=4, step=2, tolerance=3)
+    8
+    """
     most = math.ceil(start / step)
     while error(most * step) > tolerance:  # raises where the images have no room for more
         most = 2 * most or 1
@@ -336,7 +396,7 @@ def halo_of(
             least = middle
         else:
             most = middle
-    return AdvisedHalo(most * step, tried[most * step], step, dict(sorted(tried.items())))
+    return most * step
 
 
 class _TooFewError(PadscopeError):
@@ -364,15 +424,25 @@ def _sees_whole(operation: str) -> str:
     )
 
 
+def _pairs(halo: Halo) -> list[tuple[int, int]]:
+    """Give the halo of every axis at both ends; of one entry, the same of all axes."""
+    entries = (halo,) if isinstance(halo, int) else halo
+    return [(each, each) if isinstance(each, int) else each for each in entries]
+
+
 def _each(given: int | tuple[int, ...]) -> tuple[int, ...]:
     return (given,) if isinstance(given, int) else given
 
 
 def _require_step(
-    step: Sequence[int], size: Sequence[int], tile: Sequence[int], halo: Sequence[int]
+    step: Sequence[int],
+    size: Sequence[int],
+    tile: Sequence[int],
+    halo: Sequence[tuple[int, int]],
 ) -> None:
     for axis, (s, n) in enumerate(zip(step, size, strict=True)):
-        for what, pixels in (("tile", tile[axis]), ("halo", halo[axis])):
+        halos = [("halo", pixels) for pixels in halo[axis]]
+        for what, pixels in (("tile", tile[axis]), *halos):
             if pixels % s and pixels != n:
                 below = pixels // s * s
                 nearest = f"{below} or {below + s}" if below or what == "halo" else str(s)
@@ -382,15 +452,16 @@ def _require_step(
                 )
 
 
-def _spans(size: int, tile: int, halo: int, step: int) -> list[_Span]:
+def _spans(size: int, tile: int, halo: tuple[int, int], step: int) -> list[_Span]:
     """Cut an axis."""
+    before, after = halo
     spans = []
     for first in range(0, size, tile):
         stop = min(size, first + tile)
-        start = max(0, first - halo)
+        start = max(0, first - before)
         if stop == size:  # what is left over may be little: it is run with as much as the others
-            start = max(0, min(start, (size - tile - 2 * halo) // step * step))
-        spans.append(_Span((first, stop), (start, min(size, stop + halo)), stop == size))
+            start = max(0, min(start, (size - tile - before - after) // step * step))
+        spans.append(_Span((first, stop), (start, min(size, stop + after)), stop == size))
     return spans
 
 
