@@ -15,11 +15,18 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from padscope import PadscopeError, RunDirectory, Study, explain, impact, scan
+from padscope import PadscopeError, RunDirectory, Study, depth, explain, impact, retrofit, scan
 from padscope.images import Batch
 from padscope.running import Job, Runner, Watch
 from padscope.running.loop import S
-from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
+from padscope.settings import (
+    DepthSettings,
+    ExplainSettings,
+    ImpactSettings,
+    RetrofitSettings,
+    ScanSettings,
+)
+from padscope.study import Retrofit
 
 SIZE, MARGIN, COUNT = 16, 8, 26
 EXPLAINING = ExplainSettings(
@@ -29,6 +36,10 @@ ESTIMATING = ImpactSettings(
     limit=None, batch_size=4, draws=2, disturbances=1, check=3, check_images=20, dose_images=20,
     canvas_images=8, resamples=10,
 )  # fmt: skip
+REACHING = DepthSettings(margin=MARGIN, limit=None, batch_size=2, resamples=10)
+TUNING = RetrofitSettings(
+    size=(SIZE, SIZE), margin=MARGIN, limit=12, steps=3, batch_size=4, resamples=10
+)
 T = TypeVar("T")
 _READ: Counter[tuple[Numbers, int]] = Counter()  # in this process
 
@@ -138,7 +149,7 @@ def scan_all(
 def run_all(
     runner: str | Runner, images: Numbers | None = None, journal: RunDirectory | None = None
 ) -> Study:
-    """Scan, explain, and measure the impact."""
+    """Scan, explain, measure the impact and the depth of padding."""
     study = scan_all(runner, Numbers(size=SIZE), journal)
     if journal and _leads():
         journal.save(study)
@@ -149,7 +160,15 @@ def run_all(
     study = impact(study, net(), images, settings=ESTIMATING, runner=runner, journal=journal)
     if journal and _leads():
         journal.save(study)
+    study = depth(study, net(), images, REACHING, runner=runner, journal=journal)
+    if journal and _leads():
+        journal.save(study)
     return study
+
+
+def retrofit_all(runner: str | Runner) -> Retrofit:
+    """Tune to reflected padding."""
+    return retrofit(net(), Numbers(), TUNING, runner=runner)
 
 
 def _leads() -> bool:

@@ -23,15 +23,17 @@ from tests.nets_to_share import (
     Elsewhere,
     Numbers,
     net,
+    retrofit_all,
     run_all,
     scan_all,
 )
 
 from padscope import PadscopeError, RunDirectory, ScanSettings, Study, explain, impact, scan
 from padscope.running import RayRunner, TorchrunRunner, find_runner, to_bytes
+from padscope.study import Retrofit
 
 SECONDS = 120
-KILLED = ("scan", "contrasted", "fresh 1", "estimates", "views")  # jobs of all stages, in order
+KILLED = ("scan", "contrasted", "fresh 1", "estimates", "depth")  # jobs of all stages, in order
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,6 +56,8 @@ def same(one: Study, other: Study) -> bool:
     tables = [(getattr(one, name), getattr(other, name)) for name in ("sites", "filters", "sides")]
     tables += [(one.impact.tables[name], other.impact.tables[name]) for name in one.impact.tables]
     tables += [(one.explanation.networks, other.explanation.networks)]
+    assert one.depth and other.depth
+    tables += [(one.depth.tables[name], other.depth.tables[name]) for name in one.depth.tables]
     states = [(one.counted, other.counted), (one.explanation.counts, other.explanation.counts)]
     return all(mine.equals(theirs) for mine, theirs in tables) and all(
         to_bytes(mine.pack()) == to_bytes(theirs.pack()) for mine, theirs in states
@@ -110,6 +114,17 @@ def test_ranks_end_in_the_same_bytes_as_one_process(
     studies = among(2, everything, tmp_path / "group")
     assert all(same(study, alone[0]) for study in studies)
     assert contents(tmp_path / "group" / "run") == alone[1]
+
+
+def tuned(rank: int, folder: Path) -> Retrofit:
+    return retrofit_all("torchrun")
+
+
+def test_a_retrofit_is_the_same_on_every_runner(cluster: RayRunner, tmp_path: Path) -> None:
+    alone = retrofit_all("local")
+    for found in (retrofit_all(cluster), *among(2, tuned, tmp_path / "group")):
+        assert found.table.equals(alone.table)
+        assert all(torch.equal(found.weights[name], alone.weights[name]) for name in alone.weights)
 
 
 def uneven(rank: int, folder: Path) -> list[bytes]:
