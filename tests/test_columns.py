@@ -49,9 +49,7 @@ from padscope.tables.schema import (
     Table,
 )
 
-IN_A_RUN = [
-    table for table in TABLES.values() if table.stage not in (COMPARE, RETROFIT, SURVEYING)
-]
+IN_A_RUN = [table for table in TABLES.values() if table.stage not in (COMPARE, RETROFIT, SURVEYING)]
 BESIDE = replace(EXPLAINED, margin=4, baselines=1, check=8, explain_cause=True)
 ONCE = replace(
     FEW, metric=f"{score.__module__}:{score.__name__}", draws=2, check=2, dose_images=4,

@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from padscope.report.survey import render_survey, survey_markdown
     from padscope.running import RayRunner, find_runner
     from padscope.sites.census import is_uneven
-    from padscope.store.attempts import Attempt, Attempts
     from padscope.store import (
         FileJournal,
         RunDirectory,
@@ -63,6 +62,7 @@ if TYPE_CHECKING:
         write_atomically,
         write_retrofit,
     )
+    from padscope.store.attempts import Attempt, Attempts
     from padscope.study import check_answer, measure_depth, retrofit
     from padscope.study.budget import THOROUGH_IMPACT, USUAL_IMPACT, expect_audit, time_pass
     from padscope.tables import site_table
@@ -129,11 +129,11 @@ __all__ = [
     "render_survey",
     "reopen",
     "replace_figures",
-    "row_of",
     "retrofit",
     "retrofit_json",
     "retrofit_lines",
     "retrofit_listing",
+    "row_of",
     "say_answers",
     "show_filter",
     "show_progress",
