@@ -286,6 +286,28 @@ def test_what_sees_the_whole_frame_is_found(module: Callable[[], nn.Module]) -> 
         assert set(rows["label"]) <= {"confirmed", "grey", "rejected", "quiet"}
 
 
+class Correlates(nn.Module):
+    """Beside its head, a map for every position of every image, as optical flow has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = conv(3), conv()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        n, _, h, w = x.shape
+        found: Tensor = self.head(x)
+        beside = torch.einsum("ncij,nckl->nijkl", x, x).reshape(n * h * w, 1, h, w)
+        nn.functional.avg_pool2d(beside, 2)
+        return found
+
+
+def test_as_many_maps_as_positions_are_not_compared() -> None:
+    found = verified(Correlates(), 32, 16)
+    assert list(found) == ["stem", "head"]
+    assert not any(site.problem for site in found.values())
+
+
 def test_what_sees_the_whole_frame_is_found_behind_any_number_of_windows() -> None:
     """Marks have long arrived everywhere by then."""
     torch.manual_seed(0)
