@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
+from padscope.errors import PadscopeError
 from padscope.images import BuiltinPhotos, PhotoFiles, Probe
 from padscope.models import (
     NormFit,
@@ -255,3 +256,11 @@ def test_a_trained_network_is_not_at_its_initial_values() -> None:
         strict=False,
     )
     assert not at_initial_values(module, fresh)
+
+
+def test_a_model_that_fails_on_fewer_images_is_told_in_one_sentence() -> None:
+    """Large canvases come one by one."""
+    module = nn.Sequential(net(), nn.AdaptiveAvgPool2d(1), nn.GroupNorm(8, 8))
+    compare_norms(module, in_batches(photographs(4), 2))
+    with pytest.raises(PadscopeError, match=r"failed on images of shape 1×3×32×32 .*Expected more"):
+        compare_norms(module, in_batches(photographs(1)))

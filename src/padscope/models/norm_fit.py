@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from padscope.errors import PadscopeError, brief
 from padscope.models.batchnorm import holds_statistics
 from padscope.models.borrowing import as_found
 from padscope.models.preprocessing import Preprocessing
 from padscope.models.structure import keeps_layers
+from padscope.sites.memory import memory_error, ran_out_of_memory
 
 Cause = Literal["", "never estimated", "preprocessing", "channel order", "unknown"]
 
@@ -313,8 +315,17 @@ def _measure(
             hook = norm.register_forward_pre_hook(watch(name), with_kwargs=True)
             hooks.callback(hook.remove)
         for batch in batches:
-            with suppress(_Reached):
+            try:
                 module(batch.clone())  # a model may write into its input
+            except _Reached:
+                continue
+            except Exception as error:  # somebody's own code raises what it likes
+                if ran_out_of_memory(error):
+                    raise memory_error(error, f"{len(batch)} images at once") from error
+                raise PadscopeError(
+                    f"the model failed on images of shape {'×'.join(map(str, batch.shape))} "
+                    f"(batch, channels, size): {brief(error)}; give images that it takes"
+                ) from error
     return tuple(moments.against(name, norms[name]) for name, moments in seen.items())
 
 
