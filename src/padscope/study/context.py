@@ -239,7 +239,8 @@ def find_context(
         return without(f"the images have too few pixels for it ({error.name}: {error.reason})")
     observed = seen(pixels)
     plan = planned(canvas, observed, {})
-    if settings.margin and (better := find_margin(module, crop, image)):
+    apart = not all(site.contextual for site in plan.sites.values())
+    if settings.margin and apart and (better := find_margin(module, crop, image)):
         blank = torch.zeros(1, image.shape[1], *(n + 2 * better for n in size))
         wider = replace(canvas, margin=tuple(better for _ in size))
         _refuse_out_of_step(plan, planned(wider, seen(blank), {}))
