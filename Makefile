@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types docs bench kills dist smoke clean
+.PHONY: demo test lint types docs bench kills sweep dist smoke clean
 
 demo: $(INSTALLED)
 	$(BIN)/padscope audit lite0 --out runs/lite0
@@ -31,6 +31,10 @@ bench: $(INSTALLED)
 # About an hour; `make test` does a tenth of it.
 kills: $(INSTALLED)
 	$(BIN)/python -m benchmarks kills
+
+# Every model that tests/sweep.csv lists, some hours; goes on where it was ended.
+sweep: $(INSTALLED)
+	$(BIN)/python -m benchmarks sweep
 
 # Its tools have an environment of their own, and are fetched.
 dist: $(INSTALLED)

@@ -1,7 +1,7 @@
 """Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`.
 
-`kills`, `interrupts`, `decoys`, `controls`, `nulls`, `onnx`, `recall`, `depth_bounds` and
-`calibration` are run when they are named only: they measure no time.
+`kills`, `interrupts`, `decoys`, `controls`, `nulls`, `onnx`, `recall`, `depth_bounds`,
+`calibration` and `sweep` are run when they are named only: they measure no time.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from benchmarks.passes import describe_passes
 from benchmarks.recall import describe_recall
 from benchmarks.runners import describe_runners
 from benchmarks.scan import scan_to_bare, scan_to_bare_from_files, scan_to_script
+from benchmarks.sweep import describe_sweep
 from padscope.running.memory import keep_freed_memory
 from padscope.store import load_study
 from padscope.study import EXPLAIN, IMPACT, SCAN
@@ -97,6 +98,11 @@ def _page(run: str | None = None) -> None:
     print("  made up:", describe_page(many_filters(), times=3))
 
 
+def _sweep(models: str, *, write: bool) -> None:
+    if not describe_sweep(models, write=write):
+        sys.exit(1)
+
+
 def _kills(
     times: int = 100,
     seed: int = 0,
@@ -134,10 +140,11 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "recall": describe_recall,
     "depth_bounds": describe_depth_bounds,
     "calibration": describe_calibration,
+    "sweep": partial(_sweep, "*", write=False),
 }
 MEASURE_NO_TIME = (
     "kills", "interrupts", "decoys", "controls", "nulls", "onnx", "recall", "depth_bounds",
-    "calibration",
+    "calibration", "sweep",
 )  # fmt: skip
 COSTS = [name for name in BENCHMARKS if name not in MEASURE_NO_TIME]
 
@@ -151,6 +158,10 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--seeds", type=int, help="of controls (10), of nulls (3), of calibration")
     parser.add_argument("--architectures", type=int, help="of nulls; all of them if not given")
+    parser.add_argument("--models", default="*", help="of sweep: names with *, as 'timm:res*'")
+    parser.add_argument(
+        "--write", action="store_true", help="of sweep: keep what it found in its table"
+    )
     given = parser.parse_args()
     keep_freed_memory()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
@@ -171,6 +182,8 @@ if __name__ == "__main__":
             describe_nulls(given.architectures, given.seeds or 3, given.images)
         elif name == "calibration":
             describe_calibration(given.seeds or 1000)
+        elif name == "sweep":
+            _sweep(given.models, write=given.write)
         elif name == "recall":
             describe_recall(given.images)
         else:

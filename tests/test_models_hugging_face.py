@@ -1,4 +1,4 @@
-"""Models of transformers: from a folder's configuration to sites and a batch of a scan."""
+"""Models of transformers: what a folder or a name of the hub gives; `test_sweep` runs many."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from benchmarks.sweep_models import CONFIGURATIONS, STAGES
 from torch import nn
 
-from padscope import ScanSettings, find_sites, scan
 from padscope.errors import PadscopeError
 from padscope.models import Preprocessing, load_model
 from padscope.models.classes import class_names
@@ -19,48 +19,6 @@ from padscope.running.asking import learn_to_ask
 transformers = pytest.importorskip("transformers", reason="needs the extra hf")
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-STAGES: dict[str, Any] = {"hidden_sizes": [8, 16, 16, 16], "depths": [1, 1, 1, 1]}
-WIDE: dict[str, Any] = {"image_size": 64, "depths": [1] * 4, "hidden_sizes": [8, 8, 16, 16]}
-HEADS: dict[str, Any] = {"num_attention_heads": [1, 1, 2, 2]}
-# Architecture → its configuration's options, and how many padded operations it has.
-ARCHITECTURES: dict[str, tuple[dict[str, Any], int]] = {
-    "ResNetForImageClassification": ({"embedding_size": 8, **STAGES}, 6),
-    "ConvNextForImageClassification": (STAGES, 4),
-    "ConvNextV2ForImageClassification": (STAGES, 4),
-    "RegNetForImageClassification": ({"embedding_size": 8, "groups_width": 8, **STAGES}, 5),
-    "BitForImageClassification": (
-        {"embedding_size": 8, "num_groups": 4, **STAGES, "hidden_sizes": [8, 16, 16, 32]}, 6,
-    ),
-    "MobileNetV1ForImageClassification": ({"depth_multiplier": 0.25, "image_size": 64}, 14),
-    "MobileNetV2ForImageClassification": ({"depth_multiplier": 0.25, "image_size": 64}, 18),
-    "MobileViTForImageClassification": (
-        {"image_size": 64, "hidden_sizes": [16] * 3, "num_attention_heads": 2,
-         "neck_hidden_sizes": [8, 8, 8, 8, 16, 16, 16]}, 14,
-    ),
-    "EfficientNetForImageClassification": (
-        {"image_size": 64, "width_coefficient": 0.25, "depth_coefficient": 0.25,
-         "hidden_dim": 320}, 8,
-    ),
-    "SegformerForSemanticSegmentation": (
-        {"depths": [1] * 4, "hidden_sizes": [16, 32, 32, 64], "decoder_hidden_size": 16}, 8,
-    ),
-    "DPTForDepthEstimation": (
-        {"image_size": 64, "hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2,
-         "intermediate_size": 32, "backbone_out_indices": [0, 1, 2, 3], "fusion_hidden_size": 8,
-         "neck_hidden_sizes": [8, 8, 16, 16]}, 23,
-    ),
-    "Swin2SRForImageSuperResolution": (
-        {"image_size": 32, "embed_dim": 16, "depths": [1, 1], "num_heads": [2, 2]}, 7,
-    ),
-    "PoolFormerForImageClassification": ({"depths": [1] * 4, "hidden_sizes": [8, 8, 16, 16]}, 8),
-    "PvtV2ForImageClassification": ({**WIDE, **HEADS}, 8),
-    "GLPNForDepthEstimation": ({**WIDE, **HEADS, "decoder_hidden_size": 8}, 19),
-    "LevitForImageClassification": (
-        {"image_size": 64, "hidden_sizes": [16, 32, 48], "num_attention_heads": [1, 2, 3],
-         "depths": [1, 1, 1], "key_dim": [8, 8, 8]}, 4,
-    ),
-}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -75,18 +33,6 @@ def save(name: str, folder: Path, **options: Any) -> Any:
     config = kind.config_class(architectures=[name], **options)
     config.save_pretrained(folder)
     return kind._from_config(config)
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_architectures_are_scanned_with_random_weights(name: str, tmp_path: Path) -> None:
-    options, sites = ARCHITECTURES[name]
-    save(name, tmp_path, **options)
-    loaded = load_model(f"hf:{tmp_path}", weights="random", size=64)
-    assert type(loaded.module).__name__ == name
-    assert loaded.weights_are == "random"
-    images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    assert len(find_sites(loaded.module, images[:2])) == sites
-    assert scan(loaded, images, ScanSettings(batch_size=4)).counted.images == 4
 
 
 def test_a_folder_has_weights_preprocessing_and_names(tmp_path: Path) -> None:
@@ -113,7 +59,7 @@ def test_red_and_blue_are_swapped_where_the_image_processor_swaps_them(tmp_path:
     save(
         "MobileViTForImageClassification",
         tmp_path,
-        **ARCHITECTURES["MobileViTForImageClassification"][0],
+        **CONFIGURATIONS["MobileViTForImageClassification"],
     )
     transformers.MobileViTImageProcessor().save_pretrained(tmp_path)
     loaded = load_model(f"hf:{tmp_path}", weights="random")
