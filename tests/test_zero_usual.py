@@ -192,3 +192,13 @@ def test_the_cut_can_be_chosen(content: float) -> None:
     table = zero_usual(observe_first(module, pixels()[0, :1]).sites, counted(module))
     expected = table.group_by("site", maintain_order=True).agg((pl.col("usual") < content).sum())
     assert zero_usual_by_site(table, content)["unusual"].to_list() == expected["usual"].to_list()
+
+
+def test_sites_of_one_channel_stand_beside_others() -> None:
+    """As attention over channels has, by a convolution along one axis of them."""
+    torch.manual_seed(0)
+    module = nn.Sequential(*(nn.Conv2d(c, 1, 3, padding=1) for c in (2, 1, 1))).eval()
+    observed = observe_first(module, pixels()[0, :1], None)
+    table = zero_usual(observed.sites, counted(module))
+    assert table["site"].to_list() == ["0", "0", "1", "2"]
+    assert table["usual"].null_count() == 0 and table["usual_without"].null_count() == 4

@@ -52,7 +52,11 @@ def zero_usual(
             columns |= dict(zip(names, without[site.name].numpy(), strict=True))
         parts.append(pl.DataFrame(columns))
     joined = pl.concat(parts) if parts else pl.DataFrame()
-    missing = [pl.lit(None).alias(name) for name in USUAL.dtypes if name not in joined.columns]
+    missing = [
+        pl.lit(None, kind).alias(name)
+        for name, kind in USUAL.dtypes.items()
+        if name not in joined.columns
+    ]
     return (
         joined.with_columns(missing)
         .with_columns(usual=_usual(""), usual_without=_usual("_without"))
