@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import timm
 from benchmarks import sweep
-from benchmarks.sweep import PASSED, counted, describe_sweep, measure, read_table
+from benchmarks.sweep import NOT_TRIED, PASSED, counted, describe_sweep, measure, read_table
+from benchmarks.sweep_models import CONFIGURATIONS
+from torchvision import models
 
 TABLE = {row.model: row for row in read_table()}
+LIBRARIES = Counter(model.partition(":")[0] for model in TABLE)
 # Quick ones, each of another kind.
 SAMPLE = (
     "hf:BitForImageClassification", "hf:ConvNextV2ForImageClassification",
@@ -33,12 +38,27 @@ def test_a_model_comes_as_far_as_before(model: str) -> None:
     assert measure(row.model, row.size) == row
 
 
+def test_every_model_of_torchvision_is_listed() -> None:
+    assert {f"torchvision:{name}" for name in models.list_models()} <= TABLE.keys()
+
+
+@pytest.mark.parametrize("family", timm.list_modules())
+def test_every_family_of_timm_is_listed(family: str) -> None:
+    assert any(f"timm:{name}" in TABLE for name in timm.list_models(module=family))
+
+
+def test_as_many_are_listed_as_said() -> None:
+    assert LIBRARIES["timm"] >= 150
+    assert {f"hf:{name}" for name in CONFIGURATIONS} <= TABLE.keys()
+    assert LIBRARIES["hf"] == len(CONFIGURATIONS) >= 40
+
+
 def test_every_model_passes_or_has_a_reason() -> None:
     """A reason is a sentence that padscope says: neither an error of Python, nor silence."""
     for row in TABLE.values():
         if row.outcome == PASSED:
             assert 0 < row.scored <= row.sites and row.filters >= row.scored, row
-        else:
+        elif row.outcome != NOT_TRIED:
             assert len(row.outcome.split()) > 3, row
             assert not re.match(r"\w+(Error|Exception|Exit)\b", row.outcome), row
 
