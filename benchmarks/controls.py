@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from padscope.findings.recognition import Recognition, recognition
-from padscope.images import BuiltinPhotos, Images, PhotoFiles, TensorImages, stream
+from padscope.images import BuiltinPhotos, Images, TensorImages, open_photos, stream
 from padscope.planted import Task, control_accuracy, control_photographs, controls, train_control
 from padscope.settings import ExplainSettings, ScanSettings
 from padscope.study import explain, scan
@@ -114,7 +114,7 @@ def _photographs(source: str | None) -> tuple[TensorImages, Images]:
     training: Images = builtin
     measured: Images = BuiltinPhotos(cropped, IMAGES)
     if source is not None:
-        every = PhotoFiles.from_folder(Path(source), builtin.probe)
+        every = open_photos(source, builtin.probe)
         training = replace(every, photos=every.photos[:-IMAGES])
         measured = replace(every, photos=every.photos[-IMAGES:], probe=cropped)
     # Kept in memory: every control is trained on them.

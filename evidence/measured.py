@@ -16,7 +16,7 @@ from torch import Tensor
 
 from padscope import RunDirectory, ScanSettings, Study, explain, load_model, planted, scan
 from padscope.evidence import CONFIRMED
-from padscope.images import Canvases, PhotoFiles, TensorImages, central, stream
+from padscope.images import Canvases, PhotoFiles, TensorImages, central, open_photos, stream
 from padscope.measurements import contrast_units, plan_contrast
 from padscope.models import LoadedModel
 from padscope.planted import PlantedNetwork
@@ -136,7 +136,7 @@ def measure(network: Network, images: Path, weights: Path, out: Path, count: int
     own = weights / network.weights if network.weights else None
     loaded = load_model(network.spec, weights=own)
     count = max(1, round(count * network.share))
-    photos = PhotoFiles.from_folder(images, make_probe(loaded, 0), 2 * count)
+    photos = open_photos(images, make_probe(loaded, 0), 2 * count)
     samples = [
         replace(photos, photos=some, description=f"{len(some)} photographs")
         for some in (photos.photos[:count], photos.photos[count : 2 * count])
@@ -158,7 +158,7 @@ def measure(network: Network, images: Path, weights: Path, out: Path, count: int
 def _larger(network: Network, loaded: LoadedModel, images: Path, out: Path) -> tuple[Study, ...]:
     """Explain a network on two samples of the size that its kinds take to settle."""
     count = network.repeated
-    photos = PhotoFiles.from_folder(images, make_probe(loaded, 0), 2 * count)
+    photos = open_photos(images, make_probe(loaded, 0), 2 * count)
     settings = ExplainSettings(limit=count, baselines=0, check=0)
     studies = []
     for place in range(2):

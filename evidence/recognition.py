@@ -27,7 +27,7 @@ from padscope import RunDirectory, Study, load_model
 from padscope.errors import PadscopeError
 from padscope.evidence import RECOGNISED, STRONGLY_RECOGNISED
 from padscope.findings.recognition import APART, NO_AIM, recognition
-from padscope.images import PhotoFiles
+from padscope.images import PhotoFiles, open_photos
 from padscope.models import LoadedModel
 from padscope.running.memory import keep_freed_memory
 from padscope.settings import ExplainSettings
@@ -61,7 +61,7 @@ def _shown(
 ) -> tuple[PhotoFiles | Tensor, PhotoFiles | Tensor]:
     """Give what is scanned, and what is explained."""
     if entry.images is None:
-        photos = PhotoFiles.from_folder(images, make_probe(loaded, 0), count)
+        photos = open_photos(images, make_probe(loaded, 0), count)
         return photos, photos
     canvases, margin = entry.images(count)
     return canvases[..., margin:-margin], canvases

@@ -19,11 +19,11 @@ from padscope.errors import PadscopeError
 from padscope.images import (
     Batch,
     KeptBatches,
-    PhotoFiles,
     Probe,
     StreamedImages,
     TensorImages,
     UnreadableImage,
+    open_photos,
     stream,
     unit_count,
 )
@@ -118,7 +118,7 @@ def test_any_sharding_gives_the_same_crops(tmp_path: Path) -> None:
         batches = [
             batch
             for shard in shards
-            for batch in stream(PhotoFiles.from_folder(tmp_path, probe), shard, 3, workers)
+            for batch in stream(open_photos(tmp_path, probe), shard, 3, workers)
         ]
         assert all(b.pixels.is_contiguous(memory_format=torch.channels_last) for b in batches)
         return {i: image for b in batches for i, image in zip(b.indices, b.pixels, strict=True)}

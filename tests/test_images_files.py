@@ -21,6 +21,7 @@ from padscope.images import (
     UnreadableImage,
     builtin,
     open_images,
+    open_photos,
     read_labels,
     stream,
 )
@@ -54,7 +55,7 @@ def test_which_files_are_photographs(tmp_path: Path) -> None:
     for name in (".below_autograd.png", ".cache/e.png", "notes.txt", "labels.csv"):
         write_photo(root / name)
     (root / "folder.png").mkdir()
-    images = PhotoFiles.from_folder(root, PROBE)
+    images = open_photos(root, PROBE)
     assert names(images) == {"a.JPG", "deep/er/b.jpeg", "c.Png", "d.webp", "ä.tif"}
     assert images.tensor(0).shape == (3, 16, 16)
 
@@ -74,7 +75,7 @@ def test_what_cannot_be_read_is_counted_and_named(
         return listed(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    images = PhotoFiles.from_folder(folder, PROBE)
+    images = open_photos(folder, PROBE)
     assert images.describe() == (
         "13 photographs in photos/; 2 folders could not be opened: gone, no such file or directory"
     )
@@ -94,7 +95,7 @@ def test_a_folder_that_cannot_be_opened(folder: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(PadscopeError, match=r"1 folder could not be opened: \., permission denied"):
-        PhotoFiles.from_folder(folder, PROBE)
+        open_photos(folder, PROBE)
 
 
 def test_files_of_runs_are_no_photographs(folder: Path) -> None:
@@ -103,15 +104,15 @@ def test_files_of_runs_are_no_photographs(folder: Path) -> None:
     whole = dump_json({"schema": 3, "identity": {"model": "x"}})
     for manifest in (whole, whole[:40]):
         (run / "manifest.json").write_bytes(manifest)
-        assert len(PhotoFiles.from_folder(folder, PROBE)) == 20
+        assert len(open_photos(folder, PROBE)) == 20
     with pytest.raises(PadscopeError, match="no photograph in"):
-        PhotoFiles.from_folder(run, PROBE)
-    assert len(PhotoFiles.from_folder(run / "figures", PROBE)) == 1
-    images = PhotoFiles.from_folder(folder, PROBE)
+        open_photos(run, PROBE)
+    assert len(open_photos(run / "figures", PROBE)) == 1
+    images = open_photos(folder, PROBE)
     names = [images.name(index) for index in range(20)]
     assert set(read_labels("folders", names, 2, root=folder).classes) == {0, 1}
     (run / "manifest.json").write_text('{"name": "a web page", "icons": []}')
-    assert len(PhotoFiles.from_folder(folder, PROBE)) == 21
+    assert len(open_photos(folder, PROBE)) == 21
 
 
 @pytest.mark.parametrize("name", [b"\xff.png", b"\xffs/\xfe.png", "\ue000\u2028.png".encode()])
@@ -119,7 +120,7 @@ def test_names_of_any_bytes(tmp_path: Path, name: bytes) -> None:
     root = tmp_path / os.fsdecode(b"photos \xff")
     path = root / os.fsdecode(name)
     write_photo(path)
-    for images in (PhotoFiles.from_folder(root, PROBE), PhotoFiles.from_file(path, PROBE)):
+    for images in (open_photos(root, PROBE), open_photos(path, PROBE)):
         assert images.tensor(0).shape == (3, 16, 16)
         (images.name(0) + images.describe() + images.fingerprint()).encode()
     path.write_bytes(b"")
@@ -135,8 +136,6 @@ def test_names_that_no_file_can_have(folder: Path, tmp_path: Path) -> None:
     for source in (LONG, LONG + ".png", f"{LONG}/a.png", "a" * 5000, LONG + ".txt"):
         with pytest.raises(PadscopeError, match=r"ile name too long"):
             open_images(tmp_path / source, PROBE)
-    with pytest.raises(PadscopeError, match="there is no image folder"):
-        PhotoFiles.from_folder(tmp_path / LONG, PROBE)
     for source in ("~nobody-of-this-name/photos", "a\0b"):
         with pytest.raises(PadscopeError, match=r"there is no image|null"):
             open_images(source, PROBE)
@@ -152,19 +151,19 @@ def test_links(folder: Path, tmp_path: Path) -> None:
     (folder / "linked").symlink_to(tmp_path / "elsewhere")
     (folder / "class0" / "up").symlink_to(folder)
     (folder / "twice").symlink_to(tmp_path / "elsewhere")
-    found = names(PhotoFiles.from_folder(folder, PROBE))
+    found = names(open_photos(folder, PROBE))
     assert len(found) == 21
     assert "linked/far.png" in found
 
 
 def test_a_limit_is_an_unbiased_nested_sample(folder: Path) -> None:
-    ten = PhotoFiles.from_folder(folder, PROBE, limit=10)
+    ten = open_photos(folder, PROBE, limit=10)
     assert ten.describe() == "10 of 20 photographs in photos/ (seed 0)"
     assert {name.split("/")[0] for name, _ in ten.photos} == {"class0", "class1"}
-    five = PhotoFiles.from_folder(folder, PROBE, limit=5)
+    five = open_photos(folder, PROBE, limit=5)
     assert five.photos == ten.photos[:5]
-    assert PhotoFiles.from_folder(folder, PROBE, limit=10, seed=1).photos != ten.photos
-    everything = PhotoFiles.from_folder(folder, PROBE, limit=99)
+    assert open_photos(folder, PROBE, limit=10, seed=1).photos != ten.photos
+    everything = open_photos(folder, PROBE, limit=99)
     assert len(everything) == 20
     assert everything.describe() == "20 photographs in photos/"
     assert [everything.group(index) for index in range(20)] == list(range(20))
@@ -172,7 +171,7 @@ def test_a_limit_is_an_unbiased_nested_sample(folder: Path) -> None:
 
 def test_fingerprint(folder: Path, tmp_path: Path) -> None:
     def fingerprint(probe: Probe = PROBE, limit: int | None = None, seed: int = 0) -> str:
-        return PhotoFiles.from_folder(folder, probe, limit, seed).fingerprint()
+        return open_photos(folder, probe, limit, seed).fingerprint()
 
     original = fingerprint()
     assert len(original) == 32
@@ -195,15 +194,15 @@ def test_fingerprint(folder: Path, tmp_path: Path) -> None:
 def test_fingerprint_covers_the_ends_of_large_files(folder: Path) -> None:
     large = folder / "large.bmp"
     Image.new("RGB", (200, 200)).save(large)
-    before = PhotoFiles.from_file(large, PROBE).fingerprint()
+    before = open_photos(large, PROBE).fingerprint()
     content = bytearray(large.read_bytes())
     content[-1] ^= 1
     large.write_bytes(content)
-    assert PhotoFiles.from_file(large, PROBE).fingerprint() != before
+    assert open_photos(large, PROBE).fingerprint() != before
 
 
 def test_a_photograph_which_vanishes_is_unreadable(folder: Path) -> None:
-    images = PhotoFiles.from_folder(folder, PROBE)
+    images = open_photos(folder, PROBE)
     before = images.fingerprint()
     (folder / images.name(3)).unlink()
     assert images.fingerprint() != before
@@ -215,7 +214,7 @@ def test_list(folder: Path) -> None:
     listing = folder / "some.txt"
     lines = ["# chosen", "class0/01.png", "", "  class1/12.png  ", "./class0/01.png"]
     listing.write_text("\n".join(lines), encoding="utf-8-sig")
-    images = PhotoFiles.from_list(listing, PROBE)
+    images = open_photos(listing, PROBE)
     assert names(images) == {"class0/01.png", "class1/12.png"}
     assert images.describe() == "2 photographs listed in some.txt"
     assert images.tensor(1).shape == (3, 16, 16)
@@ -235,7 +234,7 @@ def test_list(folder: Path) -> None:
 def test_list_errors(folder: Path, content: bytes, said: str) -> None:
     (folder / "some.txt").write_bytes(content)
     with pytest.raises(PadscopeError, match=said):
-        PhotoFiles.from_list(folder / "some.txt", PROBE)
+        open_photos(folder / "some.txt", PROBE)
 
 
 def test_open_images(folder: Path, tmp_path: Path) -> None:
@@ -257,8 +256,6 @@ def test_sources_which_are_not_there(tmp_path: Path, folder: Path) -> None:
     ):
         with pytest.raises(PadscopeError, match=said):
             open_images(tmp_path / source, PROBE)
-    with pytest.raises(PadscopeError, match="there is no image folder"):
-        PhotoFiles.from_folder(tmp_path / "missing", PROBE)
     with pytest.raises(PadscopeError, match="at least 1"):
         open_images(folder, PROBE, limit=0)
     with pytest.raises(PadscopeError, match="at least 1"):
@@ -289,11 +286,11 @@ def test_builtin_photographs_without_their_libraries(monkeypatch: pytest.MonkeyP
 # What installed packages add
 
 
-def open_first(name: str, probe: Probe, limit: int | None, seed: int) -> object:
+def open_first(name: str, probe: Any, limit: int | None, seed: int) -> object:
     """A source, as another package would have it: one photograph of a name or path."""
     if name == "text":
         return name
-    return PhotoFiles.from_file(Path(name).with_suffix(".png"), probe)
+    return open_photos(Path(name).with_suffix(".png"), probe)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from padscope.errors import PadscopeError
-from padscope.images import BuiltinPhotos, PhotoFiles, Probe
+from padscope.images import BuiltinPhotos, Probe, open_photos
 from padscope.models import (
     NormFit,
     Preprocessing,
@@ -40,9 +40,7 @@ NOTHING = (0.0,) * 3, (1.0,) * 3
 def photographs(count: int = 24) -> Tensor:
     probe = Probe(size=(32, 32), mean=(0.0,) * 3, std=(1.0,) * 3, channels=3)
     source = (
-        PhotoFiles.from_folder(PHOTOS, probe, count, 0)
-        if PHOTOS.is_dir()
-        else BuiltinPhotos(probe, count)
+        open_photos(PHOTOS, probe, count, 0) if PHOTOS.is_dir() else BuiltinPhotos(probe, count)
     )
     return torch.stack([source.tensor(index) for index in range(count)])
 

@@ -62,7 +62,7 @@ def corners(layout: Layout) -> list[Region]:
 @pytest.mark.parametrize(
     ("dims", "names"),
     [
-        (1, ["left", "right"]),
+        (1, ["start", "end"]),
         (2, ["top", "bottom", "left", "right"]),
         (3, ["front", "back", "top", "bottom", "left", "right"]),
     ],

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from padscope import PadscopeError, RunDirectory, ScanSettings, Study, load_study, scan
-from padscope.images import PhotoFiles, Probe
+from padscope.images import Probe, open_photos
 from padscope.running import Spans
 from padscope.store import write_atomically
 from padscope.study import SCAN, Kept
@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
     for number in range(20):
         write_photo(folder / "photos" / f"{number:02} ü.png", number)
     (folder / "photos" / "05 ü.png").write_bytes(b"no photograph")
-    photos = PhotoFiles.from_folder(folder / "photos", Probe((16, 16), (0.5,) * 3, (0.2,) * 3, 3))
+    photos = open_photos(folder / "photos", Probe((16, 16), (0.5,) * 3, (0.2,) * 3, 3))
     journal = RunDirectory(folder / "run")
     study = scan(net(), photos, SETTINGS, journal=journal)
     journal.save(study)

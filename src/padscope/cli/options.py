@@ -21,7 +21,9 @@ Weights = Annotated[
     str | None,
     typer.Option(help="A .safetensors file or a state dict; 'random' for fresh weights."),
 ]
-Size = Annotated[str | None, typer.Option(help="Input size: 224, or HEIGHTxWIDTH.")]
+Size = Annotated[
+    str | None, typer.Option(help="Input size: 224, or HEIGHTxWIDTH, or DEPTHxHEIGHTxWIDTH.")
+]
 Numbers = Annotated[str | None, typer.Option(help="One number, or one per channel: .5,.5,.5")]
 Adapter = Annotated[
     str | None,
@@ -33,8 +35,8 @@ Adapter = Annotated[
 Images = Annotated[
     str | None,
     typer.Option(
-        help="A folder, a list file, one photograph, .tar archives, hf:NAME, or an address such as "
-        "s3://bucket/photos. Default: built-in photographs."
+        help="A folder, a list file, one photograph or array (.npy, .wav, .nii, …), .tar archives, "
+        "hf:NAME, or an address such as s3://bucket/photos. Default: built-in photographs."
     ),
 ]
 Out = Annotated[

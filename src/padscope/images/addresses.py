@@ -5,9 +5,10 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from padscope.errors import PadscopeError, brief
+from padscope.images.arrays import ArrayFiles
 from padscope.images.files import PhotoFiles
-from padscope.images.folders import EXTENSIONS, is_photograph
-from padscope.images.probe import Probe
+from padscope.images.folders import is_known
+from padscope.images.named import Framing, known_endings, sample_files
 from padscope.images.tars import sample_tars, spelled_out
 from padscope.paths import printable
 
@@ -39,15 +40,17 @@ class Remote:
         return opened
 
 
-def open_address(address: str, probe: Probe, limit: int | None = None, seed: int = 0) -> PhotoFiles:
+def open_address(
+    address: str, framing: Framing, limit: int | None = None, seed: int = 0
+) -> PhotoFiles | ArrayFiles:
     """Take a random sample of the photographs behind an address.
 
     Parameters
     ----------
     address : str
         Of a folder, of an archive (``.tar``, also ``{000..011}``), or of one photograph.
-    probe, limit, seed
-        As of `PhotoFiles.sampled`.
+    framing, limit, seed
+        As of `sample_files`.
 
     Raises
     ------
@@ -72,17 +75,14 @@ def open_address(address: str, probe: Probe, limit: int | None = None, seed: int
     if below is not None:
         root = path.rstrip("/") + "/"
         names = sorted(file.removeprefix(root) for file in below)
-        names = [name for name in names if is_photograph(name)]
+        names = [name for name in names if is_known(name)]
         if not names:
-            raise PadscopeError(
-                f"no photograph in {address} or below; known extensions are "
-                f"{' '.join(sorted(EXTENSIONS))}"
-            )
-        return PhotoFiles.sampled(Remote(system, root), names, probe, f"in {name}/", limit, seed)
+            raise PadscopeError(f"no photograph in {address} or below; {known_endings()}")
+        return sample_files(Remote(system, root), names, framing, f"in {name}/", limit, seed)
     if missing:
         raise PadscopeError(f"there is nothing at {address}; check the address")
     if PurePosixPath(path).suffix.lower() == ".tar":
-        return sample_tars(Remote(system), paths, probe, limit, seed)
+        return sample_tars(Remote(system), paths, framing, limit, seed)
     parent = path[: len(path) - len(PurePosixPath(path).name)]
     names = [PurePosixPath(path).name]
-    return PhotoFiles.sampled(Remote(system, parent), names, probe, f"at {address}", limit, seed)
+    return sample_files(Remote(system, parent), names, framing, f"at {address}", limit, seed)

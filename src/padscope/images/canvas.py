@@ -41,14 +41,24 @@ class Photographs(Protocol):
         ...
 
 
+@runtime_checkable
+class Surrounded(Protocol):
+    """A source that cuts out its images with what lies around them itself, such as `ArrayFiles`."""
+
+    def canvas(self, index: int, size: tuple[int, ...], margin: tuple[int, ...]) -> Tensor:
+        """Return (C, *size + 2 · margin) values; raises `UnreadableImage`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Canvases:
     """Crops of the images of a source, each with real pixels on every side; an `Images`.
 
     The crop is the exact centre of the canvas: ``central(canvas, size, name)`` cuts it out.
 
-    The canvases of photographs are drawn at random, as `Probe.canvas` does. Of other images, which
-    must be at least as large as a canvas, the centre is taken.
+    The canvases of photographs are drawn at random, as `Probe.canvas` does, and those of arrays in
+    files lie around their windows. Of other images, which must be at least as large as a canvas,
+    the centre is taken.
 
     Parameters
     ----------
@@ -126,6 +136,8 @@ class Canvases:
         """
         if isinstance(self.source, Photographs):
             return self._from_photo(self.source, index)
+        if isinstance(self.source, Surrounded):
+            return self.source.canvas(index, self.size, self.margin)
         image = self.source.tensor(index)
         if image.ndim != len(self.size) + 1:
             raise PadscopeError(

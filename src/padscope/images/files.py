@@ -1,6 +1,5 @@
 """Photographs in files: of a folder, a list, an archive, or whatever else opens them by name."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -13,9 +12,9 @@ from torch import Tensor
 from padscope.errors import PadscopeError
 from padscope.images.decode import DECODERS, decode_file, pages_of
 from padscope.images.fingerprint import fingerprint_files
-from padscope.images.folders import EXTENSIONS, Container, Folder, listed, look_below
+from padscope.images.folders import Container
 from padscope.images.probe import Probe
-from padscope.paths import MISSING, file_problem, printable
+from padscope.paths import printable
 
 PAGED = (".tif", ".tiff")
 
@@ -81,96 +80,10 @@ class PhotoFiles:
         chosen = _sample(photos, limit, seed)
         return cls(container, chosen, probe, _describe(len(chosen), len(photos), where, seed))
 
-    @classmethod
-    def from_folder(
-        cls, root: Path, probe: Probe, limit: int | None = None, seed: int = 0
-    ) -> "PhotoFiles":
-        """Take a random sample of the photographs in a folder and the folders below it.
-
-        Hidden files and folders are left out, and so are directories of runs, whose figures are
-        no photographs. Linked folders are followed, each folder once; folders that cannot be opened
-        are counted and named in the description.
-
-        Parameters
-        ----------
-        root : Path
-            The folder.
-        probe, limit, seed
-            As of `sampled`.
-
-        Raises
-        ------
-        PadscopeError
-            The folder is missing or holds no photograph.
-        """
-        if not os.path.isdir(root):  # noqa: PTH112 - of a name too long, pathlib raises
-            raise PadscopeError(f"there is no image folder {root}; check the path")
-        found = look_below(root)
-        if not found.photographs:
-            closed = f" ({found.described})" if found.closed else ""
-            raise PadscopeError(
-                f"no photograph in {root} or below{closed}; known extensions are "
-                f"{' '.join(sorted(EXTENSIONS))}"
-            )
-        where = f"in {printable(root.resolve().name)}/"
-        images = cls.sampled(Folder(root), sorted(found.photographs), probe, where, limit, seed)
-        if not found.closed:
-            return images
-        described = f"{images.description}; {found.described}"
-        return cls(images.container, images.photos, probe, described)
-
-    @classmethod
-    def from_list(
-        cls, path: Path, probe: Probe, limit: int | None = None, seed: int = 0
-    ) -> "PhotoFiles":
-        """Take a random sample of the photographs which a text file lists.
-
-        It has one path per line, relative to the folder of the list. Blank lines and lines which
-        start with ``#`` are ignored; a photograph listed twice is taken once.
-
-        Parameters
-        ----------
-        path : Path
-            The list, in UTF-8.
-        probe, limit, seed
-            As of `sampled`.
-
-        Raises
-        ------
-        PadscopeError
-            The list is missing, is not text, lists no photograph or one which does not exist.
-        """
-        names = listed(path)
-        if not names:
-            raise PadscopeError(f"{path} lists no photograph; give one path per line")
-        where = f"listed in {printable(path.name)}"
-        return cls.sampled(Folder(path.parent), names, probe, where, limit, seed)
-
-    @classmethod
-    def from_file(
-        cls, path: Path, probe: Probe, limit: int | None = None, seed: int = 0
-    ) -> "PhotoFiles":
-        """Take one photograph, or the pages of one file.
-
-        Raises
-        ------
-        PadscopeError
-            There is no such file.
-        """
-        if problem := file_problem(path):
-            raise PadscopeError(
-                f"there is no image {path}; check the path"
-                if problem == MISSING
-                else f"the image {path} {problem}; give a folder, a list file or one photograph"
-            )
-        images = cls.sampled(Folder(path.parent), [path.name], probe, "in it", limit, seed)
-        described = images.description.removesuffix(" in it")
-        return cls(images.container, images.photos, probe, f"{described}, {printable(path.name)}")
-
     @property
     def root(self) -> Path | None:
         """The folder on disk that the names start from, if there is one."""
-        return self.container.root if isinstance(self.container, Folder) else None
+        return getattr(self.container, "root", None)
 
     @property
     def decoders(self) -> Mapping[str, str]:
@@ -200,7 +113,9 @@ class PhotoFiles:
     def photo(self, index: int) -> Image.Image:
         """Return the whole photograph, uncropped; raises `UnreadableImage` like `tensor`."""
         file, page = self.photos[index]
-        return decode_file(partial(self.container.open, file), self.name(index), page)
+        name = self.name(index)
+        place = name if self.root is None else (self.root / name).as_posix()
+        return decode_file(partial(self.container.open, file), place, page)
 
     def tensor(self, index: int) -> Tensor:
         """Return the crop, (C, H, W) float32; raises `UnreadableImage`."""

@@ -13,9 +13,10 @@ from padscope.errors import PadscopeError
 from padscope.paths import MISSING, file_problem, printable, reason_of
 
 MANIFEST = re.compile(rb'\s*\{\s*"schema": \d+,\s*"identity": \{')  # how that of a run begins
-EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".jp2")
-)
+PHOTOGRAPHS = (
+    ".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".jp2",
+)  # fmt: skip
+ARRAYS = (".npy", ".npz", ".wav", ".flac", ".nii", ".nii.gz")
 
 
 class Container(Protocol):
@@ -50,11 +51,16 @@ def open_regular(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def is_photograph(name: str) -> bool:
-    """Tell by its name whether a file is a photograph, and none of it or of its folders hidden."""
-    *folders, file = name.split("/")
-    hidden = any(part.startswith(".") and part not in (".", "..") for part in (*folders, file))
-    return not hidden and os.path.splitext(file)[1].lower() in EXTENSIONS  # noqa: PTH122
+def ends_in(name: str, endings: Sequence[str]) -> str | None:
+    """Return the ending that a file has, if it is one of some."""
+    lower = name.lower()
+    return next((known for known in endings if lower.endswith(known)), None)
+
+
+def is_known(name: str) -> bool:
+    """Tell a photograph or array by its name, if neither it nor a folder of it is hidden."""
+    hidden = any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
+    return not hidden and ends_in(name, PHOTOGRAPHS + ARRAYS) is not None
 
 
 @dataclass
@@ -63,16 +69,16 @@ class Found:
 
     Attributes
     ----------
-    photographs : list of str
-        Paths from the folder, with forward slashes: files that can be read or not, and links,
-        wherever they lead.
+    files : list of str
+        Photographs and arrays, as paths from the folder with forward slashes: whether they can be
+        read or not, and links, wherever they lead.
     closed : list of str
         Folders that cannot be opened, and links to ones that are gone; and why.
     runs : int
         How many directories of runs there are.
     """
 
-    photographs: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     runs: int = 0
 
@@ -84,7 +90,7 @@ class Found:
 
 
 def look_below(root: Path) -> Found:
-    """Look for photographs in a folder and below it, outside of the directories of runs."""
+    """Look for images in a folder and below it, outside of the directories of runs."""
     found = Found()
     seen: set[str] = set()
 
@@ -106,8 +112,8 @@ def look_below(root: Path) -> Found:
             path = Path(folder, name)
             if name.startswith("."):
                 continue
-            if path.suffix.lower() in EXTENSIONS:
-                found.photographs.append(path.relative_to(root).as_posix())
+            if ends_in(name, PHOTOGRAPHS + ARRAYS):
+                found.files.append(path.relative_to(root).as_posix())
             elif not path.suffix and path.is_symlink() and file_problem(path) == MISSING:
                 note(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)))
     return found

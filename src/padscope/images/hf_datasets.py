@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 from padscope.errors import PadscopeError, brief, near
 from padscope.images.files import PhotoFiles
 from padscope.images.folders import open_regular
-from padscope.images.probe import Probe
+from padscope.images.named import Framing
+from padscope.images.window import Window
 from padscope.paths import printable
 
 DATASETS = 'data sets need datasets: run pip install "padscope[datasets]"'
@@ -54,21 +55,25 @@ def is_saved(folder: Path) -> bool:
     )
 
 
-def open_dataset(spec: str, probe: Probe, limit: int | None = None, seed: int = 0) -> PhotoFiles:
+def open_dataset(
+    spec: str, framing: Framing, limit: int | None = None, seed: int = 0
+) -> PhotoFiles:
     """Take a random sample of the photographs of a data set.
 
     Parameters
     ----------
     spec : str
         ``NAME`` or ``NAME:SPLIT``, of the hub or of a folder that `save_to_disk` wrote.
-    probe, limit, seed
-        As of `PhotoFiles.sampled`.
+    framing, limit, seed
+        As of `sample_files`.
 
     Raises
     ------
     PadscopeError
         It cannot be loaded, has several splits and none is chosen, or holds no photographs.
     """
+    if isinstance(framing, Window):
+        raise framing.no_photograph
     try:
         import datasets
     except ImportError as error:
@@ -98,7 +103,7 @@ def open_dataset(spec: str, probe: Probe, limit: int | None = None, seed: int = 
     if not rows:
         raise PadscopeError(f"the data set {name} is empty; give another split")
     where = f"in {printable(PurePosixPath(name).name)}{f', {split}' if split else ''}"
-    return PhotoFiles.sampled(Rows(data, column, rows), list(rows), probe, where, limit, seed)
+    return PhotoFiles.sampled(Rows(data, column, rows), list(rows), framing, where, limit, seed)
 
 
 def _split(loaded: Any, name: str, split: str) -> Any:

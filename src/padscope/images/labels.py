@@ -246,7 +246,7 @@ def _folders_in(folder: Path) -> Iterator[str]:
     for entry in entries:
         if not entry.name.startswith("."):
             found = look_below(Path(entry.path))
-            if found.photographs or not found.runs:
+            if found.files or not found.runs:
                 yield printable(entry.name)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from padscope.errors import PadscopeError, brief
+from padscope.images.arrays import ArrayFiles
 from padscope.images.files import PhotoFiles
-from padscope.images.folders import Container, Folder, is_photograph
-from padscope.images.probe import Probe
+from padscope.images.folders import Container, Folder, is_known
+from padscope.images.named import Framing, sample_files
 from padscope.paths import MISSING, file_problem, printable
 
 BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -56,15 +57,17 @@ class Tars:
         return io.BytesIO(content)
 
 
-def open_tars(pattern: str, probe: Probe, limit: int | None = None, seed: int = 0) -> PhotoFiles:
+def open_tars(
+    pattern: str, framing: Framing, limit: int | None = None, seed: int = 0
+) -> PhotoFiles | ArrayFiles:
     """Take a random sample of the photographs in archives on disk.
 
     Parameters
     ----------
     pattern : str
         The path of one; or of several, as ``shard-{000..011}.tar`` or ``shard-*.tar``.
-    probe, limit, seed
-        As of `PhotoFiles.sampled`.
+    framing, limit, seed
+        As of `sample_files`.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def open_tars(pattern: str, probe: Probe, limit: int | None = None, seed: int = 
                 if problem == MISSING
                 else f"the archive {path} {problem}"
             )
-    return sample_tars(Folder(Path()), [str(path) for path in paths], probe, limit, seed)
+    return sample_tars(Folder(Path()), [str(path) for path in paths], framing, limit, seed)
 
 
 def spelled_out(pattern: str) -> list[str]:
@@ -105,8 +108,8 @@ def spelled_out(pattern: str) -> list[str]:
 
 
 def sample_tars(
-    archives: Container, names: Sequence[str], probe: Probe, limit: int | None, seed: int
-) -> PhotoFiles:
+    archives: Container, names: Sequence[str], framing: Framing, limit: int | None, seed: int
+) -> PhotoFiles | ArrayFiles:
     """Take a random sample of the photographs in archives, wherever these lie.
 
     Photographs are called as in their archive; where two have the same name, as WebDatasets with
@@ -130,7 +133,7 @@ def sample_tars(
     where = f"in {printable(PurePosixPath(names[0]).name)}"
     if len(names) > 1:
         where = f"in {shards}, {printable(PurePosixPath(names[0]).name)} …"
-    return PhotoFiles.sampled(Tars(archives, members), sorted(members), probe, where, limit, seed)
+    return sample_files(Tars(archives, members), sorted(members), framing, where, limit, seed)
 
 
 def _index(archives: Container, name: str) -> dict[str, tuple[int, int]]:
@@ -152,5 +155,5 @@ def _photographs(tar: tarfile.TarFile) -> Iterator[tuple[str, tuple[int, int]]]:
     for member in tar:
         name = PurePosixPath(member.name).as_posix()
         # Links and sparse files have no bytes of their own.
-        if member.isreg() and not member.issparse() and is_photograph(name):
+        if member.isreg() and not member.issparse() and is_known(name):
             yield name, (member.offset_data, member.size)

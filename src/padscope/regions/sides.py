@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 # First and last end of each axis, outermost axis first. 2D maps are (height, width).
 _NAMES = {
-    1: (("left", "right"),),
+    1: (("start", "end"),),
     2: (("top", "bottom"), ("left", "right")),
     3: (("front", "back"), ("top", "bottom"), ("left", "right")),
 }
@@ -19,7 +19,8 @@ class Side:
     Attributes
     ----------
     name : str
-        ``top``, ``bottom``, ``left``, ``right``; in 3D also ``front`` and ``back``.
+        ``top``, ``bottom``, ``left``, ``right`` in 2D; in 3D also ``front`` and ``back``; in 1D
+        ``start`` and ``end``.
     axis : int
         Spatial axis, 0 first.
     far : bool

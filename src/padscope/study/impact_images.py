@@ -14,6 +14,7 @@ from torch import Tensor
 
 from padscope.errors import PadscopeError
 from padscope.images import (
+    ArrayFiles,
     Batch,
     CentralCrop,
     Images,
@@ -166,7 +167,7 @@ def with_labels(
     names = [source.name(index) for index in range(len(source))]
     known = class_numbers(loaded, classes)
     if isinstance(labels, str | Path):
-        root = source.root if isinstance(source, PhotoFiles) else None
+        root = source.root if isinstance(source, PhotoFiles | ArrayFiles) else None
         found = read_labels(labels, names, classes, known=known, root=root)
     else:
         given = _of_sample(labels, source) if isinstance(source, Sample) else labels

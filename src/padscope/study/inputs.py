@@ -23,6 +23,7 @@ from padscope.images import (
     StreamedImages,
     TensorImages,
     UnreadableImage,
+    Window,
     fingerprint_tensors,
     from_python,
     one_by_one,
@@ -73,8 +74,8 @@ def as_images(
     if isinstance(images, Images | StreamedImages):
         return images
     if images is None or isinstance(images, str | Path):
-        probe = make_probe(loaded, settings.seed)
-        return open_images(images, probe, settings.limit, settings.seed, settings.crops)
+        framing = make_framing(loaded, settings.seed)
+        return open_images(images, framing, settings.limit, settings.seed, settings.crops)
     source = from_python(images, _spatial_dims(images, loaded))
     if isinstance(source, TensorImages) and settings.limit and settings.limit < len(source):
         return Sample.of(source, settings.limit, settings.seed)
@@ -177,14 +178,16 @@ def fingerprint(
     return source.fingerprint()
 
 
-def make_probe(loaded: LoadedModel, seed: int) -> Probe:
-    """Return the random crop that turns photographs into a model's inputs.
+def make_framing(loaded: LoadedModel, seed: int) -> Probe | Window:
+    """Return what turns images in files into a model's inputs.
+
+    That is a random crop of a photograph for models that take images of one or three channels, and
+    a window of an array for all others.
 
     Raises
     ------
     PadscopeError
-        The model takes no photographs: its input size is unknown, or it is not an image of one or
-        three channels.
+        The input size of the model is unknown, or its channels do not fit the normalisation.
     """
     want = loaded.preprocessing
     if want is None:
@@ -197,14 +200,24 @@ def make_probe(loaded: LoadedModel, seed: int) -> Probe:
             f"{loaded.input_channels} channels; give one value, or one per channel"
         )
     if len(want.size) != 2 or want.channels not in (1, 3):
-        shape = "×".join(map(str, (want.channels, *want.size)))
-        raise PadscopeError(
-            f"{loaded.spec} takes input of {shape}, which photographs cannot give; "
-            "scan it from Python, with tensors"
-        )
+        return Window(want.size, want.mean, want.std, seed)
     height, width = want.size
     channels: Any = want.channels
     return Probe((height, width), want.mean, want.std, channels, seed)
+
+
+def make_probe(loaded: LoadedModel, seed: int) -> Probe:
+    """Return the random crop that turns photographs into a model's inputs.
+
+    Raises
+    ------
+    PadscopeError
+        As of `make_framing`, or the model takes no photographs.
+    """
+    framing = make_framing(loaded, seed)
+    if isinstance(framing, Window):
+        raise framing.no_photograph
+    return framing
 
 
 def identify(
