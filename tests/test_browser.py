@@ -17,11 +17,13 @@ from tests.synthetic_gallery import IMAGES, small_study, tiled
 from tests.synthetic_impact import with_impact
 from tests.test_report import HOSTILE, noise
 from tests.test_report_explained import explained, two_layers
+from tests.test_survey import synthetic
 from torch import nn
 
 from padscope.figures.drawings import DIVERGING, SEQUENTIAL, colour_cells
 from padscope.findings.choice import STATIC, choose_filters
 from padscope.report import render_report
+from padscope.report.survey import render_survey
 from padscope.study import Study
 
 if TYPE_CHECKING:
@@ -507,3 +509,34 @@ def test_a_thousand_cards_are_drawn_as_they_come_into_sight(
             break
     assert last.locator("canvas").count() >= 2
     assert drawn.count() < 200
+
+
+def test_a_survey_is_sorted_and_filtered(visitor: Visitor, tmp_path: Path) -> None:
+    file = tmp_path / "survey.html"
+    survey = synthetic({"b net": 1200, "a net": 7, "c other": 40})
+    file.write_text(render_survey(survey), encoding="utf-8")
+    visit = visitor(file)
+    page = visit.open()
+    names = page.locator("#survey tbody tr:visible th")
+    assert names.all_text_contents() == ["b net", "a net", "c other"]
+    recognises = page.get_by_role("button", name="recognises")
+    recognises.click()  # the most first
+    assert names.all_text_contents() == ["b net", "c other", "a net"]
+    recognises.click()
+    assert names.all_text_contents() == ["a net", "c other", "b net"]
+    page.get_by_role("button", name="model").click()
+    assert names.all_text_contents() == ["a net", "b net", "c other"]
+    page.get_by_role("searchbox").fill("NET")
+    assert names.all_text_contents() == ["a net", "b net"]
+    assert page.locator("#survey-filter output").inner_text() == "2 of 3"
+    assert visit.requests == [visit.address] and visit.complaints == []
+    axe = pytest.importorskip("axe_playwright_python.base", reason="needs axe-playwright-python")
+    page.evaluate(axe.AXE_SCRIPT)
+    found = page.evaluate("(tags) => axe.run({ runOnly: tags, resultTypes: ['violations'] })", AXE)
+    broken = [
+        (rule["id"], node["target"]) for rule in found["violations"] for node in rule["nodes"]
+    ]
+    assert broken == []
+    bare = visitor(file, script=False).open()
+    assert bare.locator("#survey tbody tr").count() == 3
+    assert not bare.locator("#survey-filter").is_visible()

@@ -30,7 +30,7 @@ from padscope.cli.options import (
 )
 from padscope.errors import PadscopeError, Unfetched, brief
 from padscope.paths import printable
-from padscope.settings import AUTO, FEWEST_IMAGES
+from padscope.settings import AUTO, FEWEST_IMAGES, ExplainSettings
 from padscope.study.stages import EXPLAIN, IMPACT, SCAN
 
 if TYPE_CHECKING:
@@ -257,11 +257,15 @@ def _effort(
     seed: int,
     batch_size: int,
 ) -> Effort:
-    """Choose what every model is measured with: a quick audit, or a thorough one."""
+    """Choose what every model is measured with: a quick audit, or a thorough one.
+
+    Baselines take as many images as ever, or small maps would leave their answers open.
+    """
     effort = audit_effort(
         quick=not thorough, thorough=thorough, images=images, limit=limit, explained=None,
         tested=None, labels=None, shared={"seed": seed, "batch_size": batch_size},
-        explain={"baselines": baselines}, impact={},
+        explain={"baselines": baselines, "baseline_images": ExplainSettings().baseline_images},
+        impact={},
     )  # fmt: skip
     if until is not Until.IMPACT or effort.impact:
         return effort

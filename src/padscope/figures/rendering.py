@@ -90,15 +90,18 @@ def _spec(chart: Chart, *, page: bool = False) -> dict[str, Any]:
 
 
 def inline(chart: Chart) -> Markup:
-    """Draw a chart for the page: its colours follow the style sheet, light and dark."""
+    """Draw a chart for the page: its colours follow the style sheet, light and dark.
+
+    Its marks, which have no words, are hidden from readers of the screen: words stand around it.
+    """
     spec = _spec(chart, page=True)
     svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
-    return Markup(svg)  # vega has escaped the texts
+    return Markup(f'<div aria-hidden="true">{svg}</div>')  # vega has escaped the texts
 
 
 def charted(chart: Chart, alt: str) -> Markup:
     """Draw a chart for the page, with words for those who do not see it."""
-    return Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(
+    return Markup('<div class="chart" role="img" tabindex="0" aria-label="{}">{}</div>').format(
         alt, inline(chart)
     )
 

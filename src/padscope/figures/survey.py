@@ -62,12 +62,10 @@ def _scatter(table: pl.DataFrame, column: str, title: str) -> Chart:
     spans = base.mark_rule(strokeWidth=1).encode(
         y=alt.Y("low:Q", title=y_title, scale=y_scale), y2="high:Q"
     )
-    points = base.mark_point(filled=True, size=60, opacity=1).encode(
-        y=alt.Y("recognises:Q", title=y_title, scale=y_scale), shape=alt.Shape("kind:N", title=None)
-    )
-    names = base.mark_text(align="left", dx=6, fontSize=10).encode(
-        y=alt.Y("recognises:Q", title=y_title, scale=y_scale), text="label:N"
-    )
+    shape = alt.Shape("kind:N", title=None, scale=alt.Scale(domain=[*COLOURS]))
+    y = alt.Y("recognises:Q", title=y_title, scale=y_scale)
+    points = base.mark_point(filled=True, size=60, opacity=1).encode(y=y, shape=shape)
+    names = base.mark_text(align="left", dx=6, fontSize=10).encode(y=y, text="label:N")
     return cast("alt.LayerChart", alt.layer(spans, points, names)).properties(
         width=WIDTH, height=WIDTH * 3 // 4
     )

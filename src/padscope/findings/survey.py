@@ -172,7 +172,7 @@ def survey_listing(survey: Survey) -> Listing:
                 *(NONE if row[name] is None else str(row[name]) for name in ("sites", "year")),
                 NONE if row["accuracy"] is None else f"{row['accuracy']:.1f}",
                 parameters, row["norms"] or NONE, number(row["seconds"]),
-                row["verdict"] or f"{row['state']}: {row['reason']}",
+                row["verdict"] or row["state"],
             )
         )  # fmt: skip
     before, behind = found.headings[1 : len(_SHOWN) + 1], found.headings[len(_SHOWN) + 1 :]
