@@ -81,11 +81,34 @@ def relative_to_spread(change: Tensor, base: Tensor) -> Tensor:
     (N, D) Tensor
         NaN where there is a change and no spread.
     """
-    values = base.double().flatten(1)
-    spread = values.std(dim=1, correction=0, keepdim=True)
-    varied = values.amax(dim=1, keepdim=True) > values.amin(dim=1, keepdim=True)
+    return over_spread(change, spreads(base))
+
+
+def spreads(base: Tensor) -> Tensor:
+    """Compute each image's standard deviation: (N,) float64, exactly 0 if all is one value.
+
+    By sums and sums of squares, which take a quarter of the time that `torch.std` does and no
+    copy; where the mean is so large that little would be left of their difference, by `torch.std`.
+    """
+    values = base if base.dtype == torch.float64 else base.float()
+    dims = tuple(range(1, base.ndim))
+    count = base[0].numel()
+    mean = values.sum(dim=dims).double() / count
+    power = torch.linalg.vector_norm(values, dim=dims).double().square() / count
+    variance = power - mean.square()
+    doubtful = ~(variance > 1e-2 * mean.square())
+    for row in torch.nonzero(doubtful).flatten().tolist():
+        exact = values[row].double()
+        varied = exact.amax() > exact.amin()
+        variance[row] = exact.var(correction=0) if varied else 0.0
+    return variance.sqrt()
+
+
+def over_spread(change: Tensor, spread: Tensor) -> Tensor:
+    """Divide (N, D) changes by (N,) spreads; see `relative_to_spread`."""
+    spread = spread[:, None].to(change)
     without = torch.zeros_like(change).masked_fill(change > 0, torch.nan)
-    return torch.where(varied, change / spread, without)
+    return torch.where(spread > 0, change / spread, without)
 
 
 @lru_cache(maxsize=16)

@@ -10,7 +10,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor, nn
 
-from padscope.effects.dense import relative_to_spread
+from padscope.effects.dense import over_spread, spreads
 from padscope.errors import PadscopeError
 from padscope.images import Batch, central
 from padscope.measurements.output import OUTPUT
@@ -201,17 +201,21 @@ class DepthMeasurement:
             return
         for axis, (shift, size) in enumerate(zip(aligned.shift, aligned.size, strict=True)):
             canvas = canvas.narrow(axis + 2, shift, size)
-        canvas = canvas.float()
-        change = (crop.float() - canvas).abs().mean(dim=1)
+        spread = spreads(canvas)
         for axis in range(dims):
-            lines = change
+            here, there = crop, canvas
             for other, size in enumerate(aligned.size):
                 if other != axis:
                     first, stop = core_range(size)
-                    lines = lines.narrow(other + 1, first, stop - first)
-            others = [other + 1 for other in range(dims) if other != axis]
-            lines = lines.mean(dim=others) if others else lines
-            self._rows[f"{name}/{axis}"] = relative_to_spread(lines.double(), canvas).float()
+                    here, there = (
+                        each.narrow(other + 2, first, stop - first) for each in (here, there)
+                    )
+            change = here.float() - there.float()
+            others = [other for other in range(1, dims + 2) if other != axis + 2]
+            # The sum of what is absolute, without a copy of it.
+            lines = torch.linalg.vector_norm(change, ord=1, dim=others).double()
+            lines /= change[0].numel() / aligned.size[axis]
+            self._rows[f"{name}/{axis}"] = over_spread(lines, spread).float()
 
 
 def profiles(rows: Mapping[str, Tensor], name: str, axis: int, *, far: bool) -> Tensor:
