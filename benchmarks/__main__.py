@@ -22,6 +22,7 @@ from benchmarks.audit import describe_audit
 from benchmarks.calibration import describe_calibration
 from benchmarks.controls import describe_controls
 from benchmarks.decoys import describe_decoys
+from benchmarks.depth import describe_depth
 from benchmarks.depth_bounds import describe_depth_bounds
 from benchmarks.explain import explain_to_bare
 from benchmarks.impact import estimate_to_bare, estimate_to_exact
@@ -44,6 +45,7 @@ from benchmarks.recall import describe_recall
 from benchmarks.runners import describe_runners
 from benchmarks.scan import scan_to_bare, scan_to_bare_from_files, scan_to_script
 from benchmarks.sweep import describe_sweep
+from benchmarks.tiled import describe_tiled
 from padscope.running.memory import keep_freed_memory
 from padscope.store import load_study
 from padscope.study import EXPLAIN, IMPACT, SCAN
@@ -130,6 +132,8 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "audit": describe_audit,
     "passes": describe_passes,
     "page": _page,
+    "depth": describe_depth,
+    "tiled": describe_tiled,
     "runners": describe_runners,
     "kills": _kills,
     "interrupts": partial(_kills, 10, by=signal.SIGINT),

@@ -17,9 +17,11 @@ from tests.conftest import Command, write_photo
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from padscope import RunDirectory, depth, load_study, measure_depth, scan
+from padscope import RunDirectory, depth, load_study, measure_depth, render_report, scan
 from padscope.effects.resampling import Bootstrap, FloatArray
 from padscope.errors import Interrupted, PadscopeError
+from padscope.figures.rendering import figure_chart
+from padscope.findings.depth import depth_lines
 from padscope.settings import DepthSettings, ScanSettings
 from padscope.study import Depth
 from padscope.tables.depth import MeasuredMap, depth_tables
@@ -245,6 +247,22 @@ def test_a_study_keeps_it_and_goes_on_where_it_was_stopped(tmp_path: Path) -> No
     assert json.loads((run.path / "manifest.json").read_text())["depth"]["step"] == [1, 1]
 
 
+def test_page_and_figure_show_it() -> None:
+    net, images = planted(2, (3, 5)), noise(4, 64, 64)
+    study = scan(net, images[:, :, 16:48, 16:48], ScanSettings(limit=4))
+    with pytest.raises(PadscopeError, match="run padscope depth RUN"):
+        figure_chart(study, "reach")
+    assert 'id="reach"' not in render_report(study)
+    study = depth(study, net, images, DepthSettings(margin=16))
+    drawn = figure_chart(study, "reach").to_dict()
+    rows = [row for rows in drawn["datasets"].values() for row in rows]
+    assert {row["side"] for row in rows if "side" in row} == {"top", "bottom", "left", "right"}
+    assert {"distance": 3.0} in rows  # the bound
+    page = render_report(study)
+    assert "How deep padding reaches" in page
+    assert depth_lines(study.depth)[0] in page  # type: ignore[arg-type]
+
+
 def test_order_and_batches_change_nothing() -> None:
     net, images = planted(1, (5,)), noise(9, 80)
     tables = [measured(net, images, 48, margin=16, batch_size=n).table for n in (1, 4, 16)]
@@ -265,6 +283,13 @@ def test_the_command_measures_models_and_runs(workdir: Path, padscope: Command) 
     assert kept.status == 0, kept.err
     assert {"depth.parquet", "depth_curves.parquet"} <= {f.name for f in Path("run").iterdir()}
     assert kept.out in padscope("report", "run").out
+    printed = padscope("depth", "run", "--limit", 4, "--margin", 16, "--json")
+    found = json.loads(printed.out)
+    assert [row["depth"] for row in found["maps"][-4:]] == [
+        row["depth"]
+        for row in load_study(workdir / "run").depth.of_map(found["last"]).to_dicts()  # type: ignore[union-attr]
+    ]
+    assert found["sentences"][0] in " ".join(kept.out.split())
     refused = padscope("depth", "run", "--size", 20)
     assert refused.status == 2
     assert "leave them out" in refused.err

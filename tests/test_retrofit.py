@@ -46,7 +46,14 @@ def noise(count: int, *size: int) -> Tensor:
 
 def made(fill: str = "reflect", net: nn.Module | None = None, **how: Any) -> Retrofit:
     settings = RetrofitSettings(
-        size=(16, 16), margin=8, limit=12, steps=8, rate=0.001, batch_size=4, fill=fill
+        size=(16, 16),
+        margin=8,
+        limit=12,
+        steps=8,
+        rate=0.001,
+        batch_size=4,
+        fill=fill,
+        hold=10,
     )
     return retrofit(net or smoother(), noise(12, 192, 192), settings, **how)
 
@@ -241,7 +248,7 @@ def test_a_swap_that_is_not_beaten_is_named() -> None:
     assert "does not beat reflect" in said
     said = " ".join(lines({GIVEN: 0.5, SWAP: 0.4, OWN: 0.5, NEW: 0.3}, interior=0.05))
     assert "beats every plain swap" in said
-    assert "lower --rate" in said
+    assert "raise --hold" in said
 
 
 # ------------------------------------------------------------------------------------ command
@@ -271,6 +278,6 @@ def test_the_command_writes_weights(photos: Path, padscope: Command) -> None:
 
 
 def test_settings_are_checked() -> None:
-    for wrong in ({"steps": 0}, {"rate": 0.0}, {"rate": 2.0}):
+    for wrong in ({"steps": 0}, {"rate": 0.0}, {"rate": 2.0}, {"hold": -1.0}):
         with pytest.raises(PadscopeError):
             replace(RetrofitSettings(), **wrong)

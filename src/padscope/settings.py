@@ -286,17 +286,22 @@ class RetrofitSettings(DepthSettings):
         Of tuning.
     rate : float
         The greatest of these steps, over the size of what is tuned (its root mean square).
+    hold : float
+        What a change of the map away from the border weighs, over one at the border.
     """
 
     limit: int | None = 96
     fill: str = "reflect"
     steps: int = 200
-    rate: float = 0.003
+    rate: float = 0.001
+    hold: float = 100.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
         super().__post_init__()
         _refuse(self, ("steps",), ())
+        if self.hold < 0:
+            raise PadscopeError(f"hold is {self.hold}; give 0 or more")
         if not 0 < self.rate < 1:
             raise PadscopeError(f"rate is {self.rate}; give a number above 0 and below 1")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from padscope.cli import work
+from padscope.cli.answers import Json, answering
 from padscope.cli.options import (
     BatchSize,
     Checkpoint,
@@ -25,6 +26,9 @@ from padscope.cli.options import (
 from padscope.errors import PadscopeError
 from padscope.settings import AUTO, DepthSettings
 from padscope.study.stages import DEPTH
+
+if TYPE_CHECKING:
+    from padscope.study import Depth
 
 Subject = Annotated[
     str,
@@ -56,6 +60,7 @@ def depth_command(
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
+    json: Json = False,
 ) -> None:
     """Measure how deep padding reaches, from every side, beside how deep it can."""
     settings = DepthSettings(
@@ -71,10 +76,7 @@ def depth_command(
                 loaded, images, settings, progress=progress, workers=workers, runner=shared
             )
         if shared.leads:
-            console = work.make_console()
-            console.table(work.depth_listing(found.table))
-            console.print()
-            console.say(work.depth_lines(found))
+            _tell(found, as_json=json)
         return
     if size or mean or std:
         raise PadscopeError("a run has its own size, mean and std; leave them out")
@@ -84,7 +86,17 @@ def depth_command(
         study, source, settings
     )
     if shared.leads:
-        work.tell(study, DEPTH)
+        assert study.depth is not None
+        _tell(study.depth, as_json=json)
+
+
+def _tell(found: Depth, *, as_json: bool) -> None:
+    with answering(as_json=as_json) as answer:
+        console = work.make_console()
+        console.table(work.depth_listing(found.table))
+        console.print()
+        console.say(work.depth_lines(found))
+        answer(lambda: work.plain(work.depth_json(found)))
 
 
 def register(app: typer.Typer) -> None:

@@ -49,6 +49,9 @@ Most = Annotated[
 ]
 Steps = Annotated[int, typer.Option(help="Steps of tuning.")]
 Rate = Annotated[float, typer.Option(help="Greatest step, relative to the size of the weights.")]
+Hold = Annotated[
+    float, typer.Option(help="What a change away from the border weighs, over one at the border.")
+]
 
 
 def retrofit_command(
@@ -63,6 +66,7 @@ def retrofit_command(
     limit: Most = 96,
     steps: Steps = RetrofitSettings.steps,
     rate: Rate = RetrofitSettings.rate,
+    hold: Hold = RetrofitSettings.hold,
     margin: Margin = None,
     output: Output = None,
     seed: Seed = 0,
@@ -81,8 +85,8 @@ def retrofit_command(
     if out.exists():
         raise PadscopeError(f"{printable(out)} is there already; choose another file")
     settings = RetrofitSettings(
-        limit=limit or None, fill=fill.value, steps=steps, rate=rate, margin=margin, output=output,
-        seed=seed, batch_size=batch_size,
+        limit=limit or None, fill=fill.value, steps=steps, rate=rate, hold=hold, margin=margin,
+        output=output, seed=seed, batch_size=batch_size,
     )  # fmt: skip
     shared = work.find_runner(runner)
     loaded = work.load(work.Given(model, weights, size, mean, std, images), device)

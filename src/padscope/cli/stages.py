@@ -17,13 +17,12 @@ from padscope.console import (
     Budget,
     answer_lines,
     cause_lines,
-    depth_lines,
     impact_lines,
     make_console,
     summary_lines,
     verdict_lines,
 )
-from padscope.findings.depth import depth_listing
+from padscope.findings.depth import depth_lines, depth_listing
 from padscope.findings.effects import effect_listing, measure_listing
 from padscope.findings.listing import Listing
 from padscope.findings.networks import network_listing

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from padscope.console.progress import show_progress
     from padscope.console.sentences import (
         cause_lines,
-        depth_lines,
         impact_lines,
         summary_lines,
         verdict_lines,
@@ -23,7 +22,6 @@ __all__ = [
     "Budget",
     "answer_lines",
     "cause_lines",
-    "depth_lines",
     "describe_sites",
     "describe_uneven",
     "impact_lines",

@@ -11,7 +11,7 @@ from padscope.findings.kinds import kind_sentence
 from padscope.findings.recognition import recognition
 from padscope.findings.rungs import rungs
 from padscope.findings.verdict import verdict
-from padscope.study import Depth, Study
+from padscope.study import Study
 
 
 def summary_lines(study: Study) -> list[str]:
@@ -46,15 +46,6 @@ def impact_lines(study: Study) -> list[str]:
         *estimate_lines(study),
         *impact.notes,
         *skipped_lines("could not be used", impact.skipped),
-    ]
-
-
-def depth_lines(depth: Depth) -> list[str]:
-    """Say what the output depends on, and what a difference is."""
-    return [
-        *depth.sentences(),
-        f"Measured on {depth.counted} images; the depth is where the difference from real "
-        f"surroundings falls below {depth.tolerance:g} spreads of the map.",
     ]
 
 

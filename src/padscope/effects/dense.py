@@ -101,7 +101,8 @@ def spreads(base: Tensor) -> Tensor:
         exact = values[row].double()
         varied = exact.amax() > exact.amin()
         variance[row] = exact.var(correction=0) if varied else 0.0
-    return variance.sqrt()
+    spread: Tensor = variance.sqrt()
+    return spread
 
 
 def over_spread(change: Tensor, spread: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from padscope.figures import causes, effects, positions
 from padscope.figures.depth import depth
 from padscope.figures.marks import Chart
 from padscope.figures.neurons import neuron, neurons
+from padscope.figures.reach import reach
 from padscope.figures.theme import FAINT, INK, MUTED, printed
 from padscope.study import Study
 
@@ -28,6 +29,7 @@ FIGURES: Mapping[str, Callable[[Study], Chart]] = {
     "classes": effects.classes, "estimates": effects.estimates,
     "views": positions.views, "readout": positions.readout, "bands": positions.bands,
     "firing": positions.firing,
+    "reach": reach,
 }  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import polars as pl
 from padscope.evidence import CANDIDATE
 from padscope.findings.listing import Listing
 from padscope.findings.words import NONE, shorten
-from padscope.study import Explanation, Study
+from padscope.measurements.output import OUTPUT
+from padscope.study import Depth, Explanation, Study
 from padscope.study.explanation import COMPARED
 from padscope.tables import MEASURED
 
@@ -99,6 +100,38 @@ def _baselines(explanation: Explanation | None) -> list[pl.DataFrame]:
         .agg(pl.col("share").mean().alias(f"{kind}_share"))
         for kind in explanation.kinds_of_baselines
     ]
+
+
+def map_words(depth: Depth) -> str:
+    """Name what is said to be reached: the output, or the last map."""
+    return "the output" if depth.last == OUTPUT else f"the last map ({depth.last})"
+
+
+def depth_lines(depth: Depth) -> list[str]:
+    """Say how deep padding reaches, how deep it can, and what counts as a difference."""
+    return [
+        *depth.sentences(),
+        f"Measured on {depth.counted} images; the depth is where the difference from real "
+        f"surroundings falls below {depth.tolerance:g} spreads of the map.",
+    ]
+
+
+def depth_json(depth: Depth) -> dict[str, Any]:
+    """Gather how deep padding reaches; see docs/json.md."""
+    return {
+        "model": depth.model,
+        "images": depth.images,
+        "counted": depth.counted,
+        "size": depth.size,
+        "margin": depth.margin,
+        "tolerance": depth.tolerance,
+        "step": depth.step,
+        "whole": depth.whole,
+        "last": depth.last,
+        "maps": depth.table,
+        "curves": depth.curves,
+        "sentences": depth_lines(depth),
+    }
 
 
 def depth_listing(table: pl.DataFrame) -> Listing:

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from padscope.findings.checks import count, limits
-from padscope.findings.depth import depth_profile
+from padscope.findings.depth import depth_json, depth_profile
 from padscope.findings.headline import headline
 from padscope.findings.kinds import kinds
 from padscope.findings.networks import networks
@@ -46,6 +46,7 @@ def as_json(study: Study) -> dict[str, Any]:
         "counts": asdict(count(study)),
         "networks": [asdict(each) for each in networks(explanation)] if explanation else [],
         "depth": depth_profile(study).to_dicts(),
+        "reach": depth_json(study.depth) if study.depth else None,
         "kinds": [asdict(kind) for kind in kinds(study)],
         "effects": impact.effects.to_dicts() if impact else [],
         "verdict": [asdict(heading) for heading in verdict(study)] if impact else [],

@@ -117,7 +117,7 @@ def _unremovable(rows: list[dict[str, Any]]) -> list[str]:
 
 def _interior(new: dict[str, Any]) -> str:
     moved = f"Away from the border the map moves by {share(new['interior'])} of its spread"
-    return f"{moved}." if new["interior"] < STILL else f"{moved}, which is much: lower --rate."
+    return f"{moved}." if new["interior"] < STILL else f"{moved}, which is much: raise --hold."
 
 
 def _counts(given: dict[str, Any], new: dict[str, Any]) -> str:

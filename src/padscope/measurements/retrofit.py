@@ -28,7 +28,6 @@ from padscope.sites import Call, StopAfter, StopForward
 
 # Name → parameter: what is tuned from the first step, and what later.
 Parameters = tuple[Mapping[str, nn.Parameter], Mapping[str, nn.Parameter]]
-INTERIOR = 10.0  # what a change far from the border weighs, over one at it
 FEWER = 8  # canvases of a step, over its crops
 STEP = "step"
 PARAMETER, MOMENT, SECOND = "parameter ", "moment ", "second "  # of a draft: names of tensors
@@ -151,6 +150,8 @@ class Tuning:
     steps, batch_size : int
     rate : float
         Greatest step of Adam, in spreads of each parameter.
+    hold : float
+        What a change of the map with real surroundings weighs, over one at the border.
     seed : int
         Of which images each step takes.
     """
@@ -159,6 +160,7 @@ class Tuning:
     steps: int
     batch_size: int
     rate: float
+    hold: float
     seed: int
 
     def passes(self, area: float) -> float:
@@ -270,7 +272,7 @@ class Fitting:
             return (squared / true.flatten(1).var(dim=1).clamp_min(1e-12)).mean()
 
         border = apart(self.compared.of_crops, rows)
-        return border + INTERIOR * apart(self.compared.of_canvases, few)
+        return border + self.tuning.hold * apart(self.compared.of_canvases, few)
 
     @torch.no_grad()
     def _move(

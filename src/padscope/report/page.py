@@ -12,6 +12,7 @@ from padscope.report.explained import evidence_parts, kind_part
 from padscope.report.gallery.making import make_gallery
 from padscope.report.opening import make_opening
 from padscope.report.parts import Part
+from padscope.report.reached import depth_part
 from padscope.report.templates import content_hash, page_environment, script, style_sheet
 from padscope.report.tested import impact_parts, method_part
 from padscope.study import Study
@@ -48,7 +49,10 @@ def render_report(study: Study) -> str:
         headings=verdict(study) if impact else (),
         filled=tell_fill(impact.fill) if impact else "",
         impact=impact,
-        parts=impact_parts(study, impact) if impact else (),
+        parts=[
+            *(impact_parts(study, impact) if impact else ()),
+            *([depth_part(study, study.depth)] if study.depth else ()),
+        ],
         limits=limits(study),
         evidence=evidence_parts(study, explanation) if explanation else (),
         method=method_part(impact) if impact else None,

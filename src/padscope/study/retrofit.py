@@ -321,7 +321,10 @@ class _Work:
 
     def _tuning(self, parameters: Parameters) -> Tuning:
         settings = self.settings
-        return Tuning(parameters, settings.steps, settings.batch_size, settings.rate, settings.seed)
+        return Tuning(
+            parameters, settings.steps, settings.batch_size, settings.rate, settings.hold,
+            settings.seed,
+        )  # fmt: skip
 
     def _with(self, padding: str, weights: Mapping[str, Tensor]) -> nn.Module:
         module = self.network(padding)

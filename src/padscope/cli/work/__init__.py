@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from padscope.cli.stages import Stages, close, publish, say_answers, tell
     from padscope.console import (
         Budget,
-        depth_lines,
         describe_sites,
         describe_uneven,
         make_console,
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
         kinds_found,
         take,
     )
-    from padscope.findings.depth import depth_listing
+    from padscope.findings.depth import depth_json, depth_lines, depth_listing
     from padscope.findings.json import SCHEMA, as_json, neuron_json, plain
     from padscope.findings.neuron import neuron
     from padscope.findings.retrofit import (
@@ -97,6 +96,7 @@ __all__ = [
     "comparison_listing",
     "comparison_markdown",
     "default_directory",
+    "depth_json",
     "depth_lines",
     "depth_listing",
     "describe_sites",
