@@ -95,7 +95,7 @@ class Causal(nn.Module):
 def test_a_causal_network_has_depth_on_one_side() -> None:
     found = measured(Causal(), noise(4, 64), 12, margin=16)
     output = found.of_map(OUTPUT)
-    assert output.select("side", "depth", "bound").rows() == [("left", 8, 8), ("right", 0, 0)]
+    assert output.select("side", "depth", "bound").rows() == [("start", 8, 8), ("end", 0, 0)]
     # More than half of it: nothing comes from the other side.
     assert output["lines"].to_list() == [12, 4]
 
