@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from padscope import repad, retrofit
 from padscope.errors import Interrupted, PadscopeError
+from padscope.figures.retrofit import before_and_after
 from padscope.findings.retrofit import loading_code, retrofit_lines
 from padscope.measurements.retrofit import border_error, border_mask
 from padscope.models.padding_modes import MODES, padding_modes, set_padding_modes
@@ -130,6 +131,15 @@ def test_the_given_network_stands_beside_swaps_and_tuned_ones(reflected: Retrofi
     assert found.table["measure"].unique().to_list() == ["change"]
     differences = found.table["error"] - given["error"]
     assert found.table["change"].to_list() == pytest.approx(differences.to_list())
+
+
+def test_errors_are_drawn_one_row_a_network(reflected: Retrofit) -> None:
+    drawn = before_and_after(reflected).to_dict()
+    rows = [row for rows in drawn["datasets"].values() for row in rows if "name" in row]
+    assert {row["name"]: row["error"] for row in rows} == {
+        f"{network}, {padding}": error
+        for network, padding, error in reflected.table.select("network", "padding", "error").rows()
+    }
 
 
 def test_the_model_is_left_as_it_was() -> None:

@@ -264,16 +264,15 @@ class Fitting:
         rows = torch.randperm(len(targets), generator=generator)[: self.tuning.batch_size]
         few = rows[: self.tuning.interior]
 
-        def squared(run: Callable[..., Tensor], rows: Tensor) -> Tensor:
+        def apart(run: Callable[..., Tensor], rows: Tensor) -> Tensor:
             images = [batch.indices[row] for row in rows.tolist()]
             found, true = run(self.model, batch.pixels[rows], images), targets[rows]
             true = true.to(found.device)
-            apart = (found.float() - true).square().flatten(1).mean(dim=1)
-            return apart / true.flatten(1).var(dim=1).clamp_min(1e-12)
+            squared = (found.float() - true).square().flatten(1).mean(dim=1)
+            return (squared / true.flatten(1).var(dim=1).clamp_min(1e-12)).mean()
 
-        # The border error as it is told; no image counts more because its border is harder.
-        border = (squared(self.compared.of_crops, rows) + 1e-12).sqrt().mean()
-        return border + self.tuning.hold * squared(self.compared.of_canvases, few).mean()
+        border = apart(self.compared.of_crops, rows)
+        return border + self.tuning.hold * apart(self.compared.of_canvases, few)
 
     @torch.no_grad()
     def _move(
