@@ -1,7 +1,7 @@
 """Measure everything: `python -m benchmarks`, or `python -m benchmarks scan memory …`.
 
 `kills`, `interrupts`, `decoys`, `controls`, `nulls`, `onnx`, `recall`, `depth_bounds`,
-`calibration` and `sweep` are run when they are named only: they measure no time.
+`calibration`, `sweep` and `fuzz` are run when they are named only: they measure no time.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from tests.synthetic_gallery import many_filters
 from benchmarks.audit import describe_audit
 from benchmarks.calibration import describe_calibration
 from benchmarks.controls import describe_controls
+from benchmarks.decoding import describe_decoding
 from benchmarks.decoys import describe_decoys
 from benchmarks.depth import describe_depth
 from benchmarks.depth_bounds import describe_depth_bounds
 from benchmarks.explain import explain_to_bare
+from benchmarks.fuzz import describe_fuzz
 from benchmarks.impact import estimate_to_bare, estimate_to_exact
 from benchmarks.kills import AUDIT, STAGES, sweep
 from benchmarks.memory import (
@@ -144,6 +146,8 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "recall": describe_recall,
     "depth_bounds": describe_depth_bounds,
     "calibration": describe_calibration,
+    "decoding": describe_decoding,
+    "fuzz": describe_fuzz,
     "sweep": partial(_sweep, "*", write=False),
 }
 MEASURE_NO_TIME = (
@@ -157,9 +161,13 @@ if __name__ == "__main__":
     parser.add_argument("names", nargs="*", help=", ".join(BENCHMARKS), default=COSTS)
     parser.add_argument("--images", help="photographs, for those that take any; else built-in")
     parser.add_argument("--run", help="a finished run whose page is measured too")
-    parser.add_argument("--times", type=int, help="of kills (100) and of interrupts (10)")
+    parser.add_argument(
+        "--times", type=int, help="of kills (100), of interrupts (10), of fuzz (1000)"
+    )
     parser.add_argument("--network", help="of interrupts (a tiny one) and of audit (all)")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the moments of the kills, of the damage of fuzz"
+    )
     parser.add_argument("--seeds", type=int, help="of controls (10), of nulls (3), of calibration")
     parser.add_argument("--architectures", type=int, help="of nulls; all of them if not given")
     parser.add_argument("--models", default="*", help="of sweep: names with *, as 'timm:res*'")
@@ -188,6 +196,10 @@ if __name__ == "__main__":
             describe_calibration(given.seeds or 1000)
         elif name == "sweep":
             _sweep(given.models, write=given.write)
+        elif name == "decoding":
+            describe_decoding(given.images)
+        elif name == "fuzz":
+            describe_fuzz(given.times or 1000, given.seed)
         elif name == "recall":
             describe_recall(given.images)
         else:
