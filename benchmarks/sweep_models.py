@@ -133,7 +133,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "ConditionalDetrForObjectDetection": DETECTOR,
     "DabDetrForObjectDetection": {**DETECTOR, "hidden_size": 16},
     "DeformableDetrForObjectDetection": {
-        **DETECTOR, "num_feature_levels": 3, "d_model": 32, "decoder_layers": 2,
+        **DETECTOR, "num_feature_levels": 3, "d_model": 64, "decoder_layers": 2,
     },
     "TableTransformerForObjectDetection": DETECTOR,
     "RTDetrForObjectDetection": QUERIES,
