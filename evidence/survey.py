@@ -4,7 +4,7 @@ Run from a checkout::
 
     python -m evidence survey --images photos/ --weights weights/ --out runs/survey
 
-What is done is not done again. ``--tables-only`` writes the page from what there is.
+What is done is not done again. ``--tables-only`` writes the page from what there is so far.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from evidence import DOCS
@@ -38,22 +39,34 @@ TABLES = ("survey-models", "survey-places", "survey-sides")
 LEFT_OUT = ("s a pass", "what its page says")  # of the listing: the page is no place for them
 
 
-def line(entry: Surveyed, weights: Path | None) -> str:
-    """Write a network's line of the list of models."""
-    options = {"--name": entry.network.name, "--weights": weights, "--year": entry.year,
-               "--accuracy": entry.accuracy}  # fmt: skip
+def line(entry: Surveyed, weights: Path, out: Path, limit: int) -> str:
+    """Write a network's line of the list of models, and what it is shown if that is no photograph.
+
+    Raises
+    ------
+    FileNotFoundError
+        Its weights are not there.
+    """
+    options: dict[str, object] = {
+        "--name": entry.network.name, "--weights": entry.weights(weights, out),
+        "--year": entry.year, "--accuracy": entry.accuracy,
+    }  # fmt: skip
+    if entry.images is not None:
+        shown = out / f"{entry.network.key}.npy"
+        np.save(shown, entry.images(limit)[0].numpy())
+        options["--images"] = shown
     given = [(name, str(value)) for name, value in options.items() if value is not None]
     return shlex.join([entry.network.spec, *(word for option in given for word in option)])
 
 
-def write_list(weights: Path, out: Path, only: list[str] | None) -> Path:
+def write_list(weights: Path, out: Path, only: list[str] | None, limit: int) -> Path:
     """Write the list of the networks whose weights are there; name the others on stderr."""
     lines = []
     for entry in SURVEYED:
-        if (only and entry.network.key not in only) or entry.images is not None:
-            continue  # photographs are what the command shows
+        if only and entry.network.key not in only:
+            continue
         try:
-            lines.append(line(entry, entry.weights(weights, out)))
+            lines.append(line(entry, weights, out, limit))
         except FileNotFoundError as error:
             print(f"{entry.network.name}: {error} is missing", file=sys.stderr)
     path = out / "models.txt"
@@ -65,7 +78,11 @@ def tables(survey: Survey) -> dict[str, str]:
     """Write the tables of the page, by their places."""
     said = "\n".join(f"- {sentence}" for sentence in (*read_survey(survey), *failures(survey)))
     models = survey_listing(survey)
-    kept = [place for place, name in enumerate(models.headings) if name not in LEFT_OUT]
+    kept = [
+        place
+        for place, name in enumerate(models.headings)
+        if name not in LEFT_OUT and any(row[place] != NONE for row in models.rows)
+    ]
     shown = Listing(
         tuple(models.headings[place] for place in kept),
         tuple(tuple(row[place] for place in kept) for row in models.rows),
@@ -101,21 +118,20 @@ def ends(survey: Survey) -> str:
 def main() -> None:
     """Measure, and write."""
     parser = argparse.ArgumentParser(prog="python -m evidence survey", description=__doc__)
-    parser.add_argument("--images", type=Path, help="a folder of photographs")
-    parser.add_argument("--weights", type=Path, help="the folder of the weights")
+    parser.add_argument("--images", type=Path, required=True, help="a folder of photographs")
+    parser.add_argument("--weights", type=Path, required=True, help="the folder of the weights")
     parser.add_argument("--out", type=Path, required=True, help="keep all here, go on from it")
-    parser.add_argument("--limit", type=int, default=24, help="photographs")
+    parser.add_argument("--limit", type=int, default=25, help="photographs, or sounds")
     parser.add_argument("--only", nargs="+", help="networks to measure, by key; all by default")
     parser.add_argument("--tables-only", action="store_true", help="measure nothing")
     given = parser.parse_args()
-    if not given.tables_only:
-        if given.images is None or given.weights is None:
-            parser.error("give --images and --weights, or --tables-only")
-        given.out.mkdir(parents=True, exist_ok=True)
-        listed = write_list(given.weights, given.out, given.only)
-        command = ["survey", "--models", listed, "--images", given.images, "--with-random",
-                   "--limit", given.limit, "--out", given.out]  # fmt: skip
-        subprocess.run([sys.executable, "-m", "padscope", *map(str, command)], check=True)
+    given.out.mkdir(parents=True, exist_ok=True)
+    listed = write_list(given.weights, given.out, given.only, given.limit)
+    command = ["survey", "--models", listed, "--images", given.images, "--with-random",
+               "--limit", given.limit, "--out", given.out]  # fmt: skip
+    if given.tables_only:
+        command.append("--tables-only")
+    subprocess.run([sys.executable, "-m", "padscope", *map(str, command)], check=True)
     survey = Survey(
         pl.read_parquet(given.out / "survey.parquet"),
         pl.read_parquet(given.out / "survey_sites.parquet"),

@@ -198,6 +198,24 @@ def test_a_later_stage_is_added(folder: Path, padscope: Command) -> None:
     assert recognising is not None
 
 
+def test_tables_are_written_of_what_there_is(folder: Path, padscope: Command) -> None:
+    arguments = ("survey", "mynets:other", "mynets:tiny", "--images", "photos", "--limit", "20")
+    assert padscope(*arguments, "--baselines", "0", "-o", "part", "--tables-only").status == 0
+    table = pl.read_parquet("part/survey.parquet")
+    assert table["state"].to_list() == ["not tried"] * 2 and not Path("part/runs").exists()
+
+
+def test_two_commands_keep_what_both_have_done(tmp_path: Path) -> None:
+    both = Attempts(tmp_path), Attempts(tmp_path)
+    for attempts in both:
+        attempts.begin({})
+    for attempts, name in zip(both, "ab", strict=True):
+        attempts.note(name, Attempt({"model": name}, name))
+    read = Attempts(tmp_path)
+    read.begin({})
+    assert set(read.known) == {"a", "b"}
+
+
 def test_other_settings_are_refused(folder: Path, padscope: Command) -> None:
     answer = padscope(
         "survey", "mynets:other", "--images", "photos", "--limit", "8", "-o", "survey"

@@ -74,6 +74,10 @@ Random = Annotated[
     bool,
     typer.Option("--with-random", help="Measure each architecture with random weights too."),
 ]
+Tables = Annotated[
+    bool,
+    typer.Option("--tables-only", help="Measure nothing more: write tables and page as they are."),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="End with exit status 1 if a model was not measured.")
 ]
@@ -95,6 +99,7 @@ def survey_command(
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
+    tables_only: Tables = False,
     strict: Strict = False,
     json: Json = False,
 ) -> None:
@@ -110,7 +115,10 @@ def survey_command(
         attempts.begin(surveying.settings)
     with answering(as_json=json) as answer:
         open_ = [model for model in listed if not surveying.is_done(model, attempts)]
-        _say_budget(listed, open_, effort, until)
+        if tables_only:
+            open_ = []
+        else:
+            _say_budget(listed, open_, effort, until)
         for model, attempt in _measured(surveying, open_, shared):
             attempts.note(model.name, attempt)
             if shared.leads:

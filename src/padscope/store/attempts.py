@@ -88,10 +88,13 @@ class Attempts:
             It is a survey with other settings, it cannot be used, or its file is damaged.
         """
         self._settings = json.loads(dump_json(settings))  # tuples are lists in it
-        file = self.path / FILE
-        if file_problem(file) == MISSING:
+        if file_problem(self.path / FILE) == MISSING:
             self._write()
-            return
+        else:
+            self._read()
+
+    def _read(self) -> None:
+        file = self.path / FILE
         with readable(file):
             found = json.loads(file.read_text(encoding="utf-8"))
             if found["schema"] != SCHEMA:
@@ -110,7 +113,9 @@ class Attempts:
             }
 
     def note(self, name: str, attempt: Attempt) -> None:
-        """Keep what became of a model."""
+        """Keep what became of a model, beside what other commands have kept meanwhile."""
+        if self.leads:
+            self._read()
         self.known[name] = attempt
         self._write()
 
