@@ -13,6 +13,7 @@ import argparse
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,6 @@ from evidence.wording import markdown
 from padscope.findings.listing import Listing
 from padscope.findings.survey import (
     Survey,
-    failures,
     property_listing,
     read_survey,
     side_listing,
@@ -76,8 +76,11 @@ def write_list(weights: Path, out: Path, only: list[str] | None, limit: int) -> 
 
 def tables(survey: Survey) -> dict[str, str]:
     """Write the tables of the page, by their places."""
-    said = "\n".join(f"- {sentence}" for sentence in (*read_survey(survey), *failures(survey)))
-    models = survey_listing(survey)
+    said = "\n".join(f"- {sentence}" for sentence in read_survey(survey))
+    if left := survey.left_out["name"].to_list():
+        said += f"\n\nNot measured: {'; '.join(left)}."
+    measured = survey.table.filter(pl.col("recognises").is_not_null())
+    models = survey_listing(replace(survey, table=measured))
     kept = [
         place
         for place, name in enumerate(models.headings)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from evidence import recognition, used
+from evidence import recognition, survey, used
 from evidence.__main__ import SCRIPTS
 from evidence.__main__ import run as run_script
 from evidence.checks import planted_table, recognised_again
@@ -40,7 +40,11 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-FILLED = [(PAGE, {*TABLES, recognition.PLACE}), (used.PAGE, set(used.TABLES))]
+FILLED = [
+    (PAGE, {*TABLES, recognition.PLACE}),
+    (used.PAGE, set(used.TABLES)),
+    (survey.PAGE, set(survey.TABLES)),
+]
 
 
 @pytest.mark.parametrize(("page", "tables"), FILLED, ids=lambda value: getattr(value, "name", ""))
@@ -54,7 +58,7 @@ def test_every_place_is_filled_with_a_table(page: Path, tables: set[str]) -> Non
         assert "nan" not in content.lower(), name
 
 
-@pytest.mark.parametrize("path", [PAGE, used.PAGE], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [PAGE, used.PAGE, survey.PAGE], ids=lambda path: path.name)
 def test_markers_come_in_pairs(path: Path) -> None:
     page = path.read_text(encoding="utf-8")
     assert page.count("<!-- figures:") == page.count(END) == len(places(page))
