@@ -427,8 +427,8 @@ def test_pictures_are_the_weights_and_the_map(
                        return [c.height, c.width, [...d.data]]; }"""
     for place, row in enumerate(recognising(chosen).head(6).iter_rows(named=True)):
         kernels = study.kernels[row["site"]]
-        kernel = kernels.total[row["filter"]].double().numpy()
-        slices = kernels.slices[row["filter"], :4].double().numpy()
+        kernel = kernels.total[row["filter"]].astype(np.float64)
+        slices = kernels.slices[row["filter"], :4].astype(np.float64)
         limit = max(np.abs(kernel).max(), np.abs(slices).max())
         assert study.explanation is not None and study.explanation.counts.first is not None
         kept = study.explanation.counts.first.maps

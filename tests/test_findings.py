@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
-import torch
 from tests.synthetic_impact import with_impact
 from tests.test_report import Page, scan_2d
 from tests.test_report_explained import explain_2d
@@ -240,7 +240,7 @@ def test_the_depth_profile_is_counted_from_the_tables(explained: Study) -> None:
 
 def test_kernels_are_told_by_the_side_of_the_padding(explained: Study) -> None:
     """Kernels whose first row weighs against the rest, in filters that answer at the top alone."""
-    weights = torch.ones(10, 3, 3)
+    weights = np.ones((10, 3, 3), np.float32)
     weights[:4, 0] = -2.0  # in row 0 of four kernels
     site = explained.filters["site"][-1]
     kept = replace(explained.kernels[site], total=weights)

@@ -145,7 +145,7 @@ def test_a_run_without_kernels_shows_the_rest(study: Study) -> None:
     portrait = kept.portraits[0]
     card = kept.card(portrait.site, portrait.filter)
     assert card.kernel is not None
-    np.testing.assert_allclose(card.kernel, portrait.kernel.sum(dim=0))
+    np.testing.assert_allclose(card.kernel, portrait.kernel.sum(axis=0))
 
 
 def test_unknown_sites_and_filters(study: Study, plain: Study) -> None:

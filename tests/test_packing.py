@@ -26,7 +26,8 @@ from padscope.regions import FOLDS
 from padscope.running import Spans
 from padscope.store.files import FILES
 from padscope.store.kept import pack_kept, read_kept
-from padscope.store.packing import ALWAYS, pack, unpacking
+from padscope.store.packing import pack
+from padscope.store.unpacking import ALWAYS, unpacking
 from padscope.study import SCAN, Kept
 from padscope.tallies import Bins, Tally
 from padscope.tallies.maps import as_pictured
@@ -40,7 +41,7 @@ FILTERS = 6
 
 def round_trip(path: Path, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     path.write_bytes(pack(tensors, {}))
-    with unpacking(path) as file:
+    with unpacking(path, torch.from_numpy) as file:
         return {name: file[name] for name in file}
 
 

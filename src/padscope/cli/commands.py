@@ -285,8 +285,8 @@ def _end(
     quick: bool = False,
 ) -> None:
     """End a command, and give what was found as JSON if that is asked for."""
-    work.close(study, run, *stages, figures=figures, quick=quick)
-    if run.leads:
+    if run.leads:  # one process alone
+        work.close(study, run.path, *stages, figures=figures, quick=quick)
         answer(lambda: work.as_json(study))
 
 
@@ -329,8 +329,8 @@ def report_command(
     """Write the page of a finished run again."""
     study = work.load_study(run, partial=True)
     name_missing(study)
-    directory = work.RunDirectory(run)
     with answering(as_json=json) as answer:
-        work.publish(study, directory)
+        work.publish(study, run)
         work.say_answers(study, *COUNTED)
-        _end(study, directory, answer, *COUNTED)
+        work.close(study, run, *COUNTED)
+        answer(lambda: work.as_json(study))

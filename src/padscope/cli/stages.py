@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from altair.utils.schemapi import debug_mode
-
-from padscope.cli.figures import replace_figures
+from padscope.cli.endings import publish, say_answers
 from padscope.cli.given import Given
 from padscope.cli.interrupts import interruptible
-from padscope.console import (
-    QUESTIONS,
-    Budget,
-    answer_lines,
-    cause_lines,
-    impact_lines,
-    make_console,
-    summary_lines,
-    verdict_lines,
-)
-from padscope.findings.depth import depth_lines, depth_listing
-from padscope.findings.effects import effect_listing, measure_listing
-from padscope.findings.listing import Listing
-from padscope.findings.networks import network_listing
-from padscope.findings.sites import cause_listing, summary_listing
+from padscope.console import Budget
 from padscope.models import LoadedModel
-from padscope.paths import printable
-from padscope.report import render_report
 from padscope.running import Runner
 from padscope.settings import DepthSettings, ExplainSettings, ImpactSettings, ScanSettings
-from padscope.store import RunDirectory, write_atomically
+from padscope.store import RunDirectory
 from padscope.study import Study, depth, explain, impact, scan
 from padscope.study.budget import time_pass
 from padscope.study.stages import DEPTH, EXPLAIN, IMPACT, SCAN, StageWork
@@ -123,79 +104,5 @@ class Stages:
         self.run.save(study)
         if self.run.leads:
             say_answers(study, stage)
-            publish(study, self.run)
+            publish(study, self.run.path)
         return study
-
-
-def say_answers(study: Study, *stages: str) -> None:
-    """Print the sentences that answer the questions of stages."""
-    console = make_console()
-    for stage in stages:
-        if stage == SCAN:
-            console.say([study.model, study.images])
-        if lines := answer_lines(study, stage):
-            console.say([*lines, ""])
-
-
-def tell(study: Study, *stages: str) -> None:
-    """Print the tables of stages, and the sentences that were not said when they were answered."""
-    console = make_console()
-    said = {line for stage in stages for line in answer_lines(study, stage)}
-    for part in (part for stage in stages for part in _parts(study, stage)):
-        if isinstance(part, Listing):
-            console.table(part)
-        else:
-            lines = [line for line in dict.fromkeys(part) if not (line and line in said)]
-            console.say(lines)
-            said |= {*lines}
-        console.print()
-
-
-def _parts(study: Study, stage: str) -> list[Listing | list[str]]:
-    if stage == SCAN:
-        return [summary_listing(study), summary_lines(study)]
-    if stage == EXPLAIN and study.explanation:
-        return [cause_listing(study), network_listing(study.explanation), cause_lines(study)]
-    if stage == IMPACT and study.impact:
-        listings = effect_listing(study.impact), measure_listing(study.impact)
-        return [*listings, impact_lines(study), verdict_lines(study, notes=False)]
-    if stage == DEPTH and study.depth:
-        return [depth_listing(study.depth.table), depth_lines(study.depth)]
-    return []
-
-
-def publish(study: Study, run: RunDirectory) -> None:
-    """Write the page."""
-    with debug_mode(False):  # which checks every chart against the schema of all charts: a third
-        page = render_report(study)
-    write_atomically(run.path / "report.html", page.encode(errors="backslashreplace"))
-
-
-def close(
-    study: Study, run: RunDirectory, *stages: str, figures: bool = False, quick: bool = False
-) -> None:
-    """End a command: the tables of stages, what comes next; one process alone does it."""
-    if not run.leads:
-        return
-    if figures:
-        with debug_mode(False):
-            replace_figures(run.path, study)
-    tell(study, *stages)
-    console, path = make_console(), printable(run.path)
-    console.print(f"Tables: {path}/*.parquet", soft_wrap=True)
-    if figures:
-        console.print(f"Figures: {path}/figures/", soft_wrap=True)
-    if study.invocation:  # a run from Python goes on there
-        for line in _further(study, path, quick=quick):
-            console.print(line, soft_wrap=True)
-    console.print(f"Report: {path}/report.html", soft_wrap=True)
-
-
-def _further(study: Study, path: str, *, quick: bool) -> Iterator[str]:
-    """Say what was left out, and which command does it."""
-    stages = [EXPLAIN, IMPACT] if quick else [study.next_stage] if study.next_stage else []
-    commands = " && ".join(shlex.join(["padscope", stage, path]) for stage in stages)
-    if quick:
-        yield "Left out by --quick: more images, a check of the margin, and what the model uses."
-    if stages:
-        yield f"Next: {commands} ({QUESTIONS[stages[-1]]})"

@@ -9,8 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from padscope.study import Explanation, Study
-from padscope.tallies import BINS, NEAR
-from padscope.tallies.names import REAL
+from padscope.tallies import BINS
 
 FloatArray = NDArray[np.float64]
 
@@ -131,7 +130,7 @@ def distributions(study: Study, site: str, index: int, side: str) -> Curves | No
     """Give the counted border and core distributions of a filter, and the explained one."""
     names = study.sides.filter(pl.col("site") == site)["side"].unique(maintain_order=True).to_list()
     counts = study.counts_of(site)
-    fine = counts.near(site).fine[:, index, :BINS].numpy().astype(np.int64)
+    fine = np.asarray(counts.near(site).fine[:, index, :BINS], np.int64)
     edges = counts.bins[site].edges()[index]
     # The compared regions are line 0 of every side, in the order of the table, then the core.
     curves = accumulate(fine[names.index(side)], fine[-1], edges)
@@ -155,9 +154,9 @@ def real_surroundings(
     place : int
         Of the side, among the sides of the site.
     """
-    tally = explanation.counts.of_site(site).get(f"{REAL}/{NEAR}")
+    tally = explanation.counts.near_real(site)
     bins = (explanation.counts.bins or {}).get(site)
     if tally is None or bins is None:
         return None
-    counts = tally.fine[place, index, :BINS].numpy().astype(np.int64)
+    counts = np.asarray(tally.fine[place, index, :BINS], np.int64)
     return cumulate(counts, bins.edges()[index])

@@ -174,7 +174,7 @@ def _opposed(study: Study) -> pl.DataFrame | None:
         kept = study.kernels.get(site["site"])
         if kept is None or "transpose" in site["op"]:
             continue
-        total: NDArray[np.float64] = kept.total.double().numpy()
+        total: NDArray[np.float64] = kept.total.astype(np.float64)
         for side in sides_of(total.ndim - 1):
             pad = site["pad_after" if side.far else "pad_before"][side.axis]
             lines = ceil(pad / site["dilation"][side.axis])

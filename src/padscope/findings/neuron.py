@@ -172,11 +172,10 @@ def _check(sites: pl.DataFrame, site: str, index: int) -> None:
 def _kernel(study: Study, site: str, index: int) -> FloatArray | None:
     kept = study.kernels.get(site)
     if kept is not None:
-        found: FloatArray = kept.total[index].double().numpy()
-        return found
-    shown = (p.kernel.sum(dim=0) for p in study.portraits if (p.site, p.filter) == (site, index))
+        return np.asarray(kept.total[index], np.float64)
+    shown = (p.kernel.sum(axis=0) for p in study.portraits if (p.site, p.filter) == (site, index))
     portrait = next(shown, None)
-    return None if portrait is None else portrait.double().numpy()
+    return None if portrait is None else np.asarray(portrait, np.float64)
 
 
 def mean_maps(study: Study, site: str, filters: list[int]) -> list[FloatArray]:
@@ -192,7 +191,7 @@ def mean_maps(study: Study, site: str, filters: list[int]) -> list[FloatArray]:
         maps = [first.maps[site, condition] for condition in (PADDED, REAL)]
     else:
         maps = [study.counted.mean_map(site)]
-    return [each[filters].double().numpy() for each in maps]
+    return [np.asarray(each[filters], np.float64) for each in maps]
 
 
 def flat(values: FloatArray) -> FloatArray:

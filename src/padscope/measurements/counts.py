@@ -14,7 +14,7 @@ from padscope.measurements.first_images import FirstImages
 from padscope.regions import FOLDS
 from padscope.running import Packed, Spans
 from padscope.tallies import NEAR, Bins, Tally
-from padscope.tallies.names import COARSE_CODES, CODES, PADDED
+from padscope.tallies.names import COARSE_CODES, CODES, PADDED, REAL
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ class Counts:
     def near(self, site: str) -> Tally:
         """Return the counts of line 0 of every side, and of the core, as they are."""
         return self.tallies[site, f"{PADDED}/{NEAR}"]
+
+    def near_real(self, site: str) -> Tally | None:
+        """Return the same with real surroundings; None where these were not counted."""
+        return self.tallies.get((site, f"{REAL}/{NEAR}"))
 
     def mean_map(self, site: str) -> Tensor:
         """Return the (C, *spatial) mean maps of the first images; long axes are thinned."""

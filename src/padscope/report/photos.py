@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from padscope.measurements import FirstImages
 from padscope.study import Study
+
+if TYPE_CHECKING:
+    from padscope.measurements import FirstImages
 
 EACH = 3  # photographs at either end
 BOX = 48  # pixels of their longest side on a card
@@ -26,7 +29,7 @@ def first_images(study: Study) -> FirstImages | None:
 def encode_photos(first: FirstImages) -> list[str]:
     """Write every small photograph as a JPEG in base64."""
     assert first.photos is not None
-    return [_encode(photo) for photo in first.photos.movedim(1, -1).numpy()]
+    return [_encode(photo) for photo in np.moveaxis(np.asarray(first.photos), 1, -1)]
 
 
 def _encode(photo: NDArray[np.uint8]) -> str:

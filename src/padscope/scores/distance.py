@@ -91,10 +91,8 @@ class Counts:
         The first is the larger one of a border whose values are greater than the core's.
         """
         p, q, whole = self.cumulative
-        import torch  # not for those who read scores that there are
-
-        gap = torch.from_numpy(p - q)
-        least, most = gap.amin(dim=-1).numpy(), gap.amax(dim=-1).numpy()
+        gap = p - q
+        least, most = gap.min(axis=-1), gap.max(axis=-1)
         return _divide(-least, whole), _divide(most, whole)
 
 
@@ -177,12 +175,8 @@ def polarity_of(border: ArrayLike, core: ArrayLike) -> FloatArray:
 
 
 def _cumulated(counts: NDArray[np.integer[Any]]) -> Sums:
-    """Sum over bins, by torch: rows as short as these take NumPy six times as long."""
-    import torch  # not for those who read scores that there are
-
-    writable = np.require(counts, _wide_enough(counts), "W")  # torch warns of what is not
-    tensor = torch.from_numpy(writable)
-    sums: Sums = tensor.cumsum(dim=-1, dtype=tensor.dtype).numpy()
+    """Sum over bins, exactly."""
+    sums: Sums = counts.cumsum(axis=-1, dtype=_wide_enough(counts))
     return sums
 
 

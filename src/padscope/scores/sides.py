@@ -128,7 +128,8 @@ def score_site(
 
 
 def recall_curves(
-    tallies: Mapping[str, Tally],
+    near: Tally,
+    real: Tally | None,
     sides: NDArray[np.int64],
     filters: NDArray[np.int64],
     contents: Sequence[float] = CONTENTS,
@@ -137,8 +138,9 @@ def recall_curves(
 
     Parameters
     ----------
-    tallies : mapping
-        Of `score_site`.
+    near, real : Tally
+        Of line 0 of every side and the core, as they are and with real surroundings, if they have
+        been seen with these.
     sides, filters : (N,) int64 array
         Places of the sides in the layout, and indices of the filters.
     contents : sequence of float
@@ -149,9 +151,8 @@ def recall_curves(
     (N, K) float64 array
         See `recall_curve`.
     """
-    near, real = tallies[f"{PADDED}/{NEAR}"], tallies.get(f"{REAL}/{NEAR}")
-    border, core = (near.fine[place, filters, :BINS].numpy() for place in (sides, -1))
-    around = None if real is None else real.fine[sides, filters, :BINS].numpy()
+    border, core = (np.asarray(near.fine[place, filters, :BINS]) for place in (sides, -1))
+    around = None if real is None else np.asarray(real.fine[sides, filters, :BINS])
     return recall_curve(Counts(border, core, around), contents)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from padscope.running import Packed
 from padscope.store.files import FILES
-from padscope.store.packing import pack, unpacking
+from padscope.store.packing import pack
+from padscope.store.unpacking import unpacking
 from padscope.study import Kept
 
 
@@ -39,7 +42,7 @@ def read_kept_file(file: Path, identity: dict[str, Any]) -> Kept | None:
     """Read what a stage has done from a file of any name; see `read_kept`."""
     if not file.exists():
         return None
-    with unpacking(file) as stored:
+    with unpacking(file, torch.from_numpy) as stored:
         facts = stored.about
         if facts.pop("identity") != identity:
             return None

@@ -12,7 +12,7 @@ from padscope import store
 from padscope.errors import PadscopeError
 from padscope.images.skipped import Skipped
 from padscope.store.files import FILES, MAPS, read_header, read_table, readable
-from padscope.store.later import LaterKernels, LaterPortraits, Pictures, later_counts
+from padscope.store.later import LaterPortraits, Pictures, later_counts
 from padscope.store.manifest import UNFINISHED, read_manifest
 from padscope.study import (
     CONTRASTED,
@@ -131,7 +131,7 @@ def _counts(
         facts = about["parts"][part]["facts"]
         shapes = header["tensors"]
         filters = {site: shapes[f"{part}/{site}/centre"][1][0] for site in facts["bins"]}
-        return later_counts(facts, read), filters
+        return later_counts(path / FILES[stage], part, facts, read), filters
 
 
 def _read_tables(path: Path, stage: str) -> dict[str, pl.DataFrame]:
@@ -158,7 +158,7 @@ def _pictures(
             raise ValueError(f"it lacks {lacking[0]}")
     kept = tuple(site for site in scored if f"{site}/total" in names)
     pictures = Pictures(read, len(shown), kept)
-    return LaterPortraits(pictures), LaterKernels(pictures)
+    return LaterPortraits(pictures), pictures.kernels
 
 
 def _read_explanation(

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
-from safetensors.torch import load, save
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
 
-from padscope.running.packing import with_own_memory
 from padscope.store.files import readable
 from padscope.study import Kernels, Portrait, Study
 
 
 def pack_pictures(study: Study) -> bytes:
     """Pack the portraits of a study, and the kernels of all filters."""
-    tensors: dict[str, Tensor] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for portrait in study.portraits:
         key = f"{portrait.site}/{portrait.filter}"
-        tensors |= {f"{key}/kernel": portrait.kernel, f"{key}/map": portrait.mean_map}
+        arrays |= {f"{key}/kernel": portrait.kernel, f"{key}/map": portrait.mean_map}
     for site, kernels in study.kernels.items():
-        tensors |= {
+        arrays |= {
             f"{site}/total": kernels.total,
             f"{site}/channels": kernels.channels,
             f"{site}/slices": kernels.slices,
-            f"{site}/inputs": torch.tensor(kernels.inputs),
+            f"{site}/inputs": np.array(kernels.inputs),
         }
-    return save(with_own_memory(tensors))
+    return bytes(save(arrays))
 
 
 def read_pictures(
@@ -49,8 +49,8 @@ def read_pictures(
         The file is missing or damaged.
     """
     with readable(path) as file:
-        tensors = load(file.read_bytes())
-        get = tensors.__getitem__
+        arrays = load(file.read_bytes())
+        get = arrays.__getitem__
         portraits = tuple(
             Portrait(site, index, get(f"{site}/{index}/kernel"), get(f"{site}/{index}/map"))
             for site, index in shown
@@ -61,6 +61,6 @@ def read_pictures(
                 int(get(f"{site}/inputs")),
             )
             for site in sites
-            if f"{site}/total" in tensors
+            if f"{site}/total" in arrays
         }  # fmt: skip
     return portraits, kernels

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from padscope.sites import Site
@@ -19,20 +21,20 @@ class Kernels:
 
     Attributes
     ----------
-    total : (C, *kernel) float32 Tensor
+    total : (C, *kernel) float32 array
         Weights summed over the input channels.
-    channels : (C, S) int32 Tensor
+    channels : (C, S) int32 array
         Input channels of the slices within the filter's group, strongest first (by the sum of
         squared weights); S is at most `SLICES`, and 0 for filters with one input channel.
-    slices : (C, S, *kernel) float32 Tensor
+    slices : (C, S, *kernel) float32 array
         Weights for those input channels.
     inputs : int
         I.
     """
 
-    total: Tensor
-    channels: Tensor
-    slices: Tensor
+    total: NDArray[np.float32]
+    channels: NDArray[np.int32]
+    slices: NDArray[np.float32]
     inputs: int
 
     @classmethod
@@ -46,14 +48,16 @@ class Kernels:
         import torch  # not for those who look at kernels that there are
 
         filters, inputs = weight.shape[:2]
-        total = weight.sum(dim=1, dtype=torch.float64).float().cpu()
+        total = weight.sum(dim=1, dtype=torch.float64).float()
         strength = torch.linalg.vector_norm(weight.float().flatten(2), dim=2)
         # A slice that is not finite comes last, so that it does not hide the others.
         strength = strength.nan_to_num(nan=0, posinf=0)
         kept = min(SLICES, inputs) if inputs > 1 else 0
         channels = strength.argsort(dim=1, descending=True, stable=True)[:, :kept]
         slices = weight[torch.arange(filters, device=weight.device)[:, None], channels]
-        return cls(total, channels.int().cpu(), slices.float().cpu().contiguous(), inputs)
+        return cls(
+            total.cpu().numpy(), channels.int().cpu().numpy(), slices.float().cpu().numpy(), inputs
+        )
 
 
 def kernels_of(site: Site, weight: Tensor) -> Kernels:

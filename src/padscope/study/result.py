@@ -17,7 +17,6 @@ from padscope.tables import summarize, undecided
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from padscope.measurements import Counts
     from padscope.study.depth_result import Depth
@@ -39,16 +38,16 @@ class Portrait:
     ----------
     site : str
     filter : int
-    kernel : (C_in / groups, *kernel) Tensor
+    kernel : (C_in / groups, *kernel) array
         Its weights.
-    mean_map : (*spatial) Tensor
+    mean_map : (*spatial) float32 array
         Its mean activation over the calibration images; long axes are thinned in the middle.
     """
 
     site: str
     filter: int
-    kernel: Tensor
-    mean_map: Tensor
+    kernel: NDArray[Any]
+    mean_map: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -279,8 +278,9 @@ class Study:
         self, site: str, filters: NDArray[np.int64], sides: NDArray[np.int64]
     ) -> NDArray[np.float64]:
         """Return border recall of N filters, at one side each, at all `contents`: (N, K)."""
-        tallies = self.counts_of(site).of_site(site)
-        return recall_curves(tallies, sides, filters, self.contents)
+        counts = self.counts_of(site)
+        near, real = counts.near(site), counts.near_real(site)
+        return recall_curves(near, real, sides, filters, self.contents)
 
     @property
     def next(self) -> str:

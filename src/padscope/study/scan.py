@@ -200,5 +200,5 @@ def _portraits(filters: pl.DataFrame, plan: ContrastPlan, counts: Counts) -> tup
         mean_map = counts.mean_map(name)[index]
         # A copy: the model's owner may train it further.
         own = kernel.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
-        portraits.append(Portrait(name, index, own, mean_map.contiguous()))
+        portraits.append(Portrait(name, index, own.cpu().numpy(), mean_map.numpy()))
     return tuple(portraits)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from padscope.lazily import lazily
 
 if TYPE_CHECKING:
-    from padscope.tallies.bins import Bins, bin_middles
+    from padscope.tallies.bins import Bins
     from padscope.tallies.calibration import fit_bins
     from padscope.tallies.contrast import (
         ContrastCounter,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         streams_of,
         streams_under,
     )
+    from padscope.tallies.edges import bin_middles
     from padscope.tallies.names import BINS, CORNERS, DEEP, HOLE, LINES, NEAR, OWN
     from padscope.tallies.tally import Tally
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from padscope.lazily import lazily
 
 if TYPE_CHECKING:
-    from padscope.cli.figures import replace_figures
+    from padscope.cli.endings import close, publish, say_answers, tell
     from padscope.cli.given import Given, default_directory, load, look_at, nearest_even, reopen
     from padscope.cli.interrupts import interruptible
-    from padscope.cli.stages import Stages, close, publish, say_answers, tell
+    from padscope.cli.stages import Stages
     from padscope.console import (
         Budget,
         describe_sites,
@@ -128,7 +128,6 @@ __all__ = [
     "render_figures",
     "render_survey",
     "reopen",
-    "replace_figures",
     "retrofit",
     "retrofit_json",
     "retrofit_lines",

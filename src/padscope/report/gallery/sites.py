@@ -25,8 +25,7 @@ from padscope.report.gallery.curves import Points, Shares, choose_points, cumula
 from padscope.report.photos import ends_of_firing, first_images
 from padscope.study import Kernels, Study
 from padscope.tables.responses import REPORTED_LINES
-from padscope.tallies import BINS, NEAR
-from padscope.tallies.names import REAL
+from padscope.tallies import BINS
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -149,7 +148,7 @@ def _photos_of(
     first = first_images(study)
     if first is None or site not in first.borders:
         return {end: [[] for _ in filters] for end in ("most", "least")}
-    most, least = ends_of_firing(first.borders[site].numpy()[:, places, filters])
+    most, least = ends_of_firing(np.asarray(first.borders[site])[:, places, filters])
     return {"most": most.T.tolist(), "least": least.T.tolist()}
 
 
@@ -170,8 +169,8 @@ def _draw_kernels(
     tuple[NDArray[np.uint8], FloatArray],
 ]:
     chosen = filters.tolist()
-    total = flatten_pictures(kernels.total[chosen].double().numpy())
-    slices = kernels.slices[chosen, :SLICES].double().numpy()
+    total = flatten_pictures(kernels.total[chosen].astype(np.float64))
+    slices = kernels.slices[chosen, :SLICES].astype(np.float64)
     cells, shapes = [total.cells], []
     for place in range(slices.shape[1]):
         pictures = _first(flatten_pictures(slices[:, place]))
@@ -189,7 +188,7 @@ def _first(pictures: Pictures) -> Pictures:
 def site_points(study: Study, site: str, filters: IntArray, places: IntArray) -> Points:
     """Choose the points to draw of chosen filters' distributions at one side each."""
     counts = study.counts_of(site)
-    fine = counts.near(site).fine[..., :BINS].numpy().astype(np.int64)
+    fine = np.asarray(counts.near(site).fine[..., :BINS], np.int64)
     edges = counts.bins[site].edges()[filters]
     # The compared regions are line 0 of every side, in the order of the table, then the core.
     border = cumulate_rows(fine[places, filters], edges)
@@ -201,10 +200,10 @@ def _real_shares(study: Study, site: str, filters: IntArray, places: IntArray) -
     if study.explanation is None:
         return None
     contrasted = study.explanation.counts
-    tally, bins = contrasted.of_site(site).get(f"{REAL}/{NEAR}"), contrasted.bins.get(site)
+    tally, bins = contrasted.near_real(site), contrasted.bins.get(site)
     if tally is None or bins is None:
         return None
-    counts = tally.fine[..., :BINS].numpy().astype(np.int64)[places, filters]
+    counts = np.asarray(tally.fine[..., :BINS], np.int64)[places, filters]
     return cumulate_rows(counts, bins.edges()[filters])
 
 
