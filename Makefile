@@ -45,12 +45,17 @@ dist: $(INSTALLED)
 	dist/.tools/bin/python -m twine check --strict dist/*.whl dist/*.tar.gz
 	dist/.tools/bin/check-wheel-contents dist/*.whl
 
-# The newest versions of all dependencies, in an environment of their own.
+# The wheel in two environments of its own: with the newest versions of all dependencies, and with
+# the lowest that it states.
 smoke: dist
-	rm -rf dist/.smoke
-	$(PYTHON) -m venv dist/.smoke
-	dist/.smoke/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
-	cd dist && .smoke/bin/padscope --version && .smoke/bin/padscope sites torchvision:resnet18 --weights random
+	sed -n '/^dependencies/,/^\]/s/^  "\(.*\)>=\(.*\)",$$/\1==\2/p' pyproject.toml > dist/lowest.txt
+	: > dist/newest.txt
+	for versions in newest lowest; do \
+	  $(PYTHON) -m venv --clear dist/.$$versions && \
+	  dist/.$$versions/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint dist/$$versions.txt dist/*.whl && \
+	  dist/.$$versions/bin/python tests/smoke.py || exit 1; \
+	done
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

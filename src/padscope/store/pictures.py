@@ -27,7 +27,8 @@ def pack_pictures(study: Study) -> bytes:
             f"{site}/slices": kernels.slices,
             f"{site}/inputs": np.array(kernels.inputs),
         }
-    return bytes(save(arrays))
+    # The format takes an array's memory as it lies: it has to lie in order.
+    return bytes(save({name: np.array(each, order="C") for name, each in arrays.items()}))
 
 
 def read_pictures(
