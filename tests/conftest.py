@@ -156,7 +156,7 @@ def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the page, which takes longer than all the rest."""
-    monkeypatch.setattr("padscope.cli.stages.render_report", lambda study: "")
+    monkeypatch.setattr("padscope.cli.endings.render_report", lambda study: "")
 
 
 @pytest.fixture

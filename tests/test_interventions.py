@@ -765,7 +765,7 @@ def test_sites_that_cannot_be_changed() -> None:
 
 @pytest.mark.parametrize("fill", ["same", math.nan, ("value", 1), ("constant", "1"), None, (1,)])
 def test_unknown_fills(fill: Any) -> None:
-    with pytest.raises(PadscopeError, match=r"fill .* is not known; give reflect"):
+    with pytest.raises(PadscopeError, match=r"fill .* is not known; choose from reflect"):
         repad(chain(), fill=fill)
 
 

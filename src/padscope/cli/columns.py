@@ -8,13 +8,19 @@ import typer
 
 from padscope.cli import work
 from padscope.cli.answers import Json, answering
+from padscope.cli.options import complete
 from padscope.errors import PadscopeError, near
 
 if TYPE_CHECKING:
     from padscope.tables.schema import Table
 
 Wanted = Annotated[
-    str | None, typer.Argument(metavar="TABLE", help="Its name or its file. Default: all tables.")
+    str | None,
+    typer.Argument(
+        metavar="TABLE",
+        help="Its name or its file. Default: all tables.",
+        autocompletion=lambda incomplete: complete(*work.TABLES)(incomplete),
+    ),
 ]
 
 

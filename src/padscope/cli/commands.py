@@ -200,7 +200,7 @@ def explain_command(
         str | None, typer.Option(help="Photographs to explain on. Default: those scanned.")
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="Where the weights lie now, if not where they did.")
+        str | None, typer.Option(help="The file of the weights, if it has moved.")
     ] = None,
     thorough: Thorough = False,
     limit: Explained = None,
@@ -242,7 +242,7 @@ def impact_command(
     metric: Metric = None,
     output: Output = None,
     weights: Annotated[
-        str | None, typer.Option(help="Where the weights lie now, if not where they did.")
+        str | None, typer.Option(help="The file of the weights, if it has moved.")
     ] = None,
     thorough: Thorough = False,
     limit: Tested = None,
@@ -304,10 +304,10 @@ def verdict_command(run: RunArgument, json: Json = False) -> None:
 def check_command(
     run: RunArgument,
     max_recognising: Annotated[
-        int | None, typer.Option(help="Most filters that may recognise the border.")
+        int | None, typer.Option(help="Maximum number of filters that may recognise the border.")
     ] = None,
     max_share: Annotated[
-        float | None, typer.Option(help="Greatest share of the measured filters that may.")
+        float | None, typer.Option(help="Maximum share of the measured filters that may.")
     ] = None,
     json: Json = False,
 ) -> None:

@@ -18,7 +18,6 @@ from padscope.console import (
     summary_lines,
     verdict_lines,
 )
-from padscope.findings.depth import depth_lines, depth_listing
 from padscope.findings.effects import effect_listing, measure_listing
 from padscope.findings.listing import Listing
 from padscope.findings.networks import network_listing
@@ -27,7 +26,7 @@ from padscope.paths import printable
 from padscope.report import render_report
 from padscope.store import write_atomically
 from padscope.study import Study
-from padscope.study.stages import DEPTH, EXPLAIN, IMPACT, SCAN
+from padscope.study.stages import EXPLAIN, IMPACT, SCAN
 
 
 def say_answers(study: Study, *stages: str) -> None:
@@ -62,8 +61,6 @@ def _parts(study: Study, stage: str) -> list[Listing | list[str]]:
     if stage == IMPACT and study.impact:
         listings = effect_listing(study.impact), measure_listing(study.impact)
         return [*listings, impact_lines(study), verdict_lines(study, notes=False)]
-    if stage == DEPTH and study.depth:
-        return [depth_listing(study.depth.table), depth_lines(study.depth)]
     return []
 
 

@@ -10,7 +10,7 @@ import typer
 from padscope.cli import work
 from padscope.cli.files import write_files
 from padscope.cli.looking import name_missing
-from padscope.cli.options import RunArgument
+from padscope.cli.options import RunArgument, complete
 from padscope.figures.listed import FIGURE_NAMES
 from padscope.paths import printable
 
@@ -25,10 +25,11 @@ Name = Annotated[
     typer.Argument(
         metavar="NAME",
         help=f"{', '.join(FIGURE_NAMES)}; a neuron: SITE/FILTER; or all that there are.",
+        autocompletion=complete(*FIGURE_NAMES, ALL),
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", "-o", help="Directory; figures in the run's, if left out.")
+    Path | None, typer.Option("--out", "-o", help="Directory. Default: figures in the run's.")
 ]
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from padscope.errors import PadscopeError
+from padscope.cli.options import DEVICES
+from padscope.errors import PadscopeError, near
 from padscope.models import LoadedModel, load_model
 from padscope.running.memory import keep_freed_memory
 from padscope.running.model import find_device, observe_first
@@ -100,6 +101,9 @@ def _move(loaded: LoadedModel, device: str) -> None:
     try:
         loaded.module.to(find_device(device))
     except (RuntimeError, AssertionError) as error:  # torch built without it raises either
+        kind = device.partition(":")[0]
+        if kind not in DEVICES:
+            raise PadscopeError(f"--device {device} is not known; {near(kind, DEVICES)}") from error
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise PadscopeError(f"--device {device} cannot be used: {reason}; give cpu") from error
 

@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN…", help="The directories of runs.")]
 Beside = Annotated[
-    Path, typer.Option("--out", "-o", help="Where compare.html, .csv, .md and .parquet go.")
+    Path, typer.Option("--out", "-o", help="Directory of compare.html, .csv, .md and .parquet.")
 ]
-Site = Annotated[str | None, typer.Argument(metavar="SITE", help="Its name, as in the tables.")]
-Filter = Annotated[int | None, typer.Argument(metavar="FILTER", help="Its number at the site.")]
+Site = Annotated[
+    str | None, typer.Argument(metavar="SITE", help="The name of a site, as in the tables.")
+]
+Filter = Annotated[
+    int | None, typer.Argument(metavar="FILTER", help="The number of a filter at that site.")
+]
 
 
 def compare_command(runs: Runs, out: Beside = Path("comparison"), json: Json = False) -> None:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from padscope import __version__
+from padscope.settings import AUTO
+from padscope.sites.fill_words import FILL_WORDS
+
+DEVICES = (AUTO, "cpu", "cuda", "mps")
+
+
+def complete(*names: str) -> Callable[[str], list[str]]:
+    """Complete a word to those of some names that begin with it."""
+    return lambda incomplete: [name for name in names if name.startswith(incomplete)]
+
 
 Model = Annotated[
     str,
@@ -42,16 +53,16 @@ Images = Annotated[
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="Run directory. Default: runs/MODEL.")
 ]
-Limit = Annotated[int, typer.Option(help="Most images, drawn at random; 0 for all.")]
-Seed = Annotated[int, typer.Option(help="Of images, crops and positions.")]
+Limit = Annotated[int, typer.Option(help="Maximum number of images, drawn at random; 0 for all.")]
+Seed = Annotated[int, typer.Option(help="Random seed of images, crops and positions.")]
 BatchSize = Annotated[int, typer.Option(help="Images per forward pass.")]
 Positions = Annotated[
-    int | None, typer.Option(help="Positions per image. Default: by the number of images.")
+    int | None, typer.Option(help="Positions per image. Default: chosen by the number of images.")
 ]
 AuditLimit = Annotated[
     int | None,
     typer.Option(
-        help="Most images, drawn at random; 0 for all. Default: as many as are explained."
+        help="Maximum number of images, drawn at random; 0 for all. Default: as many as are explained."
     ),
 ]
 Quick = Annotated[
@@ -68,10 +79,13 @@ Thorough = Annotated[
 ]
 Explained = Annotated[
     int | None,
-    typer.Option(help="Most images to run with real surroundings; 0 for all. Default: 96."),
+    typer.Option(
+        help="Maximum number of images to run with real surroundings; 0 for all. Default: 96."
+    ),
 ]
 Margin = Annotated[
-    int | None, typer.Option(help="Pixels of real surroundings. Default: by the total stride.")
+    int | None,
+    typer.Option(help="Pixels of real surroundings. Default: chosen by the total stride."),
 ]
 Baselines = Annotated[
     int | None,
@@ -95,8 +109,8 @@ Shuffled = Annotated[
 Tested = Annotated[
     int | None,
     typer.Option(
-        help="Most images whose answers are compared; 0 for all. Default: 48, of built-in "
-        "photographs 20."
+        help="Maximum number of images whose answers are compared; 0 for all. Default: 48, or 20 "
+        "of the built-in photographs."
     ),
 ]
 LabelsFile = Annotated[
@@ -120,7 +134,8 @@ Fill = Annotated[
     str,
     typer.Option(
         help="What undoes padding: reflect, replicate, circular, mean, core, …; see "
-        "docs/extending/fill.md."
+        "docs/extending/fill.md.",
+        autocompletion=complete(*FILL_WORDS),
     ),
 ]
 Draws = Annotated[
@@ -129,18 +144,24 @@ Draws = Annotated[
 ]
 UntilStable = Annotated[
     bool,
-    typer.Option("--until-stable", help="Stop once every filter .05 from the cut is decided."),
+    typer.Option(
+        "--until-stable", help="Stop once every filter farther than .05 from the cut is decided."
+    ),
 ]
 Workers = Annotated[int, typer.Option(help="Threads that decode photographs.")]
 Device = Annotated[
     str,
-    typer.Option(help="Where the model runs: cpu, cuda, cuda:1, mps; auto takes the best."),
+    typer.Option(
+        help="Where the model runs: cpu, cuda, cuda:1, mps; auto takes the best.",
+        autocompletion=complete(*DEVICES),
+    ),
 ]
 RunnerSpec = Annotated[
     str,
     typer.Option(
         "--runner",
-        help="Who does the work: local, torchrun, ray[:ADDRESS].",
+        help="Where the work is done: local, torchrun, ray[:ADDRESS].",
+        autocompletion=complete("local", "torchrun", "ray"),
     ),
 ]
 Checkpoint = Annotated[float, typer.Option(help="Seconds between checkpoints.")]
@@ -156,7 +177,7 @@ def print_version(asked: bool) -> None:
 Version = Annotated[
     bool,
     typer.Option(
-        "--version", callback=print_version, is_eager=True, help="Print the version and end."
+        "--version", callback=print_version, is_eager=True, help="Print the version and exit."
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]  # `main` looks

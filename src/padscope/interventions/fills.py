@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from padscope.errors import PadscopeError
+from padscope.errors import PadscopeError, near
 from padscope.plugins import look_up, names
 from padscope.regions import Layout
 from padscope.sites import (
@@ -50,8 +50,10 @@ def find_fill(fill: FillName) -> Callable[[int, Sequence[int]], Fill]:
         kind, value = fill if isinstance(fill, tuple) and len(fill) == 2 else ("constant", fill)
         if kind == "constant" and isinstance(value, int | float) and math.isfinite(value):
             return alike(Constant(float(value)))
-    known = ", ".join([*FILLS, *(name for name in names({}, FILLS_GROUP) if name not in FILLS)])
-    raise PadscopeError(f"fill {fill!r} is not known; give {known} or a finite number")
+    known = [*FILLS, *(name for name in names({}, FILLS_GROUP) if name not in FILLS)]
+    raise PadscopeError(
+        f"fill {fill!r} is not known; {near(str(fill), known)}; from Python, a finite number too"
+    )
 
 
 def generator(seed: int, name: str, image: int) -> np.random.Generator:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
-from padscope.errors import PadscopeError
+from padscope.errors import PadscopeError, near
 from padscope.plugins import look_up, names
 from padscope.running.loop import Job, S, Watch, run_units
 from padscope.running.one_program import OneProgram
@@ -104,5 +104,5 @@ def find_runner(spec: str | Runner) -> Runner:
     name, _, options = spec.partition(":")
     if (make := look_up(RUNNERS, RUNNERS_GROUP, name)) is None:
         known = [*RUNNERS, *(each for each in names({}, RUNNERS_GROUP) if each not in RUNNERS)]
-        raise PadscopeError(f"runner {name!r} is not known; give {', '.join(known)}")
+        raise PadscopeError(f"runner {name!r} is not known; {near(name, known)}")
     return make(options)

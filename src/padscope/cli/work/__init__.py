@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from padscope.lazily import lazily
 
 if TYPE_CHECKING:
-    from padscope.cli.endings import close, publish, say_answers, tell
+    from padscope.cli.endings import close, publish, say_answers
     from padscope.cli.given import Given, default_directory, load, look_at, nearest_even, reopen
     from padscope.cli.interrupts import interruptible
     from padscope.cli.stages import Stages
@@ -143,7 +143,6 @@ __all__ = [
     "survey_json",
     "survey_markdown",
     "take",
-    "tell",
     "time_pass",
     "verdict_lines",
     "write_atomically",
