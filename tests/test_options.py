@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import Command
 from typer.models import OptionInfo
 
-from padscope.cli import app
+from padscope.cli.commands import app
 from padscope.figures.listed import FIGURE_NAMES
 
 # What means something else by command, and why that is.
@@ -42,7 +42,7 @@ def options() -> Iterator[tuple[list[str], object, Any]]:
     for _, name, kind, info in parameters():
         if isinstance(info, OptionInfo):
             # Under Annotated, typer takes the first flag for a default.
-            given = [flag for flag in (info.default, *(info.param_decls or ())) if flag is not ...]
+            given = [str(flag) for flag in (info.default, *(info.param_decls or ())) if flag != ...]
             yield given or [f"--{name.replace('_', '-')}"], kind, info
 
 

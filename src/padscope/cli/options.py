@@ -62,7 +62,8 @@ Positions = Annotated[
 AuditLimit = Annotated[
     int | None,
     typer.Option(
-        help="Maximum number of images, drawn at random; 0 for all. Default: as many as are explained."
+        help="Maximum number of images, drawn at random; 0 for all. Default: as many as are "
+        "explained."
     ),
 ]
 Quick = Annotated[
