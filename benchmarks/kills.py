@@ -26,7 +26,7 @@ from unittest.mock import patch
 
 from tests.conftest import contents, processes, run_command, write_photo
 
-from padscope.cli import stages
+from padscope.cli import endings, stages
 from padscope.cli.interrupts import STATUS
 from padscope.effects import readout
 
@@ -53,13 +53,14 @@ AUDIT = (
     "--baselines", "1", "--tested", str(TESTED), "--checkpoint", "0", "-o",
 )  # fmt: skip
 BEGUN = "begun"
-# What an audit does, in this order: each time a function of `padscope.cli.stages`.
+# What an audit does, in this order: each time a function of `padscope.cli.stages` or `endings`.
 STAGES = {
     "scan": "scan", "page of the scan": "publish",
     "explain": "explain", "page of the explanation": "publish",
     "impact": "impact", "page of the impact": "publish", "figures": "replace_figures",
 }  # fmt: skip
 SHOWN = ("publish", "replace_figures")
+CALLED_FROM = {"replace_figures": endings}  # all others from `stages`
 
 
 @dataclass
@@ -228,8 +229,9 @@ def _audit(run: Path, page: bool, audit: Sequence[str]) -> None:
     with ExitStack() as patches:
         if not page:
             for call in SHOWN:
-                patches.enter_context(patch.object(stages, call))
+                patches.enter_context(patch.object(CALLED_FROM.get(call, stages), call))
             patches.enter_context(patch.object(readout, "PENALTIES", readout.PENALTIES[:1]))
         for call in dict.fromkeys(STAGES.values()):
-            patches.enter_context(patch.object(stages, call, noted(getattr(stages, call))))
+            place = CALLED_FROM.get(call, stages)
+            patches.enter_context(patch.object(place, call, noted(getattr(place, call))))
         run_command(["padscope", *audit, run.name], run.parent)
