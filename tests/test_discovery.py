@@ -372,7 +372,7 @@ class Augmenting(Calling):
 
 class Splitting(Calling):
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.net(part) for part in x.split(8)])  # type: ignore[no-untyped-call]
+        return torch.cat([self.net(part) for part in x.split(8)])
 
 
 @pytest.mark.parametrize(
@@ -782,7 +782,7 @@ class TestQuantised:
 def weights_to_mkldnn(model: nn.Module) -> nn.Module:
     from torch.utils import mkldnn  # warns of what it uses itself
 
-    return cast("nn.Module", mkldnn.to_mkldnn(model))  # type: ignore[no-untyped-call]
+    return cast("nn.Module", mkldnn.to_mkldnn(model))
 
 
 @pytest.mark.parametrize("convert", [weights_to_mkldnn, lambda model: model])
@@ -852,7 +852,7 @@ def described(sites: list[Site]) -> list[tuple[object, ...]]:
 
 
 def trace(model: nn.Module, x: Tensor) -> nn.Module:
-    traced = torch.jit.trace(model, x)  # type: ignore[no-untyped-call]
+    traced = torch.jit.trace(model, x)
     assert isinstance(traced, nn.Module)
     return traced
 

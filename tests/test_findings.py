@@ -193,7 +193,7 @@ def test_a_title_claims_no_more_than_there_is(explained: Study) -> None:
     [
         (-0.03, -0.01, "Keep the padding as it is: undoing these filters costs accuracy (−2"),
         (0.01, 0.03, "Try another padding: undoing these filters betters accuracy (2"),
-        (-0.01, 0.03, "No reason to change the padding is shown"),
+        (-0.01, 0.03, "Nothing here calls for other padding"),
         (None, None, ""),
     ],
 )
@@ -311,7 +311,7 @@ def test_where_it_comes_from_is_said_alike_everywhere(
         "the same crops, this network 100: "
     )
     assert told[1].startswith("Random kernels on the same channels have ")
-    assert "none of its filters can be told from theirs one by one (q ≤ 0.05)." in told[0]
+    assert "none of its filters can be told apart from theirs one by one (q ≤ 0.05)." in told[0]
     page = page_of(study)
     for sentence in told:
         assert sentence in cause_lines(study)

@@ -43,7 +43,7 @@ def images(count: int = 2) -> Tensor:
 
 
 def trace(model: nn.Module) -> nn.Module:
-    traced = torch.jit.trace(model, images())  # type: ignore[no-untyped-call]
+    traced = torch.jit.trace(model, images())
     assert isinstance(traced, nn.Module)
     return traced
 
@@ -179,7 +179,7 @@ def gradients_by_module_hooks(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
 
     def tap(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
         def hook(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
-            output.register_hook(keep(gradients, name))  # type: ignore[no-untyped-call]
+            output.register_hook(keep(gradients, name))
 
         return hook
 
@@ -196,7 +196,7 @@ def gradients_by_interception(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
     gradients: dict[str, Tensor] = {}
 
     def visit(call: Call) -> None:
-        call.output.register_hook(keep(gradients, call.name))  # type: ignore[no-untyped-call]
+        call.output.register_hook(keep(gradients, call.name))
 
     with Interception(model, visit):
         model(x).square().sum().backward()

@@ -1034,7 +1034,7 @@ def test_other_models_are_left_alone() -> None:
 
 def test_scripted_models() -> None:
     x = pixels(2, 3, 13, 14)
-    for model in (torch.jit.script(chain()), torch.jit.trace(chain(), x)):  # type: ignore[no-untyped-call]
+    for model in (torch.jit.script(chain()), torch.jit.trace(chain(), x)):
         with torch.no_grad():
             with repad(model) as running:
                 close(model(x), chain("reflect")(x))

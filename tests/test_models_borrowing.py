@@ -200,9 +200,9 @@ def prepared() -> nn.Module:
     """A network that is trained for quantisation; its observers have seen nothing yet."""
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()).train()
-    fused = quantization.fuse_modules_qat(module, [["0", "1", "2"]])  # type: ignore[no-untyped-call]
-    fused.qconfig = quantization.get_default_qat_qconfig("qnnpack")  # type: ignore[no-untyped-call]
-    out: nn.Module = quantization.prepare_qat(fused)  # type: ignore[no-untyped-call]
+    fused = quantization.fuse_modules_qat(module, [["0", "1", "2"]])
+    fused.qconfig = quantization.get_default_qat_qconfig("qnnpack")
+    out: nn.Module = quantization.prepare_qat(fused)
     return out
 
 

@@ -296,7 +296,7 @@ def test_a_program_of_ones_own_runs_a_part() -> None:
 class Quantised(nn.Module):
     def __init__(self, channels: int = 4) -> None:
         super().__init__()
-        self.conv = torch.ao.nn.quantized.Conv2d(channels, channels, 3)  # type: ignore[no-untyped-call]
+        self.conv = torch.ao.nn.quantized.Conv2d(channels, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(torch.quantize_per_tensor(x, 0.02, 64, torch.quint8)).dequantize()  # type: ignore[no-any-return]

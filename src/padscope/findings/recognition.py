@@ -92,7 +92,7 @@ class Origin:
         return (
             f"{others.capitalize()} have {counts} on the same crops, this network "
             f"{found.count:,}: {_MEANING[self.kind][found.answer]}; {apart} of its filters can be "
-            f"told from theirs one by one (q ≤ {APART:g})."
+            f"told apart from theirs one by one (q ≤ {APART:g})."
         )
 
 
@@ -197,7 +197,7 @@ def _usual(explanation: Explanation) -> str:
     if sites.is_empty() or not sites["unusual"].sum():
         return ""
     told = (
-        f"The value of the padding is an unusual one in {sites['unusual'].sum():,} of "
+        f"The value of the padding is unusual in {sites['unusual'].sum():,} of "
         f"{sites['channels'].sum():,} input channels: less than {share(explanation.content)} "
         "of their content lies as far out"
     )

@@ -150,8 +150,8 @@ def _worth(row: dict[str, Any], what: str, scale: float, unit: str) -> _Statemen
             advice=""
             if no_interval(row, "excess_low")
             else (
-                f"No reason to change the padding is shown: with these filters undone, {what} "
-                f"changes by {beyond} beyond what it does with matched filters undone."
+                f"Nothing here calls for other padding: with these filters undone, {what} "
+                f"changes by {beyond} beyond its change with matched filters undone."
             ),
         )
     if row["higher_is_better"] is None:

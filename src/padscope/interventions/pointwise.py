@@ -68,7 +68,7 @@ class Change:
 
     def await_gradient(self, tensor: Tensor) -> None:
         """Weigh the gradient of a tensor, as its values are now, when it arrives."""
-        tensor.register_hook(self.weigh)  # type: ignore[no-untyped-call]  # torch has no types here
+        tensor.register_hook(self.weigh)
 
 
 def gathered(tensor: Tensor, boxes: tuple[Box, ...]) -> Tensor:

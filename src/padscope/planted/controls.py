@@ -120,7 +120,7 @@ def train_control(
             around = _windows(pool, BATCH, generator)
             loss = F.binary_cross_entropy_with_logits(module(_inside(around)), targets(around))
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
     return module.eval().requires_grad_(requires_grad=False)
 

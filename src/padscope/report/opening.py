@@ -20,6 +20,7 @@ from padscope.findings.words import number
 from padscope.study import Study
 
 BOX = 150  # pixels of a map
+VISIBLE = 28  # positions of a map's axis of which one is seen in such a box
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Opening:
     chart, narrow, caption : Markup, Markup, str
         The network along its depth; "" without scored sites.
     example : Example or None
-        The strongest neuron; None if nothing responds.
+        One of the strongest neurons; None if nothing responds.
     """
 
     found: Headline
@@ -81,16 +82,19 @@ def _beside(rung: Rung) -> list[tuple[str, str, float]]:
 
 
 def _example(study: Study) -> Example | None:
-    """Choose the strongest neuron, on a map that is large enough to show a frame."""
-    large = [
-        site
+    """Choose a strong neuron, a frame if there is one, on a map of which a line can be seen."""
+    large = {
+        site: max(shape)
         for site, shape in study.sites.select("site", "map_size").iter_rows()
         if len(shape) == 2 and min(shape) >= SMALL_MAP
-    ]
+    }
     strongest = study.pans() if study.explanation else study.pans(label="strong")
-    strongest = strongest.filter(pl.col("site").is_in(large))
+    strongest = strongest.filter(pl.col("site").is_in(list(large)))
+    seen = [site for site, longest in large.items() if longest <= VISIBLE]
+    wanted = [pl.col("site").is_in(seen)]
     if "kind" in strongest.columns:
-        strongest = strongest.sort(pl.col("kind") == "frame", descending=True, maintain_order=True)
+        wanted.insert(0, pl.col("kind") == "frame")
+    strongest = strongest.sort(wanted, descending=True, maintain_order=True)
     if strongest.is_empty():
         return None
     site, index = strongest.select("site", "filter").row(0)

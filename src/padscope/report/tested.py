@@ -42,7 +42,7 @@ def _effects(study: Study, impact: Impact) -> Iterator[Part]:
             "Sets of filters have their padding changed, and the model's answers are compared with "
             "its answers as is. Beside each set stands the same done to control filters: random "
             "ones of the same sites and activation scale which do not respond to the border. Only "
-            "what exceeds the controls speaks for use.",
+            "what exceeds the controls is evidence of use.",
             *compared_lines(impact)[1:],
             *([" ".join(f"{name}: {words}." for name, words in told.items())] if told else []),
         ],
@@ -72,8 +72,8 @@ def _estimates(study: Study, impact: Impact) -> Iterator[Part]:
             [
                 "What refilling the padding of a single filter does to the answer, to first order: "
                 "the gradient of the answer times the change that the filter's border makes. "
-                "Effects of one filter upon another, and of large changes, are left out; sums over "
-                "filters are no effect of a set. Neurons can be sorted by it."
+                "Effects of one filter on another, and of large changes, are left out; sums over "
+                "filters are not the effect of a set. Neurons can be sorted by it."
             ],
             drawn(study, "estimates", f"Estimated against exact impact. {said[0]}"),
         )  # fmt: skip
@@ -88,9 +88,9 @@ def _classes(study: Study, impact: Impact) -> Iterator[Part]:
         [
             f"Mean change in probability of a class over all images when the {chosen} filters are "
             "undone, paired by image; those that change most. Many small gains with few losses are "
-            "lost confidence, no preference. Intervals are 95 % over images; q is of what is "
-            f"beyond the controls, by Benjamini and Hochberg over {own.height:,} classes. Whether "
-            "a shift favours a class rightly takes labels, and more images of it than one."
+            "lost confidence, not a preference. Intervals are 95 % over images; q is of what is "
+            f"beyond the controls, by Benjamini and Hochberg over {own.height:,} classes. Telling "
+            "whether a shift is right takes labels, and more than one image of the class."
         ],
         drawn(study, "classes", " ".join(class_lines(impact))),
         tables=[("classes-rows", "Change of probability", class_listing(impact))], folded=True,

@@ -833,7 +833,7 @@ def _shuffled(source: _Spread, name: str, factor: int, shape: Sequence[int]) -> 
     return spread
 
 
-class _Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Dispatch(TorchDispatchMode):
     def __init__(self, following: _Following) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._following = following

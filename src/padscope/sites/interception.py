@@ -303,7 +303,7 @@ class _Function(TorchFunctionMode):
         return self._owner.run(func, args, kwargs or {}, below_autograd=False)
 
 
-class _Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Dispatch(TorchDispatchMode):
     def __init__(self, owner: Interception) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._owner = owner
