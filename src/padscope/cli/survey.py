@@ -10,7 +10,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import polars as pl
 import typer
 
 from padscope.cli import work
@@ -34,6 +33,8 @@ from padscope.settings import AUTO, FEWEST_IMAGES, ExplainSettings
 from padscope.study.stages import EXPLAIN, IMPACT, SCAN
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from padscope.findings.survey import Survey
     from padscope.models.listed import Listed
     from padscope.running import Runner
