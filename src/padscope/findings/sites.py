@@ -19,7 +19,7 @@ ORIGINS = {
     "both": "either does",
     "neither": "only both together",
 }
-MARKS = f"* map under {SMALL_MAP} positions; ‡ explained without real context"
+MARKS = {"*": f"map under {SMALL_MAP} positions", "‡": "explained without real context"}
 
 
 def _per_side(before: Sequence[int], after: Sequence[int]) -> str:
@@ -110,7 +110,7 @@ def cause_listing(study: Study) -> Listing:
             for row in table.iter_rows(named=True)
         ),
         frozenset({"strongest filter"}),
-        MARKS,
+        _marks(table),
     )  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def check_listing(study: Study) -> Listing:
          "window error", "core", "margin ×2", "agreement", "without context"),
         tuple(_check(row, cores.get(row["site"])) for row in explained.iter_rows(named=True)),
         frozenset({"without context"}),
-        MARKS,
+        _marks(explained),
     )  # fmt: skip
 
 
@@ -152,6 +152,12 @@ def origin_sentence(study: Study) -> str:
     if not told:
         return "No filter responds because of padding, so there is no origin to tell."
     return f"Of the {found.len():,} that respond because of padding: {', '.join(told)}."
+
+
+def _marks(sites: pl.DataFrame) -> str:
+    """Say what the marks mean that stand behind the maps of some sites."""
+    maps = "".join(map(_map_of, sites.iter_rows(named=True)))
+    return "; ".join(f"{mark} {told}" for mark, told in MARKS.items() if mark in maps)
 
 
 def _map_of(row: dict[str, Any]) -> str:
