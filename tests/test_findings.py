@@ -394,7 +394,7 @@ def test_commands_stand_on_lines_of_their_own(explained: Study) -> None:
             explanation=explanation,
         )
     )  # fmt: skip
-    assert "padscope scan lite0 -o RUN --limit 1000 --seed 0\npadscope explain RUN</code>" in page
+    assert "padscope scan lite0 -o RUN --limit 1000 --seed 0\npadscope explain RUN\n" in page
     assert "\\u000a" not in page
 
 

@@ -22,7 +22,7 @@ class TrainingWatch:
 
     Parameters
     ----------
-    images : Images, folder, or (N, C, *spatial) tensor
+    images : Images, folder, or (N, C, ...) tensor
         As of `scan`, the same at every step.
     every : int
         Steps from one scan to the next.
