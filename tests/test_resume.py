@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -276,6 +277,26 @@ def test_ctrl_c_ends_in_one_sentence_and_can_be_resumed(
     assert line.startswith("padscope: stopped after ")
     assert line.endswith(" of 40 images (scan); the same command goes on from there")
     assert padscope(*SCAN, "-o", run).status == 0
+
+
+def test_ctrl_c_in_the_last_moment_of_a_stage_is_not_forgotten(
+    workdir: Path, padscope: Command, no_page: None
+) -> None:
+    audit = ("audit", "mynets:tiny", "--images", "photos", "--quick", "--baselines", 0)
+
+    def scanned(*arguments: Any, **options: Any) -> Study:
+        study = scan(*arguments, **options)
+        signal.raise_signal(signal.SIGINT)
+        return study
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("padscope.cli.stages.scan", scanned)
+        answer = padscope(*audit)
+    assert answer.status == 130
+    assert answer.err.endswith(
+        "padscope: stopped at the end of the scan; the same command goes on from there\n"
+    )
+    assert padscope(*audit).status == 0
 
 
 @pytest.mark.parametrize("where", ["given.load_model", "stages.scan"])

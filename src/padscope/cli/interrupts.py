@@ -33,9 +33,12 @@ def interruptible(stage: str, budget: Budget, work: Callable[..., T]) -> T:
     """
     with stop_on_interrupt() as stop, console.show_progress(stage) as progress:
         try:
-            return work(progress=budget.announcing(stage, progress), stop=stop)
+            found = work(progress=budget.announcing(stage, progress), stop=stop)
         except Interrupted as stopped:
             raise Stopped(f"{stopped}; the same command goes on from there") from None
+        if stop():  # too late for the stage to heed it, and not for what comes next
+            raise Stopped(f"stopped at the end of the {stage}; the same command goes on from there")
+        return found
 
 
 @contextmanager
