@@ -21,7 +21,7 @@ from torch import nn
 
 from padscope import ScanSettings, explain, load_study, scan
 from padscope.errors import PadscopeError
-from padscope.images import Images, PhotoFiles, Probe, open_images, stream
+from padscope.images import Images, PhotoFiles, Probe, Rows, open_images, stream
 from padscope.settings import ExplainSettings
 
 PROBE = Probe((16, 16), (0.5,) * 3, (0.25,) * 3, channels=3)
@@ -253,6 +253,27 @@ def test_data_sets_that_cannot_be_used(folder: Path, tmp_path: Path) -> None:
     assert "no split 'validatoin'; did you mean validation?" in refused(f"{where}:validatoin")
     (tmp_path / "text" / "state.json").write_text("{")
     assert "text cannot be loaded: JSONDecodeError" in refused(tmp_path / "text")
+
+
+@pytest.mark.parametrize("known", [(), ("tench", "goldfish")])
+def test_a_column_of_a_data_set_holds_the_classes(tmp_path: Path, known: tuple[str, ...]) -> None:
+    photo = tmp_path / "a.png"
+    write_photo(photo, 0)
+    kinds = datasets.ClassLabel(names=["Goldfish", "Tench"])
+    features = datasets.Features({"image": datasets.Image(), "label": kinds})
+    rows = [{"bytes": photo.read_bytes(), "path": f"{number}.png"} for number in (2, 1, 0)]
+    data = datasets.Dataset.from_dict({"image": rows, "label": [0, 1, -1]}, features)
+    data.save_to_disk(tmp_path / "saved")
+    images = open_images(tmp_path / "saved", PROBE)
+    assert isinstance(images, PhotoFiles)
+    assert isinstance(images.container, Rows)
+    found = images.container.labels("label", known)
+    assert found == (
+        {"0.png": None, "1.png": "Tench", "2.png": "Goldfish"}
+        if known
+        else {"0.png": -1, "1.png": 1, "2.png": 0}
+    )
+    assert images.container.labels("no such column", known) is None
 
 
 def test_addresses_that_cannot_be_used() -> None:

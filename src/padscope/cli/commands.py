@@ -12,6 +12,7 @@ from padscope.cli.answers import Answer, Json, answering
 from padscope.cli.effort import at_most, audit_effort, impact_settings, only_given
 from padscope.cli.looking import name_missing
 from padscope.cli.options import (
+    WORKERS,
     Adapter,
     AuditLimit,
     Baselines,
@@ -110,7 +111,7 @@ def scan_command(
     per_line: Positions = None,
     per_core: Positions = None,
     until_stable: UntilStable = False,
-    workers: Workers = 1,
+    workers: Workers = WORKERS,
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
@@ -155,7 +156,7 @@ def audit_command(
     output: Output = None,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
-    workers: Workers = 1,
+    workers: Workers = WORKERS,
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
@@ -211,7 +212,7 @@ def explain_command(
     shuffled: Shuffled = False,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
-    workers: Workers = 1,
+    workers: Workers = WORKERS,
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,
@@ -250,7 +251,7 @@ def impact_command(
     draws: Draws = None,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
-    workers: Workers = 1,
+    workers: Workers = WORKERS,
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,

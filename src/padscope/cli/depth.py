@@ -10,6 +10,7 @@ import typer
 from padscope.cli import work
 from padscope.cli.answers import Json, answering
 from padscope.cli.options import (
+    WORKERS,
     BatchSize,
     Checkpoint,
     Device,
@@ -56,7 +57,7 @@ def depth_command(
     output: Output = None,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
-    workers: Workers = 1,
+    workers: Workers = WORKERS,
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -117,7 +118,9 @@ Tested = Annotated[
 LabelsFile = Annotated[
     str | None,
     typer.Option(
-        "--labels", help="Classes of the images: a CSV with file and class_index, or 'folders'."
+        "--labels",
+        help="Classes of the images: a CSV with file and class_index, 'folders', or a column of "
+        "the data set.",
     ),
 ]
 Metric = Annotated[
@@ -149,7 +152,14 @@ UntilStable = Annotated[
         "--until-stable", help="Stop once every filter farther than .05 from the cut is decided."
     ),
 ]
-Workers = Annotated[int, typer.Option(help="Threads that decode photographs.")]
+WORKERS = min(4, os.cpu_count() or 1)  # those that have nothing to do cost nothing
+Workers = Annotated[
+    int,
+    typer.Option(
+        help="Threads that decode photographs ahead of the model.",
+        show_default="as many as cores, 4 at most",
+    ),
+]
 Device = Annotated[
     str,
     typer.Option(

@@ -11,6 +11,7 @@ import typer
 from padscope.cli import work
 from padscope.cli.answers import Json, answering
 from padscope.cli.options import (
+    WORKERS,
     BatchSize,
     Checkpoint,
     Device,
@@ -71,7 +72,7 @@ def retrofit_command(
     output: Output = None,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
-    workers: Workers = 1,
+    workers: Workers = WORKERS,
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,

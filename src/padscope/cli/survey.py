@@ -17,6 +17,7 @@ from padscope.cli.answers import Json, answering
 from padscope.cli.effort import Effort, audit_effort, impact_settings
 from padscope.cli.files import write_files
 from padscope.cli.options import (
+    WORKERS,
     Baselines,
     BatchSize,
     Checkpoint,
@@ -96,7 +97,7 @@ def survey_command(
     baselines: Baselines = None,
     seed: Seed = 0,
     batch_size: BatchSize = 16,
-    workers: Workers = 1,
+    workers: Workers = WORKERS,
     device: Device = AUTO,
     runner: RunnerSpec = "local",
     checkpoint: Checkpoint = 60,

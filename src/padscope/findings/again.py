@@ -19,7 +19,8 @@ OPTIONS = {
     "impact": ("limit", "seed", "batch_size", "fill", "draws", "output", "metric"),
 }
 _WRITTEN = {"scan": ("limit", "seed"), "explain": (), "impact": ("limit",)}  # even if default
-_PHOTOGRAPHS = re.compile(r"\d+ (?:of \d+ )?photographs?\b")
+# Images that a command can name, as their sources describe them.
+_NAMED = re.compile(r"\d+ (?:of \d+ )?(?:photograph|window|array|recording|volume)s?\b")
 _LOADING = (
     "weights",
     "size",
@@ -50,8 +51,8 @@ class _Stage:
 
     def has_options(self, *, builtin: bool) -> bool:
         """Whether the command has an option for all that is not its default."""
-        # Photographs are named, or else those of the scan are taken: `builtin`, or others.
-        images = builtin if self.builtin else _PHOTOGRAPHS.match(self.images)
+        # Images are named, or else those of the scan are taken: `builtin`, or others.
+        images = builtin if self.builtin else _NAMED.match(self.images)
         return bool(images) and self.changed.keys() <= set(OPTIONS[self.name])
 
 

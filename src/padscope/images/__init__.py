@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from padscope.images.files import PhotoFiles
     from padscope.images.fingerprint import fingerprint_tensors, one_by_one
     from padscope.images.folders import Folder
+    from padscope.images.hf_datasets import Rows
     from padscope.images.kept import KeptBatches
     from padscope.images.labels import Labels, given_labels, read_labels
     from padscope.images.opening import SOURCES, open_images, open_photos
@@ -58,6 +59,7 @@ __all__ = [
     "Labels",
     "PhotoFiles",
     "Probe",
+    "Rows",
     "Skipped",
     "StreamedImages",
     "TensorImages",

@@ -15,7 +15,7 @@ from torch import Tensor
 from padscope.errors import PadscopeError, brief
 from padscope.images.canvas import TooSmall
 from padscope.images.fingerprint import fingerprint_files
-from padscope.images.folders import ARRAYS, Container, ends_in
+from padscope.images.folders import ARRAYS, Container, Folder, ends_in
 from padscope.images.readers import decoders_of, files_of, opened
 from padscope.images.source import UnreadableImage
 from padscope.images.window import Box, Window
@@ -139,7 +139,7 @@ class ArrayFiles:
     @property
     def root(self) -> Path | None:
         """The folder on disk that the names start from, if there is one."""
-        return getattr(self.container, "root", None)
+        return self.container.root if isinstance(self.container, Folder) else None
 
     def __len__(self) -> int:
         """Return the number of windows."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from padscope.errors import PadscopeError
 from padscope.images.decode import DECODERS, decode_file, pages_of
 from padscope.images.fingerprint import fingerprint_files
-from padscope.images.folders import Container
+from padscope.images.folders import Container, Folder
 from padscope.images.probe import Probe
 from padscope.paths import printable
 
@@ -83,7 +83,7 @@ class PhotoFiles:
     @property
     def root(self) -> Path | None:
         """The folder on disk that the names start from, if there is one."""
-        return getattr(self.container, "root", None)
+        return self.container.root if isinstance(self.container, Folder) else None
 
     @property
     def decoders(self) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -29,11 +30,14 @@ class Rows:
         Which holds them.
     rows : dict of str to int
         By name.
+    others : datasets.Dataset
+        The other columns.
     """
 
     data: Any
     column: str
     rows: dict[str, int]
+    others: Any
 
     def open(self, name: str) -> BinaryIO:
         """Open the file of a row."""
@@ -46,6 +50,20 @@ class Rows:
         if held and held["path"]:
             return open_regular(Path(held["path"]))
         raise ValueError("the row holds no photograph")
+
+    def labels(self, column: str, known: Collection[str]) -> dict[str, Any] | None:
+        """Give the classes of the photographs by their names, if there is such a column.
+
+        Classes that the data set numbers and names are given by name where the model knows one of
+        the names, and else by number.
+        """
+        if column not in self.others.features:
+            return None
+        values = list(self.others[column])
+        names = getattr(self.others.features[column], "names", None) or ()
+        if {name.casefold() for name in names} & {name.casefold() for name in known}:
+            values = [None if value is None or value < 0 else names[value] for value in values]
+        return {name: values[row] for name, row in self.rows.items()}
 
 
 def is_saved(folder: Path) -> bool:
@@ -98,12 +116,15 @@ def open_dataset(
         raise PadscopeError(
             f"the data set {name} holds no column of images; it has {', '.join(data.features)}"
         )
+    others = data.remove_columns([column])
     data = data.select_columns([column]).cast_column(column, datasets.Image(decode=False))
     rows = _names(data, column)
     if not rows:
         raise PadscopeError(f"the data set {name} is empty; give another split")
     where = f"in {printable(PurePosixPath(name).name)}{f', {split}' if split else ''}"
-    return PhotoFiles.sampled(Rows(data, column, rows), list(rows), framing, where, limit, seed)
+    return PhotoFiles.sampled(
+        Rows(data, column, rows, others), list(rows), framing, where, limit, seed
+    )
 
 
 def _split(loaded: Any, name: str, split: str) -> Any:

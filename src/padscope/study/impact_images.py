@@ -20,6 +20,7 @@ from padscope.images import (
     Images,
     Labels,
     PhotoFiles,
+    Rows,
     StreamedImages,
     central,
     given_labels,
@@ -150,7 +151,7 @@ def open_impact_images(
 def with_labels(
     tested: ImpactImages, labels: GivenLabels | None, loaded: LoadedModel, classes: int
 ) -> ImpactImages:
-    """Add labels: a file, ``folders``, one class per image, or classes by image name.
+    """Add labels: a file, ``folders``, a column, one class per image, or classes by image name.
 
     Raises
     ------
@@ -166,6 +167,8 @@ def with_labels(
         )
     names = [source.name(index) for index in range(len(source))]
     known = class_numbers(loaded, classes)
+    if isinstance(source, PhotoFiles) and isinstance(source.container, Rows):
+        labels = source.container.labels(str(labels), known) or labels
     if isinstance(labels, str | Path):
         root = source.root if isinstance(source, PhotoFiles | ArrayFiles) else None
         found = read_labels(labels, names, classes, known=known, root=root)
