@@ -38,7 +38,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from tests.conftest import NETS, processes, write_photo
 
-from padscope.cli import main, stages
+from padscope.cli import endings, main
 from padscope.errors import PadscopeError
 from padscope.images import read_labels
 
@@ -397,7 +397,7 @@ def _serve(commands: Connection) -> None:
     os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "COLUMNS": "500"}
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     torch.set_num_threads(1)
-    vars(stages)["render_report"] = lambda _: ""  # which takes longer than all the rest
+    vars(endings)["render_report"] = lambda _: ""  # which takes longer than all the rest
     sys.path.insert(0, "")
     while True:
         try:
