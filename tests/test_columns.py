@@ -29,12 +29,15 @@ from padscope import (
     impact,
     load_study,
     scan,
+    sizes,
+    swaps,
 )
 from padscope.evidence import KINDS
 from padscope.images import central
 from padscope.scores import STATISTICS
-from padscope.settings import DepthSettings
+from padscope.settings import DepthSettings, SizeSettings, SwapSettings
 from padscope.study.explanation import COMPARED
+from padscope.study.stages import BESIDE as BESIDE_A_RUN
 from padscope.tables import schema
 from padscope.tables.schema import (
     COMPARE,
@@ -64,7 +67,7 @@ class Deeper(Net):
         super().__init__(dense=dense)
         width = self.conv.out_channels
         self.norm = nn.BatchNorm2d(width)
-        self.second = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.second = nn.Conv2d(width, width, 3, 2, padding=1, groups=width)
         self.last = nn.Conv2d(width, width, 1)
         nn.init.eye_(self.last.weight[:, :, 0, 0].detach())
 
@@ -80,7 +83,13 @@ def classified(folder: Path) -> Path:
         patch.setattr("padscope.study.impact_images.class_names", lambda *_: ("a", "b", "c"))
         study = impact(explained(net), net, canvases(20), labels()[:20], ONCE)
     settings = DepthSettings(limit=4, margin=8, size=(SIZE, SIZE))
-    return written(depth(study, net, canvases(20), settings), folder / "classes")
+    study = depth(study, net, canvases(20), settings)
+    swapping = SwapSettings(
+        ("reflect", "partial"), limit=20, margin=8, border_images=4, metric=ONCE.metric
+    )
+    study = swaps(study, net, canvases(20), labels()[:20], swapping)
+    sizing = SizeSettings(limit=20, metric=ONCE.metric)
+    return written(sizes(study, net, canvases(20), labels()[:20], sizing), folder / "classes")
 
 
 def dense(folder: Path) -> Path:
@@ -111,7 +120,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 def test_what_a_run_holds_is_in_the_schema_and_the_other_way_round(runs: tuple[Path, ...]) -> None:
     whole, part = ({file.name for file in run.glob("*.parquet")} for run in runs)
     assert whole == {table.file for table in IN_A_RUN}
-    assert part == {table.file for table in IN_A_RUN if table.stage != schema.DEPTH}
+    assert part == {table.file for table in IN_A_RUN if table.stage not in BESIDE_A_RUN}
     for run in runs:
         for table in IN_A_RUN:
             if (run / table.file).exists():

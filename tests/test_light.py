@@ -100,8 +100,9 @@ def test_public_names_are_there_and_no_others() -> None:
     assert sorted(padscope.__all__) == [
         "ExplainSettings", "ImpactSettings", "Interception", "PadscopeError", "RunDirectory",
         "ScanSettings", "Study", "TrainingWatch", "depth", "explain", "find_sites", "halo_of",
-        "impact", "load_model", "load_study", "measure_depth", "open_images", "planted",
-        "render_report", "repad", "retrofit", "scan", "stream_of", "tiled",
+        "impact", "load_model", "load_study", "measure_depth", "measure_sizes", "measure_swaps",
+        "open_images", "planted", "render_report", "repad", "retrofit", "scan", "sizes",
+        "stream_of", "swaps", "tile_shares", "tiled",
     ]  # fmt: skip
     assert all(hasattr(padscope, name) for name in padscope.__all__)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from padscope.models import load_model
     from padscope.report import render_report
     from padscope.running.streaming import stream_of
+    from padscope.running.tile_shares import tile_shares
     from padscope.running.tiled import halo_of, tiled
     from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
     from padscope.sites import Interception
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
         find_sites,
         impact,
         measure_depth,
+        measure_sizes,
+        measure_swaps,
         retrofit,
         scan,
+        sizes,
+        swaps,
     )
 
 __version__ = "0.1.0"
@@ -46,13 +51,18 @@ __all__ = [
     "load_model",
     "load_study",
     "measure_depth",
+    "measure_sizes",
+    "measure_swaps",
     "open_images",
     "planted",
     "render_report",
     "repad",
     "retrofit",
     "scan",
+    "sizes",
     "stream_of",
+    "swaps",
+    "tile_shares",
     "tiled",
 ]
 

@@ -306,6 +306,88 @@ class RetrofitSettings(DepthSettings):
             raise PadscopeError(f"rate is {self.rate}; give a number above 0 and below 1")
 
 
+# What comes in place of a network's padding if nobody says: fills, and partial convolution.
+SWAPPED = ("zeros", "reflect", "replicate", "circular", "panorama", "mean", "shuffle", "partial")
+
+
+@dataclass(frozen=True)
+class SwapSettings:
+    """What measuring the swaps does; part of their identity.
+
+    Attributes
+    ----------
+    fills : tuple of str
+        What comes in place of all padding, one after the other: see `padscope.repad`; or
+        ``partial``, for partial convolution.
+    limit : int or None
+        Most images whose answers are compared; None for all. At least `FEWEST_IMAGES`.
+    border_images : int
+        Images on which the border is compared with that of real surroundings; 0 for none.
+    size : tuple of int or None
+        Pixels of an input per axis. None: those of the run, or the size the model was made for.
+    margin : int or None
+        Pixels of real surroundings at each end of every axis; see `ExplainSettings`.
+    seed : int
+        Of the choice of images, of crops and of the resampling.
+    batch_size : int
+        Images per forward pass.
+    resamples : int
+        Of the images, for intervals.
+    output, metric : str or None
+        As of `ImpactSettings`.
+    """
+
+    fills: tuple[str, ...] = SWAPPED
+    limit: int | None = 48
+    border_images: int = 16
+    size: tuple[int, ...] | None = None
+    margin: int | None = None
+    seed: int = 0
+    batch_size: int = 16
+    resamples: int = 1000
+    output: str | None = None
+    metric: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        _refuse(self, ("limit", "margin", "batch_size", "resamples"), ("seed", "border_images"))
+        if not self.fills:
+            raise PadscopeError(f"there is nothing to swap; give fills, such as {SWAPPED[1]}")
+
+
+@dataclass(frozen=True)
+class SizeSettings:
+    """What measuring input sizes does; part of their identity.
+
+    Attributes
+    ----------
+    limit : int or None
+        Most images; None for all. At least `FEWEST_IMAGES`.
+    size : tuple of int or None
+        The wanted size in pixels per axis. None: that of the run, or that of the model.
+    seed : int
+        Of the choice of images, of crops and of the resampling.
+    batch_size : int
+        Images per forward pass.
+    resamples : int
+        Of the images, for intervals.
+    output, metric : str or None
+        As of `ImpactSettings`.
+    """
+
+    limit: int | None = 48
+    size: tuple[int, ...] | None = None
+    seed: int = 0
+    batch_size: int = 16
+    resamples: int = 1000
+    output: str | None = None
+    metric: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        _refuse(self, ("limit", "batch_size", "resamples"), ("seed",))
+
+
 def _refuse(settings: object, from_one: tuple[str, ...], from_zero: tuple[str, ...]) -> None:
     for name in (*from_one, *from_zero):
         value, least = getattr(settings, name), int(name in from_one)

@@ -8,7 +8,7 @@ import traceback
 import warnings
 from itertools import takewhile
 
-from padscope.cli import columns, depth, figures, looking, retrofit, survey
+from padscope.cli import columns, depth, figures, looking, retrofit, sizes, survey, swaps
 from padscope.cli.commands import app
 from padscope.cli.interrupts import STATUS, Stopped, answered, stop_at_once
 from padscope.console.terminal import write_anything
@@ -16,6 +16,8 @@ from padscope.errors import PadscopeError
 from padscope.findings.words import visible
 
 depth.register(app)
+swaps.register(app)
+sizes.register(app)
 looking.register(app)
 columns.register(app)
 figures.register(app)

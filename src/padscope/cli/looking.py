@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,6 +90,16 @@ def show_command(
             answer(lambda: work.neuron_json(found))
 
 
+def advise_command(run: RunArgument, json: Json = False) -> None:
+    """Say what to do about padding, by what was measured: crop, halo, padding, input size."""
+    study = work.load_study(run, partial=True)
+    name_missing(study)
+    found = work.advise(study, printable(run.as_posix()))
+    with answering(as_json=json) as answer:
+        work.make_console().say(work.advice_lines(found))
+        answer(lambda: {"schema": work.SCHEMA, **work.plain(asdict(found))})
+
+
 def name_missing(study: Study) -> None:
     """Say on the error stream what a damaged run lacks."""
     for sentence in study.missing:
@@ -97,5 +108,6 @@ def name_missing(study: Study) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
+    app.command("advise")(advise_command)
     app.command("compare")(compare_command)
     app.command("show")(show_command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,11 +12,18 @@ from padscope.cli.interrupts import interruptible
 from padscope.console import Budget
 from padscope.models import LoadedModel
 from padscope.running import Runner
-from padscope.settings import DepthSettings, ExplainSettings, ImpactSettings, ScanSettings
+from padscope.settings import (
+    DepthSettings,
+    ExplainSettings,
+    ImpactSettings,
+    ScanSettings,
+    SizeSettings,
+    SwapSettings,
+)
 from padscope.store import RunDirectory
-from padscope.study import Study, depth, explain, impact, scan
+from padscope.study import Study, depth, explain, impact, scan, sizes, swaps
 from padscope.study.budget import time_pass
-from padscope.study.stages import DEPTH, EXPLAIN, IMPACT, SCAN, StageWork
+from padscope.study.stages import DEPTH, EXPLAIN, IMPACT, SCAN, SIZES, SWAPS, StageWork
 
 
 @dataclass(frozen=True)
@@ -88,10 +95,27 @@ class Stages:
 
     def depth(self, study: Study, images: str | None, settings: DepthSettings) -> Study:
         """Measure how deep padding reaches, and save what was found."""
-        study = interruptible(
-            DEPTH, self.budget,
-            lambda **watch: depth(study, self.loaded, images, settings, **self._how, **watch),
-        )  # fmt: skip
+        return self._beside(DEPTH, lambda **how: depth(study, self.loaded, images, settings, **how))
+
+    def swaps(
+        self, study: Study, images: str | None, labels: str | None, settings: SwapSettings
+    ) -> Study:
+        """Measure what other padding does, and save what was found."""
+        return self._beside(
+            SWAPS, lambda **how: swaps(study, self.loaded, images, labels, settings, **how)
+        )
+
+    def sizes(
+        self, study: Study, images: str | None, labels: str | None, settings: SizeSettings
+    ) -> Study:
+        """Measure what other input sizes do, and save what was found."""
+        return self._beside(
+            SIZES, lambda **how: sizes(study, self.loaded, images, labels, settings, **how)
+        )
+
+    def _beside(self, stage: str, work: Callable[..., Study]) -> Study:
+        """Do a stage that stands beside a run, and save what was found."""
+        study = interruptible(stage, self.budget, lambda **watch: work(**self._how, **watch))
         self.run.save(study)
         return study
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         summary_lines,
         verdict_lines,
     )
-    from padscope.console.sites import describe_sites, describe_uneven
+    from padscope.console.sites import describe_sites
     from padscope.console.terminal import make_console, write_anything
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "answer_lines",
     "cause_lines",
     "describe_sites",
-    "describe_uneven",
     "impact_lines",
     "make_console",
     "show_progress",

@@ -8,10 +8,22 @@ from functools import cached_property
 
 from padscope.console.progress import duration
 from padscope.study import Progress
-from padscope.study.stages import COST, COUNTED, DEPTH, EXPLAIN, IMPACT, RETROFIT, SCAN, StageWork
+from padscope.study.stages import (
+    COST,
+    COUNTED,
+    DEPTH,
+    EXPLAIN,
+    IMPACT,
+    RETROFIT,
+    SCAN,
+    SIZES,
+    SWAPS,
+    StageWork,
+)
 
 TITLES = {
     SCAN: "scan", EXPLAIN: "explanation", IMPACT: "impact", DEPTH: "depth", RETROFIT: "retrofit",
+    SWAPS: "swaps", SIZES: "sizes",
 }  # fmt: skip
 QUESTIONS = {
     SCAN: "which filters respond to the border",
@@ -19,6 +31,8 @@ QUESTIONS = {
     IMPACT: "whether the model uses them",
     DEPTH: "how deep padding reaches",
     RETROFIT: "whether other padding can be made to do better",
+    SWAPS: "what other padding does",
+    SIZES: "what other input sizes do",
 }
 
 

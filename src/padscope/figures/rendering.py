@@ -10,7 +10,7 @@ import vl_convert
 from markupsafe import Markup
 
 from padscope.errors import PadscopeError, near
-from padscope.figures import causes, effects, positions
+from padscope.figures import causes, changes, effects, positions
 from padscope.figures.depth import depth
 from padscope.figures.marks import Chart
 from padscope.figures.neurons import neuron, neurons
@@ -30,6 +30,7 @@ FIGURES: Mapping[str, Callable[[Study], Chart]] = {
     "views": positions.views, "readout": positions.readout, "bands": positions.bands,
     "firing": positions.firing,
     "reach": reach,
+    "swaps": changes.swaps, "sizes": changes.sizes,
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +19,7 @@ from padscope.findings.neuron import Neuron
 from padscope.findings.rungs import rungs
 from padscope.findings.verdict import verdict
 from padscope.study import Study
+from padscope.study.beside import Beside
 
 SCHEMA = 1  # raised when a name goes or means something else; new names leave it as it is
 
@@ -56,6 +57,12 @@ def as_json(study: Study) -> dict[str, Any]:
         "next": study.next_stage,
     }
     return {name: plain(value) for name, value in found.items()}
+
+
+def beside_json(found: Beside, sentences: Iterable[str]) -> dict[str, Any]:
+    """Gather what a stage beside a run found: what it is of, sentences, and its tables."""
+    gathered = {**found.facts(), "sentences": list(sentences), **found.tables}
+    return {"schema": SCHEMA, **{name: plain(value) for name, value in gathered.items()}}
 
 
 def neuron_json(neuron: Neuron) -> dict[str, Any]:

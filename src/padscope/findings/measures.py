@@ -79,6 +79,9 @@ MEASURES = {
                 told="the change of the share of images answered rightly"),
         Measure("nll", "Log loss", "nats", signed=True,
                 told="the change of the negative log likelihood of the right class"),
+        Measure("border_error", "Border error", "spreads", signed=True,
+                told="the change of the mean difference of the map's border from what it is with "
+                "real surroundings, relative to the map's spread"),
         Measure("metric", "Your metric", "", signed=True,
                 told="the change of the metric that was given"),
     )

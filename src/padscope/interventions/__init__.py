@@ -2,9 +2,10 @@
 
 `selection` says which filters, `fills` what comes in place of their padding, `intervention` runs a
 change at every chosen site of a forward pass, and `interventions` has the changes: `repad`,
-`renormalise`, `hold`, `silence` and the control `disturb_core`. `estimates` tells what repadding
-each single filter would do, from gradients. `sets` names the filters whose effect is measured,
-`controls` draws others to which the same is done, and `treatments` lists all of it.
+`renormalise`, `move_padding`, `hold`, `silence` and the control `disturb_core`. `estimates` tells
+what repadding each single filter would do, from gradients. `sets` names the filters whose effect is
+measured, `controls` draws others to which the same is done, `treatments` lists all of it, and
+`swaps` what can stand in place of all padding.
 """
 
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from padscope.interventions.interventions import (
         disturb_core,
         hold,
+        move_padding,
         renormalise,
         repad,
         silence,
@@ -60,6 +62,7 @@ __all__ = [
     "headline_of",
     "headline_rows",
     "hold",
+    "move_padding",
     "named_sets",
     "refill",
     "renormalise",

@@ -26,11 +26,12 @@ from padscope.sites import (
     Observation,
     at_box,
     contact_boxes,
+    moved,
     refill_changes,
     refilled,
     write_boxes,
 )
-from padscope.sites.census import taps_per_real
+from padscope.sites.census import is_uneven, other_end, taps_per_real
 
 
 def repad(
@@ -147,6 +148,33 @@ def renormalise(
         return write_boxes(output, scaled, chosen, in_place=True) if scaled else None
 
     return Intervention(model, Selection.of(filters, sites), change, observed)
+
+
+def move_padding(model: nn.Module, *, observed: Observation | None = None) -> Intervention:
+    """Move padding to the other end wherever a stride leaves one end more of it than the other.
+
+    Frameworks disagree there: torch pads both ends alike, and what the stride leaves over is at
+    the last one; TensorFlow's SAME puts the odd line at the last end, so that every window stands
+    half a step farther on. The network then sees what it would after such a conversion.
+    Convolutions whose padding is not known, and poolings, stay as they are.
+
+    Parameters
+    ----------
+    model, observed
+        As of `repad`.
+
+    Returns
+    -------
+    Intervention
+        To be entered by `with`.
+    """
+
+    def change(call: Call, chosen: Chosen, images: Sequence[int]) -> Tensor | None:  # noqa: ARG001 - of `Change`
+        if not is_uneven(call.operation.window):
+            return None
+        return moved(call, other_end(call.operation.window))
+
+    return Intervention(model, Selection(), change, observed)
 
 
 def hold(

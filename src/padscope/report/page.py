@@ -8,6 +8,7 @@ from padscope.findings.checks import count, limits
 from padscope.findings.sites import cause_listing, site_listing, summary_listing
 from padscope.findings.verdict import verdict
 from padscope.interventions.fill_told import tell_fill
+from padscope.report.advice import advice_parts
 from padscope.report.explained import evidence_parts, kind_part
 from padscope.report.gallery.making import make_gallery
 from padscope.report.opening import make_opening
@@ -52,6 +53,7 @@ def render_report(study: Study) -> str:
         parts=[
             *(impact_parts(study, impact) if impact else ()),
             *([depth_part(study, study.depth)] if study.depth else ()),
+            *advice_parts(study),
         ],
         limits=limits(study),
         evidence=evidence_parts(study, explanation) if explanation else (),

@@ -66,6 +66,20 @@ def is_uneven(window: Window) -> bool:
     )
 
 
+def other_end(window: Window) -> tuple[int, ...]:
+    """Count the padding before the first position, per axis, with the odd line at the other end.
+
+    Examples
+    --------
+    >>> other_end(Window((3,), (2,), (1,), (1,), (1,), (224,), (112,)))
+    (0,)
+    """
+    return tuple(
+        after if step > 1 else before
+        for step, (before, after) in zip(window.stride, used_padding(window), strict=True)
+    )
+
+
 def contact_share(window: Window) -> float:
     """Share of the output positions whose window touches padding.
 
@@ -145,7 +159,9 @@ def touches(window: Window, fill: str = "zeros") -> IntArray:
 
 
 def even_size(
-    size: Sequence[int], sites_at: Callable[[tuple[int, ...]], Sequence[Site] | None]
+    size: Sequence[int],
+    sites_at: Callable[[tuple[int, ...]], Sequence[Site] | None],
+    signs: Sequence[int] = (1, -1),
 ) -> tuple[int, ...] | None:
     """Find the input size nearest to a wanted one at which no site is uneven.
 
@@ -157,6 +173,8 @@ def even_size(
         Pixels per axis.
     sites_at : callable
         From a size to the sites of the network there; None where it does not run.
+    signs : sequence of int
+        Whether larger sizes are tried (1), or smaller ones (−1).
 
     Returns
     -------
@@ -164,7 +182,7 @@ def even_size(
         None if there is none within `FARTHEST` pixels.
     """
     for apart in range(FARTHEST + 1):
-        for by in dict.fromkeys((apart, -apart)):
+        for by in dict.fromkeys(sign * apart for sign in signs):
             tried = tuple(n + by for n in size)
             found = sites_at(tried) if min(tried) > 0 else None
             if found is not None and not any(is_uneven(site.window) for site in found):

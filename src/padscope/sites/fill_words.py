@@ -11,4 +11,5 @@ FILL_WORDS = {
     "shuffle": "with the border of another image",
     "core": "with pixels of the core",
 }
+PARTIAL = "partial"  # no fill: windows that touch zeros are scaled up to full ones
 FILLS_GROUP = "padscope.fills"

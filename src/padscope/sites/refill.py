@@ -205,6 +205,31 @@ def _within(part: Box, whole: Box) -> Box:
     return tuple((a - start, b - start) for (a, b), (start, _) in zip(part, whole, strict=True))
 
 
+def moved(call: Call, before: Sequence[int]) -> Tensor | None:
+    """Output of a convolution whose windows begin farther in or out of its padding.
+
+    Parameters
+    ----------
+    call : Call
+        One that `can_refill`, no transposed one.
+    before : sequence of int
+        Padding before the first real position, per axis; there are as many outputs as were, and
+        padding behind the last as far as they reach.
+
+    Returns
+    -------
+    Tensor or None
+        None if it is not known what the padding holds.
+    """
+    fill, window = told_fill(call), replace(call.operation.window, before=tuple(before))
+    if fill is None:
+        return None
+    other = replace(call, operation=replace(call.operation, window=window))
+    with unobserved():
+        whole = tuple((0, size) for size in window.out)
+        return _Kernels.of(call, None).run(other, fill.around(call), whole)
+
+
 def window_error(call: Call, fill: Fill) -> float:
     """Compare the output of a convolution with the sums over its windows.
 

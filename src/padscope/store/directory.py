@@ -31,13 +31,14 @@ from padscope.store.manifest import (
     read_manifest,
 )
 from padscope.store.pictures import pack_pictures
-from padscope.study import CONTRASTED, DEPTH, EXPLAIN, IMPACT, SCAN, Kept, Study
+from padscope.study import CONTRASTED, EXPLAIN, IMPACT, SCAN, Kept, Study
 from padscope.study.baselines import USUAL
 from padscope.study.stage import Scores
+from padscope.study.stages import BESIDE
 from padscope.tables.schema import tables_of
 
-EXPLAINED_FILES, IMPACT_FILES, DEPTH_FILES = (
-    tuple(table.file for table in tables_of(stage)) for stage in (EXPLAIN, IMPACT, DEPTH)
+EXPLAINED_FILES, IMPACT_FILES = (
+    tuple(table.file for table in tables_of(stage)) for stage in (EXPLAIN, IMPACT)
 )
 
 
@@ -90,7 +91,7 @@ class RunDirectory:
             self._take_possession()
         elif stage == EXPLAIN:
             self._go_on_from_scan()
-        elif stage == DEPTH:
+        elif stage in BESIDE:
             self._require_scan()
         else:
             self._go_on_from_explanation()
@@ -197,7 +198,8 @@ class RunDirectory:
         # Only now, when nothing says any more that they are there.
         self._drop([] if study.explanation else EXPLAINED_FILES)
         self._drop([] if study.impact else IMPACT_FILES)
-        self._drop([] if study.depth else DEPTH_FILES)
+        for stage in BESIDE:
+            self._drop([] if getattr(study, stage) else [t.file for t in tables_of(stage)])
 
     def _drop(self, names: Sequence[str]) -> None:
         for name in names:
@@ -227,8 +229,9 @@ def _checked_tables(study: Study) -> dict[str, pl.DataFrame]:
         found[EXPLAIN] = {table.name: getattr(explanation, table.name) for table in made}
     if study.impact:
         found[IMPACT] = study.impact.tables
-    if study.depth:
-        found[DEPTH] = study.depth.tables
+    for stage in BESIDE:
+        if beside := getattr(study, stage):
+            found[stage] = beside.tables
     tables = {}
     for stage, by_name in found.items():
         for table in tables_of(stage):

@@ -17,12 +17,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from padscope.errors import PadscopeError
-from padscope.study.stages import DEPTH, EXPLAIN, IMPACT, SCAN
+from padscope.study.stages import BESIDE, EXPLAIN, IMPACT, SCAN
 
 # What each stage has done: checkpoint and result in one.
 FILES = {
     SCAN: "tallies.safetensors", EXPLAIN: "contrasts.safetensors", IMPACT: "impact.safetensors",
-    DEPTH: "depth.safetensors",
+    **{stage: f"{stage}.safetensors" for stage in BESIDE},
 }  # fmt: skip
 MAPS = "maps.safetensors"
 # How reading a damaged file fails.

@@ -16,15 +16,18 @@ from padscope.store.later import LaterPortraits, Pictures, later_counts
 from padscope.store.manifest import UNFINISHED, read_manifest
 from padscope.study import (
     CONTRASTED,
-    DEPTH,
     EXPLAIN,
     IMPACT,
     SCAN,
     Depth,
     Explanation,
     Impact,
+    Sizes,
     Study,
+    Swaps,
 )
+from padscope.study.beside import Beside
+from padscope.study.stages import DEPTH, SIZES, SWAPS
 from padscope.tables import responses_alone, without_impact
 from padscope.tables.schema import tables_of
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from padscope.study import Kernels, Portrait
 
 Part = TypeVar("Part")
+Found = TypeVar("Found", bound=Beside)
 Drawn: TypeAlias = "tuple[Sequence[Portrait], Mapping[str, Kernels]]"
 
 
@@ -87,8 +91,9 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
     impact = None
     if explanation is not None:
         impact = read("the impact", lambda: _read_impact(path, manifest["impact"]), None)
-    # Runs of versions that did not measure it have no such entry.
-    depth = read("the depth", lambda: _read_depth(path, manifest.get("depth")), None)
+    depth = read("the depth", lambda: _read_beside(path, DEPTH, Depth, manifest), None)
+    sizes = read("the sizes", lambda: _read_beside(path, SIZES, Sizes, manifest), None)
+    swaps = read("the swaps", lambda: _read_beside(path, SWAPS, Swaps, manifest), None)
     of_filters = tables["filters"]
     if explanation is None and found is not None:  # its columns would say what nothing shows
         of_filters = responses_alone(of_filters)
@@ -98,7 +103,7 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
         manifest["identity"], manifest["model"], manifest["images"], tuple(manifest["size"]),
         tables["sites"], of_filters, tables["sides"], counted, portraits, explanation,
         manifest["invocation"], impact, kernels, tuple(missing),
-        tuple(manifest["warnings"]), depth,
+        tuple(manifest["warnings"]), depth, swaps, sizes,
     )  # fmt: skip
 
 
@@ -185,13 +190,9 @@ def _read_impact(path: Path, found: dict[str, Any] | None) -> Impact | None:
     )  # fmt: skip
 
 
-def _read_depth(path: Path, found: dict[str, Any] | None) -> Depth | None:
-    if found is None:
-        return None
-    tables = _read_tables(path, DEPTH)
-    return Depth(
-        found["identity"], found["model"], found["images"], found["counted"],
-        tuple(found["size"]), tuple(found["margin"]), found["tolerance"], tuple(found["step"]),
-        found["whole"], tables["depth"], tables["depth_curves"],
-        tuple(Skipped(*skip) for skip in found["skipped"]), tuple(found["notes"]),
-    )  # fmt: skip
+def _read_beside(
+    path: Path, stage: str, kind: type[Found], manifest: dict[str, Any]
+) -> Found | None:
+    """Read what a stage beside the run has found."""
+    facts = manifest.get(stage)  # runs of versions that did not have the stage lack the entry
+    return None if facts is None else kind.of(facts, _read_tables(path, stage))

@@ -10,7 +10,8 @@ from typing import Any
 from padscope.errors import PadscopeError
 from padscope.paths import MISSING, file_problem
 from padscope.store.files import readable
-from padscope.study import Depth, Explanation, Impact, Study
+from padscope.study import Explanation, Impact, Study
+from padscope.study.stages import BESIDE
 
 SCHEMA = 5
 # What the manifest holds until the run has come to its end, and then.
@@ -23,6 +24,7 @@ FINISHED = UNFINISHED | {
 
 def manifest_of(study: Study) -> dict[str, Any]:
     """Write the manifest of a finished scan and of the stages after it."""
+    beside = {stage: getattr(study, stage) for stage in BESIDE}
     return {
         "schema": SCHEMA,
         "identity": study.identity,
@@ -36,8 +38,7 @@ def manifest_of(study: Study) -> dict[str, Any]:
         "warnings": list(study.warnings),
         "explanation": None if study.explanation is None else _explained(study.explanation),
         "impact": None if study.impact is None else _impact(study.impact),
-        "depth": None if study.depth is None else _depth(study.depth),
-    }
+    } | {stage: None if found is None else found.facts() for stage, found in beside.items()}
 
 
 def _explained(explanation: Explanation) -> dict[str, Any]:
@@ -63,22 +64,6 @@ def _impact(impact: Impact) -> dict[str, Any]:
         "agreement": dict(impact.agreement),
         "skipped": [[skip.index, skip.name, skip.reason] for skip in impact.skipped],
         "notes": list(impact.notes),
-    }
-
-
-def _depth(depth: Depth) -> dict[str, Any]:
-    return {
-        "identity": depth.identity,
-        "model": depth.model,
-        "images": depth.images,
-        "counted": depth.counted,
-        "size": list(depth.size),
-        "margin": list(depth.margin),
-        "tolerance": depth.tolerance,
-        "step": list(depth.step),
-        "whole": depth.whole,
-        "skipped": [[skip.index, skip.name, skip.reason] for skip in depth.skipped],
-        "notes": list(depth.notes),
     }
 
 

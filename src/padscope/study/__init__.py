@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from padscope.study.retrofit import retrofit
     from padscope.study.retrofit_result import Retrofit
     from padscope.study.scan import scan
+    from padscope.study.sizes import measure_sizes, sizes
+    from padscope.study.sizes_result import Sizes
     from padscope.study.stage import Journal, Kept
     from padscope.study.stages import DEPTH, EXPLAIN, IMPACT, SCAN, Progress
     from padscope.study.subject import check_answer
+    from padscope.study.swaps import measure_swaps, swaps
+    from padscope.study.swaps_result import Swaps
     from padscope.study.training import TrainingWatch
 
 __all__ = [
@@ -40,7 +44,9 @@ __all__ = [
     "Portrait",
     "Progress",
     "Retrofit",
+    "Sizes",
     "Study",
+    "Swaps",
     "TrainingWatch",
     "as_images",
     "as_loaded",
@@ -51,8 +57,12 @@ __all__ = [
     "impact",
     "make_probe",
     "measure_depth",
+    "measure_sizes",
+    "measure_swaps",
     "retrofit",
     "scan",
+    "sizes",
+    "swaps",
 ]
 
 __getattr__, __dir__ = lazily(__name__)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
 from padscope.measurements.output import OUTPUT
-from padscope.tables.schema import DEPTH_CURVES, DEPTHS
+from padscope.study.beside import Beside
+from padscope.tables.schema import DEPTH_CURVES, DEPTHS, Table
 
 if TYPE_CHECKING:
     from padscope.images import Skipped
 
 
 @dataclass(frozen=True)
-class Depth:
+class Depth(Beside):
     """How deep padding reaches.
 
     Attributes
@@ -58,10 +59,7 @@ class Depth:
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
 
-    @property
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """All tables, by name."""
-        return {DEPTHS.name: self.table, DEPTH_CURVES.name: self.curves}
+    FIELDS: ClassVar[dict[str, Table]] = {"table": DEPTHS, "curves": DEPTH_CURVES}
 
     @property
     def last(self) -> str:

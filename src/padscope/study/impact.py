@@ -88,7 +88,11 @@ def impact(
         loaded = as_loaded(model, weights=study.identity["weights"], done="explained")
         tested = open_impact_images(images, loaded, study.size, settings, workers)
         with as_found(loaded.module) as module:
-            subject = ask_first(study, study.explanation, loaded, module, tested, labels, settings)
+            asked = ask_first(loaded, module, tested, labels, settings)
+            subject = Subject(
+                study, study.explanation, loaded, module, asked.tested, asked.observation,
+                asked.asking, asked.answer, settings, asked.notes,
+            )  # fmt: skip
             compared = journal is not None or not runner.in_order
             identity = _identify(subject, compared=compared)
             stage = Stage(IMPACT, identity, runner, journal, progress, stop)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from padscope.study.explanation import Explanation
     from padscope.study.impact_result import Impact
     from padscope.study.kernels import Kernels
+    from padscope.study.sizes_result import Sizes
+    from padscope.study.swaps_result import Swaps
 
 RESPONSES = {"candidate": CANDIDATE, "strong": STRONG}
 RECOGNISES = "recognises"
@@ -80,6 +82,10 @@ class Study:
         What a damaged run directory lacks, in sentences.
     depth : Depth or None
         How deep padding reaches, once `depth` has measured it.
+    swaps : Swaps or None
+        What other padding does, once `swaps` has measured it.
+    sizes : Sizes or None
+        What other input sizes do, once `sizes` has measured it.
     warnings : tuple of str
         Why the network may not be what it is taken for, as far as its weights tell. Those of an
         explanation, which rest on images too, take their place.
@@ -101,6 +107,8 @@ class Study:
     missing: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     depth: Depth | None = None
+    swaps: Swaps | None = None
+    sizes: Sizes | None = None
 
     def pans(
         self,

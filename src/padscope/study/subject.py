@@ -118,15 +118,32 @@ class Subject:
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What running a model on its first images tells.
+
+    Attributes
+    ----------
+    tested : ImpactImages
+        With their labels.
+    observation, asking, answer, notes
+        As of `Subject`.
+    """
+
+    tested: ImpactImages
+    observation: Observation
+    asking: Asking
+    answer: Tensor
+    notes: tuple[str, ...]
+
+
 def ask_first(
-    study: Study,
-    explanation: Explanation,
     loaded: LoadedModel,
     module: nn.Module,
     tested: ImpactImages,
     labels: GivenLabels | None,
     settings: ImpactSettings,
-) -> Subject:
+) -> Asked:
     """Run a model on the first images: its sites, and what kind of answer it gives.
 
     Raises
@@ -138,15 +155,11 @@ def ask_first(
     first = tested.first()
     if first is None:
         raise PadscopeError("none of the images can be read; give photographs or tensors")
-    pixels = first.pixels[:1]
-    observation = observe_first(module, pixels, loaded.static_batch)
+    observation = observe_first(module, first.pixels[:1], loaded.static_batch)
     asking, answer, notes = learn_to_ask(
         module, first.pixels, first.indices, settings.output, loaded.static_batch, settings.seed
     )
-    tested = _labelled(tested, labels, loaded, answer)
-    return Subject(
-        study, explanation, loaded, module, tested, observation, asking, answer, settings, notes
-    )
+    return Asked(_labelled(tested, labels, loaded, answer), observation, asking, answer, notes)
 
 
 def _labelled(

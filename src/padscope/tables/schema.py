@@ -17,7 +17,7 @@ import polars as pl
 # missing from it.
 SCAN, EXPLAIN, IMPACT, DEPTH = "scan", "explain", "impact", "depth"
 ESTIMATES, COMPARE, SURVEYING = "estimates", "compare", "survey"
-RETROFIT = "retrofit"
+RETROFIT, SWAPS, SIZES = "retrofit", "swaps", "sizes"
 
 # Where columns are defined: pages and sections of the documentation.
 CLAIMS, SCORE = "method.md#four-claims", "method.md#the-score"
@@ -31,6 +31,7 @@ POSITION, BORDERS = "impact.md#position", "impact.md#false-borders"
 ARCHITECTURE, COMPARING, DENSE = "architecture.md", "howto/compare.md", "howto/dense.md"
 SURVEYED = "howto/survey.md"
 RETROFITTING = "howto/retrofit.md"
+SWAPPING, SIZING = "howto/advice.md#other-padding", "howto/advice.md#the-input-size"
 
 STATISTICS_ADD = (
     "Every statistic that another package adds is a column of `sides` and, at the strongest side, "
@@ -858,6 +859,78 @@ RETROFITS = Table(
     ),
 )  # fmt: skip
 
+SWAP_EFFECTS = Table(
+    "swaps",
+    "One padding in place of all that the network has, and one measure: the difference from the "
+    "network as it is.",
+    SWAPS,
+    SWAPPING,
+    (
+        Column("swap", TEXT, "", "What comes in place of padding; partial: partial convolution."),
+        MEASURE,
+        Column("unit", TEXT, "", "Unit of a metric of one's own, or of the border's error."),
+        Column(
+            "higher_is_better", TRUTH, "",
+            "Whether more of the measure is better; null where neither is, or it is not known.",
+        ),
+        Column("own", NUMBER, OF_MEASURE, "The measure as it is; null of changes of the answer."),
+        Column("effect", NUMBER, OF_MEASURE, "By how much the swap changes it."),
+        *_interval("low", "high", OF_MEASURE, "`effect`"),
+        IMAGES, PHOTOGRAPHS,
+        Column(
+            "added", NUMBER, "per multiply-add",
+            "Values that are written once more, over the multiply-adds of padded convolutions.",
+        ),
+    ),
+)  # fmt: skip
+
+SIZE_EFFECTS = Table(
+    "sizes",
+    "One input size, or padding moved to the other end, and one measure: the difference from the "
+    "network as it is, at the wanted size.",
+    SIZES,
+    SIZING,
+    (
+        Column("size", WHOLES, "pixels", "Of the input, per axis."),
+        Column(
+            "change", TEXT, "",
+            "even: no stride is uneven at this size; control: as far off on the other side, and "
+            "uneven; other end: the wanted size, uneven padding moved.",
+        ),
+        Column("uneven", WHOLE, "sites", "Sites with more padding at one end, by their stride."),
+        Column("work", NUMBER, "ratio", "Pixels of the input, over those of the wanted size."),
+        MEASURE,
+        Column("unit", TEXT, "", "Unit of a metric of one's own; null for other measures."),
+        Column(
+            "higher_is_better", TRUTH, "",
+            "Whether more of the measure is better; null where neither is, or it is not known.",
+        ),
+        Column("own", NUMBER, OF_MEASURE, "The measure as it is; null of changes of the answer."),
+        Column("effect", NUMBER, OF_MEASURE, "By how much the change changes it."),
+        *_interval("low", "high", OF_MEASURE, "`effect`"),
+        IMAGES, PHOTOGRAPHS,
+    ),
+)  # fmt: skip
+
+PARITY = Table(
+    "parity",
+    "One site whose stride leaves more padding at one end than at the other, at the wanted size.",
+    SIZES,
+    SIZING,
+    (
+        SITE,
+        Column("op", TEXT, "", "What it is.", ARCHITECTURE),
+        Column("stride", WHOLES, "positions", "Its stride, per axis."),
+        Column("before", WHOLES, "positions", "Padding that windows reach before the first one."),
+        Column("after", WHOLES, "positions", "The same behind the last one."),
+        Column(
+            "steps", NUMBERS, "strides",
+            "By how much windows stand farther on if the odd line is at the other end.",
+        ),
+        Column("movable", TRUTH, "", "Whether it was moved to measure what that does."),
+    ),
+)  # fmt: skip
+
 _OF_KIND = "Confirmed filters of the kind {}."
 COMPARISON = Table(
     "comparison",
@@ -992,7 +1065,7 @@ TABLES: dict[str, Table] = {
     for table in (
         SITES, FILTERS, SIDES, INHERITED, NETWORKS, USUAL, EFFECTS, DOSES, DISTANCES, CLASSES,
         VIEWS, READOUT, BANDS, FIRING, CHECKS, COSTS, DEPTHS, DEPTH_CURVES, RETROFITS,
-        COMPARISON, SURVEY, SURVEY_SITES,
+        SWAP_EFFECTS, SIZE_EFFECTS, PARITY, COMPARISON, SURVEY, SURVEY_SITES,
     )
 }  # fmt: skip
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from padscope.console import (
         Budget,
         describe_sites,
-        describe_uneven,
         make_console,
         show_progress,
         verdict_lines,
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from padscope.console.columns import column_listing
     from padscope.console.show import show_filter, show_study
     from padscope.figures import render_figure, render_figures
+    from padscope.findings.advice import advice_lines, advise
     from padscope.findings.bound import check_recognising
     from padscope.findings.comparison import (
         compare,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         take,
     )
     from padscope.findings.depth import depth_json, depth_lines, depth_listing
-    from padscope.findings.json import SCHEMA, as_json, neuron_json, plain
+    from padscope.findings.json import SCHEMA, as_json, beside_json, neuron_json, plain
     from padscope.findings.neuron import neuron
     from padscope.findings.retrofit import (
         loading_code,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         retrofit_listing,
     )
     from padscope.findings.sites import site_listing
+    from padscope.findings.sizes import describe_uneven, size_parts, size_sentences
     from padscope.findings.survey import (
         Survey,
         failures,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         site_rows,
         survey_json,
     )
+    from padscope.findings.swaps import swap_listing, swap_sentences
     from padscope.models.listed import POPULAR, check_names, parse_models, read_list
     from padscope.models.structure import norms_of
     from padscope.report.comparison import comparison_markdown, render_comparison
@@ -62,7 +64,7 @@ if TYPE_CHECKING:
         write_retrofit,
     )
     from padscope.store.attempts import Attempt, Attempts
-    from padscope.study import check_answer, measure_depth, retrofit
+    from padscope.study import check_answer, measure_depth, measure_sizes, measure_swaps, retrofit
     from padscope.study.budget import THOROUGH_IMPACT, USUAL_IMPACT, expect_audit, time_pass
     from padscope.tables import site_table
     from padscope.tables.schema import SURVEY, SURVEY_SITES, TABLES
@@ -84,7 +86,10 @@ __all__ = [
     "RunDirectory",
     "Stages",
     "Survey",
+    "advice_lines",
+    "advise",
     "as_json",
+    "beside_json",
     "check_answer",
     "check_names",
     "check_recognising",
@@ -114,6 +119,8 @@ __all__ = [
     "look_at",
     "make_console",
     "measure_depth",
+    "measure_sizes",
+    "measure_swaps",
     "nearest_even",
     "neuron",
     "neuron_json",
@@ -140,8 +147,12 @@ __all__ = [
     "site_listing",
     "site_rows",
     "site_table",
+    "size_parts",
+    "size_sentences",
     "survey_json",
     "survey_markdown",
+    "swap_listing",
+    "swap_sentences",
     "take",
     "time_pass",
     "verdict_lines",

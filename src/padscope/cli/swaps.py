@@ -1,0 +1,109 @@
+"""`padscope swaps`: what other padding does to a model, with its weights as they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from padscope.cli import work
+from padscope.cli.answers import Json, answering
+from padscope.cli.depth import Subject
+from padscope.cli.effort import impact_settings
+from padscope.cli.options import (
+    BatchSize,
+    Checkpoint,
+    Device,
+    Images,
+    LabelsFile,
+    Margin,
+    Metric,
+    Numbers,
+    Output,
+    RunnerSpec,
+    Seed,
+    Size,
+    Tested,
+    Weights,
+    Workers,
+)
+from padscope.errors import PadscopeError
+from padscope.settings import AUTO, SWAPPED, SwapSettings
+from padscope.study.stages import SWAPS
+
+ALL = ",".join(SWAPPED)
+Fills = Annotated[
+    str,
+    typer.Option(
+        help="What comes in place of padding, with commas: fills as of padscope impact, or partial "
+        "for partial convolution."
+    ),
+]
+Borders = Annotated[
+    int,
+    typer.Option(help="Images whose border is compared with real surroundings; 0 for none."),
+]
+
+
+def swaps_command(
+    subject: Subject,
+    images: Images = None,
+    labels: LabelsFile = None,
+    metric: Metric = None,
+    fills: Fills = ALL,
+    weights: Weights = None,
+    size: Size = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    limit: Tested = None,
+    border_images: Borders = 16,
+    margin: Margin = None,
+    output: Output = None,
+    seed: Seed = 0,
+    batch_size: BatchSize = 16,
+    workers: Workers = 1,
+    device: Device = AUTO,
+    runner: RunnerSpec = "local",
+    checkpoint: Checkpoint = 60,
+    json: Json = False,
+) -> None:
+    """Measure what other padding does to the answers and to the border, weights as they are."""
+    settings = SwapSettings(
+        tuple(fill.strip() for fill in fills.split(",") if fill.strip()),
+        border_images=border_images, margin=margin,
+        seed=seed, batch_size=batch_size, output=output, metric=metric,
+    )  # fmt: skip
+    shared = work.find_runner(runner)
+    run = Path(subject)
+    with answering(as_json=json) as answer:
+        if not (run / "manifest.json").exists():
+            loaded = work.load(work.Given(subject, weights, size, mean, std, images), device)
+            settings = replace(settings, limit=impact_settings(limit, images).limit)
+            with work.show_progress(SWAPS) as progress:
+                found = work.measure_swaps(
+                    loaded, images, labels, settings, progress=progress, workers=workers,
+                    runner=shared,
+                )  # fmt: skip
+        else:
+            if size or mean or std:
+                raise PadscopeError("a run has its own size, mean and std; leave them out")
+            study, loaded, source = work.reopen(run, weights, images, device, SWAPS)
+            settings = replace(settings, limit=impact_settings(limit, source).limit)
+            directory = work.RunDirectory(run, checkpoint, shared.leads)
+            stages = work.Stages.of(loaded, directory, workers, shared, batch_size)
+            study = stages.swaps(study, source, labels, settings)
+            assert study.swaps is not None
+            found = study.swaps
+        if shared.leads:
+            console = work.make_console()
+            console.table(work.swap_listing(found))
+            console.print()
+            console.say(work.swap_sentences(found))
+            answer(lambda: work.beside_json(found, work.swap_sentences(found)))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("swaps")(swaps_command)

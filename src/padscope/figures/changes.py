@@ -1,0 +1,66 @@
+"""Figures of what could be changed about padding: other values, and other input sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from padscope.errors import PadscopeError
+from padscope.figures.marks import WIDTH, Chart, basis, coloured, intervals
+from padscope.figures.theme import BLUE, GREY, ORANGE
+from padscope.findings.gains import gain_of, judge_of
+from padscope.findings.measures import PRIMARY, measure_of
+from padscope.findings.words import size
+from padscope.study import Study
+
+WORDS = {1: "better", -1: "worse", 0: "open"}
+COLOURS = {"better": BLUE, "worse": ORANGE, "open": GREY}
+
+
+def swaps(study: Study) -> Chart:
+    """Draw what other padding changes, by the measure that judges it."""
+    if study.swaps is None:
+        raise PadscopeError("it takes swaps; run padscope swaps first")
+    rows = study.swaps.table.with_columns(label=pl.col("swap"))
+    return _changes(rows, study.swaps.answer)
+
+
+def sizes(study: Study) -> Chart:
+    """Draw what other input sizes change, and padding at the other end."""
+    if study.sizes is None:
+        raise PadscopeError("it takes sizes; run padscope sizes first")
+    rows = study.sizes.table
+    labels = [f"{size(row['size'])}, {row['change']}" for row in rows.iter_rows(named=True)]
+    return _changes(rows.with_columns(label=pl.Series(labels, dtype=pl.String)), study.sizes.answer)
+
+
+def _changes(table: pl.DataFrame, answer: str) -> Chart:
+    """Draw one row a change: its effect, with its interval, beside the network as it is."""
+    name = judge_of(table) or PRIMARY[answer].name
+    rows = [row for row in table.iter_rows(named=True) if row["measure"] == name]
+    if not rows:
+        raise PadscopeError("nothing was measured")
+    measure = measure_of(name, rows[0]["unit"])
+    scale = 100 if measure.percent else 1
+    drawn = pl.DataFrame([_row(row, scale) for row in rows])
+    x = alt.X("effect:Q", title=f"change of {measure.heading[0].lower()}{measure.heading[1:]}")
+    y = alt.Y("label:N", title=None, sort=drawn["label"].to_list())
+    marks = intervals(drawn, x, "effect", "own", y, coloured("judged", _used(drawn["judged"])))
+    words = f"95 % over photographs; tick: the network as it is. {basis(table)}"
+    return marks.properties(width=WIDTH, title=words)
+
+
+def _row(row: dict[str, Any], scale: int) -> dict[str, Any]:
+    values = {end: None if row[end] is None else scale * row[end] for end in ("low", "high")}
+    judged = "open"
+    if row["higher_is_better"] is not None:
+        judged = WORDS[gain_of(row, row["label"]).sign]
+    return {"label": row["label"], "effect": scale * row["effect"], **values, "own": 0.0,
+            "judged": judged}  # fmt: skip
+
+
+def _used(judged: Sequence[str] | pl.Series) -> dict[str, str]:
+    return {word: colour for word, colour in COLOURS.items() if word in judged}

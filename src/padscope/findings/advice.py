@@ -1,0 +1,236 @@
+"""What to do about padding: what was measured to gain something, what it costs, and how it is done.
+
+Nothing is advised whose interval spans zero; to leave things as they are is an answer too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, lcm, prod
+
+import polars as pl
+
+from padscope.errors import PadscopeError
+from padscope.findings.exports import TARGETS, taken_by
+from padscope.findings.gains import Gain, gains_of
+from padscope.findings.sizes import EVEN, size_gains
+from padscope.findings.swaps import CONTROL, swap_told
+from padscope.findings.words import interval, number, size
+from padscope.measurements.output import OUTPUT
+from padscope.sites.fill_words import PARTIAL
+from padscope.study import Depth, Sizes, Study, Swaps
+from padscope.study.stages import BESIDE
+
+TORCH_MODES = frozenset({"zeros", "reflect", "replicate", "circular"})
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One thing to do, or to leave.
+
+    Attributes
+    ----------
+    action : str
+        What to do, in a few words.
+    act : bool
+        Whether anything is to be changed.
+    gain : str
+        What that was measured to bring, with its interval.
+    cost : str
+        What it takes.
+    how : str
+        A command, or lines of Python; "" where nothing is to be done.
+    surely : float
+        The lower end of the gain in its measure's own unit: what it is ranked by.
+    """
+
+    action: str
+    act: bool
+    gain: str
+    cost: str
+    how: str
+    surely: float
+
+
+@dataclass(frozen=True)
+class Advised:
+    """All that can be advised.
+
+    Attributes
+    ----------
+    advice : tuple of Advice
+        What to do first, by what it surely gains; then what to leave.
+    missing : tuple of str
+        Commands that would tell more.
+    """
+
+    advice: tuple[Advice, ...]
+    missing: tuple[str, ...]
+
+
+def advise(study: Study, run: str) -> Advised:
+    """Say what to do about a network's padding.
+
+    Parameters
+    ----------
+    study : Study
+        With `depth`, `swaps` or `sizes`, the more the better.
+    run : str
+        How its directory is named in commands.
+
+    Raises
+    ------
+    PadscopeError
+        None of them was measured.
+    """
+    found: list[Advice] = []
+    if study.depth:
+        found += _of_depth(study.depth)
+    if study.swaps:
+        found += _of_swaps(study.swaps)
+    if study.sizes:
+        found += _of_sizes(study.sizes)
+    missing = tuple(f"padscope {stage} {run}" for stage in BESIDE if getattr(study, stage) is None)
+    if len(missing) == len(BESIDE):
+        raise PadscopeError(
+            f"there is nothing to advise from yet; run {missing[0]}, {missing[1]} or {missing[2]} "
+            "first"
+        )
+    ordered = sorted(found, key=lambda one: (not one.act, -one.surely))
+    return Advised(tuple(ordered), missing)
+
+
+def _of_depth(depth: Depth) -> Iterator[Advice]:
+    rows = depth.of_map(depth.last).to_dicts()
+    if depth.last != OUTPUT:
+        yield _leave(
+            "Nothing to crop",
+            "the answer is no map; what padding reaches is in padscope depth",
+        )
+        return
+    surely = [row for row in rows if row["low"] is not None and row["low"] > 0]
+    if not surely:
+        yield _leave(
+            "Leave borders and tiles as they are",
+            f"padding reaches no depth beyond its interval into the output, at a tolerance of "
+            f"{depth.tolerance:g} spreads",
+        )
+        return
+    edges = depth.curves.filter((pl.col("map") == OUTPUT) & (pl.col("distance") == 0))
+    worst = float(str(edges["mean"].max()))
+    least, most = min(row["low"] for row in surely), max(row["high"] for row in surely)
+    gain = (
+        f"the outermost line is {number(worst)} spreads from what it is with real surroundings, "
+        f"and less than {depth.tolerance:g} behind {depth.deepest:g} px "
+        f"{interval(least, most)}"
+    )
+    crop = ceil(depth.deepest)
+    if all(row["within"] for row in rows) and 2 * crop < min(depth.size):
+        kept = prod((n - 2 * crop) / n for n in depth.size)
+        inside = ", ".join([f"{crop}:-{crop}"] * len(depth.size))
+        yield Advice(
+            f"Crop {crop} px off every side of the output", True, gain,
+            f"{1 - kept:.0%} of an output of {size(depth.size)}",
+            f"answer = model(image)[..., {inside}]", worst,
+        )  # fmt: skip
+    if depth.whole:
+        yield _leave(
+            "Run images whole",
+            f"its {depth.whole} looks at the whole frame, so no halo makes tiles equal to it; "
+            "padscope.tile_shares tells what the tiles differ by",
+        )
+        return
+    step = lcm(*depth.step)
+    halo = ceil(depth.deepest / step) * step
+    tile = max(step, min(depth.size) // step * step)
+    more = ((tile + 2 * halo) / tile) ** len(depth.size)
+    yield Advice(
+        f"Run tiles with a halo of {halo} px", True, gain,
+        f"{more:.3g} times the work, in tiles of {tile} px",
+        f"run = padscope.tiled(model, {tile}, {halo})\nanswer = run(image)", worst,
+    )  # fmt: skip
+
+
+def _of_swaps(swaps: Swaps) -> Iterator[Advice]:
+    gains = [gain for gain in gains_of(swaps.table, "swap") if gain.name != CONTROL]
+    if not gains:
+        yield _leave(
+            "Keep the padding", "whether another is better takes labels, a metric or larger images"
+        )
+        return
+    better = [gain for gain in gains if gain.sign > 0]
+    if not better:
+        best = gains[0]
+        yield _leave("Keep the padding", f"no other is better; the best is {_best(best)}")
+        return
+    best = max(better, key=lambda gain: gain.low or 0.0)
+    added = float(swaps.table.filter(pl.col("swap") == best.name)["added"][0])
+    taken = taken_by(best.name)
+    targets = "" if taken is None else (
+        "; all export targets take it" if len(taken) == len(TARGETS)
+        else f"; of export targets {', '.join(taken)} take it"
+    )  # fmt: skip
+    yield Advice(
+        f"Pad {swap_told(best.name)}", True,
+        f"{best.measure.title.lower()} better by {best.written}, weights as they are",
+        f"{number(added, 2)} values written per multiply-add{targets}", _swapping(best.name),
+        best.low or 0.0,
+    )  # fmt: skip
+
+
+def _swapping(swap: str) -> str:
+    if swap in TORCH_MODES:
+        return (
+            "for layer in model.modules():\n"
+            "    if isinstance(layer, torch.nn.modules.conv._ConvNd):\n"
+            f'        layer.padding_mode = "{swap}"'
+        )
+    change = "padscope.interventions.renormalise(model)"
+    if swap != PARTIAL:
+        change = f'padscope.repad(model, fill="{swap}")'
+    return f"with {change}:\n    answer = model(images)"
+
+
+def _of_sizes(sizes: Sizes) -> Iterator[Advice]:
+    keep = f"Keep inputs of {size(sizes.size)}"
+    if sizes.parity.is_empty():
+        yield _leave(keep, "no stride is uneven there")
+        return
+    even = [(pixels, gain) for pixels, change, gain in size_gains(sizes) if change == EVEN]
+    if not even:
+        yield _leave(keep, "whether an even size is better takes labels or a metric")
+        return
+    better = [(pixels, gain) for pixels, gain in even if gain.sign > 0]
+    if not better:
+        pixels, best = max(even, key=lambda each: each[1].value)
+        yield _leave(keep, f"no even size is better; the best is {_best(best)}")
+        return
+    pixels, best = max(better, key=lambda each: each[1].low or 0.0)
+    yield Advice(
+        f"Give inputs of {size(pixels)}", True,
+        f"{best.measure.title.lower()} better by {best.written}; no stride is uneven there",
+        f"{prod(pixels) / prod(sizes.size):.3g} times the pixels",
+        f"padscope scan MODEL --size {size(pixels).replace('×', 'x')}", best.low or 0.0,
+    )  # fmt: skip
+
+
+def _best(gain: Gain) -> str:
+    """Write what the best of changes does of which none is better."""
+    return f"{gain.name}: {gain.written} of {gain.measure.title.lower()} {gain.direction}"
+
+
+def _leave(action: str, why: str) -> Advice:
+    return Advice(action, False, why, "", "", 0.0)
+
+
+def advice_lines(advised: Advised) -> Iterator[str]:
+    """Lay the advice out as lines, numbered."""
+    for place, one in enumerate(advised.advice, 1):
+        yield f"{place}. {one.action}: {one.gain}."
+        if one.cost:
+            yield f"   Cost: {one.cost}."
+        for line in one.how.splitlines():
+            yield f"       {line}"
+    if advised.missing:
+        yield f"Not measured yet: {'; '.join(advised.missing)}."

@@ -1,0 +1,67 @@
+"""The sections on what could be done about padding: advice, other padding, other input sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from padscope.findings.advice import advise
+from padscope.findings.sizes import size_parts, size_sentences
+from padscope.findings.swaps import swap_listing, swap_sentences, target_listing
+from padscope.report.parts import Part, drawn
+from padscope.study import Study
+from padscope.study.stages import BESIDE
+
+
+def advice_parts(study: Study) -> list[Part]:
+    """Make the sections of what was measured beside the run."""
+    parts: list[Part] = []
+    if any(getattr(study, stage) for stage in BESIDE):
+        parts.append(_advice(study))
+    return [*parts, *_swaps(study), *_sizes(study)]
+
+
+def _advice(study: Study) -> Part:
+    advised = advise(study, "RUN")
+    missing = f"Not measured yet: {'; '.join(advised.missing)}."
+    return Part(
+        "advice", "What to do about padding",
+        notes=[
+            "What surely gains most comes first; nothing is advised whose interval spans zero. "
+            "padscope advise RUN prints the lines that do it.",
+            *([missing] if advised.missing else []),
+        ],
+        facts=[
+            (one.action, f"{one.gain}{f'. Cost: {one.cost}' if one.cost else ''}.")
+            for one in advised.advice
+        ],
+    )  # fmt: skip
+
+
+def _swaps(study: Study) -> Iterator[Part]:
+    if study.swaps is None:
+        return
+    said = list(swap_sentences(study.swaps))
+    yield Part(
+        "swaps", "Other padding, weights as they are", said,
+        charts=drawn(study, "swaps", f"What other padding changes. {said[0]}"),
+        tables=[
+            ("swaps-rows", "Other padding", swap_listing(study.swaps)),
+            ("swaps-targets", "What export targets call it", target_listing()),
+        ],
+        folded=True,
+    )  # fmt: skip
+
+
+def _sizes(study: Study) -> Iterator[Part]:
+    if study.sizes is None:
+        return
+    said = list(size_sentences(study.sizes))
+    yield Part(
+        "sizes", "The input size", said,
+        charts=drawn(study, "sizes", f"What other input sizes change. {said[0]}"),
+        tables=[
+            (f"sizes-rows-{place}", "Other sizes" if place else "Uneven strides", each)
+            for place, each in enumerate(size_parts(study.sizes))
+        ],
+        folded=True,
+    )  # fmt: skip

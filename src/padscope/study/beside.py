@@ -1,0 +1,53 @@
+"""What stages beside a run find: tables in files of their own, all else in its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Self
+
+import polars as pl
+
+from padscope.images.skipped import Skipped
+from padscope.tables.schema import Table
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Base of these results.
+
+    Attributes
+    ----------
+    FIELDS : dict
+        Name of a field that is a table → what it is in the schema.
+    """
+
+    FIELDS: ClassVar[dict[str, Table]] = {}
+
+    @property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """All tables, by name."""
+        return {table.name: getattr(self, name) for name, table in self.FIELDS.items()}
+
+    def facts(self) -> dict[str, Any]:
+        """Return all but the tables, as JSON can hold it."""
+        names = [each.name for each in fields(self) if each.name not in self.FIELDS]
+        return {name: _listed(getattr(self, name)) for name in names}
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> Self:
+        """Put `facts`, as they are read back, and tables together again."""
+        told = {each.name: facts[each.name] for each in fields(cls) if each.name not in cls.FIELDS}
+        given = {name: _tupled(value) for name, value in told.items()}
+        given["skipped"] = tuple(Skipped(*skip) for skip in given["skipped"])
+        return cls(**given, **{name: tables[table.name] for name, table in cls.FIELDS.items()})
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, Skipped):
+        return [*asdict(value).values()]
+    return [_listed(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(_tupled(each) for each in value) if isinstance(value, list) else value

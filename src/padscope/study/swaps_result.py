@@ -1,0 +1,54 @@
+"""`Swaps`: what other padding does to a network, with its weights as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import polars as pl
+
+from padscope.study.beside import Beside
+from padscope.tables.schema import SWAP_EFFECTS, Table
+
+if TYPE_CHECKING:
+    from padscope.images import Skipped
+
+
+@dataclass(frozen=True)
+class Swaps(Beside):
+    """What other padding does.
+
+    Attributes
+    ----------
+    identity : dict
+        Model, images, settings and versions: what it depends on.
+    model, images, labels : str
+        A line for people about each; no labels: "".
+    counted : int
+        Images whose answers were compared.
+    answer : {"classes", "dense", "values"}
+        What the model answers with.
+    held : tuple of str
+        What its padding holds.
+    border : str
+        The map whose border was compared with that of real surroundings; "" for none.
+    table : polars.DataFrame
+        Described in `padscope.tables.schema`, and by ``padscope columns``.
+    skipped : tuple of Skipped
+    notes : tuple of str
+        What could not be measured, and why, in sentences.
+    """
+
+    identity: dict[str, Any]
+    model: str
+    images: str
+    labels: str
+    counted: int
+    answer: str
+    held: tuple[str, ...]
+    border: str
+    table: pl.DataFrame
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    FIELDS: ClassVar[dict[str, Table]] = {"table": SWAP_EFFECTS}
