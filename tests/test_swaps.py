@@ -19,6 +19,7 @@ from padscope.errors import Interrupted, PadscopeError
 from padscope.findings.exports import TARGETS, taken_by
 from padscope.findings.gains import gain_of, gains_of, judge_of
 from padscope.findings.swaps import swap_listing, swap_sentences, target_listing
+from padscope.models import reestimate_batchnorm
 from padscope.settings import SWAPPED, ScanSettings, SwapSettings
 from padscope.sites.fill_words import PARTIAL
 from padscope.sites.fills import FILLS
@@ -121,6 +122,31 @@ def test_scores_of_classes_are_judged_by_labels() -> None:
     without = measured(net, "circular", border_images=0)
     assert judge_of(without.table) is None
     assert "cannot be told: give labels" in " ".join(swap_sentences(without))
+
+
+def test_estimating_batch_norms_anew_has_its_own_price_beside_it() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()).eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    found = measured(net, "reflect", reestimate=16)
+    assert found.table["swap"].unique(maintain_order=True).to_list() == [
+        "reflect", "as it is, re-estimated", "reflect, re-estimated"
+    ]  # fmt: skip
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    twin = nn.Sequential(*net)
+    reestimate_batchnorm(twin, [crops()[:7], crops()[7:14], crops()[14:16]])
+    with torch.no_grad():
+        changed = twin(crops())
+    net.load_state_dict(before)
+    with torch.no_grad():
+        expected = dense_change(net(crops()), changed).mean().item()
+    alone = row(found, "as it is, re-estimated", "change")
+    assert alone["effect"] == pytest.approx(expected, rel=1e-4)
+    assert alone["added"] == 0
+    said = " ".join(swap_sentences(found))
+    assert "at their own price: without any swap that" in said
+    with pytest.raises(PadscopeError, match="no batch norm"):
+        measured(network(), "reflect", reestimate=16)
 
 
 def test_images_without_surroundings_leave_a_note() -> None:

@@ -323,6 +323,9 @@ class SwapSettings:
         Most images whose answers are compared; None for all. At least `FEWEST_IMAGES`.
     border_images : int
         Images on which the border is compared with that of real surroundings; 0 for none.
+    reestimate : int
+        Images, the first of those compared, from which the statistics of batch norms are estimated
+        anew under every swap, and without any; 0 for none.
     size : tuple of int or None
         Pixels of an input per axis. None: those of the run, or the size the model was made for.
     margin : int or None
@@ -340,6 +343,7 @@ class SwapSettings:
     fills: tuple[str, ...] = SWAPPED
     limit: int | None = 48
     border_images: int = 16
+    reestimate: int = 0
     size: tuple[int, ...] | None = None
     margin: int | None = None
     seed: int = 0
@@ -350,7 +354,11 @@ class SwapSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
-        _refuse(self, ("limit", "margin", "batch_size", "resamples"), ("seed", "border_images"))
+        _refuse(
+            self,
+            ("limit", "margin", "batch_size", "resamples"),
+            ("seed", "border_images", "reestimate"),
+        )
         if not self.fills:
             raise PadscopeError(f"there is nothing to swap; give fills, such as {SWAPPED[1]}")
 

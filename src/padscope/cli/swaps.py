@@ -46,6 +46,13 @@ Borders = Annotated[
     typer.Option(help="Images whose border is compared with real surroundings; 0 for none."),
 ]
 
+Reestimate = Annotated[
+    int,
+    typer.Option(
+        help="Images to estimate batch norms anew from, under every swap and without; 0 for none."
+    ),
+]
+
 
 def swaps_command(
     subject: Subject,
@@ -59,6 +66,7 @@ def swaps_command(
     std: Numbers = None,
     limit: Tested = None,
     border_images: Borders = 16,
+    reestimate: Reestimate = 0,
     margin: Margin = None,
     output: Output = None,
     seed: Seed = 0,
@@ -72,7 +80,8 @@ def swaps_command(
     """Measure what other padding does to the answers and to the border, weights as they are."""
     settings = SwapSettings(
         tuple(fill.strip() for fill in fills.split(",") if fill.strip()),
-        border_images=border_images, margin=margin,
+        border_images=border_images,
+        reestimate=reestimate, margin=margin,
         seed=seed, batch_size=batch_size, output=output, metric=metric,
     )  # fmt: skip
     shared = work.find_runner(runner)

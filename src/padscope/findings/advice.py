@@ -15,7 +15,7 @@ from padscope.errors import PadscopeError
 from padscope.findings.exports import TARGETS, taken_by
 from padscope.findings.gains import Gain, gains_of
 from padscope.findings.sizes import EVEN, size_gains
-from padscope.findings.swaps import CONTROL, swap_told
+from padscope.findings.swaps import CONTROL, is_reestimated, swap_told
 from padscope.findings.words import interval, number, size
 from padscope.measurements.output import OUTPUT
 from padscope.sites.fill_words import PARTIAL
@@ -153,7 +153,11 @@ def _of_depth(depth: Depth) -> Iterator[Advice]:
 
 
 def _of_swaps(swaps: Swaps) -> Iterator[Advice]:
-    gains = [gain for gain in gains_of(swaps.table, "swap") if gain.name != CONTROL]
+    gains = [
+        gain
+        for gain in gains_of(swaps.table, "swap")
+        if gain.name != CONTROL and not is_reestimated(gain.name)
+    ]
     if not gains:
         yield _leave(
             "Keep the padding", "whether another is better takes labels, a metric or larger images"

@@ -13,8 +13,14 @@ from padscope.findings.words import NONE, number, plural
 from padscope.interventions.fill_told import tell_fill
 from padscope.sites.fill_words import PARTIAL
 from padscope.study import Swaps
+from padscope.study.swaps_result import AS_IS, REESTIMATED
 
 CONTROL = "shuffle"  # the swap that has the statistics of content, and none of its words
+
+
+def is_reestimated(swap: str) -> bool:
+    """Whether a swap has batch norms estimated anew under it."""
+    return swap.endswith(REESTIMATED)
 
 
 def swap_told(swap: str) -> str:
@@ -41,7 +47,7 @@ def swap_sentences(swaps: Swaps) -> Iterator[str]:
 
 
 def _judged(gains: list[Gain]) -> Iterator[str]:
-    named = [gain for gain in gains if gain.name != CONTROL]
+    named = [gain for gain in gains if gain.name != CONTROL and not is_reestimated(gain.name)]
     what = gains[0].measure.title.lower()
     better, worse = ([gain for gain in named if gain.sign == sign] for sign in (1, -1))
     for gain in better:
@@ -59,6 +65,12 @@ def _judged(gains: list[Gain]) -> Iterator[str]:
                 f"({swap_told(most.name)})."
             )
     for gain in gains:
+        if gain.name == AS_IS:
+            verb = "improves" if gain.value > 0 else "costs"
+            yield (
+                f"Batch norms whose statistics are estimated anew are offered at their own price: "
+                f"without any swap that {verb} {gain.written} of {what}."
+            )
         if gain.name == CONTROL and gain.value:
             verb = "improves" if gain.value > 0 else "costs"
             yield (

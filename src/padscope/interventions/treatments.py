@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
@@ -28,7 +29,7 @@ from padscope.sites import Observation, Site
 # likewise partners; a draw of controls; and what the change does at the border of all of them, put
 # into the core.
 Part = Literal["set", "matched", "paired", "control", "disturbance"]
-Make = Callable[[nn.Module], Intervention]
+Make = Callable[[nn.Module], AbstractContextManager[Intervention]]
 Changing = Callable[[Selection], Make]
 
 SECOND_FILL = "replicate"

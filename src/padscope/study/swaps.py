@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -29,11 +29,12 @@ from padscope.study.depth import crop_size, prepare
 from padscope.study.impact_images import GivenLabels, ImpactImages, open_impact_images
 from padscope.study.inputs import as_loaded
 from padscope.study.outcome import require_images
+from padscope.study.reestimated import reestimated, unchanged
 from padscope.study.result import Study
 from padscope.study.stage import Journal, Stage
 from padscope.study.stages import SWAPS, Effort, Progress
-from padscope.study.subject import Asked, ask_first
-from padscope.study.swaps_result import Swaps
+from padscope.study.subject import Asked, ask_first, readable
+from padscope.study.swaps_result import AS_IS, REESTIMATED, Swaps
 from padscope.tables.efficiency import filter_costs
 from padscope.tables.swaps import swap_table
 
@@ -151,6 +152,8 @@ class _Swapping:
     def run(self, stage: Stage) -> Swaps:
         settings, observed, notes = self.settings, self.asked.observation, list(self.asked.notes)
         treatments = swap_treatments(settings.fills, observed, seed=settings.seed)
+        if settings.reestimate:
+            treatments = (*treatments, *self._reestimated(treatments))
         passes = 1 + len(treatments)
         if (images := self.tested.images()) is not None:
             stage.expect(Effort.of(passes * images))
@@ -180,6 +183,21 @@ class _Swapping:
             tuple(dict.fromkeys(site.fill for site in sites)), name, table, answers.skipped,
             tuple(notes),
         )  # fmt: skip
+
+    def _reestimated(self, treatments: tuple[Treatment, ...]) -> Iterator[Treatment]:
+        """Estimate batch norms anew under every swap; first without any, which is its price."""
+        units = range(self.tested.units(self.settings.reestimate) or 1)
+        batches = list(readable(self.tested.batches(units, self.settings.reestimate)))
+        alone = replace(treatments[0], change=AS_IS.removesuffix(REESTIMATED), make=unchanged)
+        for one in (alone, *treatments):
+            # Their pixels are on the CPU until they are run.
+            again = reestimated(one, self.module, (batch.pixels for batch in batches))
+            if again is None:
+                raise PadscopeError(
+                    "the model has no batch norm whose statistics can be estimated anew; leave "
+                    "reestimate out"
+                )
+            yield again
 
     def _border(
         self, stage: Stage, treatments: tuple[Treatment, ...]
@@ -216,6 +234,8 @@ class _Swapping:
         for site in sites:
             out, inner = observed.weights[site.name].shape[:2]
             channels.append(out if site.window.transposed else inner * site.groups)
-        return {
-            one.change: added_work(one.change, sites, channels) / max(1, work) for one in treatments
+        swapped = {
+            one.change: added_work(one.change.removesuffix(REESTIMATED), sites, channels)
+            for one in treatments
         }
+        return {change: added / max(1, work) for change, added in (swapped | {AS_IS: 0}).items()}

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from padscope.images import Skipped
 
 
+REESTIMATED = ", re-estimated"  # how swaps are called with batch norms estimated anew under them
+AS_IS = f"as it is{REESTIMATED}"  # and the unchanged network with these
+
+
 @dataclass(frozen=True)
 class Swaps(Beside):
     """What other padding does.
