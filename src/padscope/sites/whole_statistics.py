@@ -23,7 +23,7 @@ _NORMS = {
 _REDUCTIONS = frozenset({"mean", "sum", "amax", "amin", "var", "std", "var_mean", "std_mean"})
 
 
-class WholeStatistics(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class WholeStatistics(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
     """Mode of torch that keeps such statistics, or puts kept ones in place of a pass's own.
 
     Parameters
