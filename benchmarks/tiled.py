@@ -1,15 +1,14 @@
 """What tiles cost: beside a loop written by hand, and in memory, which the image must not decide.
 
 The loop runs the same tiles, in the same order and batches of one, and writes their middles to the
-answer. Memory is the peak of a process of its own, beyond what it holds before: the image and its
-answer, which are mapped to files.
+answer. Memory is the peak of a process of its own, beyond what it holds before, the image
+and its answer among it.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from itertools import product
 from pathlib import Path
 
@@ -23,21 +22,17 @@ TILE, HALO = 128, 20
 WIDTH = 8  # channels of the small network that the large image is run with
 
 MEASURED = """
-import sys, resource, numpy as np, torch
+import resource, sys, torch
+from pathlib import Path
 from benchmarks.tiled import HALO, TILE, small
 from padscope import tiled
 torch.set_num_threads(1)
-size, folder = int(sys.argv[1]), sys.argv[2]
-shape = (1, 1, size, size)
-paths = [f"{folder}/{name}-{size}" for name in ("image", "answer")]
-maps = [np.memmap(path, dtype=np.float32, mode="w+", shape=shape) for path in paths]
-image, answer = (torch.from_numpy(each) for each in maps)
-net = small()
-tiled(net, TILE, HALO)(torch.zeros(1, 1, 2 * TILE, 2 * TILE))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+size = int(sys.argv[1])
+image, net = torch.rand(1, 1, size, size), small()
+answer = torch.rand_like(image)  # written to, so that it is there
+held = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 tiled(net, TILE, HALO)(image, out=answer)
-files = 2 * 4 * size**2 / 1024
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before - files)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - held)
 """
 
 
@@ -74,13 +69,12 @@ def to_loop(pairs: int) -> Ratio:
 
 
 def memory(size: int) -> float:
-    """Measure the peak beyond image and answer, in MB."""
-    with tempfile.TemporaryDirectory() as folder:
-        told = subprocess.run(
-            [sys.executable, "-c", MEASURED, str(size), folder], capture_output=True, text=True,
-            check=True, cwd=Path(__file__).parents[1],
-        )  # fmt: skip
-    return float(told.stdout) / 1024
+    """Measure the peak beyond what is held before, image and answer among it, in MB."""
+    told = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(size)], capture_output=True, text=True, check=True,
+        cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    return float(told.stdout) / 2**20
 
 
 def describe_tiled() -> None:

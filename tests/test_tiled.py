@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.conftest import Command
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -154,6 +156,28 @@ def test_bad_input_is_one_sentence(
 def test_global_context_runs_when_asked_to() -> None:
     net = nn.Sequential(conv(2), nn.InstanceNorm2d(2)).eval()
     assert tiled(net, 16, 4, inexact=True)(noise(1, 40, 40)).shape == (1, 2, 40, 40)
+
+
+# ------------------------------------------------------------------------------------ command
+
+
+def test_the_command_finds_the_halo_and_costs(workdir: Path, padscope: Command) -> None:
+    refused = padscope("tiles", "mynets:tiny", "--images", "photos", "--tile", 0)
+    assert refused.status == 2
+    assert "tiles of 1 pixel or more" in refused.err
+    (workdir / "dense.py").write_text(
+        "from torch import nn\n\ndef net():\n    return nn.Conv2d(3, 2, 5, padding=2)\n"
+    )
+    asked = ("tiles", "dense:net", "--images", "photos", "--size", 36, "--tolerance", 1e-4)
+    found = padscope(*asked, "--tile", 12, "--tile", 24)
+    assert found.status == 0, found.err
+    assert "A halo of 2 px is the smallest" in found.words
+    printed = json.loads(padscope(*asked, "--tile", 12, "--tile", 24, "--json").out)
+    assert (printed["halo"], printed["tried"][-1]["halo"]) == (2, 2)
+    assert printed["tiles"] == [
+        {"tile": 12, "cost": (16 / 12) ** 2},
+        {"tile": 24, "cost": (28 / 24) ** 2},
+    ]
 
 
 # ------------------------------------------------------------------------------------ halo

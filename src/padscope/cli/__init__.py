@@ -8,7 +8,7 @@ import traceback
 import warnings
 from itertools import takewhile
 
-from padscope.cli import columns, depth, figures, looking, retrofit, sizes, survey, swaps
+from padscope.cli import columns, depth, figures, looking, retrofit, sizes, survey, swaps, tiles
 from padscope.cli.commands import app
 from padscope.cli.interrupts import STATUS, Stopped, answered, stop_at_once
 from padscope.console.terminal import write_anything
@@ -23,6 +23,7 @@ columns.register(app)
 figures.register(app)
 survey.register(app)
 retrofit.register(app)
+tiles.register(app)
 
 
 def main() -> None:

@@ -280,6 +280,16 @@ class AdvisedHalo:
     step: int
     tried: dict[int, float]
 
+    def cost(self, tile: int, axes: int) -> float:
+        """Count the pixels that are run for each one of an image that is cut along so many axes.
+
+        Examples
+        --------
+        >>> AdvisedHalo(8, 0.0, 1, {}).cost(32, axes=2)
+        2.25
+        """
+        return ((tile + 2 * self.pixels) / tile) ** axes
+
 
 @torch.no_grad()
 def halo_of(

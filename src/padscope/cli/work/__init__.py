@@ -6,7 +6,15 @@ from padscope.lazily import lazily
 
 if TYPE_CHECKING:
     from padscope.cli.endings import close, publish, say_answers
-    from padscope.cli.given import Given, default_directory, load, look_at, nearest_even, reopen
+    from padscope.cli.given import (
+        Given,
+        default_directory,
+        first_images,
+        load,
+        look_at,
+        nearest_even,
+        reopen,
+    )
     from padscope.cli.interrupts import interruptible
     from padscope.cli.stages import Stages
     from padscope.console import (
@@ -50,11 +58,13 @@ if TYPE_CHECKING:
         survey_json,
     )
     from padscope.findings.swaps import swap_listing, swap_sentences
+    from padscope.findings.tiles import tile_lines, tile_listing, tiles_json
     from padscope.models.listed import POPULAR, check_names, parse_models, read_list
     from padscope.models.structure import norms_of
     from padscope.report.comparison import comparison_markdown, render_comparison
     from padscope.report.survey import render_survey, survey_markdown
     from padscope.running import RayRunner, find_runner
+    from padscope.running.tiled import halo_of
     from padscope.sites.census import is_uneven
     from padscope.store import (
         FileJournal,
@@ -109,6 +119,8 @@ __all__ = [
     "expect_audit",
     "failures",
     "find_runner",
+    "first_images",
+    "halo_of",
     "interruptible",
     "is_uneven",
     "kind_listing",
@@ -154,6 +166,9 @@ __all__ = [
     "swap_listing",
     "swap_sentences",
     "take",
+    "tile_lines",
+    "tile_listing",
+    "tiles_json",
     "time_pass",
     "verdict_lines",
     "write_atomically",
