@@ -338,7 +338,7 @@ def test_a_link_opens_its_filter(visitor: Visitor, file: Path, chosen: pl.DataFr
     visit.page.locator("details.fold > summary").evaluate(
         "each => { each.parentNode.open = true; }"
     )
-    link = visit.page.locator(".sites a[href^='#']").first
+    link = visit.page.locator(".example a[href^='#']")
     link.click()
     visit.expect_opened((link.get_attribute("href") or "").removeprefix("#"))
     assert visit.complaints == []

@@ -478,9 +478,9 @@ def test_what_a_sentence_rests_on_stands_in_it(made: tuple[Net, Study]) -> None:
     for sentence in (moved, band):
         assert "(on 8 images, fewer than the 20 that an interval takes)" in sentence
     page = render_report(made[1])
-    assert page.count("On 24 images.") == 1
+    assert "On 24 images." in page  # effects and classes
     few = "On 8 images, fewer than the 20 that an interval takes"
-    assert page.count(f"{few}; controls: 20 draws, each on 1 of the images.") == 1  # doses
+    assert f"{few}; controls: 20 draws, each on 1 of the images." in page  # doses
     assert page.count(f"{few}.") >= 2  # views and false borders, and the charts themselves
     assert ImpactSettings().dose_images == 20
 
