@@ -8,12 +8,11 @@ shards, in the order in which workers of Ray would bring them.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
@@ -21,6 +20,7 @@ from padscope import ScanSettings, load_model, scan
 from padscope.running import Spans, from_bytes, to_bytes
 
 SHARDS = (1, 10, 100, 1000)
+WARM = 64  # images scanned before time is taken
 
 
 @dataclass(frozen=True)
@@ -40,31 +40,31 @@ class Merging:
         )
 
 
-def seconds_of(command: list[str], processes: int) -> float:
-    """Time a scan of lite0 from the command line, in one process or in several of torchrun."""
-    start = [sys.executable]
+def seconds_of(images: int, processes: int) -> float:
+    """Time a scan of lite0 in one process, or in several of torchrun."""
+    start = [sys.executable, "-m"]
     if processes > 1:
-        start += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-        command = [*command, "--runner", "torchrun"]
-    with TemporaryDirectory() as folder:
+        start += ["torch.distributed.run", "--nproc-per-node", str(processes), "-m"]
+    runner = "torchrun" if processes > 1 else "local"
+    done = subprocess.run(
+        [*start, "benchmarks.runners", str(images), runner],
+        check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return max(map(float, re.findall(r"^seconds (\S+)$", done.stdout, re.MULTILINE)))
+
+
+def main(images: int, runner: str) -> None:
+    """Scan, and print how long it took: not the start of the program, nor what is done once."""
+    loaded = load_model("lite0")
+    for count in (WARM, images):
         begun = time.monotonic()
-        subprocess.run(
-            [*start, "-m", "padscope", *command, "-o", str(Path(folder) / "run")],
-            check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        return time.monotonic() - begun
+        scan(loaded, None, ScanSettings(limit=count, crops=count), runner=runner)
+    print(f"seconds {time.monotonic() - begun}", flush=True)
 
 
 def two_to_one(images: int, pairs: int) -> list[float]:
-    """Time two processes against one, from start to end, pair by pair."""
-    command = ["scan", "lite0", "--limit", str(images)]
-    ratios = []
-    for _ in range(pairs):
-        # What starting and writing cost is the same in both; a scan of few images shows it.
-        fixed = [seconds_of(["scan", "lite0", "--limit", "64"], n) for n in (2, 1)]
-        whole = [seconds_of(command, n) for n in (2, 1)]
-        ratios.append((whole[0] - fixed[0]) / (whole[1] - fixed[1]))
-    return ratios
+    """Time two processes against one, pair by pair."""
+    return [seconds_of(images, 2) / seconds_of(images, 1) for _ in range(pairs)]
 
 
 def merging() -> list[Merging]:
@@ -96,3 +96,7 @@ def describe_runners(images: int = 640, pairs: int = 3) -> None:
     print("merging the counts of a scan of lite0:")
     for found in merging():
         print(f"  {found}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])
