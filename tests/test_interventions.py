@@ -774,9 +774,9 @@ def point(value: str) -> metadata.EntryPoint:
 
 
 def test_a_fill_of_an_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [point("test_interventions:MINE")]
+    found = metadata.EntryPoints([point("test_interventions:MINE")])
     monkeypatch.setitem(sys.modules, "test_interventions", sys.modules[__name__])
-    monkeypatch.setattr(metadata, "entry_points", lambda **asked: found)
+    monkeypatch.setattr(metadata, "entry_points", lambda **which: found.select(**which))
     model, x = chain(), pixels(2, 3, 11, 17)
     with torch.no_grad():
         with repad(model, fill=0.5):
@@ -784,13 +784,13 @@ def test_a_fill_of_an_installed_package(monkeypatch: pytest.MonkeyPatch) -> None
         with repad(model, fill="mine"):
             assert torch.equal(model(x), expected)
     assert tell_fill("mine") == "with a half"
-    with pytest.raises(PadscopeError, match=r"give reflect, .*core, mine or a finite number"):
+    with pytest.raises(PadscopeError, match=r"choose from reflect, .*, mine; .* a finite number"):
         repad(model, fill=math.nan)
 
 
 def test_a_fill_of_a_broken_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [point("no_such_module_at_all:FILL")]
-    monkeypatch.setattr(metadata, "entry_points", lambda **asked: found)
+    found = metadata.EntryPoints([point("no_such_module_at_all:FILL")])
+    monkeypatch.setattr(metadata, "entry_points", lambda **which: found.select(**which))
     with pytest.raises(PadscopeError, match=r"adds 'mine' to padscope\.fills, and it cannot be"):
         repad(chain(), fill="mine")
     assert tell_fill("mine") == "by mine"
