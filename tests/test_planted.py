@@ -277,10 +277,10 @@ def test_the_truth_is_judged_perfect(small: PlantedNetwork) -> None:
 
 
 def test_misses_and_false_finds_are_named(small: PlantedNetwork) -> None:
-    wrong = truth(small) | {("conv1", 0, "left"): 0.2, ("conv1", 6, "right"): 0.7}
+    wrong = truth(small) | {("conv1", 0, "start"): 0.2, ("conv1", 6, "end"): 0.7}
     judgement = judge(small, wrong, 0.5)
-    assert judgement.missed == (("conv1", 0, "left"),)
-    assert judgement.wrong == (("conv1", 6, "right"),)
+    assert judgement.missed == (("conv1", 0, "start"),)
+    assert judgement.wrong == (("conv1", 6, "end"),)
     positives = sum(truth(small).values())
     assert judgement.precision == judgement.recall == (positives - 1) / positives
     assert (judgement.largest_negative, judgement.smallest_positive) == (0.7, 0.2)
@@ -289,11 +289,11 @@ def test_misses_and_false_finds_are_named(small: PlantedNetwork) -> None:
 
 @pytest.mark.parametrize("missing", [True, False])
 def test_a_truth_without_a_score_is_missed(small: PlantedNetwork, missing: bool) -> None:
-    scores = truth(small) | {("conv1", 0, "left"): float("nan")}
+    scores = truth(small) | {("conv1", 0, "start"): float("nan")}
     if missing:
-        del scores["conv1", 0, "left"]
+        del scores["conv1", 0, "start"]
     judgement = judge(small, scores, 0.5)
-    assert judgement.missed == (("conv1", 0, "left"),)
+    assert judgement.missed == (("conv1", 0, "start"),)
     assert judgement.precision == 1
     assert judgement.smallest_positive == 1
     assert judgement.separating is None
@@ -316,7 +316,7 @@ def test_corners_count_where_no_side_is_seen() -> None:
     assert judge(network, truth(network) | {of_a_side: 0.0}, 0.5).recall == 1
 
 
-@pytest.mark.parametrize("stranger", [("conv9", 0, "left"), ("conv1", 0, "top")])
+@pytest.mark.parametrize("stranger", [("conv9", 0, "start"), ("conv1", 0, "top")])
 def test_scores_of_other_networks_are_refused(small: PlantedNetwork, stranger: Place) -> None:
     with pytest.raises(PadscopeError, match="has no"):
         judge(small, truth(small) | {stranger: 1.0}, 0.5)

@@ -94,9 +94,10 @@ def test_other_dimensions_have_recalls(dims: int) -> None:
     generator = torch.Generator().manual_seed(0)
     outputs = torch.rand(20, 2, *(16,) * dims, generator=generator)
     outputs[:, 1, ..., 0] = 2.0
-    assert raw_border_recall(outputs, "left", 1)[1] == 1
-    assert raw_border_recall(outputs, "left", 1)[0] < 0.2
-    assert raw_border_recall(outputs, "right", 1)[1] < 0.2
+    other, last = ("end", "start") if dims == 1 else ("right", "left")
+    assert raw_border_recall(outputs, last, 1)[1] == 1
+    assert raw_border_recall(outputs, last, 1)[0] < 0.2
+    assert raw_border_recall(outputs, other, 1)[1] < 0.2
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_shift_is_the_distance_of_kolmogorov_and_smirnov(line: list[int], core: 
     many = outputs.repeat(8, 1, 1)
     many[:, 0, 0] = torch.tensor(line)
     expected = ks_2samp(line, core, method="asymp")
-    (shift,) = raw_shift(many, "left")
+    (shift,) = raw_shift(many, "start")
     assert abs(shift) == pytest.approx(expected.statistic, abs=1e-12)
     below, above = (ks_2samp(line, core, way, method="asymp").statistic
                     for way in ("greater", "less"))  # fmt: skip
