@@ -3,7 +3,7 @@
 A tiny network and tiny photographs, and a checkpoint after every unit. One audit is left alone, and
 the time that its stages take is measured. Then, again and again, an audit is begun in a new
 directory and ended, by SIGKILL or by Ctrl-C, at a random moment of a stage, the one that was hit
-least so far: most of the time goes into the pages and the figures, and hardly any into the scan.
+least so far: most of the time goes into the pages, and hardly any into the scan.
 The same command again must leave the very files that the first audit left.
 """
 
@@ -26,7 +26,7 @@ from unittest.mock import patch
 
 from tests.conftest import contents, processes, run_command, write_photo
 
-from padscope.cli import endings, stages
+from padscope.cli import stages
 from padscope.cli.interrupts import STATUS
 from padscope.effects import readout
 
@@ -53,14 +53,13 @@ AUDIT = (
     "--baselines", "1", "--tested", str(TESTED), "--checkpoint", "0", "-o",
 )  # fmt: skip
 BEGUN = "begun"
-# What an audit does, in this order: each time a function of `padscope.cli.stages` or `endings`.
+# What an audit does, in this order: each time a function of `padscope.cli.stages`.
 STAGES = {
     "scan": "scan", "page of the scan": "publish",
     "explain": "explain", "page of the explanation": "publish",
-    "impact": "impact", "page of the impact": "publish", "figures": "replace_figures",
+    "impact": "impact", "page of the impact": "publish",
 }  # fmt: skip
-SHOWN = ("publish", "replace_figures")
-CALLED_FROM = {"replace_figures": endings}  # all others from `stages`
+SHOWN = "publish"
 
 
 @dataclass
@@ -112,7 +111,7 @@ def sweep(
     seed : int
         Of the moments, as fractions of the time that a stage takes when nobody disturbs it.
     page : bool
-        Write the pages and the figures, and read position with all penalties: most of the time,
+        Write the pages, and read position with all penalties: most of the time,
         and nothing of it is kept in checkpoints.
     tell : callable
         Is given a sentence after every kill.
@@ -179,7 +178,7 @@ def _undisturbed(folder: Path, page: bool, audit: Sequence[str]) -> dict[str, fl
         raise RuntimeError(f"the undisturbed audit failed: {_said(folder)}")
     moments = pairwise([*began.values(), time.monotonic()])
     lengths = {stage: end - begin for stage, (begin, end) in zip(STAGES, moments, strict=True)}
-    return {stage: lengths[stage] for stage, call in STAGES.items() if page or call not in SHOWN}
+    return {stage: lengths[stage] for stage, call in STAGES.items() if page or call != SHOWN}
 
 
 def _wrong(run: Path, page: bool, audit: Sequence[str], expected: dict[str, bytes]) -> str:
@@ -228,10 +227,8 @@ def _audit(run: Path, page: bool, audit: Sequence[str]) -> None:
 
     with ExitStack() as patches:
         if not page:
-            for call in SHOWN:
-                patches.enter_context(patch.object(CALLED_FROM.get(call, stages), call))
+            patches.enter_context(patch.object(stages, SHOWN))
             patches.enter_context(patch.object(readout, "PENALTIES", readout.PENALTIES[:1]))
         for call in dict.fromkeys(STAGES.values()):
-            place = CALLED_FROM.get(call, stages)
-            patches.enter_context(patch.object(place, call, noted(getattr(place, call))))
+            patches.enter_context(patch.object(stages, call, noted(getattr(stages, call))))
         run_command(["padscope", *audit, run.name], run.parent)

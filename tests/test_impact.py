@@ -482,6 +482,7 @@ def test_what_a_sentence_rests_on_stands_in_it(made: tuple[Net, Study]) -> None:
     assert "On 24 images." in page  # effects and classes
     few = "On 8 images, fewer than the 20 that an interval takes"
     text = " ".join(re.sub(r"<[^>]*>", " ", page).split())  # charts break their lines
+    assert "of controls, 20 draws, each on 1 of the images" in text  # doses
     assert text.count(f"{few}.") > 2  # doses, views and false borders
     assert ImpactSettings().dose_images == 20
 

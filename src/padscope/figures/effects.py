@@ -29,7 +29,7 @@ from padscope.findings.measures import PRIMARY
 from padscope.findings.words import shorten, visible
 from padscope.interventions.sets import headline_of
 from padscope.study import Study
-from padscope.study.impact_result import ANSWER_MEASURE, UNITS, effect_of_matched
+from padscope.study.impact_result import ANSWER_MEASURE, UNITS, drawn, effect_of_matched
 
 UNDONE, CONTROLS = "undone", "matched controls"
 COLOURS = {UNDONE: BLUE, CONTROLS: GREY}
@@ -83,13 +83,15 @@ def doses(study: Study) -> Chart:
     measure = PRIMARY[impact.answer]
     rows = measured(impact.doses, "dose", measure=measure.name)
     table = _beside(rows, ["filters"], "effect")
+    beside = rows.filter(pl.col("draws") > 0).head(1).to_dicts()
+    controls = f"; of controls, {drawn(beside[0])}" if beside else ""
     x = alt.X("filters:O", title="filters undone, strongest first", axis=alt.Axis(labelAngle=0))
     log = wide(table["value"])
-    drawn = ribbons(table, x, "value", measure.heading, coloured("what", COLOURS), log=log)
-    return drawn.properties(
+    bands = ribbons(table, x, "value", measure.heading, coloured("what", COLOURS), log=log)
+    return bands.properties(
         width=WIDTH,
         height=WIDTH // 2,
-        title=f"Bands: 95 % over images; of controls, all draws. {basis(rows)}",
+        title=f"Bands: 95 % over images{controls}. {basis(rows)}",
     )
 
 

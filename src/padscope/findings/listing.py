@@ -21,7 +21,9 @@ class Listing:
     caption : str
         "" for none.
     links : mapping
-        First cell of a row → where a page links it to.
+        First cell of a row → where a page links a cell of the row to.
+    linked : int
+        Column of that cell.
     """
 
     headings: tuple[str, ...]
@@ -29,6 +31,7 @@ class Listing:
     words: frozenset[str] = frozenset()
     caption: str = ""
     links: Mapping[str, str] = field(default_factory=dict)
+    linked: int = 0
 
     def is_number(self, place: int) -> bool:
         """Whether a column holds numbers, which are aligned at their right."""

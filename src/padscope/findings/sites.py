@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 
@@ -61,9 +62,12 @@ def summary_listing(study: Study) -> Listing:
     summary = study.summary()
     sides = [name for name in summary.columns if name in study.sides["side"].unique()]
     counts = ("filters", "unmeasured", "candidates", "strong", *sides)
+    headings = (
+        "site", "map", "filters", "unmeasured", f"KS ≥ {CANDIDATE:g}", f"≥ {STRONG:g}", *sides,
+        "strongest filter",
+    )  # fmt: skip
     return Listing(
-        ("site", "map", "filters", "unmeasured", f"KS ≥ {CANDIDATE:g}", f"≥ {STRONG:g}", *sides,
-         "strongest filter"),
+        headings,
         tuple(
             (
                 row["site"], _map_of(row), *(str(row[name]) for name in counts),
@@ -71,7 +75,7 @@ def summary_listing(study: Study) -> Listing:
             )
             for row in summary.iter_rows(named=True)
         ),
-        frozenset({"strongest filter"}),
+        frozenset({"strongest filter"}), **_linked(headings, summary, "strongest"),
     )  # fmt: skip
 
 
@@ -98,8 +102,9 @@ def cause_listing(study: Study) -> Listing:
         .join(best, on="site", how="left", maintain_order="left")
     )
     counted = ("recognise", *labels, *origins)
+    headings = ("site", "map", *counted, "reach", "margin ×2", "strongest filter")
     return Listing(
-        ("site", "map", *counted, "reach", "margin ×2", "strongest filter"),
+        headings,
         tuple(
             (
                 row["site"], _map_of(row), *(str(row[name]) for name in counted),
@@ -109,8 +114,7 @@ def cause_listing(study: Study) -> Listing:
             )
             for row in table.iter_rows(named=True)
         ),
-        frozenset({"strongest filter"}),
-        _marks(table),
+        frozenset({"strongest filter"}), _marks(table), **_linked(headings, table, "filter"),
     )  # fmt: skip
 
 
@@ -163,6 +167,13 @@ def _marks(sites: pl.DataFrame) -> str:
 def _map_of(row: dict[str, Any]) -> str:
     small = "*" if min(row["map_size"]) < SMALL_MAP else ""
     return f"{size(row['map_size'])}{small}{'‡' if row.get('no_context') else ''}"
+
+
+def _linked(headings: Sequence[str], table: pl.DataFrame, filters: str) -> dict[str, Any]:
+    """Link the last cell of each row of a table to the card of the filter that it names."""
+    named = table.filter(pl.col(filters).is_not_null()).select("site", filters)
+    links = {site: f"#{quote(f'{site}/{index}')}" for site, index in named.iter_rows()}
+    return {"links": links, "linked": len(headings) - 1}
 
 
 def _strongest(index: int | None, side: str | None, ks: float | None) -> str:
