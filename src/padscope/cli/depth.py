@@ -21,6 +21,7 @@ from padscope.cli.options import (
     RunnerSpec,
     Seed,
     Size,
+    Tolerance,
     Weights,
     Workers,
 )
@@ -37,9 +38,6 @@ Subject = Annotated[
         metavar="RUN|MODEL",
         help="The directory of a run, which keeps what is found; or a model, as of padscope scan.",
     ),
-]
-Tolerance = Annotated[
-    float, typer.Option(help="What is no difference, as a share of the spread of a map.")
 ]
 Most = Annotated[int, typer.Option(help="Most images, with real surroundings; 0 for all.")]
 

@@ -55,6 +55,9 @@ Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="Run directory. Default: runs/MODEL.")
 ]
 Limit = Annotated[int, typer.Option(help="Maximum number of images, drawn at random; 0 for all.")]
+Tolerance = Annotated[
+    float, typer.Option(help="What is no difference, as a share of the spread of a map or answer.")
+]
 Seed = Annotated[int, typer.Option(help="Random seed of images, crops and positions.")]
 BatchSize = Annotated[int, typer.Option(help="Images per forward pass.")]
 Positions = Annotated[

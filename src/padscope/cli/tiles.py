@@ -8,15 +8,22 @@ import typer
 
 from padscope.cli import work
 from padscope.cli.answers import Json, answering
-from padscope.cli.options import Device, Images, Model, Numbers, Output, Seed, Size, Weights
+from padscope.cli.options import (
+    Device,
+    Images,
+    Model,
+    Numbers,
+    Output,
+    Seed,
+    Size,
+    Tolerance,
+    Weights,
+)
 from padscope.errors import PadscopeError
 from padscope.settings import AUTO
 
 Tile = Annotated[
     list[int], typer.Option("--tile", help="Pixels of a tile; several to compare their costs.")
-]
-Within = Annotated[
-    float, typer.Option(help="What is no difference, as a share of the answer's spread.")
 ]
 Few = Annotated[int, typer.Option(help="Images that are run whole and in tiles.")]
 
@@ -30,7 +37,7 @@ def tiles_command(
     mean: Numbers = None,
     std: Numbers = None,
     limit: Few = 4,
-    tolerance: Within = 0.01,
+    tolerance: Tolerance = 0.01,
     output: Output = None,
     seed: Seed = 0,
     device: Device = AUTO,
