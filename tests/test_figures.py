@@ -265,7 +265,7 @@ def test_a_neuron_is_its_weights_maps_and_counts(study: Study) -> None:
         data = base64.b64decode(table["url"][0].partition("base64,")[2])
         return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
-    weights = study.kernels[site].total[index].double().numpy()
+    weights = study.kernels[site].total[index].astype(np.float64)
     most = float(np.abs(weights).max())
     np.testing.assert_array_equal(cells(kernel), colour_cells(weights, -most, most, DIVERGING))
     kept = study.explanation.counts.first.maps
