@@ -148,7 +148,7 @@ def test_a_border_profile_runs_from_its_side_inwards(card: FilterCard, dims: int
     mean_map = torch.rand(*(7, 6, 5)[:dims], generator=torch.Generator().manual_seed(dims))
     values = mean_map.double().numpy()
     found = replace(card, mean_map=values)
-    names = {1: ["left", "right"], 2: ["top", "bottom", "left", "right"],
+    names = {1: ["start", "end"], 2: ["top", "bottom", "left", "right"],
              3: ["front", "back", "top", "bottom", "left", "right"]}[dims]  # fmt: skip
     for place, side in enumerate(names):
         axis, far = divmod(place, 2)

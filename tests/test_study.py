@@ -20,6 +20,7 @@ from padscope import PadscopeError, RunDirectory, ScanSettings, Study, load_mode
 from padscope.errors import Interrupted
 
 COUNT = 22  # no multiple of any batch size here
+SIDES = ["front", "back", "top", "bottom", "left", "right"]
 SETTINGS = ScanSettings(batch_size=8, calibrate=8)
 
 
@@ -341,7 +342,7 @@ def test_networks_of_one_two_and_three_dimensions(dims: int) -> None:
     assert study.filters.height == 7
     assert study.sides.height == 7 * 2 * dims
     assert study.sides["ks"].null_count() == 0
-    names = ["front", "back", "top", "bottom", "left", "right"][-2 * dims :]
+    names = {1: ["start", "end"], 2: SIDES[2:], 3: SIDES}[dims]
     assert study.sides["side"].unique(maintain_order=True).to_list() == names
 
 
