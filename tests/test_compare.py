@@ -338,7 +338,7 @@ def test_many_profiles_share_charts_and_no_two_in_one_look_alike(
 # Names are shown as text
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(name=ANY_NAME)
 def test_a_name_is_text_on_the_page(studies: dict[str, Study], name: str) -> None:
     tame, found = (Page(render_comparison(renamed(studies, n))) for n in ("tame", name))

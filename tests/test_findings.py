@@ -99,10 +99,11 @@ def test_each_rung_is_the_table(explained: Study) -> None:
     values = {beside.label: (beside.value, beside.low, beside.high) for beside in used.beside}
     assert values["these filters"] == (row["effect"], row["low"], row["high"])
     assert values["controls"] == (row["control"], row["control_low"], row["control_high"])
+    page = page_of(study)
     for rung in found:
         assert rung.sentence
         for part in (rung.figure, rung.unit, rung.rule):
-            assert part in page_of(study)
+            assert part in page
     assert not (respond.open or caused.open or recognises.open or used.open)
 
 

@@ -51,12 +51,10 @@ def called(study: Study, name: str) -> Study:
     )  # fmt: skip
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=3, deadline=None, derandomize=True)  # a page takes two seconds
 @given(name=st.text(min_size=1, max_size=80))
-@example(HOSTILE[0])
-@example(HOSTILE[1])
-@example(HOSTILE[2])
-@example(HOSTILE[3])
+@example(HOSTILE[0] + HOSTILE[1])
+@example(HOSTILE[2] + HOSTILE[3])
 @example("</script><script>alert(1)</script><!-- {% raw %} {{ study }}")
 @example("\N{RIGHT-TO-LEFT MARK}a\N{LINE SEPARATOR}b\x00\x1b[31m\n&lt;")
 def test_a_name_is_text(study: Study, tame: Page, name: str) -> None:

@@ -22,7 +22,7 @@ from padscope.measurements import (
 from padscope.regions import SampleSize
 from padscope.running.model import find_device, observe_first
 from padscope.sites import observe
-from padscope.tallies import buffer
+from padscope.tallies import contrast as counted_by
 
 # What copies a value to the CPU, or waits for one.
 WAITING = ("cpu", "item", "numpy", "tolist", "__bool__", "__int__", "__float__", "nonzero")
@@ -113,7 +113,7 @@ def test_values_come_to_the_cpu_when_a_buffer_is_full(
         copies += 1
         return tensor.cpu()
 
-    monkeypatch.setattr(buffer, "to_host", counted)
+    monkeypatch.setattr(counted_by, "to_host", counted)
     plan, units = plan_of(model, stage)
     found: Counts = contrast_units(model, units, plan, calibrate=4)
     buffers = len({(name, key.split("/")[0]) for name, key in found.tallies}) * 2

@@ -12,7 +12,7 @@ Examples
 --------
 >>> from padscope.planted import judge, networks
 >>> network = networks()["1d"]
->>> [plant.family for plant in network.plants if plant.sides == {"left"}]
+>>> [plant.family for plant in network.plants if plant.sides == {"start"}]
 ['left tap', 'inner left tap', 'copy of left tap', 'copy of inner left tap']
 >>> scores = {(p.site, p.filter, s): s in p.sides for p in network.plants for s in network.sides}
 >>> judge(network, scores, cut=0.5).recall
