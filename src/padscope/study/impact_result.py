@@ -205,13 +205,15 @@ def counted(row: Mapping[str, Any]) -> str:
     >>> counted({"images": 48, "photographs": 48})
     '48 images'
     >>> counted({"images": 20, "photographs": 8})
-    '20 images of 8 photographs, fewer than the 20 that an interval takes'
+    '20 images of 8 photographs, fewer than the 20 photographs that an interval takes'
     """
     images, photographs = row["images"], row["photographs"]
     told = f"{images:,} image{'' if images == 1 else 's'}"
+    asked = f"{FEWEST_IMAGES}"
     if photographs < images:
         told += f" of {photographs:,} photograph{'' if photographs == 1 else 's'}"
-    few = f", fewer than the {FEWEST_IMAGES} that an interval takes"
+        asked += " photographs"
+    few = f", fewer than the {asked} that an interval takes"
     return told + (few if photographs < FEWEST_IMAGES else "")
 
 
