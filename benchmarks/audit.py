@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.passes import networks
-from padscope import ScanSettings, Study, explain, impact, scan
+from padscope import PadscopeError, ScanSettings, Study, explain, impact, scan
 from padscope.images import stream, unit_count
 from padscope.models import LoadedModel, as_found
 from padscope.settings import ExplainSettings, ImpactSettings
@@ -58,9 +58,11 @@ class StageCost:
 def describe_audit(source: object = None, *names: str) -> None:
     """Print the table of every network, or of those that are named."""
     print(f"audit of {IMAGES} images by default (target: ≤ 40 passes of each)")
-    for name, loaded in networks().items():
-        if names and name not in names:
-            continue
+    known = networks()
+    if unknown := set(names) - known.keys():
+        raise PadscopeError(f"no network {min(unknown)}; give some of {', '.join(known)}")
+    for name in names or known:
+        loaded = known[name]
         print(f"  {name}\n    {'stage':10} passes  wall ÷ bare  processor ÷ bare")
         costs = []
         for cost in audit_costs(loaded, source):
