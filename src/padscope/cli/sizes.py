@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import typer
 
 from padscope.cli import work
 from padscope.cli.answers import Json, answering
+from padscope.cli.beside import BesideRun
 from padscope.cli.depth import Subject
-from padscope.cli.effort import impact_settings
 from padscope.cli.options import (
     BatchSize,
     Checkpoint,
@@ -27,7 +24,6 @@ from padscope.cli.options import (
     Weights,
     Workers,
 )
-from padscope.errors import PadscopeError
 from padscope.settings import AUTO, SizeSettings
 from padscope.study.stages import SIZES
 
@@ -56,28 +52,13 @@ def sizes_command(
         seed=seed, batch_size=batch_size,
         output=output, metric=metric,
     )  # fmt: skip
-    shared = work.find_runner(runner)
-    run = Path(subject)
+    how = BesideRun(
+        work.Given(subject, weights, size, mean, std, images), labels, limit, device,
+        work.find_runner(runner), workers, batch_size, checkpoint,
+    )  # fmt: skip
     with answering(as_json=json) as answer:
-        if not (run / "manifest.json").exists():
-            loaded = work.load(work.Given(subject, weights, size, mean, std, images), device)
-            settings = replace(settings, limit=impact_settings(limit, images).limit)
-            with work.show_progress(SIZES) as progress:
-                found = work.measure_sizes(
-                    loaded, images, labels, settings, progress=progress, workers=workers,
-                    runner=shared,
-                )  # fmt: skip
-        else:
-            if size or mean or std:
-                raise PadscopeError("a run has its own size, mean and std; leave them out")
-            study, loaded, source = work.reopen(run, weights, images, device, SIZES)
-            settings = replace(settings, limit=impact_settings(limit, source).limit)
-            directory = work.RunDirectory(run, checkpoint, shared.leads)
-            stages = work.Stages.of(loaded, directory, workers, shared, batch_size)
-            study = stages.sizes(study, source, labels, settings)
-            assert study.sizes is not None
-            found = study.sizes
-        if shared.leads:
+        found = how.measure(SIZES, settings, work.measure_sizes)
+        if how.runner.leads:
             console = work.make_console()
             for part in work.size_parts(found):
                 console.table(part)

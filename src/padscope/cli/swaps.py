@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from padscope.cli import work
 from padscope.cli.answers import Json, answering
+from padscope.cli.beside import BesideRun
 from padscope.cli.depth import Subject
-from padscope.cli.effort import impact_settings
 from padscope.cli.options import (
     BatchSize,
     Checkpoint,
@@ -29,7 +27,6 @@ from padscope.cli.options import (
     Weights,
     Workers,
 )
-from padscope.errors import PadscopeError
 from padscope.settings import AUTO, SWAPPED, SwapSettings
 from padscope.study.stages import SWAPS
 
@@ -84,28 +81,13 @@ def swaps_command(
         reestimate=reestimate, margin=margin,
         seed=seed, batch_size=batch_size, output=output, metric=metric,
     )  # fmt: skip
-    shared = work.find_runner(runner)
-    run = Path(subject)
+    how = BesideRun(
+        work.Given(subject, weights, size, mean, std, images), labels, limit, device,
+        work.find_runner(runner), workers, batch_size, checkpoint,
+    )  # fmt: skip
     with answering(as_json=json) as answer:
-        if not (run / "manifest.json").exists():
-            loaded = work.load(work.Given(subject, weights, size, mean, std, images), device)
-            settings = replace(settings, limit=impact_settings(limit, images).limit)
-            with work.show_progress(SWAPS) as progress:
-                found = work.measure_swaps(
-                    loaded, images, labels, settings, progress=progress, workers=workers,
-                    runner=shared,
-                )  # fmt: skip
-        else:
-            if size or mean or std:
-                raise PadscopeError("a run has its own size, mean and std; leave them out")
-            study, loaded, source = work.reopen(run, weights, images, device, SWAPS)
-            settings = replace(settings, limit=impact_settings(limit, source).limit)
-            directory = work.RunDirectory(run, checkpoint, shared.leads)
-            stages = work.Stages.of(loaded, directory, workers, shared, batch_size)
-            study = stages.swaps(study, source, labels, settings)
-            assert study.swaps is not None
-            found = study.swaps
-        if shared.leads:
+        found = how.measure(SWAPS, settings, work.measure_swaps)
+        if how.runner.leads:
             console = work.make_console()
             console.table(work.swap_listing(found))
             console.print()
