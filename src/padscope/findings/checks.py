@@ -82,11 +82,6 @@ class Counted:
         """Filters with one value everywhere."""
         return self.filters - self.measured
 
-    @property
-    def all_apart(self) -> bool:
-        """Whether nothing was contrasted with real context."""
-        return self.apart == self.measured
-
 
 def count(study: Study) -> Counted:
     """Count what a study found, and what of it is open."""

@@ -268,11 +268,6 @@ class Study:
         return self.counted
 
     @property
-    def scored_images(self) -> int:
-        """How many images the scores rest on: the explanation measures all rungs anew."""
-        return (self.explanation.counts if self.explanation else self.counted).images
-
-    @property
     def contents(self) -> tuple[float, ...]:
         """Shares of the content at which recall is drawn, ascending; recognising asks at one."""
         return tuple(sorted({*CONTENTS, self.content}))
