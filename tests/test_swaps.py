@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -25,6 +27,7 @@ from padscope.sites.fill_words import PARTIAL
 from padscope.sites.fills import FILLS
 from padscope.study import Swaps
 from padscope.tables.schema import SWAP_EFFECTS
+from padscope.tables.swaps import border_maps
 
 SIZE, MARGIN, COUNT = 24, 8, 20
 
@@ -90,6 +93,25 @@ def test_swaps_do_what_networks_built_with_that_padding_do() -> None:
         assert beside["low"] <= beside["effect"] <= beside["high"]
         assert (beside["images"], beside["higher_is_better"]) == (8, False)
     assert (found.border, found.held, found.answer) == ("(output)", ("zeros",), "dense")
+    spread = true.std(dim=(1, 2, 3), correction=0)[:, None, None]
+    for swap, of in (("as it is", net), ("replicate", network("replicate"))):
+        drawn = found.maps.filter(pl.col("swap") == swap).row(0, named=True)
+        assert drawn["rows"] == drawn["columns"] == list(range(SIZE + 1))
+        expected = ((of(images[:8]) - true).abs().mean(dim=1) / spread).mean(dim=0)
+        assert drawn["error"] == pytest.approx(expected.flatten().tolist(), rel=1e-4, abs=1e-6)
+
+
+def test_the_middle_of_a_large_map_is_drawn_thinned() -> None:
+    sums = torch.arange(40.0).expand(1, 40, 40) + 40.0 * torch.arange(40.0)[:, None]
+    found = border_maps((), 2 * sums, 2, (Fraction(1), Fraction(2))).row(0, named=True)
+    assert found["rows"][11:14] == [11.0, 12.0, 14.0]
+    assert found["columns"][11:14] == [22.0, 24.0, 28.0]
+    assert found["columns"][-2:] == [78.0, 80.0]
+    cells = np.array(found["error"]).reshape(32, 32)
+    assert cells[0, 11:13].tolist() == [11.0, 12.5]  # one line, and the mean of two
+    assert cells[12, 0] == pytest.approx(40 * 12.5)
+    one = border_maps((), torch.ones(1, 5), 1, (Fraction(4),)).row(0, named=True)
+    assert (one["rows"], one["columns"]) == ([0.0, 1.0], [0.0, 4.0, 8.0, 12.0, 16.0, 20.0])
 
 
 def test_work_is_counted() -> None:
@@ -265,8 +287,12 @@ def test_a_study_keeps_it_and_goes_on_where_it_was_stopped(tmp_path: Path) -> No
     found = load_study(run.path).swaps
     assert found is not None
     assert found.table.equals(whole.table)
-    assert replace(found, identity={}, table=whole.table) == replace(whole, identity={})
+    assert replace(found, identity={}, table=whole.table, maps=whole.maps) == replace(
+        whole, identity={}
+    )
+    assert found.maps.equals(whole.maps)
     assert "border error" in resumed.plot("swaps").to_json()
+    assert "at 24×24 px: dark 0" in resumed.plot("border").to_json()
     assert "Other padding, weights as they are" in render_report(resumed)
     assert "What to do about padding" in render_report(resumed)
     run.save(replace(resumed, swaps=None))

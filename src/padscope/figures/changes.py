@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
+import numpy as np
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.figures.marks import WIDTH, Chart, basis, coloured, intervals
+from padscope.figures.drawings import SEQUENTIAL
+from padscope.figures.marks import WIDTH, Chart, basis, coloured, intervals, pictured
 from padscope.figures.theme import BLUE, GREY, ORANGE
 from padscope.findings.gains import gain_of, judge_of
 from padscope.findings.measures import PRIMARY, measure_of
-from padscope.findings.words import size
+from padscope.findings.words import number, plural, shorten, size
+from padscope.measurements.output import OUTPUT
 from padscope.study import Study
 
 WORDS = {1: "better", -1: "worse", 0: "open"}
@@ -26,6 +29,31 @@ def swaps(study: Study) -> Chart:
         raise PadscopeError("it takes swaps; run padscope swaps first")
     rows = study.swaps.table.with_columns(label=pl.col("swap"))
     return _changes(rows, study.swaps.answer)
+
+
+def border(study: Study) -> Chart:
+    """Draw where the border is wrong: one picture a padding, all in the same colours."""
+    if study.swaps is None or study.swaps.maps.is_empty():
+        raise PadscopeError("it takes the border beside real surroundings; run padscope swaps")
+    maps = study.swaps.maps
+    first = maps.row(0, named=True)
+    shape = len(first["rows"]) - 1, len(first["columns"]) - 1
+    most = max(map(max, maps["error"].to_list()))
+    parts = [
+        pictured(
+            np.array(row["error"]).reshape(shape), 0.0, most, SEQUENTIAL, shorten(row["swap"], 24)
+        )
+        for row in maps.iter_rows(named=True)
+    ]
+    pixels = size([round(first[axis][-1]) for axis in ("rows", "columns")][-len(study.size) :])
+    what = "the output" if study.swaps.border == OUTPUT else study.swaps.border
+    words = [
+        f"Mean difference of {what} from real surroundings, at {pixels} px: dark 0, bright "
+        f"{number(most)} spreads.",
+        f"Lines near the sides one by one, the middle thinned. {plural(first['images'], 'image')}.",
+    ]
+    drawn: Chart = alt.concat(*parts, columns=3, spacing=14, title=words)
+    return drawn
 
 
 def sizes(study: Study) -> Chart:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import altair as alt
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from PIL import Image
 
 from padscope.errors import PadscopeError
+from padscope.figures.drawings import colour_cells
 from padscope.figures.theme import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, YELLOW
 from padscope.findings.words import shorten, visible
 from padscope.study import Explanation, Impact, Study
@@ -17,9 +23,13 @@ from padscope.study.impact_result import counted
 
 PALETTE = (BLUE, ORANGE, GREEN, SKY, AMBER, PINK, YELLOW, GREY)
 WIDTH = 560  # pixels of a plot; print sizes follow from it
+PICTURE = 150  # pixels of a picture
 LONGEST_NAME = 40
 WIDE = 30  # values farther apart than by this factor are drawn on a logarithmic scale
-Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart | alt.HConcatChart
+Chart = (
+    alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart | alt.HConcatChart
+    | alt.ConcatChart
+)  # fmt: skip
 
 
 def explanation_of(study: Study) -> Explanation:
@@ -188,3 +198,21 @@ def of_axis(x: alt.X, column: str) -> alt.X:
     same: alt.X = x.copy()
     same.shorthand = f"{column}:Q"
     return same
+
+
+def pictured(
+    values: NDArray[np.float64], low: float, high: float, palette: tuple[str, ...], title: str
+) -> alt.Chart:
+    """Draw cells as an image, one pixel a cell, that is not smoothed when it is scaled."""
+    cells = colour_cells(values, low, high, palette)
+    rows, columns = cells.shape[:2]
+    buffer = io.BytesIO()
+    Image.fromarray(cells).save(buffer, "PNG")
+    url = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    scale = PICTURE / max(rows, columns)
+    width, height = max(12, round(columns * scale)), max(12, round(rows * scale))
+    image: alt.Chart = alt.Chart(alt.InlineData(values=[{"url": url}])).mark_image(
+        smooth=False,
+        width=width, height=height, x=width / 2, y=height / 2
+    ).encode(url="url:N").properties(width=width, height=height, title=title)  # fmt: skip
+    return image

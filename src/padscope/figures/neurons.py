@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
-
 import altair as alt
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from PIL import Image
 
 from padscope.errors import PadscopeError
-from padscope.figures.drawings import DIVERGING, SEQUENTIAL, colour_cells, ends_of, planes
-from padscope.figures.marks import Chart, coloured, data
+from padscope.figures.drawings import DIVERGING, SEQUENTIAL, ends_of, planes
+from padscope.figures.marks import PICTURE, Chart, coloured, data, pictured
 from padscope.figures.theme import BLUE, GREEN, ORANGE
 from padscope.findings.choice import choose_filters, strongest_side
 from padscope.findings.distributions import distributions
@@ -23,7 +19,6 @@ from padscope.findings.words import shorten, visible
 from padscope.study import Study
 
 SHOWN = 6
-SIDE = 150  # pixels of a picture
 POINTS = 160  # of a drawn distribution
 CURVES = {"border": ORANGE, "border, real surroundings": GREEN, "core": BLUE}
 FloatArray = NDArray[np.float64]
@@ -87,7 +82,7 @@ def _flat(values: FloatArray) -> FloatArray:
 def _kernel(total: FloatArray) -> alt.Chart:
     plane = _flat(total)
     limit = float(np.abs(plane[np.isfinite(plane)]).max(initial=0)) or 1.0
-    return _picture(plane, -limit, limit, DIVERGING, f"kernel, ±{limit:.3g}")
+    return pictured(plane, -limit, limit, DIVERGING, f"kernel, ±{limit:.3g}")
 
 
 def _maps(study: Study, site: str, index: int) -> list[alt.Chart]:
@@ -98,28 +93,10 @@ def _maps(study: Study, site: str, index: int) -> list[alt.Chart]:
     if study.explanation:
         words[0] = "as it is, padded"
     first, *others = (
-        _picture(m, low, high, SEQUENTIAL, title) for m, title in zip(maps, words, strict=False)
+        pictured(m, low, high, SEQUENTIAL, title) for m, title in zip(maps, words, strict=False)
     )
     scale = f"{low:.3g} to {high:.3g}"
     return [first, *others] if len(maps) > 1 else [first.properties(title=f"mean map, {scale}")]
-
-
-def _picture(
-    values: FloatArray, low: float, high: float, palette: tuple[str, ...], title: str
-) -> alt.Chart:
-    """Draw cells as an image, one pixel a cell, that is not smoothed when it is scaled."""
-    cells = colour_cells(values, low, high, palette)
-    rows, columns = cells.shape[:2]
-    buffer = io.BytesIO()
-    Image.fromarray(cells).save(buffer, "PNG")
-    url = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    scale = SIDE / max(rows, columns)
-    width, height = max(12, round(columns * scale)), max(12, round(rows * scale))
-    image: alt.Chart = alt.Chart(alt.InlineData(values=[{"url": url}])).mark_image(
-        smooth=False,
-        width=width, height=height, x=width / 2, y=height / 2
-    ).encode(url="url:N").properties(width=width, height=height, title=title)  # fmt: skip
-    return image
 
 
 def _curves(study: Study, site: str, index: int, side: str) -> alt.Chart:
@@ -141,5 +118,5 @@ def _curves(study: Study, site: str, index: int, side: str) -> alt.Chart:
         x=alt.X("activation:Q", title="activation", scale=window),
         y=alt.Y("share:Q", title="share up to it", scale=alt.Scale(domain=[0, 1])),
         color=coloured("where", known),
-    ).properties(width=200, height=SIDE)  # fmt: skip
+    ).properties(width=200, height=PICTURE)  # fmt: skip
     return lines

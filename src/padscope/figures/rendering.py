@@ -30,7 +30,7 @@ FIGURES: Mapping[str, Callable[[Study], Chart]] = {
     "views": positions.views, "readout": positions.readout, "bands": positions.bands,
     "firing": positions.firing,
     "reach": reach,
-    "swaps": changes.swaps, "sizes": changes.sizes,
+    "swaps": changes.swaps, "border": changes.border, "sizes": changes.sizes,
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from padscope.effects.dense import relative_to_spread
+from padscope.effects.dense import over_spread, spreads
 from padscope.errors import PadscopeError
 from padscope.images import Batch, central
 from padscope.interventions.treatments import Treatment
@@ -21,6 +21,7 @@ from padscope.sites import Call, StopAfter, StopForward
 from padscope.sites.geometry import core_range
 
 ERROR = "border_error"  # the row
+MAP, MAPS = "border_map", "border_maps"  # the sums
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class BorderError:
 
     Rows: ``border_error``, (n, 1 + T) float64, the mean absolute difference of the border in
     spreads of the map with real surroundings: without treatment first, then in their order.
+    Sums: ``border_map``, (1 + T, *spatial) float64, the same position by position, of all images
+    whose map has a spread; ``border_maps``, how many these are.
 
     Attributes
     ----------
@@ -62,7 +65,8 @@ class BorderError:
         crop = central(batch.pixels, self.plan.size, "a batch of canvases")
         border = torch.ones(aligned.size, dtype=torch.bool)
         border[tuple(slice(*core_range(size)) for size in aligned.size)] = False
-        errors = []
+        spread = spreads(true)
+        errors, maps = [], []
         for treatment in (None, *self.treatments):
             found = self._map(crop, batch.indices, treatment)
             if found.shape != true.shape:
@@ -73,8 +77,10 @@ class BorderError:
                 )
             apart = (found.double() - true.double()).abs().mean(dim=1)
             mean = apart[:, border.to(apart.device)].mean(dim=1, keepdim=True)
-            errors.append(relative_to_spread(mean, true))
-        return Findings({ERROR: torch.cat(errors, dim=1)})
+            errors.append(over_spread(mean, spread))
+            maps.append((apart[spread > 0] / _along(spread[spread > 0], apart)).sum(dim=0))
+        sums = {MAP: torch.stack(maps), MAPS: (spread > 0).sum().double()}
+        return Findings({ERROR: torch.cat(errors, dim=1)}, sums)
 
     def _map(self, pixels: Tensor, images: Sequence[int], treatment: Treatment | None) -> Tensor:
         """Run the model, and give the map that is compared: (n, C, *spatial)."""
@@ -105,3 +111,8 @@ class BorderError:
                 "on the first; networks that choose their path by image cannot be measured"
             )
         return kept[0]
+
+
+def _along(values: Tensor, like: Tensor) -> Tensor:
+    """Give one value per image the axes of their maps."""
+    return values.to(like).view(-1, *[1] * (like.ndim - 1))

@@ -43,7 +43,10 @@ def _swaps(study: Study) -> Iterator[Part]:
     said = list(swap_sentences(study.swaps))
     yield Part(
         "swaps", "Other padding, weights as they are", said,
-        charts=drawn(study, "swaps", f"What other padding changes. {said[0]}"),
+        charts=[
+            *drawn(study, "swaps", f"What other padding changes. {said[0]}"),
+            *drawn(study, "border", "Where the border is wrong, by padding; the swaps beside it."),
+        ],
         tables=[
             ("swaps-rows", "Other padding", swap_listing(study.swaps)),
             ("swaps-targets", "What export targets call it", target_listing()),

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from math import prod
 from typing import Any
 
+import polars as pl
 import torch
 from torch import nn
 
@@ -20,7 +21,7 @@ from padscope.errors import PadscopeError, Unfinished
 from padscope.images import StreamedImages
 from padscope.interventions.swaps import added_work, swap_treatments
 from padscope.interventions.treatments import Treatment
-from padscope.measurements.border_error import ERROR, BorderError
+from padscope.measurements.border_error import ERROR, MAP, MAPS, BorderError
 from padscope.measurements.effects import TreatmentMeasurement
 from padscope.models import LoadedModel, as_found
 from padscope.running import Recorded, Recording, Runner, find_runner
@@ -36,7 +37,8 @@ from padscope.study.stages import SWAPS, Effort, Progress
 from padscope.study.subject import Asked, ask_first, readable
 from padscope.study.swaps_result import AS_IS, REESTIMATED, Swaps
 from padscope.tables.efficiency import filter_costs
-from padscope.tables.swaps import swap_table
+from padscope.tables.schema import BORDER_MAPS
+from padscope.tables.swaps import border_maps, swap_table
 
 
 def measure_swaps(
@@ -163,10 +165,10 @@ class _Swapping:
         )  # fmt: skip
         job = self.tested.job("answers", make)
         answers = require_images(stage.run(job, Recorded(), passes=passes), "the swaps")
-        border, name = None, ""
+        border, name, maps = None, "", BORDER_MAPS.empty()
         try:
             if settings.border_images:
-                border, name = self._border(stage, treatments)
+                border, name, maps = self._border(stage, treatments)
         except Unfinished:
             raise
         except PadscopeError as error:
@@ -180,8 +182,8 @@ class _Swapping:
         return Swaps(
             {}, self.loaded.describe(), source.describe(), labels.described if labels else "",
             answers.images, kind_of_answer(self.asked.answer),
-            tuple(dict.fromkeys(site.fill for site in sites)), name, table, answers.skipped,
-            tuple(notes),
+            tuple(dict.fromkeys(site.fill for site in sites)), name, table, maps,
+            answers.skipped, tuple(notes),
         )  # fmt: skip
 
     def _reestimated(self, treatments: tuple[Treatment, ...]) -> Iterator[Treatment]:
@@ -201,7 +203,7 @@ class _Swapping:
 
     def _border(
         self, stage: Stage, treatments: tuple[Treatment, ...]
-    ) -> tuple[tuple[FloatArray, Bootstrap], str]:
+    ) -> tuple[tuple[FloatArray, Bootstrap], str, pl.DataFrame]:
         """Compare the border with that of real surroundings."""
         settings, source = self.settings, self.tested.source
         if isinstance(source, StreamedImages):
@@ -219,7 +221,10 @@ class _Swapping:
             stage.expect(Effort.of(passes * canvas.images))
         job = canvas.job("borders", canvas.batches, lambda _: nullcontext(Recording(look)))
         found = require_images(stage.run(job, Recorded(), passes=passes), "the border")
-        return (found.rows[ERROR].double().numpy(), self._bootstrap(found)), look.name
+        swaps = [treatment.change for treatment in treatments]
+        stride, images = plan.everything[look.name].stride, int(found.sums[MAPS])
+        maps = border_maps(swaps, found.sums[MAP], images, stride)
+        return (found.rows[ERROR].double().numpy(), self._bootstrap(found)), look.name, maps
 
     def _bootstrap(self, found: Recorded) -> Bootstrap:
         groups = self.tested.groups(found.indices)

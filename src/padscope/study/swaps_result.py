@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
 from padscope.study.beside import Beside
-from padscope.tables.schema import SWAP_EFFECTS, Table
+from padscope.tables.schema import BORDER_MAPS, SWAP_EFFECTS, Table
 
 if TYPE_CHECKING:
     from padscope.images import Skipped
@@ -36,7 +36,7 @@ class Swaps(Beside):
         What its padding holds.
     border : str
         The map whose border was compared with that of real surroundings; "" for none.
-    table : polars.DataFrame
+    table, maps : polars.DataFrame
         Described in `padscope.tables.schema`, and by ``padscope columns``.
     skipped : tuple of Skipped
     notes : tuple of str
@@ -52,7 +52,8 @@ class Swaps(Beside):
     held: tuple[str, ...]
     border: str
     table: pl.DataFrame
+    maps: pl.DataFrame = field(default_factory=BORDER_MAPS.empty)
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
 
-    FIELDS: ClassVar[dict[str, Table]] = {"table": SWAP_EFFECTS}
+    FIELDS: ClassVar[dict[str, Table]] = {"table": SWAP_EFFECTS, "maps": BORDER_MAPS}

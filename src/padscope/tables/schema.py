@@ -884,6 +884,24 @@ SWAP_EFFECTS = Table(
     ),
 )  # fmt: skip
 
+BORDER_MAPS = Table(
+    "border_maps",
+    "One padding, or the network as it is: how far its map is from that with real surroundings, "
+    "cell by cell. Lines near the sides are cells of their own, and those between are averaged.",
+    SWAPS,
+    SWAPPING,
+    (
+        Column("swap", TEXT, "", "What comes in place of padding; as it is: nothing does."),
+        Column("rows", NUMBERS, "input pixels", "Where rows of cells begin, and the last ends."),
+        Column("columns", NUMBERS, "input pixels",
+               "The same of columns; of maps with one axis, these are all there is."),
+        Column("error", NUMBERS, "spreads",
+               "Mean difference over images, row by row from the first; of three axes, over the "
+               "central half of the first."),
+        IMAGES,
+    ),
+)  # fmt: skip
+
 SIZE_EFFECTS = Table(
     "sizes",
     "One input size, or padding moved to the other end, and one measure: the difference from the "
@@ -1065,7 +1083,7 @@ TABLES: dict[str, Table] = {
     for table in (
         SITES, FILTERS, SIDES, INHERITED, NETWORKS, USUAL, EFFECTS, DOSES, DISTANCES, CLASSES,
         VIEWS, READOUT, BANDS, FIRING, CHECKS, COSTS, DEPTHS, DEPTH_CURVES, RETROFITS,
-        SWAP_EFFECTS, SIZE_EFFECTS, PARITY, COMPARISON, SURVEY, SURVEY_SITES,
+        SWAP_EFFECTS, BORDER_MAPS, SIZE_EFFECTS, PARITY, COMPARISON, SURVEY, SURVEY_SITES,
     )
 }  # fmt: skip
 
