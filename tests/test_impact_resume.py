@@ -120,7 +120,7 @@ def test_a_unit_that_was_begun_is_not_begun_again(made: tuple[Study, Path], path
     expected, passes = counted(made[0], whole, one, None)
     again, stops, found = 0, 0, None
     while found is None and stops < 30:
-        found, more = counted(made[0], RunDirectory(path), one, after(30))
+        found, more = counted(made[0], RunDirectory(path), one, after(12))
         again += more
         stops += found is None
     assert 2 < stops < 30

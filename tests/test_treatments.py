@@ -263,6 +263,44 @@ def test_a_treatment_is_done_to_its_images_alone(batch: int) -> None:
     assert parts.rows["class_control"].isfinite().all()
 
 
+class InHalves(nn.Module):
+    """Sees every image as two, its upper and its lower half."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = chain()
+
+    def forward(self, x: Tensor) -> Tensor:
+        halves = torch.cat([x[:, :, : SIZE // 2], x[:, :, SIZE // 2 :]])
+        return torch.as_tensor(self.net(halves).unflatten(0, (2, len(x))).sum(0))
+
+
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("fill", ["reflect", "core"])
+def test_treatments_of_few_images_share_a_pass(fill: str, *, cut: bool) -> None:
+    model: nn.Module = InHalves().eval() if cut else chain()
+    x, conv = pixels(8, 3, SIZE, SIZE), "net.0" if cut else "0"
+    sets, controls, observed = prepared(model, x[:2], {conv: [1, 2]}, draws=4)
+    treatments = set_treatments(
+        sets, controls, observed, fill=fill, disturbances=0, seed=0, images=8,
+        sparing=Sparing(controls=1),
+    )  # fmt: skip
+    sizes: list[int] = []
+    hook = model.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    together = measure(TreatmentMeasurement(model, treatments), x, 8)
+    hook.remove()
+    # The image itself, a set and its four draws, that set and draws once more, and all padding. An
+    # image of which a site sees two rows is not treated apart: four passes follow one that fails.
+    draws = [8, 2, 2, 2, 2] if cut else [8]
+    assert sizes == [8, 8, *draws, 8, *draws, 8]
+    for place, treatment in enumerate(treatments):
+        alone = measure(TreatmentMeasurement(model, (treatment,)), x, 8)
+        torch.testing.assert_close(
+            together.rows["kl"][:, place], alone.rows["kl"][:, 0], equal_nan=True,
+            atol=1e-9, rtol=1e-4,
+        )  # fmt: skip
+
+
 # What they do
 
 

@@ -63,6 +63,14 @@ class Selection:
             return cls(narrowed if chosen is None else chosen)
         return cls({name: chosen.get(name, ()) for name in narrowed})
 
+    @classmethod
+    def sites_of(cls, selections: Iterable[Selection]) -> Selection:
+        """Choose all filters of the sites that any of some selections names."""
+        names = [selection.chosen for selection in selections]
+        if None in names:
+            return cls()
+        return cls(dict.fromkeys(name for chosen in names for name in chosen or ()))
+
     def at(self, site: str, filters: int) -> tuple[int, ...] | None:
         """Choose among the filters of a site.
 

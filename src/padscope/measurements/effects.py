@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -20,6 +20,7 @@ from padscope.effects.comparison import (
 from padscope.effects.metric import Metric
 from padscope.errors import PadscopeError
 from padscope.images import Batch
+from padscope.interventions.intervention import Intervention
 from padscope.interventions.treatments import Treatment
 from padscope.running import Findings, Pulse, no_pulse
 from padscope.running.model import Asking, as_input
@@ -87,24 +88,23 @@ class TreatmentMeasurement:
             done = int(self.draft.get(DONE, torch.tensor(0)))
             if done:
                 self.pulse(sum(map(len, parts[:done])))
-            for place in range(done, len(parts)):
-                treatment, part = self.treatments[place], parts[place]
-                if not part:
+            for places in self._passes(parts, len(batch.indices)):
+                if places[-1] < done:
                     continue
-                try:
-                    answer = self._answer(pixels, batch, treatment, part)
-                    measures = unchanged.of(part).compare(answer)
-                except PadscopeError as error:
-                    raise PadscopeError(f"{treatment.name}: {error}") from error
-                for measure, values in measures.items():
-                    if ROWS + measure not in self.draft:
-                        shape = (len(batch.indices), len(self.treatments), *values.shape[1:])
-                        rows = torch.full(shape, torch.nan, dtype=torch.float64)
-                        self.draft[ROWS + measure] = rows
-                    self.draft[ROWS + measure][part, place] = values
-                classes.add(treatment, answer, part)
-                self.draft[DONE] = torch.tensor(place + 1)
-                self.pulse(len(part))
+                answers = self._answers(pixels, batch, places, parts)
+                for place, answer in zip(places, answers, strict=True):
+                    treatment, part = self.treatments[place], parts[place]
+                    with _naming(treatment):
+                        measures = unchanged.of(part).compare(answer)
+                    for measure, values in measures.items():
+                        if ROWS + measure not in self.draft:
+                            shape = (len(batch.indices), len(self.treatments), *values.shape[1:])
+                            rows = torch.full(shape, torch.nan, dtype=torch.float64)
+                            self.draft[ROWS + measure] = rows
+                        self.draft[ROWS + measure][part, place] = values
+                    classes.add(treatment, answer, part)
+                self.draft[DONE] = torch.tensor(places[-1] + 1)
+                self.pulse(sum(len(parts[place]) for place in places))
         found = {
             name.removeprefix(ROWS): rows
             for name, rows in self.draft.items()
@@ -113,6 +113,58 @@ class TreatmentMeasurement:
         self.draft.clear()
         own_rows = {f"{UNCHANGED}{name}": values for name, values in own.items()}
         return Findings(found | own_rows | classes.rows())
+
+    def _passes(self, parts: Sequence[Sequence[int]], room: int) -> Iterator[list[int]]:
+        """Put treatments that follow one another into passes of no more than a batch.
+
+        Yields
+        ------
+        list of int
+            Their places; none is without images.
+        """
+        joint: list[int] = []
+        free = room
+        for place, part in enumerate(parts):
+            if not part:
+                continue
+            if joint and (len(part) > free or self.asking.seed is not None):
+                yield joint
+                joint, free = [], room
+            joint.append(place)
+            free -= len(part)
+        if joint:
+            yield joint
+
+    def _answers(
+        self, pixels: Tensor, batch: Batch, places: Sequence[int], parts: Sequence[Sequence[int]]
+    ) -> list[Tensor]:
+        """Ask for the answers under some treatments, in one pass if that can be."""
+        done = [(self.treatments[place], parts[place]) for place in places]
+        if len(done) > 1:
+            # What is wrong, and under which of them, is said where each is run by itself.
+            with suppress(PadscopeError):
+                return self._joint_answers(pixels, batch, done)
+        answers = []
+        for treatment, part in done:
+            with _naming(treatment):
+                answers.append(self._answer(pixels, batch, treatment, part))
+        return answers
+
+    def _joint_answers(
+        self, pixels: Tensor, batch: Batch, done: Sequence[tuple[Treatment, Sequence[int]]]
+    ) -> list[Tensor]:
+        changes = []
+        for treatment, part in done:
+            change = treatment.make(self.model)
+            if not isinstance(change, Intervention):
+                raise PadscopeError(f"{treatment.name} changes the whole network")
+            changes.append((change, [batch.indices[row] for row in part]))
+        rows = [row for _, part in done for row in part]
+        images = [batch.indices[row] for row in rows]
+        with Intervention.jointly(changes) as joint:
+            joint.images = self.asking.numbered(images)
+            answers = self.asking.ask(self.model, pixels[rows], images).cpu()
+        return list(answers.split([len(part) for _, part in done]))
 
     def _answer(
         self, pixels: Tensor, batch: Batch, treatment: Treatment | None, part: Sequence[int]
@@ -129,6 +181,15 @@ class TreatmentMeasurement:
                 intervention.images = self.asking.numbered(images)
             answer = self.asking.ask(self.model, pixels, images).cpu()
         return answer if len(answer) == len(part) else answer[list(part)]
+
+
+@contextmanager
+def _naming(treatment: Treatment) -> Iterator[None]:
+    """Say under which treatment something failed."""
+    try:
+        yield
+    except PadscopeError as error:
+        raise PadscopeError(f"{treatment.name}: {error}") from error
 
 
 def _part_of(batch: Batch, treatment: Treatment) -> list[int]:

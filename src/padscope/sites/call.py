@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from torch import Tensor
@@ -52,6 +52,10 @@ class Call:
         for axis, (first, size) in enumerate(zip(self.operation.offset, window.size, strict=True)):
             real = real.narrow(axis - len(window.size), first, size)
         return real
+
+    def rows(self, first: int, stop: int) -> Call:
+        """Take the call as some rows of its batch saw it; tensors are views."""
+        return replace(self, input=self.input[first:stop], output=self.output[first:stop])
 
 
 class Visitor(Protocol):
