@@ -257,10 +257,14 @@ class Source:
             yield Batch(unit, (unit,), torch.full((1, 1, 4), float(unit)))
 
 
-@pytest.mark.parametrize(("most", "kept"), [(0, 0), (40, 2), (64, 4), (10**6, 4)])
-def test_kept_batches_are_made_once_as_far_as_memory_allows(most: int, kept: int) -> None:
+@pytest.mark.parametrize(
+    ("units", "most", "kept"), [(4, 0, 0), (4, 40, 2), (4, 64, 4), (9, 10**6, 4), (3, 10**6, 3)]
+)
+def test_kept_batches_are_made_once_as_far_as_memory_allows(
+    units: int, most: int, kept: int
+) -> None:
     source = Source(4)
-    batches = KeptBatches(source, most)
+    batches = KeptBatches(source, units, most)
     for _ in range(3):
         assert [value for batch in batches(range(4)) for value in values(batch)] == [0, 1, 2, 3]
         assert [batch.unit for batch in batches(range(1, 4))] == [1, 2, 3]
@@ -271,7 +275,7 @@ def test_kept_batches_are_made_once_as_far_as_memory_allows(most: int, kept: int
 
 def test_kept_batches_are_given_in_any_order_and_may_be_left_early() -> None:
     source = Source(6)
-    batches = KeptBatches(source)
+    batches = KeptBatches(source, 6)
     assert [batch.unit for batch in batches([2, 3])] == [2, 3]
     assert next(batches(range(6))).unit == 0
     assert [batch.unit for batch in batches([5, 3, 0, 1])] == [5, 3, 0, 1]
@@ -280,14 +284,14 @@ def test_kept_batches_are_given_in_any_order_and_may_be_left_early() -> None:
 
 def test_kept_batches_of_a_stream_end_where_it_does() -> None:
     source = Source(3)
-    batches = KeptBatches(source)
+    batches = KeptBatches(source, 3)
     for _ in range(2):
         assert [batch.unit for batch in batches(count())] == [0, 1, 2]
     assert source.made == [0, 1, 2]
 
 
 def test_kept_batches_go_to_other_processes_empty() -> None:
-    batches = KeptBatches(Source(3))
+    batches = KeptBatches(Source(3), 3)
     list(batches(range(3)))
     other = pickle.loads(pickle.dumps(batches))
     assert [batch.unit for batch in other(range(3))] == [0, 1, 2]

@@ -94,7 +94,10 @@ def recording() -> Measure:
         rows = seen.pixels.flatten(1)
         # Sums whose rounding tells in which order they were added.
         scale = torch.tensor(10.0).pow(torch.arange(-8.0, 8.0))
-        return Findings({"rows": rows}, {"sums": rows.sum(dim=0)[:16] * scale, "n": torch.ones(2)})
+        sums = {"sums": rows.sum(dim=0)[:16] * scale, "n": torch.ones(2)}
+        odd = [image for image in seen.indices if image % 2]
+        of_odd = rows[[seen.indices.index(image) for image in odd]]
+        return Findings({"rows": rows, "of odd": of_odd}, sums, {"of odd": odd})
 
     def measure(units: Sequence[int]) -> State:
         recorded = Recording(look)
@@ -142,6 +145,15 @@ def test_any_split_in_any_order_with_empty_parts_is_the_whole(
     state = merged(kind, shards, seed)
     assert packed(state) == packed(whole(kind))
     assert state.images == 15 and [skip.index for skip in state.skipped] == [8, 9, 12]
+
+
+def test_rows_of_some_images_are_theirs() -> None:
+    state = whole("rows and sums")
+    assert isinstance(state, Recorded)
+    odd = state.images_of("of odd")
+    assert odd == tuple(image for image in state.indices if image % 2) and len(odd) > 3
+    places = [state.indices.index(image) for image in odd]
+    assert torch.equal(state.rows["of odd"], state.rows["rows"][places])
 
 
 @pytest.mark.parametrize("kind", ["scan", "explain"])

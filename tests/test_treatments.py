@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -395,6 +396,18 @@ def test_batches_do_not_matter() -> None:
     assert whole.rows["class_change"].shape == (7, 2, 5)
     assert whole.rows["class_control"][:, 1].isnan().all()  # all padding has no controls
     assert not whole.rows["class_control"][:, 0].isnan().any()
+    # Of classes, which are many, rows are kept of some of the images.
+    some = replace(measurement, class_share=Share(7).at_most(3))
+    for size in (1, 3, 7):
+        found = measure(some, x, size)
+        assert found.indices == tuple(range(7))
+        assert found.images_of("kl") == found.indices
+        images = list(found.images_of("class_change"))
+        assert images == [image for image in range(7) if image in some.class_share]
+        for name in ("class_change", "class_control"):
+            torch.testing.assert_close(
+                found.rows[name], whole.rows[name][images], equal_nan=True, atol=1e-6, rtol=0
+            )
 
 
 class Static(nn.Module):

@@ -169,6 +169,8 @@ class ImpactSettings:
         Filters on which the estimates are compared with exact effects, and images for that.
     dose_images : int
         Images on which ever more filters are undone.
+    class_images : int
+        Images of which it is kept how the probability of every class changes.
     canvas_images : int
         Images that are shifted, cropped and enlarged, and in which false borders are drawn.
     fine : bool
@@ -194,6 +196,7 @@ class ImpactSettings:
     check: int = 30
     check_images: int = 10
     dose_images: int = FEWEST_IMAGES
+    class_images: int = 200
     canvas_images: int = 12
     fine: bool = False
     resamples: int = 1000
@@ -218,7 +221,7 @@ class ImpactSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
         counted = ("batch_size", "draws", "draws_each", "part_images", "check", "check_images",
-                   "dose_images", "canvas_images", "resamples")  # fmt: skip
+                   "dose_images", "class_images", "canvas_images", "resamples")  # fmt: skip
         _refuse(self, counted, ("seed", "disturbances"))
         if self.limit is not None and self.limit < FEWEST_IMAGES:
             raise PadscopeError(

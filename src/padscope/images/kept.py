@@ -11,20 +11,25 @@ MOST = 2**29
 
 
 class KeptBatches:
-    """Batches of which the first ones asked for stay in memory.
+    """Batches of which those of the first units stay in memory.
 
     Parameters
     ----------
     source : callable
         Takes numbers of units, and gives their batches.
+    units : int
+        How many units are asked for again.
     most : int
         Bytes of pixels to keep.
     """
 
     def __init__(
-        self, source: Callable[[Iterable[int]], Iterator[Batch]], most: int = MOST
+        self,
+        source: Callable[[Iterable[int]], Iterator[Batch]],
+        units: int,
+        most: int = MOST,
     ) -> None:
-        self._source, self._most = source, most
+        self._source, self._units, self._most = source, units, most
         self._kept: dict[int, Batch] = {}
         self._used = 0
         self._end: int | None = None  # units there are, once that is known
@@ -50,7 +55,8 @@ class KeptBatches:
         last = -1
         for batch in self._source(noted()):
             last = batch.unit
-            if self._used + batch.pixels.nbytes <= self._most and last not in self._kept:
+            fits = self._used + batch.pixels.nbytes <= self._most
+            if last < self._units and fits and last not in self._kept:
                 self._kept[last] = batch
                 self._used += batch.pixels.nbytes
             yield batch

@@ -21,7 +21,7 @@ from padscope.effects.metric import Metric
 from padscope.errors import PadscopeError
 from padscope.images import Batch
 from padscope.interventions.intervention import Intervention
-from padscope.interventions.treatments import Treatment
+from padscope.interventions.treatments import Share, Treatment
 from padscope.running import Findings, Pulse, no_pulse
 from padscope.running.model import Asking, as_input
 from padscope.running.recorded import Draft
@@ -37,9 +37,9 @@ class TreatmentMeasurement:
     in the order of the treatments, NaN where a treatment is not done to an image;
     ``distance`` is (images, T, D). With labels there are
     ``unchanged/correct`` and ``unchanged/top``, (images,). For the S sets in `by_class` there are
-    ``class_change`` and ``class_control``, (images, S, C), float32: the change of each class's
-    probability when the set is treated, and when its controls are, mean over the draws that are
-    done to the image (NaN if there are none).
+    ``class_change`` and ``class_control``, (some images, S, C), float32: the change of each
+    class's probability when the set is treated, and when its controls are, mean over the draws
+    that are done to the image (NaN if there are none).
 
     Attributes
     ----------
@@ -56,6 +56,8 @@ class TreatmentMeasurement:
         See `padscope.running.Pulse`.
     draft : dict
         See `padscope.running.recorded.Resumable`.
+    class_share : Share
+        The images of which the changes of classes are kept.
     """
 
     model: nn.Module
@@ -66,6 +68,7 @@ class TreatmentMeasurement:
     metric: Metric | None = None
     pulse: Pulse = no_pulse
     draft: Draft = field(default_factory=dict)
+    class_share: Share = field(default_factory=Share)
 
     def __call__(self, batch: Batch) -> Findings:
         """Measure a batch.
@@ -112,7 +115,10 @@ class TreatmentMeasurement:
         }
         self.draft.clear()
         own_rows = {f"{UNCHANGED}{name}": values for name, values in own.items()}
-        return Findings(found | own_rows | classes.rows())
+        some = [row for row, image in enumerate(batch.indices) if image in self.class_share]
+        class_rows = {name: values[some] for name, values in classes.rows().items()}
+        images = [batch.indices[row] for row in some]
+        return Findings(found | own_rows | class_rows, images=dict.fromkeys(class_rows, images))
 
     def _passes(self, parts: Sequence[Sequence[int]], room: int) -> Iterator[list[int]]:
         """Put treatments that follow one another into passes of no more than a batch.

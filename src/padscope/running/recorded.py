@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,10 +26,13 @@ class Findings:
         Name → (images, …) Tensor: one entry per image. Entries of all batches are kept.
     sums : mapping
         Name → Tensor of any one shape. Those of all batches are added up, in float64 or int64.
+    images : mapping
+        Name of rows that only some of the images have → these, ascending, by their indices.
     """
 
     rows: Mapping[str, Tensor] = field(default_factory=dict)
     sums: Mapping[str, Tensor] = field(default_factory=dict)
+    images: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 # From a batch with at least one image; it must depend on the batch alone.
@@ -65,6 +69,8 @@ class Recorded:
         Sums, in the making.
     drafts : dict
         Unit that is not done → what a `Resumable` look has found of it.
+    of_some : dict
+        Name of rows that only some of the images have → these, ascending; see `images_of`.
     """
 
     done: Spans = field(default_factory=Spans)
@@ -74,11 +80,16 @@ class Recorded:
     added: PairwiseSums = field(default_factory=PairwiseSums)
     complete: bool = False
     drafts: dict[int, Draft] = field(default_factory=dict)
+    of_some: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def images(self) -> int:
         """How many images were measured."""
         return len(self.indices)
+
+    def images_of(self, name: str) -> tuple[int, ...]:
+        """Give the images that rows of a name are of, ascending."""
+        return self.of_some.get(name, self.indices)
 
     @property
     def sums(self) -> dict[str, Tensor]:
@@ -89,24 +100,26 @@ class Recorded:
         """Join what was found on some images with what was found on others."""
         if self.rows and other.rows and self.rows.keys() != other.rows.keys():
             raise ValueError("states with other rows were measured in different ways")
-        indices = self.indices + other.indices
-        order = sorted(range(len(indices)), key=indices.__getitem__)
-        parts = [part.rows for part in (self, other) if part.rows]
+        order = _ascending(self.indices, other.indices)
+        parts = [part for part in (self, other) if part.rows]
         rows = {
-            name: torch.cat([part[name] for part in parts]) for name in (parts[0] if parts else ())
+            name: _joined([(part.images_of(name), part.rows[name]) for part in parts])
+            for name in (parts[0].rows if parts else ())
         }
-        if order != list(range(len(indices))):
-            rows = {name: values[order] for name, values in rows.items()}
         done = self.done.merge(other.done)
         drafts = self.drafts | other.drafts
         return Recorded(
             done,
-            tuple(indices[place] for place in order),
+            order,
             tuple(sorted((*self.skipped, *other.skipped), key=lambda skip: skip.index)),
             rows,
             self.added.merge(other.added),
             self.complete or other.complete,
             {unit: draft for unit, draft in drafts.items() if unit not in done},
+            {
+                name: _ascending(*(part.images_of(name) for part in parts))
+                for name in {**self.of_some, **other.of_some}
+            },
         )
 
     def blank(self) -> Recorded:
@@ -133,6 +146,7 @@ class Recorded:
             "skipped": [[skip.index, skip.name, skip.reason] for skip in self.skipped],
             "complete": self.complete,
             "rows": list(self.rows),
+            "of_some": {name: list(images) for name, images in self.of_some.items()},
             "sums": nodes,
             "drafts": [[unit, list(draft)] for unit, draft in self.drafts.items()],
         }
@@ -156,7 +170,20 @@ class Recorded:
                 unit: {name: tensors[f"drafts/{unit}/{name}"].clone() for name in names}
                 for unit, names in facts.get("drafts", ())
             },
+            {name: tuple(images) for name, images in facts.get("of_some", {}).items()},
         )
+
+
+def _ascending(*images: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(itertools.chain(*images)))
+
+
+def _joined(parts: Sequence[tuple[tuple[int, ...], Tensor]]) -> Tensor:
+    """Put rows of several parts in the order of their images."""
+    indices = [image for images, _ in parts for image in images]
+    rows = torch.cat([values for _, values in parts])
+    order = sorted(range(len(indices)), key=indices.__getitem__)
+    return rows if order == list(range(len(indices))) else rows[order]
 
 
 class Recording:
@@ -190,13 +217,16 @@ class Recording:
         found = self._look(batch) if batch.indices else Findings()
         self._drafts.pop(batch.unit, None)
         for name, found_rows in found.rows.items():
-            if len(found_rows) != len(batch.indices):
-                raise ValueError(
-                    f"{name} has {len(found_rows)} rows for {len(batch.indices)} images"
-                )
+            images = len(found.images.get(name, batch.indices))
+            if len(found_rows) != images:
+                raise ValueError(f"{name} has {len(found_rows)} rows for {images} images")
         rows = {name: rows.detach().cpu() for name, rows in found.rows.items()}
-        done = Spans.of([batch.unit])
-        self._new.append(Recorded(done, tuple(batch.indices), batch.skipped, rows))
+        some = {name: tuple(images) for name, images in found.images.items()}
+        self._new.append(
+            Recorded(
+                Spans.of([batch.unit]), tuple(batch.indices), batch.skipped, rows, of_some=some
+            )
+        )
         # Sums are added at once: of many units they would fill the memory.
         added = self._state.added.merge(PairwiseSums.of(batch.unit, found.sums))
         self._state = replace(self._state, added=added)

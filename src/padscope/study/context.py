@@ -59,6 +59,8 @@ class Canvas:
         Canvases per unit.
     workers : int
         Decoding threads.
+    repeated : int
+        How many of the first images are gone through several times, and kept in memory.
     """
 
     source: Images | StreamedImages
@@ -67,6 +69,7 @@ class Canvas:
     limit: int | None
     batch_size: int
     workers: int
+    repeated: int = 0
 
     def with_margin(self, margin: tuple[int, ...], limit: int | None) -> Canvas:
         """Return the same images with other surroundings."""
@@ -131,8 +134,8 @@ class Canvas:
 
     @cached_property
     def kept(self) -> KeptBatches:
-        """What `batches` gives, to be gone through several times."""
-        return KeptBatches(self.batches)
+        """What `batches` gives; the first images are kept."""
+        return KeptBatches(self.batches, self._count(self.repeated))
 
     def kept_of(self, images: int) -> Iterator[Batch]:
         """Give the batches of the first images."""
@@ -205,7 +208,10 @@ def find_context(
     """
     static = loaded.static_batch
     none = tuple(0 for _ in size)
-    bare = Canvas(source, size, none, settings.limit, static or settings.batch_size, workers)
+    bare = Canvas(
+        source, size, none, settings.limit, static or settings.batch_size, workers,
+        repeated=settings.baseline_images,
+    )  # fmt: skip
     sample = bare.sample_size(settings)
     image = bare.first()
     crop = observe_first(module, image, static)

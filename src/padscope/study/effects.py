@@ -9,6 +9,7 @@ from math import exp
 
 import polars as pl
 
+from padscope.effects.comparison import CLASS_CHANGE
 from padscope.effects.metric import Metric, load_metric
 from padscope.effects.resampling import Bootstrap
 from padscope.interventions import Controls
@@ -22,6 +23,7 @@ from padscope.interventions.sets import (
     named_sets,
 )
 from padscope.interventions.treatments import (
+    Share,
     Sparing,
     Treatment,
     dose_treatments,
@@ -142,7 +144,7 @@ class SetEffects:
         treatments, undone = self.treatments, refill(settings.fill)
         by_class = tuple((name, undone) for name in (*self.sets, ALL_PADDING))
         found = self._measure(stage, "effects", treatments, by_class, None)
-        bootstrap = self._bootstrap(found)
+        bootstrap = self._bootstrap(found.indices)
         tables = {
             "effects": effect_table(treatments, self.controls, found.rows, bootstrap, self._metric),
             "distances": distance_table(treatments, found.rows, undone, bootstrap),
@@ -153,11 +155,13 @@ class SetEffects:
         if subject.kind == "classes":
             names = names_of_classes(subject.loaded, subject.tested.labels, subject.answer.shape[1])
             sets = [name for name, _ in by_class]
-            tables["classes"] = class_table(sets, found.rows, names, bootstrap, subject.masked)
+            some = self._bootstrap(found.images_of(CLASS_CHANGE))
+            tables["classes"] = class_table(sets, found.rows, names, some, subject.masked)
         if self.headline is not None:
             dosed = self._measure(stage, "doses", self.doses, (), settings.dose_images)
             beside = self.controls[self.headline]
-            tables["doses"] = dose_table(self.doses, beside, dosed.rows, self._bootstrap(dosed))
+            doses = dose_table(self.doses, beside, dosed.rows, self._bootstrap(dosed.indices))
+            tables["doses"] = doses
         return Outcome(
             tables, images=len(found.indices), skipped=found.skipped, notes=tuple(self._notes())
         )
@@ -171,17 +175,18 @@ class SetEffects:
         most: int | None,
     ) -> Recorded:
         subject, tested = self.subject, self.subject.tested
+        share = Share(tested.images()).at_most(subject.settings.class_images)
         make = partial(
             TreatmentMeasurement, subject.module, treatments, by_class, subject.asking,
-            tested.labels.of if tested.labels else None, self._metric,
+            tested.labels.of if tested.labels else None, self._metric, class_share=share,
         )  # fmt: skip
         passes = self._passes(treatments, most) / (tested.images(most) or 1)
         found = stage.run(tested.job(name, make, most), Recorded(), passes, dear=DEAR[name])
         return require_images(found, name)
 
-    def _bootstrap(self, found: Recorded) -> Bootstrap:
+    def _bootstrap(self, images: tuple[int, ...]) -> Bootstrap:
         settings = self.subject.settings
-        groups = self.subject.tested.groups(found.indices)
+        groups = self.subject.tested.groups(images)
         return Bootstrap(groups, settings.resamples, settings.seed)
 
     def _notes(self) -> Iterator[str]:

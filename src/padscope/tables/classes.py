@@ -40,7 +40,7 @@ def class_table(
     sets : sequence of str
         Names of the sets in the rows.
     rows : mapping
-        ``class_change`` and ``class_control``, (n, S, C), of
+        ``class_change`` and ``class_control``, (n, S, C), n the images of the bootstrap, of
         `measurements.effects.TreatmentMeasurement`. Without them there are no rows.
     names : sequence of str, optional
         Of the classes; "" where unknown.
@@ -55,12 +55,15 @@ def class_table(
     """
     tables = [CLASSES.empty()]
     if CLASS_CHANGE in rows:
-        changes, controls = (rows[name].double().numpy() for name in (CLASS_CHANGE, CLASS_CONTROL))
-        kept = [at for at in range(changes.shape[2]) if at not in set(masked)]
+        kept = [at for at in range(rows[CLASS_CHANGE].shape[2]) if at not in set(masked)]
         known = [names[at] if names else "" for at in kept]
         resampling = bootstrap or Bootstrap()
         for place, name in enumerate(sets):
-            own = _of_set(changes[:, place, kept], controls[:, place, kept], resampling)
+            changes, controls = (
+                rows[kind][:, place, kept].double().numpy()
+                for kind in (CLASS_CHANGE, CLASS_CONTROL)
+            )
+            own = _of_set(changes, controls, resampling)
             whose = {"set": [name] * len(kept), "class": kept, "name": known}
             tables.append(pl.DataFrame(whose | own, CLASSES.dtypes))
     return pl.concat(tables).with_columns(
