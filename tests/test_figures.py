@@ -25,7 +25,7 @@ from torch import nn
 from padscope import scan
 from padscope.cli import main
 from padscope.errors import PadscopeError
-from padscope.figures import SCALE, figure_spec, render_figure, render_figures
+from padscope.figures import FIGURES, SCALE, figure_spec, render_figure, render_figures
 from padscope.figures.drawings import DIVERGING, SEQUENTIAL, colour_cells
 from padscope.figures.rendering import file_stem
 from padscope.findings.choice import choose_filters
@@ -187,6 +187,11 @@ def test_every_chart_of_the_page_is_a_figure(tested: Study) -> None:
     for name in (*THIRD, "distances"):
         with pytest.raises(PadscopeError, match=f"figure {name} cannot be drawn: no .* measured"):
             figure_spec(replace(tested, impact=bare), name)
+
+
+@pytest.mark.parametrize("name", [*SECOND, *THIRD])
+def test_charts_are_as_their_schema_asks(tested: Study, name: str) -> None:
+    FIGURES[name](tested).to_dict()  # Altair checks it, and every part of it while it is made
 
 
 def test_baselines_are_the_tables(study: Study) -> None:

@@ -18,8 +18,11 @@ from padscope.figures import FIGURES
 from padscope.figures.listed import FIGURE_NAMES
 from padscope.settings import ExplainSettings
 from padscope.store import RunDirectory, load_study
+from padscope.store.later import Later
 
-HEAVY = ("torch", "torchvision", "timm", "scipy.stats", "altair", "polars", "numpy")
+HEAVY = (
+    "torch", "torchvision", "timm", "scipy.stats", "scipy.optimize", "altair", "polars", "numpy",
+)  # fmt: skip
 # Runs commands in one process, and says after each which of the heavy modules are there.
 PROGRAM = """
 import json, sys
@@ -90,6 +93,11 @@ def test_what_is_read_later_is_the_same(run: Path) -> None:
         (p.site, p.filter) for p in now.portraits
     ]
     assert render_report(later) == render_report(now)
+
+
+def test_what_is_there_is_told_without_reading_it() -> None:
+    later = Later(["a"], pytest.fail)
+    assert "a" in later and "b" not in later and [*later] == ["a"]
 
 
 def test_figures_are_listed_as_they_are_drawn() -> None:

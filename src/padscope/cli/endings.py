@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from altair.utils.schemapi import debug_mode
-
 from padscope.cli.figures import replace_figures
 from padscope.console import (
     QUESTIONS,
@@ -66,8 +64,7 @@ def _parts(study: Study, stage: str) -> list[Listing | list[str]]:
 
 def publish(study: Study, run: Path) -> None:
     """Write the page into the directory of a run."""
-    with debug_mode(False):  # which checks every chart against the schema of all charts: a third
-        page = render_report(study)
+    page = render_report(study)
     write_atomically(run / "report.html", page.encode(errors="backslashreplace"))
 
 
@@ -76,8 +73,7 @@ def close(
 ) -> None:
     """End a command: the tables of stages, and what comes next."""
     if figures:
-        with debug_mode(False):
-            replace_figures(run, study)
+        replace_figures(run, study)
     tell(study, *stages)
     console, path = make_console(), printable(run)
     console.print(f"Tables: {path}/*.parquet", soft_wrap=True)

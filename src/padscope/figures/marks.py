@@ -75,9 +75,16 @@ def basis(table: pl.DataFrame) -> str:
     return f"On {f'{least:,} to ' if least < most else ''}{counted(rows[-1])}."
 
 
+class _Rows(alt.InlineData):
+    """Rows of a chart, which Altair would copy one by one wherever charts are combined."""
+
+    def __deepcopy__(self, memo: Any) -> _Rows:
+        return self
+
+
 def data(table: pl.DataFrame) -> alt.Chart:
     """Begin a chart with its numbers in it."""
-    return alt.Chart(alt.InlineData(values=table.to_dicts()))
+    return alt.Chart(_Rows(values=table.to_dicts()))
 
 
 def named(table: pl.DataFrame, column: str = "site") -> pl.DataFrame:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import vl_convert
+from altair.utils.schemapi import debug_mode
 from markupsafe import Markup
 
 from padscope.errors import PadscopeError, near
@@ -33,7 +34,12 @@ FIGURES: Mapping[str, Callable[[Study], Chart]] = {
     "swaps": changes.swaps, "border": changes.border, "sizes": changes.sizes,
 }  # fmt: skip
 
+# Altair checks every part of a chart against the schema of all charts, which takes longer than
+# making it; the tests do that.
+unchecked = debug_mode(False)
 
+
+@unchecked
 def figure_chart(study: Study, name: str) -> Chart:
     """Draw one figure as an Altair chart, with its numbers.
 
@@ -87,7 +93,7 @@ def _spec(chart: Chart, *, page: bool = False) -> dict[str, Any]:
             color=INK,
             subtitleColor=MUTED,
         )
-        .to_dict()
+        .to_dict(validate=False)
     )
     return spec
 

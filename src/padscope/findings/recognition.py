@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ NO_AIM = (
     "Neither comparison says that training aimed at it: an edge filter takes a border of zeros "
     "for an edge."
 )
+_compare = lru_cache(compare_counts)  # a page, or a terminal, says it in several places
 _OTHERS = {FRESH: "untrained networks", MATCHED: "random kernels on the same channels"}
 _MEANING = {
     FRESH: {
@@ -236,9 +238,9 @@ def compare_networks(
         Why there is no answer, whatever the counts; "" if there may be one.
     """
     networks = (given, *baselines)
-    comparison = compare_counts(
+    comparison = _compare(
         _count(given),
-        [_count(table) for table in baselines],
+        tuple(_count(table) for table in baselines),
         images=min(table["images"][0] for table in networks),
         core_per_image=min(min(table["core"]) for table in networks),
         content=content,

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load
 
 from padscope.errors import PadscopeError
 from padscope.study.stages import BESIDE, EXPLAIN, IMPACT, SCAN
@@ -75,12 +73,16 @@ def dump_json(content: Mapping[str, Any]) -> bytes:
     return text.encode(errors="backslashreplace")  # of paths that are no UTF-8, and read back so
 
 
-def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Read a safetensors file, and the JSON of its entry "progress", if it has one.
+def read_streams(path: Path) -> tuple[dict[str, memoryview], dict[str, Any]]:
+    """Read the bytes of every tensor of a safetensors file, and the JSON as of `read_header`.
 
-    The path may hold bytes that are no UTF-8, which safetensors cannot open.
+    The file lies in memory once; safetensors would copy it, and cannot open a path that is no
+    UTF-8.
     """
-    return load(path.read_bytes()), read_header(path)[1]
+    entries, about, start = _entries(path)
+    content = memoryview(path.read_bytes())[start:]
+    streams = {name: content[slice(*entry["data_offsets"])] for name, entry in entries.items()}
+    return streams, about
 
 
 def read_header(path: Path) -> tuple[set[str], dict[str, Any]]:
@@ -91,16 +93,22 @@ def read_header(path: Path) -> tuple[set[str], dict[str, Any]]:
     ValueError
         The file does not end where it says.
     """
+    entries, about, _ = _entries(path)
+    return {*entries}, about
+
+
+def _entries(path: Path) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """Read what a header says of each tensor and of all, and where the tensors begin."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > path.stat().st_size:
             raise ValueError("its header is cut off")
         header = json.loads(file.read(length))
-    about = header.pop("__metadata__", {})
+    about = json.loads(header.pop("__metadata__", {}).get("progress", "{}"))
     ends = [entry["data_offsets"][1] for entry in header.values()]
     if 8 + length + max(ends, default=0) != path.stat().st_size:
         raise ValueError("it does not end where its header says")
-    return {*header}, json.loads(about.get("progress", "{}"))
+    return header, about, 8 + length
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:

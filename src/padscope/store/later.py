@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
@@ -46,6 +46,10 @@ class Later(Mapping[K, V], Generic[K, V]):
     def __iter__(self) -> Iterator[K]:
         """Give the keys."""
         return iter(self._keys)
+
+    def __contains__(self, key: object) -> bool:
+        """Whether there is such a key, without reading its value."""
+        return key in self._keys
 
     def __getitem__(self, key: K) -> V:
         """Read a value."""
@@ -104,6 +108,7 @@ class _LaterCounts:
         self.first = _LaterFirst(facts, self._array) if facts["first"] else None
         self._file, self._part, self._whole = file, part, read
         self._streams = {(site, key) for site, key in facts["tallies"]}
+        self._tally = lru_cache(2)(self._read_tally)  # of one site, which are asked for in turn
 
     def near(self, site: str) -> _Tally:
         return self._tally(site, f"{PADDED}/{NEAR}")
@@ -116,7 +121,7 @@ class _LaterCounts:
         assert self.first is not None
         return self.first.maps[site, PADDED]
 
-    def _tally(self, site: str, key: str) -> _Tally:
+    def _read_tally(self, site: str, key: str) -> _Tally:
         return _Tally(self._array(f"{site}/{key}/fine"))
 
     def _array(self, name: str) -> Array:

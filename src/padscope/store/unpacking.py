@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from padscope.store.files import read_arrays, readable
+from padscope.store.files import read_streams, readable
 
 T = TypeVar("T")
 # How numbers lie in a file: counts in the narrowest of four types; float32 without its lower half
@@ -41,7 +41,7 @@ class PackedFile(Mapping[str, T]):
     def __init__(
         self,
         convert: Callable[[NDArray[Any]], T],
-        streams: Mapping[str, NDArray[np.uint8]],
+        streams: Mapping[str, memoryview],
         header: Mapping[str, Any],
         size: int,
     ) -> None:
@@ -72,7 +72,7 @@ class PackedFile(Mapping[str, T]):
         expected, stored = _size(kind, shape), KINDS[kind]
         inflate = zlib.decompressobj()
         # One byte more than there should be, and no further: what is longer is not unpacked.
-        content = inflate.decompress(self._streams[name].tobytes(), expected + 1)
+        content = inflate.decompress(self._streams[name], expected + 1)
         if len(content) != expected or not inflate.eof or inflate.unused_data:
             raise ValueError(f"{name} is not of the size that the header says")
         planes = np.frombuffer(content, np.uint8).reshape(stored.itemsize, -1)
@@ -113,4 +113,4 @@ def unpacking(path: Path, convert: Callable[[NDArray[Any]], T]) -> Iterator[Pack
         The file is missing, damaged, or would unpack to more than it can honestly hold.
     """
     with readable(path) as file:
-        yield PackedFile(convert, *read_arrays(file), file.stat().st_size)
+        yield PackedFile(convert, *read_streams(file), file.stat().st_size)

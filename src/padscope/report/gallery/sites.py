@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -75,12 +76,10 @@ class SitePictures:
 
 def longest_axis(study: Study, chosen: pl.DataFrame) -> int:
     """Choose how far maps are thinned, so that those of all chosen filters fit the page."""
-    counts = dict(chosen.group_by("site").len().iter_rows())
+    counts = chosen.group_by("site").len().join(study.sites, on="site").select("len", "map_size")
+    maps = 2 if study.explanation else 1  # as it is, and with real surroundings
     for longest in LONGEST:
-        cells = sum(
-            count * sum(thinned_cells(m.shape[1:], longest) for m in mean_maps(study, site, []))
-            for site, count in counts.items()
-        )
+        cells = sum(maps * count * thinned_cells(size, longest) for count, size in counts.rows())
         if cells <= MAP_BYTES:
             return longest
     return LONGEST[-1]
@@ -188,11 +187,11 @@ def _first(pictures: Pictures) -> Pictures:
 def site_points(study: Study, site: str, filters: IntArray, places: IntArray) -> Points:
     """Choose the points to draw of chosen filters' distributions at one side each."""
     counts = study.counts_of(site)
-    fine = np.asarray(counts.near(site).fine[..., :BINS], np.int64)
+    fine = np.asarray(counts.near(site).fine)
     edges = counts.bins[site].edges()[filters]
     # The compared regions are line 0 of every side, in the order of the table, then the core.
-    border = cumulate_rows(fine[places, filters], edges)
-    core = cumulate_rows(fine[-1, filters], edges)
+    border = cumulate_rows(_binned(fine[places, filters]), edges)
+    core = cumulate_rows(_binned(fine[-1, filters]), edges)
     return choose_points(border, core, _real_shares(study, site, filters, places))
 
 
@@ -203,8 +202,13 @@ def _real_shares(study: Study, site: str, filters: IntArray, places: IntArray) -
     tally, bins = contrasted.near_real(site), contrasted.bins.get(site)
     if tally is None or bins is None:
         return None
-    counts = np.asarray(tally.fine[..., :BINS], np.int64)[places, filters]
+    counts = _binned(np.asarray(tally.fine)[places, filters])
     return cumulate_rows(counts, bins.edges()[filters])
+
+
+def _binned(counts: NDArray[np.integer[Any]]) -> IntArray:
+    """Leave out what lies in no bin."""
+    return counts[:, :BINS].astype(np.int64)
 
 
 def _side_scores(study: Study, table: pl.DataFrame, filters: IntArray) -> FloatArray:
