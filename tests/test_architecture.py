@@ -4,9 +4,9 @@ lazily < errors < plugins < sites < regions < tallies < scores < evidence < inte
        < effects < tables < study < findings < figures < store, report, notebook
        < console, export < cli
 
-A part imports from itself and from those to its left. `settings`, `threads`, `paths`, `models`,
-`images`, `running` and `measurements` stand beside this order and serve the study and what is
-right of it.
+A part imports from itself and from those to its left. `settings`, `threads`, `paths`,
+`byte_counts`, `models`, `images`, `running` and `measurements` stand beside this order and serve
+the study and what is right of it.
 What shows a study stands right of it; `study.views` names it, and it is imported when asked for.
 Packages import lazily what they list under ``if TYPE_CHECKING``: a type is no import at run time.
 `findings` are plain data: nothing that draws, lays out or computes on tensors is imported there.
@@ -40,6 +40,7 @@ SERVICES = {
     "lazily": set(),
     "threads": set(),
     "paths": set(),
+    "byte_counts": {"errors"},
     "models": {"errors", "paths", "plugins", "sites"},
     "images": {"errors", "paths", "plugins", "threads"},
     "planted": {"errors", "regions", "images"},

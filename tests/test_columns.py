@@ -31,13 +31,15 @@ from padscope import (
     scan,
     sizes,
     swaps,
+    tiles,
 )
 from padscope.evidence import KINDS
 from padscope.images import central
 from padscope.scores import STATISTICS
-from padscope.settings import DepthSettings, SizeSettings, SwapSettings
+from padscope.settings import DepthSettings, SizeSettings, SwapSettings, TileSettings
 from padscope.study.explanation import COMPARED
 from padscope.study.stages import BESIDE as BESIDE_A_RUN
+from padscope.study.stages import TILES
 from padscope.tables import schema
 from padscope.tables.schema import (
     COMPARE,
@@ -96,7 +98,8 @@ def dense(folder: Path) -> Path:
     """Write a run of a network with a dense answer."""
     net = Deeper(dense=True).eval()
     settings = replace(ONCE, metric=None)
-    return written(impact(explained(net), net, canvases(20), settings=settings), folder / "dense")
+    study = impact(explained(net), net, canvases(20), settings=settings)
+    return written(tiles(study, net, canvases(2), TileSettings((8,))), folder / "dense")
 
 
 def explained(net: nn.Module) -> Study:
@@ -119,8 +122,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
 
 def test_what_a_run_holds_is_in_the_schema_and_the_other_way_round(runs: tuple[Path, ...]) -> None:
     whole, part = ({file.name for file in run.glob("*.parquet")} for run in runs)
-    assert whole == {table.file for table in IN_A_RUN}
-    assert part == {table.file for table in IN_A_RUN if table.stage not in BESIDE_A_RUN}
+    assert whole == {table.file for table in IN_A_RUN if table.stage != TILES}
+    without = {stage for stage in BESIDE_A_RUN if stage != TILES}
+    assert part == {table.file for table in IN_A_RUN if table.stage not in without}
     for run in runs:
         for table in IN_A_RUN:
             if (run / table.file).exists():

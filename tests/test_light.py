@@ -109,8 +109,8 @@ def test_public_names_are_there_and_no_others() -> None:
         "ExplainSettings", "ImpactSettings", "Interception", "PadscopeError", "RunDirectory",
         "ScanSettings", "Study", "TrainingWatch", "depth", "explain", "find_sites", "halo_of",
         "impact", "load_model", "load_study", "measure_depth", "measure_sizes", "measure_swaps",
-        "open_images", "planted", "render_report", "repad", "retrofit", "scan", "sizes",
-        "stream_of", "swaps", "tile_shares", "tiled",
+        "measure_tiles", "open_images", "planted", "render_report", "repad", "retrofit", "scan",
+        "sizes", "stream_of", "swaps", "tile_shares", "tiled", "tiles",
     ]  # fmt: skip
     assert all(hasattr(padscope, name) for name in padscope.__all__)
 

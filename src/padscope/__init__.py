@@ -27,10 +27,12 @@ if TYPE_CHECKING:
         measure_depth,
         measure_sizes,
         measure_swaps,
+        measure_tiles,
         retrofit,
         scan,
         sizes,
         swaps,
+        tiles,
     )
 
 __version__ = "0.1.0"
@@ -53,6 +55,7 @@ __all__ = [
     "measure_depth",
     "measure_sizes",
     "measure_swaps",
+    "measure_tiles",
     "open_images",
     "planted",
     "render_report",
@@ -64,6 +67,7 @@ __all__ = [
     "swaps",
     "tile_shares",
     "tiled",
+    "tiles",
 ]
 
 __getattr__, __dir__ = lazily(__name__)

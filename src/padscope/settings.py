@@ -399,6 +399,47 @@ class SizeSettings:
         _refuse(self, ("limit", "batch_size", "resamples"), ("seed",))
 
 
+@dataclass(frozen=True)
+class TileSettings:
+    """What trying tiles does; part of their identity.
+
+    Attributes
+    ----------
+    tiles : tuple of int
+        Pixels of tiles along every axis, whose cost is told. The halo is looked for with the
+        smallest; without any, with tiles of half an image.
+    tolerance : float
+        Greatest difference from the whole of any value that is none, in spreads of the answer.
+    memory : int or None
+        Bytes that a tile may hold, to find the largest that does not hold more.
+    offset : int
+        By how many pixels the tiles whose difference is split into shares begin out of step.
+    limit : int
+        Most images.
+    seed : int
+        Of the choice of images, of crops and of the resampling.
+    resamples : int
+        Of the images, for intervals.
+    output : str or None
+        As of `ImpactSettings`.
+    """
+
+    tiles: tuple[int, ...] = ()
+    tolerance: float = 0.01
+    memory: int | None = None
+    offset: int = 0
+    limit: int = 4
+    seed: int = 0
+    resamples: int = 1000
+    output: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run."""
+        _refuse(self, ("limit", "resamples", "memory"), ("seed", "offset", "tolerance"))
+        if min(self.tiles, default=1) < 1:
+            raise PadscopeError(f"a tile of {min(self.tiles)} pixels cannot be run; give 1 or more")
+
+
 def _refuse(settings: object, from_one: tuple[str, ...], from_zero: tuple[str, ...]) -> None:
     for name in (*from_one, *from_zero):
         value, least = getattr(settings, name), int(name in from_one)

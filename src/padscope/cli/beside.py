@@ -1,4 +1,4 @@
-"""Commands that compare answers beside a run: of a model alone, or of a run, which keeps them."""
+"""Commands that stand beside a run: of a model alone, or of a run, which keeps what they find."""
 
 from __future__ import annotations
 
@@ -24,9 +24,6 @@ class BesideRun:
     ----------
     given : Given
         Its model is a spec, or the directory of a run.
-    labels : str or None
-    tested : int or None
-        Most images, as given.
     device : str
     runner : Runner
     workers, batch_size : int
@@ -35,23 +32,37 @@ class BesideRun:
     """
 
     given: Given
-    labels: str | None
-    tested: int | None
     device: str
     runner: Runner
-    workers: int
-    batch_size: int
-    checkpoint: float
+    workers: int = 1
+    batch_size: int = 1
+    checkpoint: float = 60
 
-    def measure(self, stage: str, settings: Any, alone: Callable[..., Any]) -> Any:
-        """Do a stage and return what it finds; `alone` does it of a model that has no run."""
+    def measure(
+        self,
+        stage: str,
+        alone: Callable[..., Any],
+        settings: Callable[[str | None], Any],
+        *more: object,
+    ) -> Any:
+        """Do a stage and return what it finds.
+
+        Parameters
+        ----------
+        stage : str
+        alone : callable
+            Does it of a model that has no run.
+        settings : callable
+            Gives them, by the images.
+        *more : object
+            What it takes behind the images: labels.
+        """
         given, run = self.given, Path(self.given.model)
         if not (run / "manifest.json").exists():
             loaded = work.load(given, self.device)
-            settings = self._limited(settings, given.images)
             with work.show_progress(stage) as progress:
                 return alone(
-                    loaded, given.images, self.labels, settings, progress=progress,
+                    loaded, given.images, *more, settings(given.images), progress=progress,
                     workers=self.workers, runner=self.runner,
                 )  # fmt: skip
         if given.size or given.mean or given.std:
@@ -59,8 +70,9 @@ class BesideRun:
         study, loaded, source = work.reopen(run, given.weights, given.images, self.device, stage)
         directory = work.RunDirectory(run, self.checkpoint, self.runner.leads)
         stages = work.Stages.of(loaded, directory, self.workers, self.runner, self.batch_size)
-        do = getattr(stages, stage)
-        return getattr(do(study, source, self.labels, self._limited(settings, source)), stage)
+        return getattr(stages.beside(stage, study, source, *more, settings(source)), stage)
 
-    def _limited(self, settings: Any, images: str | None) -> Any:
-        return replace(settings, limit=impact_settings(self.tested, images).limit)
+
+def tested(settings: Any, limit: int | None) -> Callable[[str | None], Any]:
+    """Give settings with as many images as an impact tests; `limit` as given."""
+    return lambda images: replace(settings, limit=impact_settings(limit, images).limit)

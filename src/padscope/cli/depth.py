@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from padscope.cli import work
 from padscope.cli.answers import Json, answering
+from padscope.cli.beside import BesideRun
 from padscope.cli.options import (
     WORKERS,
     BatchSize,
@@ -25,12 +25,8 @@ from padscope.cli.options import (
     Weights,
     Workers,
 )
-from padscope.errors import PadscopeError
 from padscope.settings import AUTO, DepthSettings
 from padscope.study.stages import DEPTH
-
-if TYPE_CHECKING:
-    from padscope.study import Depth
 
 Subject = Annotated[
     str,
@@ -66,36 +62,18 @@ def depth_command(
         limit=limit or None, margin=margin, tolerance=tolerance, seed=seed, batch_size=batch_size,
         output=output,
     )  # fmt: skip
-    shared = work.find_runner(runner)
-    run = Path(subject)
-    if not (run / "manifest.json").exists():
-        loaded = work.load(work.Given(subject, weights, size, mean, std, images), device)
-        with work.show_progress(DEPTH) as progress:
-            found = work.measure_depth(
-                loaded, images, settings, progress=progress, workers=workers, runner=shared
-            )
-        if shared.leads:
-            _tell(found, as_json=json)
-        return
-    if size or mean or std:
-        raise PadscopeError("a run has its own size, mean and std; leave them out")
-    study, loaded, source = work.reopen(run, weights, images, device, DEPTH)
-    directory = work.RunDirectory(run, checkpoint, shared.leads)
-    study = work.Stages.of(loaded, directory, workers, shared, batch_size).depth(
-        study, source, settings
-    )
-    if shared.leads:
-        assert study.depth is not None
-        _tell(study.depth, as_json=json)
-
-
-def _tell(found: Depth, *, as_json: bool) -> None:
-    with answering(as_json=as_json) as answer:
-        console = work.make_console()
-        console.table(work.depth_listing(found.table))
-        console.print()
-        console.say(work.depth_lines(found))
-        answer(lambda: work.plain(work.depth_json(found)))
+    how = BesideRun(
+        work.Given(subject, weights, size, mean, std, images), device,
+        work.find_runner(runner), workers, batch_size, checkpoint,
+    )  # fmt: skip
+    with answering(as_json=json) as answer:
+        found = how.measure(DEPTH, work.measure_depth, lambda _: settings)
+        if how.runner.leads:
+            console = work.make_console()
+            console.table(work.depth_listing(found.table))
+            console.print()
+            console.say(work.depth_lines(found))
+            answer(lambda: work.plain(work.depth_json(found)))
 
 
 def register(app: typer.Typer) -> None:

@@ -11,15 +11,13 @@ import torch
 
 from padscope.cli.options import DEVICES
 from padscope.errors import PadscopeError, near
-from padscope.images import StreamedImages, UnreadableImage
 from padscope.models import LoadedModel, load_model
 from padscope.running.memory import keep_freed_memory
 from padscope.running.model import find_device, observe_first
-from padscope.settings import ScanSettings
 from padscope.sites import Site
 from padscope.sites.census import even_size
 from padscope.store import load_study
-from padscope.study import Study, as_images
+from padscope.study import Study
 
 
 def default_directory(model: str) -> Path:
@@ -97,21 +95,6 @@ def reopen(
     given = Given(**study.invocation)
     loaded = load(replace(given, weights=weights or given.weights), device)
     return study, loaded, given.images if images is None else images
-
-
-def first_images(loaded: LoadedModel, images: str | None, limit: int, seed: int) -> torch.Tensor:
-    """Open the first images that can be read, as one batch."""
-    source = as_images(images, loaded, ScanSettings(limit=limit, crops=limit, seed=seed))
-    assert not isinstance(source, StreamedImages)
-    count, found = min(limit, len(source)), list[torch.Tensor]()
-    for index in range(count):
-        try:
-            found.append(source.tensor(index))
-        except UnreadableImage as error:
-            problem = str(error)
-    if not found:
-        raise PadscopeError(f"none of the {count} images can be read (for example, {problem})")
-    return torch.stack(found)
 
 
 def _move(loaded: LoadedModel, device: str) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from padscope.cli import work
 from padscope.cli.answers import Json, answering
-from padscope.cli.beside import BesideRun
+from padscope.cli.beside import BesideRun, tested
 from padscope.cli.depth import Subject
 from padscope.cli.options import (
     BatchSize,
@@ -53,11 +53,11 @@ def sizes_command(
         output=output, metric=metric,
     )  # fmt: skip
     how = BesideRun(
-        work.Given(subject, weights, size, mean, std, images), labels, limit, device,
+        work.Given(subject, weights, size, mean, std, images), device,
         work.find_runner(runner), workers, batch_size, checkpoint,
     )  # fmt: skip
     with answering(as_json=json) as answer:
-        found = how.measure(SIZES, settings, work.measure_sizes)
+        found = how.measure(SIZES, work.measure_sizes, tested(settings, limit), labels)
         if how.runner.leads:
             console = work.make_console()
             for part in work.size_parts(found):

@@ -12,18 +12,16 @@ from padscope.cli.interrupts import interruptible
 from padscope.console import Budget
 from padscope.models import LoadedModel
 from padscope.running import Runner
-from padscope.settings import (
-    DepthSettings,
-    ExplainSettings,
-    ImpactSettings,
-    ScanSettings,
-    SizeSettings,
-    SwapSettings,
-)
+from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.store import RunDirectory
-from padscope.study import Study, depth, explain, impact, scan, sizes, swaps
+from padscope.study import Study, depth, explain, impact, scan, sizes, swaps, tiles
 from padscope.study.budget import time_pass
-from padscope.study.stages import DEPTH, EXPLAIN, IMPACT, SCAN, SIZES, SWAPS, StageWork
+from padscope.study.stages import DEPTH, EXPLAIN, IMPACT, SCAN, SIZES, SWAPS, TILES, StageWork
+
+# Those that stand beside a run.
+STAGES: Mapping[str, Callable[..., Study]] = {
+    DEPTH: depth, SWAPS: swaps, SIZES: sizes, TILES: tiles
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,29 +91,21 @@ class Stages:
         )  # fmt: skip
         return self._finish(study, IMPACT)
 
-    def depth(self, study: Study, images: str | None, settings: DepthSettings) -> Study:
-        """Measure how deep padding reaches, and save what was found."""
-        return self._beside(DEPTH, lambda **how: depth(study, self.loaded, images, settings, **how))
+    def beside(self, stage: str, study: Study, *given: object) -> Study:
+        """Do a stage that stands beside a run, and save what was found.
 
-    def swaps(
-        self, study: Study, images: str | None, labels: str | None, settings: SwapSettings
-    ) -> Study:
-        """Measure what other padding does, and save what was found."""
-        return self._beside(
-            SWAPS, lambda **how: swaps(study, self.loaded, images, labels, settings, **how)
-        )
-
-    def sizes(
-        self, study: Study, images: str | None, labels: str | None, settings: SizeSettings
-    ) -> Study:
-        """Measure what other input sizes do, and save what was found."""
-        return self._beside(
-            SIZES, lambda **how: sizes(study, self.loaded, images, labels, settings, **how)
-        )
-
-    def _beside(self, stage: str, work: Callable[..., Study]) -> Study:
-        """Do a stage that stands beside a run, and save what was found."""
-        study = interruptible(stage, self.budget, lambda **watch: work(**self._how, **watch))
+        Parameters
+        ----------
+        stage : str
+        study : Study
+        *given : object
+            What the stage takes behind study and model.
+        """
+        do = STAGES[stage]
+        study = interruptible(
+            stage, self.budget,
+            lambda **watch: do(study, self.loaded, *given, **self._how, **watch),
+        )  # fmt: skip
         self.run.save(study)
         return study
 

@@ -8,7 +8,7 @@ import typer
 
 from padscope.cli import work
 from padscope.cli.answers import Json, answering
-from padscope.cli.beside import BesideRun
+from padscope.cli.beside import BesideRun, tested
 from padscope.cli.depth import Subject
 from padscope.cli.options import (
     BatchSize,
@@ -82,11 +82,11 @@ def swaps_command(
         seed=seed, batch_size=batch_size, output=output, metric=metric,
     )  # fmt: skip
     how = BesideRun(
-        work.Given(subject, weights, size, mean, std, images), labels, limit, device,
+        work.Given(subject, weights, size, mean, std, images), device,
         work.find_runner(runner), workers, batch_size, checkpoint,
     )  # fmt: skip
     with answering(as_json=json) as answer:
-        found = how.measure(SWAPS, settings, work.measure_swaps)
+        found = how.measure(SWAPS, work.measure_swaps, tested(settings, limit), labels)
         if how.runner.leads:
             console = work.make_console()
             console.table(work.swap_listing(found))

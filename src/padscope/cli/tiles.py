@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
+from padscope.byte_counts import parse_bytes
 from padscope.cli import work
 from padscope.cli.answers import Json, answering
+from padscope.cli.beside import BesideRun
+from padscope.cli.depth import Subject
 from padscope.cli.options import (
+    Checkpoint,
     Device,
     Images,
-    Model,
     Numbers,
     Output,
     Seed,
@@ -19,18 +22,30 @@ from padscope.cli.options import (
     Tolerance,
     Weights,
 )
-from padscope.errors import PadscopeError
-from padscope.settings import AUTO
+from padscope.settings import AUTO, TileSettings
+from padscope.study.stages import TILES
 
-Tile = Annotated[
-    list[int], typer.Option("--tile", help="Pixels of a tile; several to compare their costs.")
+Sizes = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--tile",
+        help="Pixels of a tile; several to compare their costs. Default: half an image, and more.",
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(help="What a tile may hold, such as 2GB: finds the largest that holds no more."),
+]
+Offset = Annotated[
+    int, typer.Option(help="Pixels by which tiles begin out of step, to see what that does.")
 ]
 Few = Annotated[int, typer.Option(help="Images that are run whole and in tiles.")]
 
 
 def tiles_command(
-    model: Model,
-    tile: Tile,
+    subject: Subject,
+    tile: Sizes = None,
+    memory: Memory = None,
     images: Images = None,
     weights: Weights = None,
     size: Size = None,
@@ -38,24 +53,29 @@ def tiles_command(
     std: Numbers = None,
     limit: Few = 4,
     tolerance: Tolerance = 0.01,
+    offset: Offset = 0,
     output: Output = None,
     seed: Seed = 0,
     device: Device = AUTO,
+    checkpoint: Checkpoint = 60,
     json: Json = False,
 ) -> None:
     """Find the smallest halo whose tiles equal the whole, by trying, and what tiles cost."""
-    if limit < 1 or min(tile) < 1:
-        raise PadscopeError("give 1 image or more, and tiles of 1 pixel or more")
-    loaded = work.load(work.Given(model, weights, size, mean, std, images), device)
-    pixels = work.first_images(loaded, images, limit, seed)
-    advised = work.halo_of(loaded.module, pixels, min(tile), tolerance=tolerance, output=output)
-    axes = pixels.ndim - 2
+    settings = TileSettings(
+        tuple(tile or ()), tolerance, parse_bytes(memory) if memory else None, offset, limit, seed,
+        output=output,
+    )  # fmt: skip
+    how = BesideRun(
+        work.Given(subject, weights, size, mean, std, images), device, work.find_runner("local"),
+        checkpoint=checkpoint,
+    )  # fmt: skip
     with answering(as_json=json) as answer:
+        found = how.measure(TILES, work.measure_tiles, lambda _: settings)
         console = work.make_console()
-        console.table(work.tile_listing(advised, sorted(tile), axes))
+        console.table(work.tile_listing(found))
         console.print()
-        console.say(work.tile_lines(advised, tolerance))
-        answer(lambda: work.plain(work.tiles_json(advised, sorted(tile), axes, tolerance)))
+        console.say(work.tile_sentences(found))
+        answer(lambda: work.beside_json(found, work.tile_sentences(found)))
 
 
 def register(app: typer.Typer) -> None:

@@ -11,7 +11,7 @@ from altair.utils.schemapi import debug_mode
 from markupsafe import Markup
 
 from padscope.errors import PadscopeError, near
-from padscope.figures import causes, changes, effects, positions
+from padscope.figures import causes, changes, effects, positions, tiles
 from padscope.figures.depth import depth
 from padscope.figures.marks import Chart
 from padscope.figures.neurons import neuron, neurons
@@ -32,6 +32,7 @@ FIGURES: Mapping[str, Callable[[Study], Chart]] = {
     "firing": positions.firing,
     "reach": reach,
     "swaps": changes.swaps, "border": changes.border, "sizes": changes.sizes,
+    "tiles": tiles.tiles, "shares": tiles.shares,
 }  # fmt: skip
 
 # Altair checks every part of a chart against the schema of all charts, which takes longer than

@@ -16,12 +16,13 @@ from padscope.findings.exports import TARGETS, taken_by
 from padscope.findings.gains import Gain, gains_of
 from padscope.findings.sizes import EVEN, size_gains
 from padscope.findings.swaps import CONTROL, is_reestimated, swap_told
-from padscope.findings.words import interval, number, size
+from padscope.findings.words import interval, number, share, size
 from padscope.measurements.output import OUTPUT
 from padscope.sites.fill_words import PARTIAL
-from padscope.study import Depth, Sizes, Study, Swaps
-from padscope.study.stages import BESIDE
+from padscope.study import Depth, Sizes, Study, Swaps, Tiles
+from padscope.study.stages import DEPTH, SIZES, SWAPS
 
+FIRST = (DEPTH, SWAPS, SIZES)  # what there is advice from
 TORCH_MODES = frozenset({"zeros", "reflect", "replicate", "circular"})
 
 
@@ -86,22 +87,26 @@ def advise(study: Study, run: str) -> Advised:
     """
     found: list[Advice] = []
     if study.depth:
-        found += _of_depth(study.depth)
+        found += _of_depth(study.depth, study.tiles)
+    elif study.tiles:
+        found += _of_tiles(study.tiles)
     if study.swaps:
         found += _of_swaps(study.swaps)
     if study.sizes:
         found += _of_sizes(study.sizes)
-    missing = tuple(f"padscope {stage} {run}" for stage in BESIDE if getattr(study, stage) is None)
-    if len(missing) == len(BESIDE):
+    missing = tuple(f"padscope {stage} {run}" for stage in FIRST if getattr(study, stage) is None)
+    if not found:
         raise PadscopeError(
             f"there is nothing to advise from yet; run {missing[0]}, {missing[1]} or {missing[2]} "
             "first"
         )
+    if study.depth and study.depth.last == OUTPUT and not study.tiles:
+        missing = (*missing, f"padscope tiles {run}")
     ordered = sorted(found, key=lambda one: (not one.act, -one.surely))
     return Advised(tuple(ordered), missing)
 
 
-def _of_depth(depth: Depth) -> Iterator[Advice]:
+def _of_depth(depth: Depth, tiles: Tiles | None) -> Iterator[Advice]:
     rows = depth.of_map(depth.last).to_dicts()
     if depth.last != OUTPUT:
         yield _leave(
@@ -138,17 +143,49 @@ def _of_depth(depth: Depth) -> Iterator[Advice]:
         yield _leave(
             "Run images whole",
             f"its {depth.whole} looks at the whole frame, so no halo makes tiles equal to it; "
-            "padscope.tile_shares tells what the tiles differ by",
+            "padscope tiles says what they differ by",
         )
         return
     step = lcm(*depth.step)
     halo = ceil(depth.deepest / step) * step
     tile = max(step, min(depth.size) // step * step)
+    if tiles is not None and tiles.halo:  # which was tried, value by value
+        yield from _of_tiles(tiles)
+        return
     more = ((tile + 2 * halo) / tile) ** len(depth.size)
-    yield Advice(
+    yield _tiled(tile, halo, more, gain, worst)
+
+
+def _of_tiles(tiles: Tiles) -> Iterator[Advice]:
+    if tiles.halo is None:
+        yield _leave(
+            "Run images whole",
+            f"its {tiles.whole} looks at the whole frame, so no halo makes tiles equal to it",
+        )
+        return
+    padding = next(iter(tiles.shares.iter_rows(named=True)), None)
+    if not tiles.halo or padding is None or padding["low"] is None or padding["low"] <= 0:
+        yield _leave(
+            "Run tiles without a halo",
+            "padding takes no part in how they differ from the whole beyond its interval",
+        )
+        return
+    best = tiles.table.filter("best")
+    row = (tiles.table if best.is_empty() else best).row(-1, named=True)
+    gain = (
+        f"tiles of {tiles.tried} px differ from the whole by up to {number(tiles.error(0))} "
+        f"spreads without one, {share(padding['share'])} "
+        f"{interval(100 * padding['low'], 100 * padding['high'])} of it due to padding, and by "
+        f"{number(tiles.error(tiles.halo))} with it"
+    )
+    yield _tiled(row["tile"], tiles.halo, row["cost"], gain, tiles.difference or 0.0)
+
+
+def _tiled(tile: int, halo: int, more: float, gain: str, surely: float) -> Advice:
+    return Advice(
         f"Run tiles with a halo of {halo} px", True, gain,
         f"{more:.3g} times the work, in tiles of {tile} px",
-        f"run = padscope.tiled(model, {tile}, {halo})\nanswer = run(image)", worst,
+        f"run = padscope.tiled(model, {tile}, {halo})\nanswer = run(image)", surely,
     )  # fmt: skip
 
 

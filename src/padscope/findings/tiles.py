@@ -1,54 +1,98 @@
-"""What tiles need to equal the whole, and what they cost."""
+"""What is said of tiles: halo, safe crop, cost, and why they differ."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
 
+from padscope.byte_counts import told_bytes
 from padscope.findings.listing import Listing
-from padscope.findings.words import number
-
-if TYPE_CHECKING:
-    from padscope.running.tiled import AdvisedHalo
+from padscope.findings.words import NONE, interval, listed, number, plural, share
+from padscope.study import Tiles
 
 
-def tile_listing(advised: AdvisedHalo, tiles: Sequence[int], axes: int) -> Listing:
-    """List what tiles of some sizes cost with the advised halo."""
+def tile_listing(found: Tiles) -> Listing:
+    """List what tiles of every size cost with the halo."""
     rows = tuple(
-        (str(tile), str(tile + 2 * advised.pixels), f"{advised.cost(tile, axes):.2f}")
-        for tile in tiles
+        (
+            f"{row['tile']}{' (best)' if row['best'] else ''}", str(row["run"]),
+            f"{row['cost']:.2f}", NONE if row["held"] is None else told_bytes(row["held"]),
+        )
+        for row in found.table.iter_rows(named=True)
+    )  # fmt: skip
+    headings = ("tile (px)", "run with its halo (px)", "pixels run per pixel", "holds up to")
+    return Listing(
+        headings, rows,
+        caption="holds: input, maps and working copies of one tile at once, beside the weights",
+    )  # fmt: skip
+
+
+def tile_sentences(found: Tiles) -> Iterator[str]:
+    """Say which halo suffices, what may be cropped, which tile is best, and why tiles differ."""
+    errors = [(row["halo"], row["error"]) for row in found.halos.iter_rows(named=True)]
+    if found.halo is None:
+        shown = dict([errors[0], errors[len(errors) // 2], errors[-1]])
+        decay = [f"{_spreads(error)} with a halo of {halo} px" for halo, error in shown.items()]
+        yield (
+            f"Its answer looks at the whole frame ({found.whole}): no finite halo makes tiles "
+            f"equal to the whole, and no crop is safe. Tiles of {found.tried} px differ by up to "
+            f"{listed(decay)}."
+        )
+    else:
+        error = dict(errors)[found.halo]
+        yield (
+            f"A halo of {found.halo} px is the smallest with which tiles of {found.tried} px equal "
+            f"the whole: they differ by no more than {_spreads(error)} of the answer (tolerance "
+            f"{found.tolerance:g})."
+        )
+        wrong = [each for each in errors if each[0] < found.halo][-2:]
+        if wrong:
+            narrower = [f"{halo} px differ by up to {_spreads(error)}" for halo, error in wrong]
+            yield f"Narrower ones do not suffice: {', '.join(narrower)}."
+        yield (
+            f"Safe crop: {found.halo} px or more inside the frame (in pixels of the input), the "
+            "answer is what it is with real surroundings, within the tolerance."
+        )
+    if found.step > 1:
+        yield f"Tiles and halos are in step with the strides if {found.step} divides them."
+    if found.memory is not None:
+        yield _best(found)
+    yield from _shares(found)
+    yield f"Measured on {plural(found.counted, 'image')} ({found.images})."
+    yield from found.notes
+
+
+def _best(found: Tiles) -> str:
+    limit = told_bytes(found.memory or 0)
+    row = next((row for row in found.table.iter_rows(named=True) if row["best"]), None)
+    if row is None:
+        return f"No tile is best under {limit}: none equals the whole."
+    return (
+        f"Under {limit} the best tile is {row['tile']} px: it holds no more than "
+        f"{told_bytes(row['held'])}, and runs {row['cost']:.3g} pixels for each one. Image and "
+        "answer come on top."
     )
-    return Listing(("tile (px)", "run with its halo (px)", "pixels run per pixel"), rows)
 
 
-def tile_lines(advised: AdvisedHalo, tolerance: float) -> list[str]:
-    """Say which halo suffices, and how wrong narrower ones are."""
-    wrong = {halo: error for halo, error in advised.tried.items() if error > tolerance}
-    narrower = [
-        f"{halo} px differ by up to {number(error)}" for halo, error in sorted(wrong.items())[-2:]
+def _shares(found: Tiles) -> Iterator[str]:
+    if found.difference is None:
+        return
+    begun = f", begun {found.offset} px out of step," if found.offset else ""
+    told = f"Without a halo, tiles of {found.tried} px{begun} differ from the whole by "
+    if not found.difference:
+        yield f"{told}nothing."
+        return
+    parts = [
+        f"{row['cause']} {share(row['share'])} "
+        f"{interval(_percent(row['low']), _percent(row['high']))}".rstrip()
+        for row in found.shares.iter_rows(named=True)
     ]
-    said = [
-        f"A halo of {advised.pixels} px is the smallest with which tiles equal the whole: they "
-        f"differ by no more than {number(advised.error)} spreads of the answer "
-        f"(tolerance {tolerance:g})."
-    ]
-    if narrower:
-        said.append(f"Narrower ones do not suffice: {', '.join(narrower)}.")
-    if advised.step > 1:
-        said.append(f"Tiles and halos are in step with the strides if {advised.step} divides them.")
-    return said
+    over = f" Over the tile it computes {listed(found.statistics)}." if found.statistics else ""
+    yield f"{told}{_spreads(found.difference)} (root mean square): {', '.join(parts)}.{over}"
 
 
-def tiles_json(
-    advised: AdvisedHalo, tiles: Sequence[int], axes: int, tolerance: float
-) -> dict[str, Any]:
-    """Gather what tiles need and cost; see docs/json.md."""
-    return {
-        "halo": advised.pixels,
-        "error": advised.error,
-        "tolerance": tolerance,
-        "step": advised.step,
-        "tried": [{"halo": halo, "error": error} for halo, error in advised.tried.items()],
-        "tiles": [{"tile": tile, "cost": advised.cost(tile, axes)} for tile in tiles],
-        "sentences": tile_lines(advised, tolerance),
-    }
+def _spreads(error: float | None) -> str:
+    return "more than can be told" if error is None else f"{number(error)} spreads"
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value

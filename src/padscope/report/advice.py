@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from padscope.findings.advice import advise
 from padscope.findings.sizes import size_parts, size_sentences
 from padscope.findings.swaps import swap_listing, swap_sentences, target_listing
+from padscope.findings.tiles import tile_listing, tile_sentences
 from padscope.report.parts import Part, drawn
 from padscope.study import Study
 from padscope.study.stages import BESIDE
@@ -17,7 +18,7 @@ def advice_parts(study: Study) -> list[Part]:
     parts: list[Part] = []
     if any(getattr(study, stage) for stage in BESIDE):
         parts.append(_advice(study))
-    return [*parts, *_swaps(study), *_sizes(study)]
+    return [*parts, *_tiles(study), *_swaps(study), *_sizes(study)]
 
 
 def _advice(study: Study) -> Part:
@@ -66,5 +67,20 @@ def _sizes(study: Study) -> Iterator[Part]:
             (f"sizes-rows-{place}", "Other sizes" if place else "Uneven strides", each)
             for place, each in enumerate(size_parts(study.sizes))
         ],
+        folded=True,
+    )  # fmt: skip
+
+
+def _tiles(study: Study) -> Iterator[Part]:
+    if study.tiles is None:
+        return
+    said = list(tile_sentences(study.tiles))
+    yield Part(
+        "tiles", "Inference in tiles", said,
+        charts=[
+            *drawn(study, "tiles", f"Error by halo, and work by size of tiles. {said[0]}"),
+            *drawn(study, "shares", "Shares of padding, normalisation and phase; said above."),
+        ],
+        tables=[("tiles-rows", "What tiles cost", tile_listing(study.tiles))],
         folded=True,
     )  # fmt: skip

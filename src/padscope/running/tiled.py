@@ -271,6 +271,7 @@ class AdvisedHalo:
         Greatest difference from the whole, in spreads of each image's answer.
     step : int
         Pixels between halos in step with the strides.
+    tile : int or tuple of int
     tried : dict
         Halo → its error, of all that were tried.
     """
@@ -324,14 +325,7 @@ def halo_of(
     PadscopeError
         No halo that fits the images suffices, or the model looks at the whole frame.
     """
-    beside = BesideWhole(model, images, tile, axes, output, batch_size)
-    cut = range(images.ndim - 2) if axes is None else axes
-    step = math.lcm(*(beside.bounds.step[axis] for axis in cut))
-    known = beside.answer.deepest
-    start = float(known if depth is None and known is not None else depth or 0)
-    halo = smallest(beside.error, start, step, tolerance)
-    tried = {pixels: error for pixels, error in beside.tried.items() if isinstance(pixels, int)}
-    return AdvisedHalo(halo, tried[halo], step, dict(sorted(tried.items())))
+    return BesideWhole(model, images, tile, axes, output, batch_size).advise(tolerance, depth)
 
 
 class BesideWhole:
@@ -340,13 +334,17 @@ class BesideWhole:
     Parameters
     ----------
     model, images, tile, axes, output, batch_size
-        As of `halo_of`.
+        As of `halo_of`; without a tile, half the images' shortest axis.
+    inexact : bool
+        Compare a model that looks at the whole frame all the same.
 
     Attributes
     ----------
     bounds : DepthBounds
     answer : MapBounds
-        Of the answer, which depends on no whole axis.
+        Of the answer.
+    step : int
+        Pixels between halos in step with the strides.
     tried : dict
         Halo → greatest difference from the whole, in spreads of each image's answer.
     """
@@ -355,19 +353,25 @@ class BesideWhole:
         self,
         model: nn.Module,
         images: Tensor,
-        tile: int | tuple[int, ...],
+        tile: int | tuple[int, ...] | None,
         axes: Sequence[int] | None = None,
         output: str | None = None,
         batch_size: int = 1,
+        inexact: bool = False,
     ) -> None:
         self.bounds = _bounds_of(model, images[:1], output)
         self.answer = _require_map(self.bounds, images.ndim - 2)
-        if self.answer.whole:
+        if self.answer.whole and not inexact:
             raise PadscopeError(_sees_whole(self.answer.whole))
+        cut = range(images.ndim - 2) if axes is None else axes
+        self.step = math.lcm(*(self.bounds.step[axis] for axis in cut))
+        half = min(images.shape[2:]) // 2
+        self.tile = tile or max(self.step, half // self.step * self.step)
         self.tried: dict[Halo, float] = {}
         self._images = images
         self._run = partial(
-            tiled, model, tile, axes=axes, output=output, batch_size=batch_size
+            tiled, model, self.tile, axes=axes, output=output, batch_size=batch_size,
+            inexact=inexact,
         )  # fmt: skip
         with torch.no_grad():
             found = run_batch(model, images, range(len(images)), None)
@@ -384,6 +388,24 @@ class BesideWhole:
             except _TooFewError:
                 self.tried[halo] = math.inf
         return self.tried[halo]
+
+    @property
+    def images(self) -> int:
+        """How many were run."""
+        return len(self._images)
+
+    def advise(
+        self,
+        tolerance: float,
+        depth: float | None = None,
+        error: Callable[[int], float] | None = None,
+    ) -> AdvisedHalo:
+        """Find the smallest halo that suffices; see `halo_of`. `error` is asked for errors."""
+        known = self.answer.deepest
+        start = float(known if depth is None and known is not None else depth or 0)
+        halo = smallest(error or self.error, start, self.step, tolerance)
+        tried = {pixels: error for pixels, error in self.tried.items() if isinstance(pixels, int)}
+        return AdvisedHalo(halo, tried[halo], self.step, dict(sorted(tried.items())))
 
 
 def smallest(error: Callable[[int], float], start: float, step: int, tolerance: float) -> int:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from padscope.study.subject import check_answer
     from padscope.study.swaps import measure_swaps, swaps
     from padscope.study.swaps_result import Swaps
+    from padscope.study.tiles import measure_tiles, tiles
+    from padscope.study.tiles_result import Tiles
     from padscope.study.training import TrainingWatch
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "Sizes",
     "Study",
     "Swaps",
+    "Tiles",
     "TrainingWatch",
     "as_images",
     "as_loaded",
@@ -59,10 +62,12 @@ __all__ = [
     "measure_depth",
     "measure_sizes",
     "measure_swaps",
+    "measure_tiles",
     "retrofit",
     "scan",
     "sizes",
     "swaps",
+    "tiles",
 ]
 
 __getattr__, __dir__ = lazily(__name__)

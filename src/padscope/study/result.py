@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from padscope.study.kernels import Kernels
     from padscope.study.sizes_result import Sizes
     from padscope.study.swaps_result import Swaps
+    from padscope.study.tiles_result import Tiles
 
 RESPONSES = {"candidate": CANDIDATE, "strong": STRONG}
 RECOGNISES = "recognises"
@@ -86,6 +87,8 @@ class Study:
         What other padding does, once `swaps` has measured it.
     sizes : Sizes or None
         What other input sizes do, once `sizes` has measured it.
+    tiles : Tiles or None
+        What tiles take to equal the whole, once `tiles` has tried.
     warnings : tuple of str
         Why the network may not be what it is taken for, as far as its weights tell. Those of an
         explanation, which rest on images too, take their place.
@@ -109,6 +112,7 @@ class Study:
     depth: Depth | None = None
     swaps: Swaps | None = None
     sizes: Sizes | None = None
+    tiles: Tiles | None = None
 
     def pans(
         self,

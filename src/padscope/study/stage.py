@@ -166,10 +166,10 @@ class Stage:
         self._runner, self._stop = runner, stop
         self._digest: str = identity["images"]
         self._key = uuid4().hex
-        agreed = runner.share(identity, _dump, json.loads)
-        if agreed != json.loads(_dump(identity)):
-            differing = [key for key, value in json.loads(_dump(identity)).items()
-                         if agreed.get(key) != value]  # fmt: skip
+        mine = json.loads(_dump(identity))  # as others get it: tuples are lists there
+        agreed = runner.share(mine, _dump, json.loads)
+        if agreed != mine:
+            differing = [key for key, value in mine.items() if agreed.get(key) != value]
             raise PadscopeError(
                 f"this process has other {', '.join(differing)} than the first; "
                 "give all of them the same command, on the same files"

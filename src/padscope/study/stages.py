@@ -10,14 +10,28 @@ from dataclasses import dataclass
 Progress = Callable[[int, int | None, float | None], None]
 
 SCAN, EXPLAIN, IMPACT, DEPTH = "scan", "explain", "impact", "depth"
-RETROFIT, SWAPS, SIZES = "retrofit", "swaps", "sizes"
-BESIDE = (DEPTH, SWAPS, SIZES)  # those that need a scan alone, and keep what they find beside it
+RETROFIT, SWAPS, SIZES, TILES = "retrofit", "swaps", "sizes", "tiles"
+BESIDE = (
+    DEPTH,
+    SWAPS,
+    SIZES,
+    TILES,
+)  # those that need a scan alone, and keep what they find beside it
 # What each stage counts while it runs. A forward pass is one of a single crop; a canvas counts by
 # its area, a backward pass as two.
 COUNTED = {SCAN: "images", **dict.fromkeys((EXPLAIN, IMPACT, RETROFIT, *BESIDE), "forward passes")}
 # What the cheapest pass of each stage costs, in bare ones: docs/cost.md. That of a scan has its
 # scores in it. What costs more says so where it is run, in `Effort`.
-COST = {SCAN: 1.8, EXPLAIN: 1.5, IMPACT: 1.3, DEPTH: 1.2, RETROFIT: 1.2, SWAPS: 1.3, SIZES: 1}
+COST = {
+    SCAN: 1.8,
+    EXPLAIN: 1.5,
+    IMPACT: 1.3,
+    DEPTH: 1.2,
+    RETROFIT: 1.2,
+    SWAPS: 1.3,
+    SIZES: 1,
+    TILES: 1,
+}
 
 
 @dataclass(frozen=True)

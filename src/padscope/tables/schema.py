@@ -17,7 +17,7 @@ import polars as pl
 # missing from it.
 SCAN, EXPLAIN, IMPACT, DEPTH = "scan", "explain", "impact", "depth"
 ESTIMATES, COMPARE, SURVEYING = "estimates", "compare", "survey"
-RETROFIT, SWAPS, SIZES = "retrofit", "swaps", "sizes"
+RETROFIT, SWAPS, SIZES, TILING = "retrofit", "swaps", "sizes", "tiles"
 
 # Where columns are defined: pages and sections of the documentation.
 CLAIMS, SCORE = "method.md#four-claims", "method.md#the-score"
@@ -32,6 +32,7 @@ ARCHITECTURE, COMPARING, DENSE = "architecture.md", "howto/compare.md", "howto/d
 SURVEYED = "howto/survey.md"
 RETROFITTING = "howto/retrofit.md"
 SWAPPING, SIZING = "howto/advice.md#other-padding", "howto/advice.md#the-input-size"
+TILED, SHARED = "howto/dense.md#tiles", "howto/advice.md#why-tiles-differ"
 
 STATISTICS_ADD = (
     "Every statistic that another package adds is a column of `sides` and, at the strongest side, "
@@ -949,6 +950,53 @@ PARITY = Table(
     ),
 )  # fmt: skip
 
+TILE_COSTS = Table(
+    "tiles",
+    "One size of tiles, the same along every axis, with the halo that makes them equal to the "
+    "whole.",
+    TILING,
+    TILED,
+    (
+        Column("tile", WHOLE, "pixels", "Of a tile's own, along every axis."),
+        Column("run", WHOLE, "pixels", "That are run for it: with the halo at both ends."),
+        Column("cost", NUMBER, "ratio", "Pixels that are run for each one of the image."),
+        Column(
+            "held", WHOLE, "bytes",
+            "A forward pass of one holds no more at once, beside the weights; null if not known.",
+        ),
+        Column("best", TRUTH, "", "Whether it is the largest that keeps within the limit given."),
+    ),
+)  # fmt: skip
+
+HALOS = Table(
+    "halos",
+    "One halo that was tried.",
+    TILING,
+    TILED,
+    (
+        Column("halo", WHOLE, "pixels", "At every end of a tile that is no border of the image."),
+        Column(
+            "error", NUMBER, "spreads",
+            "Greatest difference of tiles from the whole; null if they lack positions of their "
+            "own.",
+        ),
+    ),
+)  # fmt: skip
+
+TILE_SHARES = Table(
+    "tile_shares",
+    "One cause of the difference of a tile, without a halo, from the whole.",
+    TILING,
+    SHARED,
+    (
+        Column("cause", TEXT, "", "padding, normalisation (statistics over the tile) or phase."),
+        Column("share", NUMBER, "ratio",
+               "Of the mean squared difference; all add up to 1. Below 0 if it hides another's."),
+        *_interval("low", "high", "ratio", "`share`"),
+        IMAGES,
+    ),
+)  # fmt: skip
+
 _OF_KIND = "Confirmed filters of the kind {}."
 COMPARISON = Table(
     "comparison",
@@ -1083,7 +1131,8 @@ TABLES: dict[str, Table] = {
     for table in (
         SITES, FILTERS, SIDES, INHERITED, NETWORKS, USUAL, EFFECTS, DOSES, DISTANCES, CLASSES,
         VIEWS, READOUT, BANDS, FIRING, CHECKS, COSTS, DEPTHS, DEPTH_CURVES, RETROFITS,
-        SWAP_EFFECTS, BORDER_MAPS, SIZE_EFFECTS, PARITY, COMPARISON, SURVEY, SURVEY_SITES,
+        SWAP_EFFECTS, BORDER_MAPS, SIZE_EFFECTS, PARITY, TILE_COSTS, HALOS, TILE_SHARES,
+        COMPARISON, SURVEY, SURVEY_SITES,
     )
 }  # fmt: skip
 

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from padscope.cli.given import (
         Given,
         default_directory,
-        first_images,
         load,
         look_at,
         nearest_even,
@@ -58,13 +57,12 @@ if TYPE_CHECKING:
         survey_json,
     )
     from padscope.findings.swaps import swap_listing, swap_sentences
-    from padscope.findings.tiles import tile_lines, tile_listing, tiles_json
+    from padscope.findings.tiles import tile_listing, tile_sentences
     from padscope.models.listed import POPULAR, check_names, parse_models, read_list
     from padscope.models.structure import norms_of
     from padscope.report.comparison import comparison_markdown, render_comparison
     from padscope.report.survey import render_survey, survey_markdown
     from padscope.running import RayRunner, find_runner
-    from padscope.running.tiled import halo_of
     from padscope.sites.census import is_uneven
     from padscope.store import (
         FileJournal,
@@ -74,7 +72,14 @@ if TYPE_CHECKING:
         write_retrofit,
     )
     from padscope.store.attempts import Attempt, Attempts
-    from padscope.study import check_answer, measure_depth, measure_sizes, measure_swaps, retrofit
+    from padscope.study import (
+        check_answer,
+        measure_depth,
+        measure_sizes,
+        measure_swaps,
+        measure_tiles,
+        retrofit,
+    )
     from padscope.study.budget import THOROUGH_IMPACT, USUAL_IMPACT, expect_audit, time_pass
     from padscope.tables import site_table
     from padscope.tables.schema import SURVEY, SURVEY_SITES, TABLES
@@ -119,8 +124,6 @@ __all__ = [
     "expect_audit",
     "failures",
     "find_runner",
-    "first_images",
-    "halo_of",
     "interruptible",
     "is_uneven",
     "kind_listing",
@@ -133,6 +136,7 @@ __all__ = [
     "measure_depth",
     "measure_sizes",
     "measure_swaps",
+    "measure_tiles",
     "nearest_even",
     "neuron",
     "neuron_json",
@@ -166,9 +170,8 @@ __all__ = [
     "swap_listing",
     "swap_sentences",
     "take",
-    "tile_lines",
     "tile_listing",
-    "tiles_json",
+    "tile_sentences",
     "time_pass",
     "verdict_lines",
     "write_atomically",
