@@ -12,9 +12,7 @@ import typer
 
 Json = Annotated[
     bool,
-    typer.Option(
-        "--json", help="Print the result as JSON alone; all else goes to the error stream."
-    ),
+    typer.Option("--json", help="Print only JSON; everything else goes to the error stream."),
 ]
 
 Answer = Callable[[Callable[[], Mapping[str, Any]]], None]

@@ -18,14 +18,14 @@ Wanted = Annotated[
     str | None,
     typer.Argument(
         metavar="TABLE",
-        help="Its name or its file. Default: all tables.",
+        help="A table's name or file. Default: all tables.",
         autocompletion=lambda incomplete: complete(*work.TABLES)(incomplete),
     ),
 ]
 
 
 def columns_command(table: Wanted = None, json: Json = False) -> None:
-    """Say what every column of the tables of a run holds."""
+    """Describe every column of the tables of a run."""
     found = list(work.TABLES.values()) if table is None else [_find(table)]
     with answering(as_json=json) as answer:
         console = work.make_console()

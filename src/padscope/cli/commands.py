@@ -118,7 +118,7 @@ def scan_command(
     figures: Figures = False,
     json: Json = False,
 ) -> None:
-    """Find the filters that respond to the border, and show them on a page."""
+    """Find the filters that respond to the border, and write a page about them."""
     settings = ScanSettings(
         limit=limit or None, seed=seed, batch_size=batch_size, per_line=per_line,
         per_core=per_core, until_stable=until_stable,
@@ -163,7 +163,7 @@ def audit_command(
     figures: Figures = False,
     json: Json = False,
 ) -> None:
-    """Do all of it: scan, explain, impact and report, on built-in photographs by default."""
+    """Run all stages and write the page: scan, explain, impact. Default: built-in photographs."""
     effort = audit_effort(
         quick=quick, thorough=thorough, images=images, limit=limit, explained=explained,
         tested=tested, labels=labels, shared={"seed": seed, "batch_size": batch_size},
@@ -198,7 +198,7 @@ def audit_command(
 def explain_command(
     run: RunArgument,
     images: Annotated[
-        str | None, typer.Option(help="Photographs to explain on. Default: those scanned.")
+        str | None, typer.Option(help="Photographs to use. Default: those of the scan.")
     ] = None,
     weights: Annotated[
         str | None, typer.Option(help="The file of the weights, if it has moved.")
@@ -219,7 +219,7 @@ def explain_command(
     figures: Figures = False,
     json: Json = False,
 ) -> None:
-    """Find out which responses padding causes, and set them beside untrained networks."""
+    """Find out which responses padding causes, and compare with untrained networks."""
     make = ExplainSettings.thorough if thorough else ExplainSettings
     settings = make(
         seed=seed, batch_size=batch_size, explain_cause=explain_cause, shuffled=shuffled,
@@ -237,7 +237,7 @@ def explain_command(
 def impact_command(
     run: RunArgument,
     images: Annotated[
-        str | None, typer.Option(help="Photographs to test on. Default: those scanned.")
+        str | None, typer.Option(help="Photographs to use. Default: those of the scan.")
     ] = None,
     labels: LabelsFile = None,
     metric: Metric = None,
@@ -258,7 +258,7 @@ def impact_command(
     figures: Figures = False,
     json: Json = False,
 ) -> None:
-    """Find out whether the model uses what padding tells it: effects beside controls."""
+    """Find out whether the model uses what padding tells it, compared with controls."""
     study, loaded, source = work.reopen(run, weights, images, device, "impact")
     settings = impact_settings(
         limit, source, thorough=thorough, seed=seed, batch_size=batch_size, fill=fill,
@@ -293,7 +293,7 @@ def _end(
 
 @app.command("verdict")
 def verdict_command(run: RunArgument, json: Json = False) -> None:
-    """Are padding-aware neurons desirable in this model? Four headings, measured."""
+    """Say whether padding-aware neurons are desirable in this model, under four headings."""
     study = work.load_study(run, partial=True)
     name_missing(study)
     with answering(as_json=json) as answer:
@@ -308,11 +308,12 @@ def check_command(
         int | None, typer.Option(help="Maximum number of filters that may recognise the border.")
     ] = None,
     max_share: Annotated[
-        float | None, typer.Option(help="Maximum share of the measured filters that may.")
+        float | None,
+        typer.Option(help="Maximum share of the measured filters that may recognise the border."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check a run against bounds, for pipelines: exit status 1 if it breaks one."""
+    """Check a run against limits, for pipelines: exit status 1 if it exceeds one."""
     study = work.load_study(run, partial=True)
     found = work.check_recognising(study, max_recognising, max_share)
     with answering(as_json=json) as answer:

@@ -32,10 +32,10 @@ Subject = Annotated[
     str,
     typer.Argument(
         metavar="RUN|MODEL",
-        help="The directory of a run, which keeps what is found; or a model, as of padscope scan.",
+        help="The directory of a run, which stores the result; or a model, as in padscope scan.",
     ),
 ]
-Most = Annotated[int, typer.Option(help="Most images, with real surroundings; 0 for all.")]
+Most = Annotated[int, typer.Option(help="Maximum number of images; 0 for all.")]
 
 
 def depth_command(
@@ -57,7 +57,7 @@ def depth_command(
     checkpoint: Checkpoint = 60,
     json: Json = False,
 ) -> None:
-    """Measure how deep padding reaches, from every side, beside how deep it can."""
+    """Measure how deep padding reaches from every side, and compute how deep it can."""
     settings = DepthSettings(
         limit=limit or None, margin=margin, tolerance=tolerance, seed=seed, batch_size=batch_size,
         output=output,

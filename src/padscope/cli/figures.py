@@ -24,17 +24,18 @@ Name = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help=f"{', '.join(FIGURE_NAMES)}; a neuron: SITE/FILTER; or all that there are.",
+        help=f"{', '.join(FIGURE_NAMES)}; a neuron as SITE/FILTER; or all.",
         autocompletion=complete(*FIGURE_NAMES, ALL),
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", "-o", help="Directory. Default: figures in the run's.")
+    Path | None,
+    typer.Option("--out", "-o", help="Output directory. Default: figures, inside the run."),
 ]
 
 
 def figure_command(run: RunArgument, name: Name = ALL, out: Out = None) -> None:
-    """Write one figure of a run, or all, as SVG and PNG."""
+    """Write one figure of a run, or all of them, as SVG and PNG."""
     study = work.load_study(run, partial=True)
     name_missing(study)
     files = work.render_figures(study) if name == ALL else work.render_figure(study, name)

@@ -35,7 +35,7 @@ Filter = Annotated[
 
 
 def compare_command(runs: Runs, out: Beside = Path("comparison"), json: Json = False) -> None:
-    """Set several runs side by side: one row each, and their depth profiles overlaid."""
+    """Compare several runs: one row each, with their profiles along the depth overlaid."""
     found, refused = [], {}
     for run in dict.fromkeys(runs):
         name = printable(run.as_posix())
@@ -74,7 +74,7 @@ def _write(comparison: Comparison, out: Path) -> None:
 def show_command(
     run: RunArgument, site: Site = None, index: Filter = None, json: Json = False
 ) -> None:
-    """Draw a run in the terminal, or one of its filters."""
+    """Show a run, or one of its filters, in the terminal."""
     if site is not None and index is None:
         raise PadscopeError(f"give a filter of {site} too: padscope show RUN SITE FILTER")
     study = work.load_study(run, partial=True)
@@ -91,7 +91,7 @@ def show_command(
 
 
 def advise_command(run: RunArgument, json: Json = False) -> None:
-    """Say what to do about padding, by what was measured: crop, halo, padding, input size."""
+    """Advise what to do about padding, from what was measured: crop, halo, padding, size."""
     study = work.load_study(run, partial=True)
     name_missing(study)
     found = work.advise(study, printable(run.as_posix()))

@@ -1,4 +1,4 @@
-"""The options of the commands: what they are called, and what `--help` says of them."""
+"""The options of the commands: their names, and what `--help` says about them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEVICES = (AUTO, "cpu", "cuda", "mps")
 
 
 def complete(*names: str) -> Callable[[str], list[str]]:
-    """Complete a word to those of some names that begin with it."""
+    """Complete a word to the names that begin with it."""
     return lambda incomplete: [name for name in names if name.startswith(incomplete)]
 
 
@@ -41,7 +41,7 @@ Adapter = Annotated[
     str | None,
     typer.Option(
         "--input-adapter",
-        help="package.module:function from a batch of images to what the model's forward takes.",
+        help="package.module:function that turns a batch of images into the model's arguments.",
     ),
 ]
 Images = Annotated[
@@ -56,7 +56,7 @@ Out = Annotated[
 ]
 Limit = Annotated[int, typer.Option(help="Maximum number of images, drawn at random; 0 for all.")]
 Tolerance = Annotated[
-    float, typer.Option(help="What is no difference, as a share of the spread of a map or answer.")
+    float, typer.Option(help="Differences below this share of the spread count as none.")
 ]
 Seed = Annotated[int, typer.Option(help="Random seed of images, crops and positions.")]
 BatchSize = Annotated[int, typer.Option(help="Images per forward pass.")]
@@ -66,7 +66,7 @@ Positions = Annotated[
 AuditLimit = Annotated[
     int | None,
     typer.Option(
-        help="Maximum number of images, drawn at random; 0 for all. Default: as many as are "
+        help="Maximum number of images, drawn at random; 0 for all. Default: the number that is "
         "explained."
     ),
 ]
@@ -77,7 +77,7 @@ Quick = Annotated[
     ),
 ]
 Figures = Annotated[
-    bool, typer.Option("--figures", help="Write the charts as SVG and PNG files too.")
+    bool, typer.Option("--figures", help="Also write the charts as SVG and PNG files.")
 ]
 Thorough = Annotated[
     bool, typer.Option("--thorough", help="More images, controls and checks: ten times the work.")
@@ -95,7 +95,7 @@ Margin = Annotated[
 Baselines = Annotated[
     int | None,
     typer.Option(
-        help="Fresh networks beside the given one, and as many matched; 0 for none. Default: 3."
+        help="Fresh networks to compare with, and as many matched ones; 0 for none. Default: 3."
     ),
 ]
 Content = Annotated[
@@ -105,11 +105,11 @@ Content = Annotated[
 ExplainCause = Annotated[
     bool,
     typer.Option(
-        "--explain-cause", help="Run the network without the shifts of its batch norms too."
+        "--explain-cause", help="Also run the network without the shifts of its batch norms."
     ),
 ]
 Shuffled = Annotated[
-    bool, typer.Option("--shuffled", help="Run the network with its weights shuffled too.")
+    bool, typer.Option("--shuffled", help="Also run the network with its weights shuffled.")
 ]
 Tested = Annotated[
     int | None,
@@ -130,29 +130,29 @@ Metric = Annotated[
     str | None,
     typer.Option(
         help="package.module:function that scores answers, one number per image; its attribute "
-        "higher_is_better tells good from bad."
+        "higher_is_better says which direction is good."
     ),
 ]
 Output = Annotated[
     str | None,
-    typer.Option(help="Which entry of what the model returns is its answer: a key, or an index."),
+    typer.Option(help="Which entry of the model's output is its answer: a key or an index."),
 ]
 Fill = Annotated[
     str,
     typer.Option(
-        help="What undoes padding: reflect, replicate, circular, mean, core, …; see "
+        help="Values that replace padding: reflect, replicate, circular, mean, core, …; see "
         "docs/extending/fill.md.",
         autocompletion=complete(*FILL_WORDS),
     ),
 ]
 Draws = Annotated[
     int | None,
-    typer.Option(help="Control sets drawn for every set of filters; 19 or more. Default: 20."),
+    typer.Option(help="Control sets drawn for every set of filters, at least 19. Default: 20."),
 ]
 UntilStable = Annotated[
     bool,
     typer.Option(
-        "--until-stable", help="Stop once every filter farther than .05 from the cut is decided."
+        "--until-stable", help="Stop once every filter more than .05 from the threshold is decided."
     ),
 ]
 WORKERS = min(4, os.cpu_count() or 1)  # those that have nothing to do cost nothing
@@ -166,7 +166,7 @@ Workers = Annotated[
 Device = Annotated[
     str,
     typer.Option(
-        help="Where the model runs: cpu, cuda, cuda:1, mps; auto takes the best.",
+        help="Device of the model: cpu, cuda, cuda:1, mps; auto picks the best.",
         autocompletion=complete(*DEVICES),
     ),
 ]
@@ -174,7 +174,7 @@ RunnerSpec = Annotated[
     str,
     typer.Option(
         "--runner",
-        help="Where the work is done: local, torchrun, ray[:ADDRESS].",
+        help="Where the work runs: local, torchrun, ray[:ADDRESS].",
         autocompletion=complete("local", "torchrun", "ray"),
     ),
 ]

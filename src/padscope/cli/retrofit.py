@@ -41,17 +41,20 @@ class Padding(StrEnum):
     circular = "circular"
 
 
-Filled = Annotated[Padding, typer.Option("--fill", help="What convolutions are to pad with.")]
+Filled = Annotated[Padding, typer.Option("--fill", help="The new padding of the convolutions.")]
 Written = Annotated[
     Path, typer.Option("--out", "-o", help="A new .safetensors file for the tuned weights.")
 ]
 Most = Annotated[
-    int, typer.Option(help="Most images; a third of the photographs is kept to compare on.")
+    int,
+    typer.Option(
+        help="Maximum number of images; a third of the photographs is kept for comparing."
+    ),
 ]
-Steps = Annotated[int, typer.Option(help="Steps of tuning.")]
-Rate = Annotated[float, typer.Option(help="Greatest step, relative to the size of the weights.")]
+Steps = Annotated[int, typer.Option(help="Number of tuning steps.")]
+Rate = Annotated[float, typer.Option(help="Largest step, relative to the size of the weights.")]
 Hold = Annotated[
-    float, typer.Option(help="What a change away from the border weighs, over one at the border.")
+    float, typer.Option(help="Weight of a change in the interior, relative to one at the border.")
 ]
 
 
@@ -78,7 +81,7 @@ def retrofit_command(
     checkpoint: Checkpoint = 60,
     json: Json = False,
 ) -> None:
-    """Change the padding, and tune the weights to give at the border what real surroundings give.
+    """Change the padding, and tune the weights to answer as with real surroundings.
 
     The result loads without padscope. It stands beside the network as given, every plain swap, and
     the same tuning with the padding as it is.

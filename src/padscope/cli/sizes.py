@@ -47,7 +47,7 @@ def sizes_command(
     checkpoint: Checkpoint = 60,
     json: Json = False,
 ) -> None:
-    """Find input sizes at which no stride is uneven, and measure what they do to the answers."""
+    """Find input sizes at which no stride is uneven, and measure how they change the answers."""
     settings = SizeSettings(
         seed=seed, batch_size=batch_size,
         output=output, metric=metric,

@@ -57,31 +57,34 @@ Models = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="MODEL…",
-        help="Models as of padscope scan, or patterns: 'timm:resnet*', 'nets/*.onnx'; in quotation "
+        help="Models as in padscope scan, or patterns: 'timm:resnet*', 'nets/*.onnx'; in quotation "
         "marks with their options, as 'my.nets:small --weights small.safetensors'.",
     ),
 ]
 List = Annotated[
     Path | None,
     typer.Option(
-        "--models", help="A file with a model and its options a line. Default: popular networks."
+        "--models",
+        help="A file with one model and its options per line. Default: popular networks.",
     ),
 ]
 Folder = Annotated[
     Path, typer.Option("--out", "-o", help="Directory of the survey: runs, tables and page.")
 ]
-Last = Annotated[Until, typer.Option(help="The last stage that every model goes through.")]
-Most = Annotated[int, typer.Option(help="Most images, drawn at random; 0 for all.")]
+Last = Annotated[Until, typer.Option(help="The last stage to run for every model.")]
+Most = Annotated[int, typer.Option(help="Maximum number of images, drawn at random; 0 for all.")]
 Random = Annotated[
     bool,
-    typer.Option("--with-random", help="Measure each architecture with random weights too."),
+    typer.Option("--with-random", help="Also measure each architecture with random weights."),
 ]
 Tables = Annotated[
     bool,
-    typer.Option("--tables-only", help="Measure nothing more: write tables and page as they are."),
+    typer.Option(
+        "--tables-only", help="Write tables and page from existing runs, without measuring."
+    ),
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="End with exit status 1 if a model was not measured.")
+    bool, typer.Option("--strict", help="Exit with status 1 if a model could not be measured.")
 ]
 
 
@@ -105,7 +108,7 @@ def survey_command(
     strict: Strict = False,
     json: Json = False,
 ) -> None:
-    """Measure many models, one run each, and set them side by side."""
+    """Measure many models, one run each, and compare them in one table."""
     listed = _listed(models or [], list_file, with_random=with_random)
     effort = _effort(
         images, limit, baselines, until, thorough=thorough, seed=seed, batch_size=batch_size

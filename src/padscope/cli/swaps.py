@@ -34,7 +34,7 @@ ALL = ",".join(SWAPPED)
 Fills = Annotated[
     str,
     typer.Option(
-        help="What comes in place of padding, with commas: fills as of padscope impact, or partial "
+        help="Padding to try, separated by commas: fills as in padscope impact, or partial "
         "for partial convolution."
     ),
 ]
@@ -46,7 +46,7 @@ Borders = Annotated[
 Reestimate = Annotated[
     int,
     typer.Option(
-        help="Images to estimate batch norms anew from, under every swap and without; 0 for none."
+        help="Images from which batch norms are estimated anew, with and without swaps; 0 for none."
     ),
 ]
 
@@ -74,7 +74,7 @@ def swaps_command(
     checkpoint: Checkpoint = 60,
     json: Json = False,
 ) -> None:
-    """Measure what other padding does to the answers and to the border, weights as they are."""
+    """Measure what other padding does to answers and border, without changing the weights."""
     settings = SwapSettings(
         tuple(fill.strip() for fill in fills.split(",") if fill.strip()),
         border_images=border_images,

@@ -29,17 +29,17 @@ Sizes = Annotated[
     list[int] | None,
     typer.Option(
         "--tile",
-        help="Pixels of a tile; several to compare their costs. Default: half an image, and more.",
+        help="Size of a tile in pixels; repeat it to compare costs. Default: half an image and up.",
     ),
 ]
 Memory = Annotated[
     str | None,
-    typer.Option(help="What a tile may hold, such as 2GB: finds the largest that holds no more."),
+    typer.Option(help="Memory of a tile, such as 2GB: finds the largest tile that fits."),
 ]
 Offset = Annotated[
-    int, typer.Option(help="Pixels by which tiles begin out of step, to see what that does.")
+    int, typer.Option(help="Pixels by which tiles start out of step, to see the effect.")
 ]
-Few = Annotated[int, typer.Option(help="Images that are run whole and in tiles.")]
+Few = Annotated[int, typer.Option(help="Images to run both whole and in tiles.")]
 
 
 def tiles_command(
