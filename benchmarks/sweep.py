@@ -134,12 +134,12 @@ def measure(model: str, size: str) -> Row:
         except PadscopeError as refused:
             if "out of step" not in str(refused):
                 raise
-            study = explain(study, loaded, _images(loaded, FAR_MARGIN), _explaining(FAR_MARGIN))
+            study = explain(study, loaded, _images(loaded, 2 * FAR_MARGIN), _explaining(None))
     contextual = study.filters.filter(pl.col("real_context"))["site"].n_unique()
     return replace(row, contextual=contextual, outcome=PASSED)
 
 
-def _explaining(margin: int) -> ExplainSettings:
+def _explaining(margin: int | None) -> ExplainSettings:
     return ExplainSettings(margin=margin, batch_size=IMAGES, baselines=0, check=0, resamples=1)
 
 

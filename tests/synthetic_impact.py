@@ -28,7 +28,7 @@ MEASURES: dict[str, list[tuple[str, float]]] = {
 }  # fmt: skip
 VIEWS = {"shift": (4.0, 8.0, 16.0, 32.0, 64.0), "size": (0.75, 1.25, 1.5), "crop": (0.75, 0.875)}
 TREATMENTS = ("as is", "PANs undone", "controls undone", "all padding refilled")
-BANDS = ("fill", "mean colour", "mean colour elsewhere", "other pixels")
+BANDS = ("fill", "mean colour", "mean colour elsewhere", "elsewhere")
 BIRDS = tuple(f"kind {number} of bird" for number in range(40))
 WIDTHS = (1, 2, 4, 8)
 READ = {"as is": 0.71, "PANs undone": 0.48, "all padding refilled": 0.05}

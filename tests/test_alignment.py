@@ -139,7 +139,7 @@ def test_a_margin_out_of_step_is_refused_even_if_the_map_grows_evenly(
     """Of 33 and 34 pixels, stride 3 makes maps that grow by an even number."""
     found = aligned(nn.Sequential(conv(3), nn.Conv2d(4, 4, 3, 3, padding=1)), (size, size), margin)
     assert isinstance(found["0"], Alignment)
-    reason = f"its map does not grow alike at both ends, by a margin of {margin}×{margin} pixels"
+    reason = f"its map does not grow alike at both ends, by a margin of {margin}×{margin}"
     assert found["1"] == reason
 
 

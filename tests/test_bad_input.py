@@ -194,7 +194,7 @@ def test_a_folder_without_photographs(padscope: Command) -> None:
     Path("empty").mkdir()
     Path("empty/notes.txt").write_text("no photograph")
     line = refuse_scan(padscope, "mynets:tiny", "--images", "empty")
-    assert "no photograph in empty or below" in line
+    assert "no photograph or array in empty or below" in line
 
 
 def test_a_missing_folder(padscope: Command) -> None:

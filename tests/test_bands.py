@@ -29,7 +29,7 @@ from padscope.tables.bands import band_table, firing_table
 
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 TOP, BOTTOM, LEFT, RIGHT = sides_of(2)
-CONTENTS = ("fill", "mean colour", "mean colour elsewhere", "other pixels")
+CONTENTS = ("fill", "mean colour", "mean colour elsewhere", "elsewhere")
 
 
 def photos(count: int = 4, size: tuple[int, ...] = (32, 40), channels: int = 3) -> Tensor:
@@ -92,7 +92,7 @@ def test_a_band_is_where_it_should_be_and_nowhere_else(side: Any, content: Any) 
             assert torch.equal(found, was)
         elif content == "fill":
             assert (found == -1.5).all()
-        elif content == "other pixels":
+        elif content == "elsewhere":
             assert torch.equal(found, x.select(2 + side.axis, n - start - width + line - start))
         else:
             colour = x.double().mean(dim=(2, 3))[:, :, None].expand_as(found)

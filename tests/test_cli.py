@@ -210,7 +210,7 @@ def test_what_explain_prints_is_in_the_tables(padscope: Command) -> None:
 def test_explain_without_real_context_says_so(padscope: Command) -> None:
     padscope(*SCAN, "-o", "run")
     answer = padscope("explain", "run", "--baselines", 0)
-    assert "Explained without real context: the images have too few pixels" in answer.words
+    assert "Explained without real context: the images are too small" in answer.words
     assert "14 filters could not be compared with real surroundings" in answer.words
     assert "No baseline was run, so nothing here can be called learned" in answer.words
     assert not load_study("run").filters["real_context"].any()

@@ -198,7 +198,7 @@ def test_layers_that_write_in_place_change_nothing() -> None:
 
 def test_a_margin_narrower_than_the_reach_is_noted() -> None:
     net = planted(1, (41,))
-    assert "20 px" in " ".join(measured(net, noise(2, 80), 48, margin=16).notes)
+    assert "20 samples" in " ".join(measured(net, noise(2, 80), 48, margin=16).notes)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_margin_narrower_than_the_reach_is_noted() -> None:
     [
         ({"tolerance": 0.0}, "tolerance is 0.0"),
         ({"margin": 15}, "no map of the model aligns"),
-        ({"margin": 64}, "too few pixels for 64"),
+        ({"margin": 64}, "too small for 64"),
         ({"size": None}, "input size .* is not known"),
     ],
 )

@@ -243,7 +243,7 @@ def test_settings_that_cannot_be_run() -> None:
 
 def test_images_that_are_too_small() -> None:
     study = explain(scanned(), net(), crops(), replace(QUICK, baselines=1))
-    assert_without_context(study, "the images have too few pixels for it (image 0: too small")
+    assert_without_context(study, "the images are too small for it (image 0: too small")
     assert study.sides["null_ks"].null_count() == 0  # from lines inside the core
     assert study.explanation is not None
     assert study.explanation.has_baselines
@@ -348,7 +348,7 @@ def test_small_photographs_among_damaged_ones(tmp_path: Path) -> None:
     model = net()
     model.pretrained_cfg = {"input_size": (3, SIZE, SIZE)}  # type: ignore[assignment]
     study = explain(scan(model, tmp_path), model, tmp_path, replace(QUICK, margin=32))
-    assert_without_context(study, ".png: too small: 8×8 pixels for a canvas of 82×82")
+    assert_without_context(study, ".png: too small: 8×8 for a canvas of 82×82")
 
 
 @pytest.mark.parametrize(("dims", "margin"), [(1, 16), (3, 4)])
@@ -434,7 +434,7 @@ def test_a_margin_out_of_step_is_refused() -> None:
     )
     pixels = torch.rand(16, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     study = scan(strided, central(pixels, (48, 48), "the canvases"), ScanSettings(batch_size=8))
-    with pytest.raises(PadscopeError, match=r"a margin of 6 pixels is out of step.*such as 64"):
+    with pytest.raises(PadscopeError, match=r"a margin of 6 is out of step.*such as 64"):
         explain(study, strided, pixels, replace(QUICK, margin=6))
     assert explain(study, strided, pixels, QUICK).filters["real_context"].all()
 

@@ -288,7 +288,7 @@ def test_notes_and_empty_deciles_read_back(tmp_path: Path) -> None:
     assert explained.explanation is not None
     assert found is not None
     assert found.notes == explained.explanation.notes
-    assert "too few pixels" in found.notes[0]
+    assert "too small" in found.notes[0]
     assert found.networks.equals(explained.explanation.networks)
     trained = found.networks.filter(network="given")
     assert trained["response_deciles"].to_list() == [[], []]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -215,7 +216,7 @@ def test_a_canvas_surrounds_its_window_where_the_array_goes_on(tmp_path: Path) -
         assert canvases.tensor(index).shape == (1, 300)
         alike += torch.equal(central(canvases.tensor(index), SOUND.size, ""), images.tensor(index))
     assert alike >= len(images) - 2  # all but those of the first and the last cell
-    with pytest.raises(TooSmall, match="too small: 1000 pixels for a canvas of 1100"):
+    with pytest.raises(TooSmall, match="too small: 1000 for a canvas of 1100"):
         Canvases(images, SOUND.size, (500,)).tensor(0)
 
 
@@ -334,7 +335,7 @@ def test_what_a_file_lacks_is_skipped_and_named(tmp_path: Path) -> None:
     assert reasons.pop("holed.npy, window 1").endswith(
         "values are NaN or infinite; fill them first"
     )
-    assert reasons.pop("short.npy") == "too small: 60 pixels for a canvas of 100"
+    assert reasons.pop("short.npy") == "too small: 60 for a canvas of 100"
     assert reasons.pop("broken.wav").startswith("LibsndfileError")
     assert set(reasons) == {f"torn.npy, window {n}" for n in range(3)}
     assert len(batch.indices) == 2
@@ -456,3 +457,38 @@ def test_from_volumes_to_the_sides_of_three_axes(
     assert set(load_study(tmp_path / "run").sides["side"]) == {
         "front", "back", "top", "bottom", "left", "right",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("net", "margin", "named"), [("wave", 16, "samples"), ("volume", 6, "voxels")]
+)
+def test_sounds_consist_of_samples_and_volumes_of_voxels(
+    net: str,
+    margin: int,
+    named: str,
+    padscope: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    no_page: None,
+) -> None:
+    """Whatever is said of a run, on the terminal and on the page, is true of its inputs."""
+    monkeypatch.chdir(tmp_path)
+    Path("nets.py").write_text(WAVE)
+    np.save("values.npy", samples(1, 64 * 40) if net == "wave" else samples(1, 1, 72, 72, 72))
+    around = ("--margin", margin)
+    said = []
+    for command, *options in (
+        ("scan", f"nets:{net}", "--images", "values.npy", "--limit", 24, "-o", "run"),
+        ("explain", "run", *around, "--baselines", 0),
+        ("impact", "run", "--limit", 24),
+        ("depth", "run", *around), ("swaps", "run", *around), ("sizes", "run"),
+        ("advise", "run"), ("show", "run"), ("verdict", "run"),
+    ):  # fmt: skip
+        answer = padscope(command, *options)
+        assert answer.status == 0, (command, answer.err)
+        said.append(answer.words + answer.err)
+    page = render_report(load_study("run"))
+    said += re.sub(r"(?s)<(script|style)\b.*?</\1>", "", page).split(">")
+    wrong = r"(?i)photo|pixel|\bpx\b"
+    assert [text for text in said if re.search(wrong, text.partition("<")[0])] == []
+    assert any(f" {named} " in text for text in said)

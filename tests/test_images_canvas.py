@@ -187,7 +187,7 @@ def test_too_small_a_photograph(tmp_path: Path) -> None:
         canvases.tensor(0)
     assert (caught.value.name, caught.value.reason) == (
         "0.png",
-        "too small: 40×36 pixels for a canvas of 170×160",
+        "too small: 40×36 for a canvas of 170×160",
     )
     again = pickle.loads(pickle.dumps(caught.value))
     assert isinstance(again, TooSmall)
@@ -213,7 +213,7 @@ def test_streaming_skips_what_is_too_small(workers: int, tmp_path: Path) -> None
     first, second = stream(canvases, range(2), batch_size=2, workers=workers)
     assert (first.indices, second.indices) == ((0,), (2, 3))
     assert [(skip.index, skip.name, skip.reason) for skip in first.skipped] == [
-        (1, "1.png", "too small: 9×7 pixels for a canvas of 54×36")
+        (1, "1.png", "too small: 9×7 for a canvas of 54×36")
     ]
     assert second.pixels.shape == (2, 3, 36, 54)
     assert second.pixels.is_contiguous(memory_format=torch.channels_last)
@@ -260,9 +260,9 @@ def test_tensors_keep_their_memory_layout() -> None:
 @pytest.mark.parametrize(
     ("there", "size", "reason"),
     [
-        ((9,), (8,), "too small: 9 pixels for a canvas of 10"),
-        ((20, 9), (8, 8), "too small: 20×9 pixels for a canvas of 10×10"),
-        ((20, 9, 20), (8, 8, 9), "too small: 20×9×20 pixels for a canvas of 10×10×11"),
+        ((9,), (8,), "too small: 9 for a canvas of 10"),
+        ((20, 9), (8, 8), "too small: 20×9 for a canvas of 10×10"),
+        ((20, 9, 20), (8, 8, 9), "too small: 20×9×20 for a canvas of 10×10×11"),
     ],
 )
 def test_too_small_a_tensor(there: tuple[int, ...], size: tuple[int, ...], reason: str) -> None:
@@ -282,7 +282,7 @@ def test_a_sample_of_tensors() -> None:
         assert canvases.name(index) == f"image {chosen}"
         assert canvases.group(index) == chosen
     assert canvases.describe() == (
-        "3 of 6 images from a Tensor (seed 0) with 2 px of surroundings on every side"
+        "3 of 6 images from a Tensor (seed 0) with 2 pixels of surroundings on every side"
     )
 
 
@@ -291,7 +291,7 @@ def test_central_takes_images_and_batches(lead: tuple[int, ...]) -> None:
     pixels = ramp(*lead, 6, 9)
     assert torch.equal(central(pixels, (3, 4), "batch 0"), pixels[..., 1:4, 2:6])
     assert torch.equal(central(pixels, (6, 9), "batch 0"), pixels)
-    with pytest.raises(TooSmall, match="batch 0: too small: 6×9 pixels for a canvas of 6×10"):
+    with pytest.raises(TooSmall, match="batch 0: too small: 6×9 for a canvas of 6×10"):
         central(pixels, (6, 10), "batch 0")
 
 
@@ -318,10 +318,10 @@ def test_fingerprints(tmp_path: Path) -> None:
 def test_describe(tmp_path: Path) -> None:
     images = folder(tmp_path, (60, 80))
     assert Canvases(images, (20, 30), (128, 128)).describe() == (
-        "photos with 128 px of surroundings on every side"
+        "photos with 128 pixels of surroundings on every side"
     )
     assert Canvases(images, (20, 30), (8, 12)).describe() == (
-        "photos with 8×12 px of surroundings at the ends of the axes"
+        "photos with 8×12 pixels of surroundings at the ends of the axes"
     )
 
 

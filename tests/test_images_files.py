@@ -105,7 +105,7 @@ def test_files_of_runs_are_no_photographs(folder: Path) -> None:
     for manifest in (whole, whole[:40]):
         (run / "manifest.json").write_bytes(manifest)
         assert len(open_photos(folder, PROBE)) == 20
-    with pytest.raises(PadscopeError, match="no photograph in"):
+    with pytest.raises(PadscopeError, match="no photograph or array in"):
         open_photos(run, PROBE)
     assert len(open_photos(run / "figures", PROBE)) == 1
     images = open_photos(folder, PROBE)
@@ -227,7 +227,7 @@ def test_list(folder: Path) -> None:
         (LONG.encode(), "line 1: x* cannot be read: file name too long"),
         (b"class0/a\0b.png", "line 1: class0/a.* cannot be read: embedded null"),
         (b"class0", "line 1: class0 is a directory, not a file"),
-        (b"# nothing\n\n", "lists no photograph"),
+        (b"# nothing\n\n", "lists nothing"),
         (b"\xff\xfe\x00", "not UTF-8"),
     ],
 )
@@ -249,7 +249,7 @@ def test_open_images(folder: Path, tmp_path: Path) -> None:
 def test_sources_which_are_not_there(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "empty").mkdir()
     for source, said in (
-        ("empty", "no photograph in"),
+        ("empty", "no photograph or array in"),
         ("missing", "there is no image"),
         ("missing.txt", "cannot read the image list .*: No such file"),
         ("missing.png", "there is no image"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -19,10 +19,12 @@ from PIL import Image
 from tests.conftest import Command, write_photo
 from torch import nn
 
-from padscope import ScanSettings, explain, load_study, scan
+from padscope import ScanSettings, explain, load_model, load_study, scan
 from padscope.errors import PadscopeError
 from padscope.images import Images, PhotoFiles, Probe, Rows, open_images, stream
-from padscope.settings import ExplainSettings
+from padscope.images.folders import HoldsLabels
+from padscope.settings import ExplainSettings, ImpactSettings
+from padscope.study.impact_images import open_impact_images, with_labels
 
 PROBE = Probe((16, 16), (0.5,) * 3, (0.25,) * 3, channels=3)
 COUNT = 24
@@ -267,13 +269,108 @@ def test_a_column_of_a_data_set_holds_the_classes(tmp_path: Path, known: tuple[s
     images = open_images(tmp_path / "saved", PROBE)
     assert isinstance(images, PhotoFiles)
     assert isinstance(images.container, Rows)
-    found = images.container.labels("label", known)
+    found = images.container.labels("label", ["0.png", "1.png", "2.png"], known)
     assert found == (
         {"0.png": None, "1.png": "Tench", "2.png": "Goldfish"}
         if known
         else {"0.png": -1, "1.png": 1, "2.png": 0}
     )
-    assert images.container.labels("no such column", known) is None
+    assert images.container.labels("no such column", [], known) is None
+
+
+def web_dataset(archive: Path, **beside: Sequence[str | None]) -> None:
+    """Write photographs, and files of these endings beside all but those that are None."""
+    with tarfile.open(archive, "w") as tar:
+        for number in range(4):
+            photo = archive.with_name(f"{number}.png")
+            write_photo(photo, number)
+            tar.add(photo, f"some/{number}.left.png")
+            for ending, texts in beside.items():
+                if (text := texts[number]) is not None:
+                    entry = tarfile.TarInfo(f"some/{number}.{ending}")
+                    entry.size = len(text.encode())
+                    tar.addfile(entry, io.BytesIO(text.encode()))
+
+
+def labels_of(source: str | Path, column: str) -> object:
+    images = open_images(source, PROBE)
+    assert isinstance(images, PhotoFiles)
+    assert isinstance(images.container, HoldsLabels)
+    names = [images.name(index) for index in range(len(images))]
+    return images.container.labels(column, names, ())
+
+
+def test_files_beside_the_images_of_archives_hold_their_classes(tmp_path: Path) -> None:
+    web_dataset(
+        tmp_path / "a.tar", cls=["3", " 1\n", None, "0"], txt=["cat", "dog", "cat", "cat"],
+        json=['{"label": 2}', '{"label": "x"}', '{"label": null, "cls": 9}', '{"cls": 1, "w": 8}'],
+    )  # fmt: skip
+    found = {
+        column: {Path(name).name[0]: label for name, label in labels.items()}
+        for column in ("cls", "txt", "json")
+        if isinstance(labels := labels_of(tmp_path / "a.tar", column), dict)
+    }
+    assert found == {
+        "cls": {"0": "3", "1": "1", "3": "0"},
+        "txt": {"0": "cat", "1": "dog", "2": "cat", "3": "cat"},
+        "json": {"0": 2, "1": "x", "2": None, "3": 1},
+    }
+    assert labels_of(tmp_path / "a.tar", "labels.csv") is None
+
+
+def test_classes_of_shards_that_number_alike_are_told_apart(tmp_path: Path) -> None:
+    web_dataset(tmp_path / "0.tar", cls=["0"] * 4)
+    web_dataset(tmp_path / "1.tar", cls=["1"] * 4)
+    found = labels_of(tmp_path / "{0..1}.tar", "cls")
+    assert isinstance(found, dict)
+    assert {name: label == name[0] for name, label in found.items()} == dict.fromkeys(found, True)
+    assert len(found) == 8
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "words"),
+    [
+        ("cls", None, "the archives hold no .cls beside the images, but .txt"),
+        ("cls", "1\n2", ".left.png, .cls tells no class (it has several lines); give a CSV"),
+        ("cls", "1" * 70_000, "tells no class (it has 70,000 bytes)"),
+        ("json", "{", ".json tells no class ("),
+        ("json", "[1]", "it has no entry class_index, label, class, target or cls of one value"),
+        ("json", '{"label": [1]}', "of one value"),
+        ("json", "[" * 60_000, ".json tells no class ("),
+        ("json", "7", ".json tells no class ("),
+    ],
+)
+def test_what_tells_no_class_is_named(
+    tmp_path: Path, column: str, text: str | None, words: str
+) -> None:
+    web_dataset(tmp_path / "a.tar", txt=["a picture"] * 4, **{column: [text] * 4})
+    with pytest.raises(PadscopeError) as error:
+        labels_of(tmp_path / "a.tar", column)
+    assert words in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_classes_of_an_archive_are_those_of_a_table(workdir: Path) -> None:
+    files = sorted((workdir / "photos").glob("*.png"))
+    with tarfile.open(workdir / "a.tar", "w") as tar:
+        for number, file in enumerate(files):
+            tar.add(file, file.name)
+            entry = tarfile.TarInfo(f"{file.stem}.cls")
+            entry.size = 1
+            tar.addfile(entry, io.BytesIO(str(number % 2).encode()))
+    (workdir / "labels.csv").write_text(
+        "file,class_index\n"
+        + "".join(f"{file.name},{number % 2}\n" for number, file in enumerate(files))
+    )
+    loaded = load_model("mynets:tiny")
+    tested = open_impact_images("a.tar", loaded, (24, 24), ImpactSettings(limit=20), 1)
+    one, other = (with_labels(tested, spec, loaded, 8).labels for spec in ("cls", "labels.csv"))
+    assert one is not None
+    assert other is not None
+    assert one.classes == other.classes
+    assert set(one.classes) == {0, 1}
+    with pytest.raises(PadscopeError, match=r"no \.json beside the images, but \.cls"):
+        with_labels(tested, "json", loaded, 8)
 
 
 def test_addresses_that_cannot_be_used() -> None:
@@ -284,7 +381,7 @@ def test_addresses_that_cannot_be_used() -> None:
         "nowhere://photos"
     )
     fsspec.filesystem("memory").pipe("/texts/a.txt", b"")
-    assert "no photograph in memory://texts or below" in refused("memory://texts")
+    assert "no photograph or array in memory://texts or below" in refused("memory://texts")
 
 
 def test_a_source_fits_the_protocol(folder: Path, tmp_path: Path) -> None:

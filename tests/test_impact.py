@@ -505,7 +505,10 @@ def performance(study: Study, measure: str = "kl", **columns: Any) -> tuple[str,
         ({"draws": 10, "p": 1 / 11}, "with 10 draws of controls p cannot fall below 0.091"),
         ({"draws": 0, "p": None}, "no controls could be drawn"),
         ({"shared": 1.0, "p": 1.0}, "all draws of controls are of the same filters"),
-        ({"excess_low": None, "excess_high": None}, "one photograph alone gives no interval"),
+        (
+            {"excess_low": None, "excess_high": None},
+            "one independent image alone gives no interval",
+        ),
         ({"p": 0.3}, "No sign that the model uses them"),
     ],
 )
@@ -520,7 +523,10 @@ def test_controls_that_cannot_show_use_are_named(
     ("columns", "why"),
     [
         ({"draws": 0}, "; no controls could be drawn, so no verdict."),
-        ({"excess_low": None, "excess_high": None}, ": one photograph alone gives no interval, so"),
+        (
+            {"excess_low": None, "excess_high": None},
+            ": one independent image alone gives no interval, so",
+        ),
         ({"excess_low": -1.0, "excess_high": 1.0}, ": the interval spans zero, so no verdict."),
     ],
 )
@@ -538,7 +544,7 @@ def test_an_interval_that_is_not_there_spans_nothing(
     )  # fmt: skip
     _, generalisation, _, safety = verdict(replace(made[1], impact=bare))
     for sentence in (*generalisation.sentences, safety.sentences[0]):
-        assert "one photograph alone gives no interval" in sentence
+        assert "one independent image alone gives no interval" in sentence
 
 
 @pytest.mark.parametrize(

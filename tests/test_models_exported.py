@@ -36,7 +36,7 @@ def test_a_program_of_fixed_shape(tmp_path: Path) -> None:
     assert loaded.describe().endswith("batch fixed at 2")
     torch.testing.assert_close(loaded.module(x), module(x))
     assert load_model(spec, size=(16, 20)).weights_hash == loaded.weights_hash
-    with pytest.raises(PadscopeError, match="was exported for inputs of 16×20 pixels"):
+    with pytest.raises(PadscopeError, match="was exported for inputs of 16×20:"):
         load_model(spec, size=16)
 
 

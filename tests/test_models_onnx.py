@@ -106,7 +106,7 @@ def test_a_shape_that_is_part_of_the_network_is_kept(tmp_path: Path) -> None:
     assert (loaded.static_batch, loaded.preprocessing) == (
         2, Preprocessing((8, 8), (0.0,) * 3, (1.0,) * 3)
     )  # fmt: skip
-    with pytest.raises(PadscopeError, match="was exported for inputs of 8×8 pixels"):
+    with pytest.raises(PadscopeError, match="was exported for inputs of 8×8:"):
         load_model(str(path), size=16)
     assert scan(loaded, torch.rand(9, 3, 8, 8)).counted.images == 9
 

@@ -54,7 +54,7 @@ def test_what_doubling_the_margin_says() -> None:
             )
         )
 
-    assert said(large=0.999, small=0.74).endswith("under 14 px it is 0.74 or better, so those are "
+    assert said(large=0.999, small=0.74).endswith("under 14 it is 0.74 or better, so those are "
                                                    "less settled")  # fmt: skip
     assert "0.99 or better" in said(large=0.999, small=1.0)
     assert "settled" not in said(large=0.9, small=1.0)

@@ -184,7 +184,7 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path, reflected: Retrofit) ->
         (smoother(), "mirror", 12, "no convolution of torch pads with 'mirror'"),
         (nn.Conv2d(1, 1, 3), "reflect", 12, "no convolution of .* pads"),
         (smoother().half(), "reflect", 12, "not in float32"),
-        (smoother(), "reflect", 2, "2 photographs; give 3 or more"),
+        (smoother(), "reflect", 2, "2 of the images are independent; give 3 or more"),
         (nn.Conv2d(1, 1, 33, padding=16), "reflect", 12, "[Pp]adding size"),
     ],
 )  # fmt: skip

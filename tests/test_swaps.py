@@ -175,7 +175,7 @@ def test_images_without_surroundings_leave_a_note() -> None:
     found = measure_swaps(network(), crops(), None, SwapSettings(("mean",), size=(SIZE, SIZE)))
     assert found.border == ""
     assert set(found.table["measure"]) == {"change"}
-    assert "too few pixels" in " ".join(found.notes)
+    assert "too small" in " ".join(found.notes)
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_no_more_than_a_batch_of_tiles_is_run_at_once() -> None:
         (lambda: strided(2), 16, 5, "halo of 5 .* out of step .* 4 or 6 would be in step"),
         (lambda: strided(2), 15, 6, "tile of 15 .* out of step .* 14 or 16"),
         (lambda: strided(2), 30, 20, "takes more than the 40 there are along axis 0"),
-        (lambda: strided(2), 0, 2, "tiles of 1 pixel or more"),
+        (lambda: strided(2), 0, 2, "tiles of 1 or more"),
         (lambda: nn.Sequential(conv(2), nn.InstanceNorm2d(2)), 16, 4, "over positions.*no fin"),
         (lambda: nn.Sequential(conv(2), nn.Flatten(), nn.LazyLinear(2)), 16, 4, "no map"),
         (lambda: nn.Conv2d(2, 2, 5), 16, 2, "give a larger halo"),
@@ -164,7 +164,7 @@ def test_global_context_runs_when_asked_to() -> None:
 def test_the_command_finds_the_halo_and_costs(workdir: Path, padscope: Command) -> None:
     refused = padscope("tiles", "mynets:tiny", "--images", "photos", "--tile", 0)
     assert refused.status == 2
-    assert "a tile of 0 pixels cannot be run" in refused.err
+    assert "a tile of 0 cannot be run" in refused.err
     (workdir / "dense.py").write_text(
         "from torch import nn\n\ndef net():\n    return nn.Conv2d(3, 2, 5, padding=2)\n"
     )

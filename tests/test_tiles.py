@@ -144,7 +144,7 @@ def test_the_best_tile_is_in_step() -> None:
 def test_a_limit_too_small_for_one_tile_says_what_one_takes() -> None:
     least = bytes_held(network(), (1, 1, 7, 7))
     with pytest.raises(
-        PadscopeError, match="too small for one tile: the smallest in step with the strides, 1 px"
+        PadscopeError, match="too small for one tile: the smallest in step with the strides, 1 with"
     ):
         found(network(), 16, tolerance=1e-5, memory=least - 1)
     assert found(network(), 16, tolerance=1e-5, memory=least).best == 1
@@ -173,7 +173,7 @@ def test_an_offset_shows_the_phase() -> None:
 def test_bad_input_is_one_sentence() -> None:
     with pytest.raises(PadscopeError, match="takes more than the 48 there are"):
         found(network(), 48 - 1, tolerance=1e-5)
-    with pytest.raises(PadscopeError, match="a tile of 0 pixels"):
+    with pytest.raises(PadscopeError, match="a tile of 0 cannot"):
         found(network(), 0)
     with pytest.raises(PadscopeError, match="is no map"):
         found(nn.Sequential(network(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), 16)

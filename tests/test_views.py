@@ -162,7 +162,7 @@ def test_sizes_that_do_not_fit_are_left_out_with_the_reason() -> None:
     assert choose_views((32,), (4,), 4).left_out == {"size 1.5": "the canvas is too small for it"}
     assert choose_views((16,), (8,), 32).left_out == dict.fromkeys(
         ("size 0.75", "size 1.25", "size 1.5"),
-        "it would differ from the crop by less than the network's stride of 32 pixels",
+        "it would differ from the crop by less than the network's stride of 32",
     )
 
 
@@ -359,8 +359,8 @@ def test_dense_answers_are_compared_where_the_windows_overlap() -> None:
 def test_dense_answers_out_of_step_are_left_out_with_the_reason() -> None:
     plan = planned(dense(1, 2), canvases())
     reasons = set(plan.left_out.values())
-    assert "it is out of step with the answer's positions, 2 pixels each" in reasons
-    assert "the maps of enlarged pixels lie on no positions of the centre's map" in reasons
+    assert "it is out of step with the answer's positions, one every 2" in reasons
+    assert "the maps of enlarged windows lie on no positions of the centre's map" in reasons
     assert len(plan.left_out) == 4 + 4
 
 

@@ -437,7 +437,7 @@ class TileSettings:
         """Refuse what cannot be run."""
         _refuse(self, ("limit", "resamples", "memory"), ("seed", "offset", "tolerance"))
         if min(self.tiles, default=1) < 1:
-            raise PadscopeError(f"a tile of {min(self.tiles)} pixels cannot be run; give 1 or more")
+            raise PadscopeError(f"a tile of {min(self.tiles)} cannot be run; give 1 or more")
 
 
 def _refuse(settings: object, from_one: tuple[str, ...], from_zero: tuple[str, ...]) -> None:

@@ -70,7 +70,7 @@ def depth_command(
         found = how.measure(DEPTH, work.measure_depth, lambda _: settings)
         if how.runner.leads:
             console = work.make_console()
-            console.table(work.depth_listing(found.table))
+            console.table(work.depth_listing(found))
             console.print()
             console.say(work.depth_lines(found))
             answer(lambda: work.plain(work.depth_json(found)))

@@ -122,8 +122,8 @@ LabelsFile = Annotated[
     str | None,
     typer.Option(
         "--labels",
-        help="Classes of the images: a CSV with file and class_index, 'folders', or a column of "
-        "the data set.",
+        help="Classes of the images: a CSV with file and class_index, 'folders', a column of the "
+        "data set, or 'cls', 'txt' or 'json', the files beside the images of archives.",
     ),
 ]
 Metric = Annotated[

@@ -29,16 +29,14 @@ Sizes = Annotated[
     list[int] | None,
     typer.Option(
         "--tile",
-        help="Size of a tile in pixels; repeat it to compare costs. Default: half an image and up.",
+        help="Length of a tile; repeat it to compare costs. Default: half an image and up.",
     ),
 ]
 Memory = Annotated[
     str | None,
     typer.Option(help="Memory of a tile, such as 2GB: finds the largest tile that fits."),
 ]
-Offset = Annotated[
-    int, typer.Option(help="Pixels by which tiles start out of step, to see the effect.")
-]
+Offset = Annotated[int, typer.Option(help="How far tiles start out of step, to see the effect.")]
 Few = Annotated[int, typer.Option(help="Images to run both whole and in tiles.")]
 
 

@@ -121,7 +121,7 @@ def _refuse(x: FloatArray, number: NDArray[np.int64]) -> None:
     found = len(np.unique(number))
     if found < FEWEST_GROUPS:
         raise PadscopeError(
-            f"the images come from {found} photographs; reading position needs {FEWEST_GROUPS} "
+            f"{found} of the images are independent; reading position needs {FEWEST_GROUPS} "
             "or more, to keep some apart for testing"
         )
     if not np.isfinite(x).all():

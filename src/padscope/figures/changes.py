@@ -48,7 +48,7 @@ def border(study: Study) -> Chart:
     pixels = size([round(first[axis][-1]) for axis in ("rows", "columns")][-len(study.size) :])
     what = "the output" if study.swaps.border == OUTPUT else study.swaps.border
     words = [
-        f"Mean difference of {what} from real surroundings, at {pixels} px: dark 0, bright "
+        f"Mean difference of {what} from real surroundings, at {pixels}: dark 0, bright "
         f"{number(most)} spreads.",
         f"Lines near the sides one by one, the middle thinned. {plural(first['images'], 'image')}.",
     ]
@@ -77,7 +77,7 @@ def _changes(table: pl.DataFrame, answer: str) -> Chart:
     x = alt.X("effect:Q", title=f"change of {measure.heading[0].lower()}{measure.heading[1:]}")
     y = alt.Y("label:N", title=None, sort=drawn["label"].to_list())
     marks = intervals(drawn, x, "effect", "own", y, coloured("judged", _used(drawn["judged"])))
-    words = f"95 % over photographs; tick: the network as it is. {basis(table)}"
+    words = f"95 % over independent images; tick: the network as it is. {basis(table)}"
     return marks.properties(width=WIDTH, title=words)
 
 

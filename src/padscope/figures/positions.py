@@ -19,13 +19,14 @@ from padscope.figures.marks import (
 )
 from padscope.figures.theme import AMBER, BLUE, GREEN, GREY, ORANGE
 from padscope.findings.measures import PRIMARY, VIEWS
+from padscope.images.element import elements
 from padscope.study import Study
 
 TREATMENTS = {
     "as is": GREY, "PANs undone": BLUE, "controls undone": AMBER, "all padding refilled": GREEN,
 }  # fmt: skip
 BANDS = {
-    "fill": BLUE, "mean colour": GREY, "mean colour elsewhere": GREEN, "other pixels": ORANGE,
+    "fill": BLUE, "mean colour": GREY, "mean colour elsewhere": GREEN, "elsewhere": ORANGE,
 }  # fmt: skip
 
 
@@ -62,13 +63,22 @@ def readout(study: Study) -> Chart:
     return drawn.properties(width=WIDTH, title=words)
 
 
+def _width(study: Study) -> alt.X:
+    title = f"width of the band, {elements(len(study.size))}"
+    return alt.X("width:O", title=title, axis=alt.Axis(labelAngle=0))
+
+
 def bands(study: Study) -> Chart:
     """Change of the answer by the width of a band inside the image that looks like padding."""
     impact = impact_of(study)
     measure = PRIMARY[impact.answer]
     rows = measured(impact.bands, "false border", measure=measure.name)
     table = rows.select("width", "band", "value", "low", "high").sort("width", maintain_order=True)
-    x = alt.X("width:O", title="width of the band, pixels", axis=alt.Axis(labelAngle=0))
+    x = alt.X(
+        "width:O",
+        title=f"width of the band, {elements(len(study.size))}",
+        axis=alt.Axis(labelAngle=0),
+    )
     present = order(table, "band")
     known = {name: colour for name, colour in BANDS.items() if name in present}
     colour = coloured("band", known or present)
@@ -96,7 +106,11 @@ def firing(study: Study) -> Chart:
         .with_columns(pl.col("band").replace_strict(names))
     )
     colours = dict(zip(names.values(), (BLUE, GREY, ORANGE), strict=True))
-    x = alt.X("width:O", title="width of the band, pixels", axis=alt.Axis(labelAngle=0))
+    x = alt.X(
+        "width:O",
+        title=f"width of the band, {elements(len(study.size))}",
+        axis=alt.Axis(labelAngle=0),
+    )
     title = "share of the answer to the true border"
     lines = data(long).mark_line(point=True, strokeWidth=2).encode(
         x=x,

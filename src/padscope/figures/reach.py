@@ -11,6 +11,7 @@ from padscope.errors import PadscopeError
 from padscope.figures.marks import WIDTH, Chart, coloured, data
 from padscope.figures.theme import BLUE, GREEN, INK, MUTED, ORANGE, PINK
 from padscope.findings.depth import map_words
+from padscope.images.element import elements
 from padscope.study import Study
 
 COLOURS = (BLUE, ORANGE, GREEN, PINK)
@@ -34,7 +35,7 @@ def reach(study: Study) -> Chart:
     sides = curves["side"].unique(maintain_order=True).to_list()
     colours = {side: COLOURS[place % len(COLOURS)] for place, side in enumerate(sides)}
     title = "difference, spreads"
-    along = "distance from the side, input pixels"
+    along = f"distance from the side, input {elements(len(depth.size))}"
     x = alt.X("distance:Q", title=along)
     y: Any = alt.Y("mean:Q", title=title, scale=alt.Scale(type="log"))
     base = data(curves.select("side", "distance", "mean", "p95"))

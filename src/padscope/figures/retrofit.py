@@ -30,5 +30,5 @@ def before_and_after(found: Retrofit) -> Chart:
     points = base.mark_point(size=60, filled=True, opacity=1).encode(x="error:Q", y=y, color=colour)
     given = data(table.head(1).select("error")).mark_rule(color=INK, strokeDash=[4, 3])
     chart = cast("alt.LayerChart", alt.layer(given.encode(x="error:Q"), bars, points))
-    words = f"95 % over {found.counted} images of other photographs. Dashed: as given."
+    words = f"95 % over {found.counted} images not tuned on. Dashed: as given."
     return chart.properties(width=WIDTH, title=words)

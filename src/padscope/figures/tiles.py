@@ -11,6 +11,7 @@ from padscope.errors import PadscopeError
 from padscope.figures.marks import WIDTH, Chart, data, share_axis
 from padscope.figures.theme import BLUE, INK, MUTED, ORANGE
 from padscope.findings.words import plural
+from padscope.images.element import elements, told_length
 from padscope.study import Study, Tiles
 
 LEAST = 1e-5  # spreads; what is less is drawn there, for the scale is logarithmic
@@ -29,9 +30,13 @@ def _of(study: Study) -> Tiles:
     return study.tiles
 
 
+def _tried(found: Tiles) -> str:
+    return f"Tiles of {told_length(found.tried, len(found.size))}"
+
+
 def _errors(found: Tiles) -> Chart:
     errors = found.halos.drop_nulls().with_columns(pl.col("error").clip(LEAST))
-    x = alt.X("halo:Q", title="halo, input pixels", axis=alt.Axis(tickMinStep=1))
+    x = alt.X("halo:Q", title=f"halo, {elements(len(found.size))}", axis=alt.Axis(tickMinStep=1))
     y: Any = alt.Y("error:Q", title="greatest difference, spreads", scale=alt.Scale(type="log"))
     line = data(errors).mark_line(color=BLUE, point={"color": BLUE, "size": 50})
     rule = data(pl.DataFrame({"error": [found.tolerance]}))
@@ -46,7 +51,7 @@ def _errors(found: Tiles) -> Chart:
         layers.append(chosen.encode(x=x))
         words = f"{words} Upright: the smallest halo that suffices."
     chart = cast("alt.LayerChart", alt.layer(*layers))
-    title = f"Tiles of {found.tried} px beside the whole, {plural(found.counted, 'image')}. {words}"
+    title = f"{_tried(found)} beside the whole, {plural(found.counted, 'image')}. {words}"
     return chart.properties(width=WIDTH, height=WIDTH // 3, title=title)
 
 
@@ -55,8 +60,15 @@ def _costs(found: Tiles) -> list[Chart]:
         return []
     sizes = found.table["tile"].to_list()
     axis = alt.Axis(values=sizes, labelOverlap="greedy")
-    x = alt.X("tile:Q", title="tile, pixels", axis=axis, scale=alt.Scale(type="log", base=2))
-    y = alt.Y("cost:Q", title="pixels run per pixel", scale=alt.Scale(zero=False))
+    x = alt.X(
+        "tile:Q",
+        title=f"tile, {elements(len(found.size))}",
+        axis=axis,
+        scale=alt.Scale(type="log", base=2),
+    )
+    y = alt.Y(
+        "cost:Q", title=f"{elements(len(found.size))} run for each one", scale=alt.Scale(zero=False)
+    )
     base = data(found.table).encode(x=x, y=y)
     best = data(found.table.filter("best")).encode(x=x, y=y)
     layers: list[Any] = [
@@ -65,7 +77,7 @@ def _costs(found: Tiles) -> list[Chart]:
     ]
     words = " Ringed: the largest within the limit of memory." if found.best else ""
     chart = cast("alt.LayerChart", alt.layer(*layers))
-    title = f"Work of tiles with a halo of {found.halo} px.{words}"
+    title = f"Work of tiles with a halo of {told_length(found.halo, len(found.size))}.{words}"
     return [chart.properties(width=WIDTH, height=WIDTH // 3, title=title)]
 
 
@@ -83,5 +95,5 @@ def shares(study: Study) -> Chart:
         x=share_axis("low", "share of the mean squared difference"), x2="high:Q", y=y
     )
     chart = cast("alt.LayerChart", alt.layer(bars, spans))
-    words = f"Tiles of {found.tried} px without a halo. Lines: 95 % over images."
+    words = f"{_tried(found)} without a halo. Lines: 95 % over images."
     return chart.properties(width=WIDTH, height=alt.Step(30), title=words)

@@ -17,6 +17,7 @@ from padscope.findings.gains import Gain, gains_of
 from padscope.findings.sizes import EVEN, size_gains
 from padscope.findings.swaps import CONTROL, is_reestimated, swap_told
 from padscope.findings.words import interval, number, share, size
+from padscope.images.element import elements, told_length
 from padscope.measurements.output import OUTPUT
 from padscope.sites.fill_words import PARTIAL
 from padscope.study import Depth, Sizes, Study, Swaps, Tiles
@@ -125,9 +126,10 @@ def _of_depth(depth: Depth, tiles: Tiles | None) -> Iterator[Advice]:
     edges = depth.curves.filter((pl.col("map") == OUTPUT) & (pl.col("distance") == 0))
     worst = float(str(edges["mean"].max()))
     least, most = min(row["low"] for row in surely), max(row["high"] for row in surely)
+    axes = len(depth.size)
     gain = (
         f"the outermost line is {number(worst)} spreads from what it is with real surroundings, "
-        f"and less than {depth.tolerance:g} behind {depth.deepest:g} px "
+        f"and less than {depth.tolerance:g} behind {told_length(depth.deepest, axes)} "
         f"{interval(least, most)}"
     )
     crop = ceil(depth.deepest)
@@ -135,7 +137,7 @@ def _of_depth(depth: Depth, tiles: Tiles | None) -> Iterator[Advice]:
         kept = prod((n - 2 * crop) / n for n in depth.size)
         inside = ", ".join([f"{crop}:-{crop}"] * len(depth.size))
         yield Advice(
-            f"Crop {crop} px off every side of the output", True, gain,
+            f"Crop {told_length(crop, axes)} off every side of the output", True, gain,
             f"{1 - kept:.0%} of an output of {size(depth.size)}",
             f"answer = model(image)[..., {inside}]", worst,
         )  # fmt: skip
@@ -153,7 +155,7 @@ def _of_depth(depth: Depth, tiles: Tiles | None) -> Iterator[Advice]:
         yield from _of_tiles(tiles)
         return
     more = ((tile + 2 * halo) / tile) ** len(depth.size)
-    yield _tiled(tile, halo, more, gain, worst)
+    yield _tiled(tile, halo, axes, more, gain, worst)
 
 
 def _of_tiles(tiles: Tiles) -> Iterator[Advice]:
@@ -172,19 +174,20 @@ def _of_tiles(tiles: Tiles) -> Iterator[Advice]:
         return
     best = tiles.table.filter("best")
     row = (tiles.table if best.is_empty() else best).row(-1, named=True)
+    axes = len(tiles.size)
     gain = (
-        f"tiles of {tiles.tried} px differ from the whole by up to {number(tiles.error(0))} "
-        f"spreads without one, {share(padding['share'])} "
+        f"tiles of {told_length(tiles.tried, axes)} differ from the whole by up to "
+        f"{number(tiles.error(0))} spreads without one, {share(padding['share'])} "
         f"{interval(100 * padding['low'], 100 * padding['high'])} of it due to padding, and by "
         f"{number(tiles.error(tiles.halo))} with it"
     )
-    yield _tiled(row["tile"], tiles.halo, row["cost"], gain, tiles.difference or 0.0)
+    yield _tiled(row["tile"], tiles.halo, axes, row["cost"], gain, tiles.difference or 0.0)
 
 
-def _tiled(tile: int, halo: int, more: float, gain: str, surely: float) -> Advice:
+def _tiled(tile: int, halo: int, axes: int, more: float, gain: str, surely: float) -> Advice:
     return Advice(
-        f"Run tiles with a halo of {halo} px", True, gain,
-        f"{more:.3g} times the work, in tiles of {tile} px",
+        f"Run tiles with a halo of {told_length(halo, axes)}", True, gain,
+        f"{more:.3g} times the work, in tiles of {told_length(tile, axes)}",
         f"run = padscope.tiled(model, {tile}, {halo})\nanswer = run(image)", surely,
     )  # fmt: skip
 
@@ -251,7 +254,7 @@ def _of_sizes(sizes: Sizes) -> Iterator[Advice]:
     yield Advice(
         f"Give inputs of {size(pixels)}", True,
         f"{best.measure.title.lower()} better by {best.written}; no stride is uneven there",
-        f"{prod(pixels) / prod(sizes.size):.3g} times the pixels",
+        f"{prod(pixels) / prod(sizes.size):.3g} times the {elements(len(pixels))}",
         f"padscope scan MODEL --size {size(pixels).replace('×', 'x')}", best.low or 0.0,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ import polars as pl
 from padscope.evidence import CANDIDATE, CONFIRMED, GREY, SMALL_MAP, UNDECIDED_BAND
 from padscope.findings.words import plural, share, size
 from padscope.images import Skipped
+from padscope.images.element import elements
 from padscope.regions import FOLDS
 from padscope.study import Explanation, Study
 from padscope.tables import MEASURED, RESOLUTION
@@ -144,7 +145,7 @@ def limits(study: Study) -> list[str]:
 
 def _scanned(found: Counted) -> Iterator[str]:
     yield (
-        "Responding is a first look, not proof: photographs have a top and a bottom, and untrained "
+        "Responding is a first look, not proof: images differ from side to side, and untrained "
         "networks respond too."
     )
     if found.undecided:
@@ -228,8 +229,8 @@ def check_facts(study: Study, explanation: Explanation) -> list[tuple[str, str]]
     facts = [
         (
             "Images",
-            f"{explanation.images}; {plural(counts.images, 'image')} counted. Images, not pixels, "
-            "are the unit: intervals are 95 % by jackknife over "
+            f"{explanation.images}; {plural(counts.images, 'image')} counted. Images, not "
+            "positions, are the unit: intervals are 95 % by jackknife over "
             f"{plural(min(FOLDS, counts.images), 'fold')} of images, stability by resampling the "
             "folds.",
         )
@@ -237,8 +238,9 @@ def check_facts(study: Study, explanation: Explanation) -> list[tuple[str, str]]
     if not any(explanation.margin):
         facts.append(("Margin", "None: there are no real surroundings."))
         return [*facts, ("Chance", "What lines inside the core do, where no border is.")]
-    # Pixels of one axis, unless the axes differ.
-    margin = f"{size(dict.fromkeys(explanation.margin))} pixels of real surroundings at each end."
+    # Of one axis, unless the axes differ.
+    unit = elements(len(study.size))
+    margin = f"{size(dict.fromkeys(explanation.margin))} {unit} of real surroundings at each end."
     if explained["margin_agreement"].count():
         margin += (
             f" With twice the margin, on up to {plural(settings['check'], 'image')}, the sides at "
@@ -277,8 +279,8 @@ def describe_doubling(sites: pl.DataFrame) -> str:
     Examples
     --------
     >>> sites = {"map_size": [[28, 28], [7, 7]], "margin_agreement": [0.996, 0.75]}
-    >>> describe_doubling(pl.DataFrame(sites))[:58]
-    'on maps of 14 px and more the agreement is 0.99 or better;'
+    >>> describe_doubling(pl.DataFrame(sites))[:55]
+    'on maps of 14 and more the agreement is 0.99 or better;'
     """
     least: dict[bool, float] = {}
     for shape, agreement in sites.select("map_size", "margin_agreement").iter_rows():
@@ -289,11 +291,9 @@ def describe_doubling(sites: pl.DataFrame) -> str:
     words = {small: f"{int(value * 100 + 1e-9) / 100:.2f}" for small, value in least.items()}
     parts = []
     if False in least:
-        parts.append(
-            f"on maps of {SMALL_MAP} px and more the agreement is {words[False]} or better"
-        )
+        parts.append(f"on maps of {SMALL_MAP} and more the agreement is {words[False]} or better")
     if True in least:
-        parts.append(f"on maps under {SMALL_MAP} px it is {words[True]} or better")
+        parts.append(f"on maps under {SMALL_MAP} it is {words[True]} or better")
     if len(least) == 2 and least[True] < least[False]:
         parts[1] += ", so those are less settled"
     return "; ".join(parts)

@@ -81,7 +81,9 @@ def read_classes(table: pl.DataFrame) -> str:
     found = decided(table)
     images = int(table["images"][0])
     if found is None:
-        return "Without controls, or on one photograph alone, no class can be told from chance."
+        return (
+            "Without controls, or on one independent image alone, no class can be told from chance."
+        )
     gain, lose = found
     if gain or lose:
         told = (

@@ -9,6 +9,7 @@ import polars as pl
 from padscope.evidence import CANDIDATE
 from padscope.findings.listing import Listing
 from padscope.findings.words import NONE, shorten
+from padscope.images.element import elements
 from padscope.measurements.output import OUTPUT
 from padscope.study import Depth, Explanation, Study
 from padscope.study.explanation import COMPARED
@@ -134,13 +135,15 @@ def depth_json(depth: Depth) -> dict[str, Any]:
     }
 
 
-def depth_listing(table: pl.DataFrame) -> Listing:
+def depth_listing(depth: Depth) -> Listing:
     """List how deep padding reaches into every map from every side, beside how deep it can."""
+    unit, rows = elements(len(depth.size)), depth.table.iter_rows(named=True)
     return Listing(
-        ("map", "side", "px per position", "depth (px)", "95 %", "bound (px)", "depth ÷ bound"),
-        tuple((row["map"], row["side"], *_reached(row)) for row in table.iter_rows(named=True)),
+        ("map", "side", f"{unit} per position", f"depth ({unit})", "95 %", f"bound ({unit})",
+         "depth ÷ bound"),
+        tuple((row["map"], row["side"], *_reached(row)) for row in rows),
         frozenset({"side"}),
-    )
+    )  # fmt: skip
 
 
 def _reached(row: dict[str, Any]) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ def measures_in(effects: pl.DataFrame) -> list[Measure]:
 
 # Of views of an image: title, what its amounts are, and how one is written.
 VIEWS = {
-    "shift": ("Moved", "offset from the centre, pixels", "{:g} px"),
+    "shift": ("Moved", "offset from the centre", "{:g}"),
     "size": ("Another input size", "size, relative to the usual one", "× {:g}"),
     "crop": ("Cropped otherwise", "extent of the crop, relative to the usual one", "× {:g}"),
 }

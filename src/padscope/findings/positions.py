@@ -66,5 +66,5 @@ def band_listing(impact: Impact) -> Listing:
     """Change of the answer by width and colour of a band inside the image."""
     kinds, rows = _pivot(impact.bands, PRIMARY[impact.answer], ["width"], "band")
     return Listing(
-        ("width, px", *kinds), tuple((str(width), *cells) for (width,), cells in rows.items())
+        ("width", *kinds), tuple((str(width), *cells) for (width,), cells in rows.items())
     )

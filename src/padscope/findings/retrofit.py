@@ -54,7 +54,7 @@ def retrofit_lines(found: Retrofit) -> list[str]:
         _interior(new),
         _counts(given, new),
         f"Tuned on {plural(found.fitted, 'image')}, compared on "
-        f"{plural(found.counted, 'image')} of other photographs.",
+        f"{plural(found.counted, 'image')} independent of these.",
         *found.notes,
     ]
 

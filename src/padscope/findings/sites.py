@@ -11,6 +11,7 @@ import polars as pl
 from padscope.evidence import CANDIDATE, SMALL_MAP, STRONG
 from padscope.findings.listing import Listing
 from padscope.findings.words import NONE, fixed, number, size
+from padscope.images.element import elements
 from padscope.regions import sides_of
 from padscope.study import Study
 
@@ -124,8 +125,8 @@ def check_listing(study: Study) -> Listing:
     cores = dict(medians.iter_rows())
     explained = study.sites.filter(pl.col("no_context").is_not_null())
     return Listing(
-        ("site", "map", "pixels per position", "positions out of reach", "difference there",
-         "window error", "core", "margin ×2", "agreement", "without context"),
+        ("site", "map", f"{elements(len(study.size))} per position", "positions out of reach",
+         "difference there", "window error", "core", "margin ×2", "agreement", "without context"),
         tuple(_check(row, cores.get(row["site"])) for row in explained.iter_rows(named=True)),
         frozenset({"without context"}),
         _marks(explained),

@@ -10,6 +10,7 @@ from padscope.findings.listing import Listing
 from padscope.findings.measures import measure_of
 from padscope.findings.words import NONE, number, plural, visible
 from padscope.findings.words import size as written
+from padscope.images.element import elements
 from padscope.study import Sizes
 
 NAMED = 5  # sites named in a sentence
@@ -69,7 +70,7 @@ def size_sentences(sizes: Sizes) -> Iterator[str]:
     if sizes.counted:
         yield (
             f"Measured on {plural(sizes.counted, 'image')} ({sizes.images}), inputs cut out of the "
-            "centre of the same canvases; intervals at 95 %, over photographs."
+            "centre of the same canvases; intervals at 95 %, over independent images."
         )
 
 
@@ -116,10 +117,11 @@ def size_listing(sizes: Sizes) -> Listing:
         ]
         uneven = NONE if change == OTHER_END else f"{first['uneven']:,}"
         listed_rows.append((f"{pixels} {change}", uneven, f"{first['work']:.3g}", *cells))
-    headings = ("size", "uneven sites", "pixels", *(measure.heading for measure in measures))
+    unit = elements(len(sizes.size))
+    headings = ("size", "uneven sites", unit, *(measure.heading for measure in measures))
     return Listing(
         headings, tuple(listed_rows), frozenset(),
-        f"differences from {written(sizes.size)}; pixels relative to it",
+        f"differences from {written(sizes.size)}; {unit} relative to it",
     )  # fmt: skip
 
 

@@ -40,8 +40,9 @@ def swap_sentences(swaps: Swaps) -> Iterator[str]:
     else:
         yield from _judged(gains)
     yield (
-        f"Its own padding holds {' and '.join(swaps.held)}; weights are as they are. Measured on "
-        f"{plural(swaps.counted, 'image')} ({swaps.images}); intervals at 95 %, over photographs."
+        f"Its own padding holds {' and '.join(swaps.held)}; weights are as they are. "
+        f"Measured on {plural(swaps.counted, 'image')} ({swaps.images}); intervals at 95 %, "
+        "over independent images."
     )
     yield from swaps.notes
 

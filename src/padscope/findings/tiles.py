@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from padscope.byte_counts import told_bytes
 from padscope.findings.listing import Listing
 from padscope.findings.words import NONE, interval, listed, number, plural, share
+from padscope.images.element import elements, told_length
 from padscope.study import Tiles
 
 
@@ -19,7 +20,8 @@ def tile_listing(found: Tiles) -> Listing:
         )
         for row in found.table.iter_rows(named=True)
     )  # fmt: skip
-    headings = ("tile (px)", "run with its halo (px)", "pixels run per pixel", "holds up to")
+    unit = elements(len(found.size))
+    headings = (f"tile ({unit})", f"run with its halo ({unit})", "run for each one", "holds up to")
     return Listing(
         headings, rows,
         caption="holds: input, maps and working copies of one tile at once, beside the weights",
@@ -28,29 +30,37 @@ def tile_listing(found: Tiles) -> Listing:
 
 def tile_sentences(found: Tiles) -> Iterator[str]:
     """Say which halo suffices, what may be cropped, which tile is best, and why tiles differ."""
+    axes = len(found.size)
+    tiles = f"tiles of {told_length(found.tried, axes)}"
     errors = [(row["halo"], row["error"]) for row in found.halos.iter_rows(named=True)]
     if found.halo is None:
         shown = dict([errors[0], errors[len(errors) // 2], errors[-1]])
-        decay = [f"{_spreads(error)} with a halo of {halo} px" for halo, error in shown.items()]
+        decay = [
+            f"{_spreads(error)} with a halo of {told_length(halo, axes)}"
+            for halo, error in shown.items()
+        ]
         yield (
             f"Its answer looks at the whole frame ({found.whole}): no finite halo makes tiles "
-            f"equal to the whole, and no crop is safe. Tiles of {found.tried} px differ by up to "
-            f"{listed(decay)}."
+            f"equal to the whole, and no crop is safe. {tiles.capitalize()} differ by up "
+            f"to {listed(decay)}."
         )
     else:
         error = dict(errors)[found.halo]
         yield (
-            f"A halo of {found.halo} px is the smallest with which tiles of {found.tried} px equal "
+            f"A halo of {told_length(found.halo, axes)} is the smallest with which {tiles} equal "
             f"the whole: they differ by no more than {_spreads(error)} of the answer (tolerance "
             f"{found.tolerance:g})."
         )
         wrong = [each for each in errors if each[0] < found.halo][-2:]
         if wrong:
-            narrower = [f"{halo} px differ by up to {_spreads(error)}" for halo, error in wrong]
+            narrower = [
+                f"{told_length(halo, axes)} differ by up to {_spreads(error)}"
+                for halo, error in wrong
+            ]
             yield f"Narrower ones do not suffice: {', '.join(narrower)}."
         yield (
-            f"Safe crop: {found.halo} px or more inside the frame (in pixels of the input), the "
-            "answer is what it is with real surroundings, within the tolerance."
+            f"Safe crop: {told_length(found.halo, axes)} or more inside the frame (of the "
+            "input), the answer is what it is with real surroundings, within the tolerance."
         )
     if found.step > 1:
         yield f"Tiles and halos are in step with the strides if {found.step} divides them."
@@ -62,24 +72,25 @@ def tile_sentences(found: Tiles) -> Iterator[str]:
 
 
 def _best(found: Tiles) -> str:
-    limit = told_bytes(found.memory or 0)
+    limit, axes = told_bytes(found.memory or 0), len(found.size)
     row = next((row for row in found.table.iter_rows(named=True) if row["best"]), None)
     if row is None:
         return f"No tile is best under {limit}: none equals the whole."
     return (
-        f"Under {limit} the best tile is {row['tile']} px: it holds no more than "
-        f"{told_bytes(row['held'])}, and runs {row['cost']:.3g} pixels for each one. Image and "
-        "answer come on top."
+        f"Under {limit} the best tile is {told_length(row['tile'], axes)}: it holds no more than "
+        f"{told_bytes(row['held'])}, and runs {row['cost']:.3g} {elements(axes)} for each one. "
+        "Image and answer come on top."
     )
 
 
 def _shares(found: Tiles) -> Iterator[str]:
     if found.difference is None:
         return
-    begun = f", begun {found.offset} px out of step," if found.offset else ""
-    told = f"Without a halo, tiles of {found.tried} px{begun} differ from the whole by "
+    axes = len(found.size)
+    begun = f", begun {told_length(found.offset, axes)} out of step," if found.offset else ""
+    told = f"Without a halo, tiles of {told_length(found.tried, axes)}{begun} differ from "
     if not found.difference:
-        yield f"{told}nothing."
+        yield f"{told}the whole by nothing."
         return
     parts = [
         f"{row['cause']} {share(row['share'])} "
@@ -87,7 +98,8 @@ def _shares(found: Tiles) -> Iterator[str]:
         for row in found.shares.iter_rows(named=True)
     ]
     over = f" Over the tile it computes {listed(found.statistics)}." if found.statistics else ""
-    yield f"{told}{_spreads(found.difference)} (root mean square): {', '.join(parts)}.{over}"
+    differs = f"{told}the whole by {_spreads(found.difference)} (root mean square)"
+    yield f"{differs}: {', '.join(parts)}.{over}"
 
 
 def _spreads(error: float | None) -> str:

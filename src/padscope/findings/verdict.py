@@ -16,6 +16,7 @@ import polars as pl
 from padscope.errors import PadscopeError
 from padscope.findings.effects import spelt, use_sentence
 from padscope.findings.words import chance, number, share
+from padscope.images.element import told_length
 from padscope.interventions import RECOGNISING_SET, SILENCE
 from padscope.study.impact_result import (
     ANSWER_MEASURE,
@@ -75,7 +76,7 @@ def verdict(study: Study) -> tuple[Heading, ...]:
         ("performance", _performance(impact)),
         ("generalisation", _generalisation(impact)),
         ("efficiency", _efficiency(impact)),
-        ("safety", _safety(impact)),
+        ("safety", _safety(impact, len(study.size))),
     )
     headings = []
     for name, statements in found:
@@ -256,7 +257,7 @@ def _cost_of(row: dict[str, Any], unit: str) -> _Statement:
     return _Statement(f"{told}: no more than controls, so no verdict.", decided=False)
 
 
-def _safety(impact: Impact) -> Iterator[_Statement]:
+def _safety(impact: Impact, axes: int) -> Iterator[_Statement]:
     measure = ANSWER_MEASURE[impact.answer]
     if impact.bands.is_empty():
         return
@@ -265,8 +266,8 @@ def _safety(impact: Impact) -> Iterator[_Statement]:
         return
     row = rows.sort("width").row(-1, named=True)
     told = (
-        f"A band of the padding's value, {row['width']} pixels wide inside the image, changes the "
-        f"answer by {spelt(row, 'value', 'low', 'high')} {UNITS[impact.answer]}, "
+        f"A band of the padding's value, {told_length(row['width'], axes)} wide inside the image, "
+        f"changes the answer by {spelt(row, 'value', 'low', 'high')} {UNITS[impact.answer]}, "
         f"{spelt(row, 'excess', 'excess_low', 'excess_high')} more than one of the mean colour "
         f"(on {counted(row)})"
     )

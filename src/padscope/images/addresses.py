@@ -77,7 +77,7 @@ def open_address(
         names = sorted(file.removeprefix(root) for file in below)
         names = [name for name in names if is_known(name)]
         if not names:
-            raise PadscopeError(f"no photograph in {address} or below; {known_endings()}")
+            raise PadscopeError(f"no photograph or array in {address} or below; {known_endings()}")
         return sample_files(Remote(system, root), names, framing, f"in {name}/", limit, seed)
     if missing:
         raise PadscopeError(f"there is nothing at {address}; check the address")

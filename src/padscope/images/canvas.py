@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from padscope.errors import PadscopeError
+from padscope.images.element import elements
 from padscope.images.probe import Probe
 from padscope.images.source import Images, UnreadableImage
 from padscope.images.tensors import StreamedImages
@@ -22,9 +23,9 @@ class TooSmall(UnreadableImage):
 
     @classmethod
     def of(cls, name: str, size: Iterable[int], canvas: Iterable[int]) -> Self:
-        """Make the reason of the pixels per axis there are and those of the canvas."""
+        """Make the reason of the size there is and that of the canvas."""
         there, wanted = ("×".join(map(str, pixels)) for pixels in (size, canvas))
-        return cls(name, f"too small: {there} pixels for a canvas of {wanted}")
+        return cls(name, f"too small: {there} for a canvas of {wanted}")
 
 
 @runtime_checkable
@@ -167,11 +168,11 @@ class Canvases:
 
     def describe(self) -> str:
         """Return one line for people."""
-        margin = "×".join(map(str, self.margin))
+        margin, unit = "×".join(map(str, self.margin)), elements(len(self.margin))
         where = "at the ends of the axes"
         if len(set(self.margin)) == 1:
             margin, where = str(self.margin[0]), "on every side"
-        return f"{self.source.describe()} with {margin} px of surroundings {where}"
+        return f"{self.source.describe()} with {margin} {unit} of surroundings {where}"
 
 
 def central(pixels: Tensor, size: Sequence[int], name: str) -> Tensor:

@@ -4,10 +4,10 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from padscope.errors import PadscopeError
 from padscope.paths import MISSING, file_problem, printable, reason_of
@@ -55,6 +55,27 @@ def ends_in(name: str, endings: Sequence[str]) -> str | None:
     """Return the ending that a file has, if it is one of some."""
     lower = name.lower()
     return next((known for known in endings if lower.endswith(known)), None)
+
+
+@runtime_checkable
+class HoldsLabels(Protocol):
+    """A container that tells the classes of its images too."""
+
+    def labels(
+        self, column: str, names: Sequence[str], known: Collection[str]
+    ) -> Mapping[str, Any] | None:
+        """Give the classes of some images by their names; None if it has no such column.
+
+        Parameters
+        ----------
+        column : str
+            What holds the classes.
+        names : sequence of str
+            The images.
+        known : collection of str
+            What the model calls its classes.
+        """
+        ...
 
 
 def is_known(name: str) -> bool:

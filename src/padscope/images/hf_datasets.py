@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -51,8 +51,10 @@ class Rows:
             return open_regular(Path(held["path"]))
         raise ValueError("the row holds no photograph")
 
-    def labels(self, column: str, known: Collection[str]) -> dict[str, Any] | None:
-        """Give the classes of the photographs by their names, if there is such a column.
+    def labels(
+        self, column: str, names: Sequence[str], known: Collection[str]
+    ) -> dict[str, Any] | None:
+        """Give the classes of photographs by their names; see `HoldsLabels`.
 
         Classes that the data set numbers and names are given by name where the model knows one of
         the names, and else by number.
@@ -60,10 +62,10 @@ class Rows:
         if column not in self.others.features:
             return None
         values = list(self.others[column])
-        names = getattr(self.others.features[column], "names", None) or ()
-        if {name.casefold() for name in names} & {name.casefold() for name in known}:
-            values = [None if value is None or value < 0 else names[value] for value in values]
-        return {name: values[row] for name, row in self.rows.items()}
+        called = getattr(self.others.features[column], "names", None) or ()
+        if {name.casefold() for name in called} & {name.casefold() for name in known}:
+            values = [None if value is None or value < 0 else called[value] for value in values]
+        return {name: values[self.rows[name]] for name in names}
 
 
 def is_saved(folder: Path) -> bool:

@@ -96,7 +96,7 @@ def open_folder(
     found = look_below(root)
     if not found.files:
         closed = f" ({found.described})" if found.closed else ""
-        raise PadscopeError(f"no photograph in {root} or below{closed}; {known_endings()}")
+        raise PadscopeError(f"no photograph or array in {root} or below{closed}; {known_endings()}")
     where = f"in {printable(root.resolve().name)}/"
     images = sample_files(Folder(root), sorted(found.files), framing, where, limit, seed)
     if not found.closed:
@@ -131,7 +131,7 @@ def open_list(
     """
     names = listed(path)
     if not names:
-        raise PadscopeError(f"{path} lists no photograph; give one path per line")
+        raise PadscopeError(f"{path} lists nothing; give one path per line")
     where = f"listed in {printable(path.name)}"
     return sample_files(Folder(path.parent), names, framing, where, limit, seed)
 

@@ -99,7 +99,7 @@ def open_photos(
     """Open photographs as `open_images` does, and nothing else; raises `PadscopeError`."""
     images = open_images(source, probe, limit, seed)
     if not isinstance(images, PhotoFiles):
-        raise PadscopeError(f"{source} holds no photographs")
+        raise PadscopeError(f"{source} holds no images")
     return images
 
 

@@ -1,10 +1,11 @@
 """Photographs in tar archives, such as the shards of a WebDataset; nothing is unpacked."""
 
 import io
+import json
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from glob import has_magic
 from pathlib import Path, PurePosixPath
@@ -14,11 +15,14 @@ from padscope.errors import PadscopeError, brief
 from padscope.images.arrays import ArrayFiles
 from padscope.images.files import PhotoFiles
 from padscope.images.folders import Container, Folder, is_known
+from padscope.images.label_table import CLASS_COLUMNS
 from padscope.images.named import Framing, sample_files
 from padscope.paths import MISSING, file_problem, printable
 
 BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 MOST_SHARDS = 1_000_000
+LABELS = ("cls", "txt", "json")  # what a file of the same key may tell the class in
+MOST_BYTES = 1 << 16  # of such a file
 PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, Zstandard
 
 
@@ -41,20 +45,78 @@ class Tars:
         What opens the archives.
     members : mapping of str to Member
         By name.
+    beside : mapping of str to mapping of str to Member
+        By name, what may tell the class, by one of `LABELS`.
     """
 
     archives: Container
     members: Mapping[str, Member]
+    beside: Mapping[str, Mapping[str, Member]]
 
     def open(self, name: str) -> BinaryIO:
         """Read a file out of its archive."""
-        member = self.members[name]
+        return io.BytesIO(self._read(self.members[name]))
+
+    def labels(
+        self,
+        column: str,
+        names: Sequence[str],
+        known: Collection[str],  # noqa: ARG002 - of the protocol
+    ) -> dict[str, str | int | None] | None:
+        """Give the classes of images by their names; see `HoldsLabels`.
+
+        As in a WebDataset, they stand in files beside the images: ``7.cls`` and ``7.txt`` hold the
+        class of ``7.jpg``, and ``7.json`` has it as an entry, called as in a table of labels.
+
+        Raises
+        ------
+        PadscopeError
+            No image has such a file, or one holds something else.
+        """
+        if column not in LABELS:
+            return None
+        found = {name: self.beside[name] for name in names if name in self.beside}
+        if not any(column in files for files in found.values()):
+            there = sorted({f".{end}" for files in found.values() for end in files})
+            raise PadscopeError(
+                f"the archives hold no .{column} beside the images, "
+                + (f"but {' and '.join(there)}" if there else "nor anything else with a class")
+            )
+        return {
+            name: _class_in(f"{name}, .{column}", self._read(files[column]))
+            for name, files in found.items()
+            if column in files
+        }
+
+    def _read(self, member: Member) -> bytes:
         with self.archives.open(member.archive) as archive:
             archive.seek(member.offset)
             content = archive.read(member.size)
         if len(content) < member.size:
             raise ValueError("the archive ends in the middle of it")
-        return io.BytesIO(content)
+        return content
+
+
+def _class_in(name: str, content: bytes) -> str | int | None:
+    """Read what tells a class: a line of text, or an entry of a JSON object."""
+    try:
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"it has {len(content):,} bytes")
+        found = content.decode().strip()
+        if name.endswith(".json"):
+            held = json.loads(found)
+            entries = [held[key] for key in (*CLASS_COLUMNS, "cls") if key in held]
+            if not entries or not isinstance(entries[0], str | int | None):
+                raise ValueError(f"it has no entry {', '.join(CLASS_COLUMNS)} or cls of one value")
+            return entries[0]
+        if len(found.splitlines()) > 1:
+            raise ValueError("it has several lines")
+    except (ValueError, TypeError, RecursionError) as error:
+        reason = str(error) if type(error) is ValueError else brief(error)
+        raise PadscopeError(
+            f"{printable(name)} tells no class ({reason}); give a CSV of labels"
+        ) from error
+    return found
 
 
 def open_tars(
@@ -115,10 +177,12 @@ def sample_tars(
     Photographs are called as in their archive; where two have the same name, as WebDatasets with
     one numbering a shard do, all are called by their archive too.
     """
+    indices = {name: _index(archives, name) for name in names}
     found = [
-        (file, Member(name, offset, size))
-        for name in names
-        for file, (offset, size) in _index(archives, name).items()
+        (file, member)
+        for index in indices.values()
+        for file, member in index.items()
+        if is_known(file)
     ]
     shards = "1 archive" if len(names) == 1 else f"{len(names)} archives"
     if not found:
@@ -126,21 +190,40 @@ def sample_tars(
             f"no photograph in {shards}, {printable(names[0])}; give archives that hold photographs"
         )
     twice = max(Counter(file for file, _ in found).values()) > 1
-    members = {
-        f"{PurePosixPath(member.archive).name}/{file}" if twice else file: member
-        for file, member in found
-    }
+    beside: dict[tuple[str, str], dict[str, Member]] = {}
+    for archive, index in indices.items():
+        for file, member in index.items():
+            if (ending := PurePosixPath(file).suffix.removeprefix(".")) in LABELS:
+                beside.setdefault((archive, _key(file)), {})[ending] = member
+    members, told = {}, {}
+    for file, member in found:
+        name = f"{PurePosixPath(member.archive).name}/{file}" if twice else file
+        members[name] = member
+        if files := beside.get((member.archive, _key(file))):
+            told[name] = files
     where = f"in {printable(PurePosixPath(names[0]).name)}"
     if len(names) > 1:
         where = f"in {shards}, {printable(PurePosixPath(names[0]).name)} …"
-    return sample_files(Tars(archives, members), sorted(members), framing, where, limit, seed)
+    return sample_files(Tars(archives, members, told), sorted(members), framing, where, limit, seed)
 
 
-def _index(archives: Container, name: str) -> dict[str, tuple[int, int]]:
-    """Find where the photographs lie in an archive; of two of one name the last one counts."""
+def _key(file: str) -> str:
+    """Tell what the files of one sample have in common.
+
+    Examples
+    --------
+    >>> _key("train/7.left.jpg")
+    'train/7'
+    """
+    folder, slash, base = file.rpartition("/")
+    return f"{folder}{slash}{base.partition('.')[0]}"
+
+
+def _index(archives: Container, name: str) -> dict[str, Member]:
+    """Find where images and labels lie in an archive; of two of one name the last one counts."""
     try:
         with archives.open(name) as archive, tarfile.open(fileobj=archive, mode="r:") as tar:
-            return dict(_photographs(tar))
+            return {file: Member(name, offset, size) for file, offset, size in _files(tar)}
     # What is no archive makes tarfile raise nearly anything.
     except Exception as error:
         with archives.open(name) as archive:
@@ -151,9 +234,10 @@ def _index(archives: Container, name: str) -> dict[str, tuple[int, int]]:
         raise PadscopeError(f"the archive {printable(name)} cannot be read: {advice}") from error
 
 
-def _photographs(tar: tarfile.TarFile) -> Iterator[tuple[str, tuple[int, int]]]:
+def _files(tar: tarfile.TarFile) -> Iterator[tuple[str, int, int]]:
     for member in tar:
         name = PurePosixPath(member.name).as_posix()
+        wanted = is_known(name) or PurePosixPath(name).suffix.removeprefix(".") in LABELS
         # Links and sparse files have no bytes of their own.
-        if member.isreg() and not member.issparse() and is_known(name):
-            yield name, (member.offset_data, member.size)
+        if wanted and member.isreg() and not member.issparse():
+            yield name, member.offset_data, member.size

@@ -23,7 +23,7 @@ from padscope.regions import Side, sides_of
 from padscope.sites import Observation
 from padscope.sites.padding import constant_value
 
-BandContent: TypeAlias = Literal["fill", "mean colour", "mean colour elsewhere", "other pixels"]
+BandContent: TypeAlias = Literal["fill", "mean colour", "mean colour elsewhere", "elsewhere"]
 
 WIDTHS = (1, 2, 4, 8)  # pixels
 FEW_WIDTHS = (2, 8)
@@ -43,7 +43,7 @@ class Band:
         First pixel along the side's axis, and pixels.
     content : str
         ``fill``, the value that the padding holds; ``mean colour``, of the image; ``mean colour
-        elsewhere``, at the mirrored place; or ``other pixels``, the image's own from there.
+        elsewhere``, at the mirrored place; or ``elsewhere``, the image's own from there.
     """
 
     side: Side
@@ -106,7 +106,7 @@ class Band:
         target = drawn.narrow(axis, self.drawn_from(size), width)
         if self.content == "fill":
             target.fill_(value)
-        elif self.content == "other pixels":
+        elif self.content == "elsewhere":
             target.copy_(pixels.narrow(axis, size - self.start - width, width))
         else:
             target.copy_(mean_colour(pixels))
@@ -151,7 +151,7 @@ def choose_bands(
         fitting = [width for width in widths if width * NARROWEST_FRAME <= n]
         contents: tuple[BandContent, ...] = FIRED_AT
         if not side.far:
-            contents = (*FIRED_AT, "mean colour elsewhere", "other pixels")
+            contents = (*FIRED_AT, "mean colour elsewhere", "elsewhere")
         for width in fitting:
             edge = _edge(n, max(fitting), step)
             start = n - edge if side.far else edge - width

@@ -87,13 +87,13 @@ def find_overlap(
     Overlap(centre=(slice(2, 8, None),), view=(slice(0, 6, None),))
     """
     if view.resized:
-        return "the maps of enlarged pixels lie on no positions of the centre's map"
+        return "the maps of enlarged windows lie on no positions of the centre's map"
     on_centre, on_view = [], []
     for axis, pixels in enumerate(stride):
         moved = (view.start[axis] - centre.start[axis]) / pixels
         longer = (view.size[axis] - centre.size[axis]) / pixels
         if moved.denominator > 1 or view_map[axis] - centre_map[axis] != longer:
-            return f"it is out of step with the answer's positions, {float(pixels):g} pixels each"
+            return f"it is out of step with the answer's positions, one every {float(pixels):g}"
         first = max(0, int(moved))
         stop = min(centre_map[axis], int(moved) + view_map[axis])
         if first >= stop:

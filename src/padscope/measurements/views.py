@@ -78,7 +78,7 @@ class View:
     def describe(self) -> str:
         """Name the view for people."""
         extent = "×".join(map(str, self.extent))
-        return f"{self.kind}: {extent} pixels from {self.start}"
+        return f"{self.kind}: {extent} from {self.start}"
 
 
 @dataclass(frozen=True)
@@ -150,16 +150,14 @@ def choose_views(
         for by in dict.fromkeys(_offsets(size, margin, fine=fine))
     ]
     if not shifts:
-        left_out["shift"] = "the canvas has no pixels around the crop"
+        left_out["shift"] = "the canvas has nothing around the crop"
     sizes: list[View] = []
     for ratio in SIZES if fine else FEW_SIZES:
         chosen = _resized(size, margin, step, ratio)
         if isinstance(chosen, str):
             left_out[f"size {ratio:g}"] = chosen
         elif chosen in sizes:
-            left_out[f"size {ratio:g}"] = (
-                f"in steps of {step} pixels it is the same as the one before"
-            )
+            left_out[f"size {ratio:g}"] = f"in steps of {step} it is the same as the one before"
         else:
             sizes.append(chosen)
     wanted = CROPS if fine else FEW_CROPS
@@ -196,10 +194,10 @@ def _offsets(
 def _resized(size: tuple[int, ...], margin: tuple[int, ...], step: int, ratio: float) -> View | str:
     wider = [round((ratio - 1) * n / (2 * step)) * step for n in size]
     if not any(wider):
-        return f"it would differ from the crop by less than the network's stride of {step} pixels"
+        return f"it would differ from the crop by less than the network's stride of {step}"
     extent = tuple(n + 2 * w for n, w in zip(size, wider, strict=True))
     if min(extent) < 1:
-        return f"it would be smaller than the network's stride of {step} pixels"
+        return f"it would be smaller than the network's stride of {step}"
     if any(w > m for w, m in zip(wider, margin, strict=True)):
         return "the canvas is too small for it"
     return View("size", _ratio(extent, size), _moved(margin, [-w for w in wider]), extent, extent)

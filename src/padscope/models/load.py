@@ -318,7 +318,7 @@ def _check_fixed_size(module: nn.Module, spec: str, size: int | Sequence[int] | 
     if any(have not in (None, want) for have, want in zip(fixed, wanted, strict=False)):
         pixels = "×".join("any" if length is None else str(length) for length in fixed)
         raise PadscopeError(
-            f"{spec} was exported for inputs of {pixels} pixels: leave out the size, or export "
+            f"{spec} was exported for inputs of {pixels}: leave out the size, or export "
             "it with dynamic shapes"
         )
 

@@ -18,6 +18,6 @@ def depth_part(study: Study, depth: Depth) -> Part:
             "Tiles and crops of dense networks need no more than the measured depth."
         ],
         charts=drawn(study, "reach", "Difference by distance from each side."),
-        tables=[("reach-rows", "Depth of padding by map and side", depth_listing(depth.table))],
+        tables=[("reach-rows", "Depth of padding by map and side", depth_listing(depth))],
         folded=True,
     )  # fmt: skip

@@ -120,7 +120,7 @@ def _position(study: Study, impact: Impact) -> Iterator[Part]:
     notes, charts, tables = [], [], []
     if not impact.views.is_empty():
         notes.append(
-            "The same photographs are seen through other windows, with real pixels all around, so "
+            "The same images are seen through other windows, with real surroundings, so "
             "nothing but the window's place or size changes. Each answer is compared with that of "
             "the same network at the usual window. If padding-aware filters tell the network where "
             "things are, undoing them changes how steady it is."
@@ -130,9 +130,9 @@ def _position(study: Study, impact: Impact) -> Iterator[Part]:
     if not impact.readout.is_empty():
         notes.append(
             "A ridge regression reads the window's offset from the pooled features, fitted to some "
-            "photographs and tested on others. R² = 1: the place is known exactly; 0: not at all. "
-            "Chance is what the same fit reaches with offsets exchanged within each photograph. "
-            "What is read need not come from padding, since photographs have their sky on top: "
+            "images and tested on others. R² = 1: the place is known exactly; 0: not at all. "
+            "Chance is what the same fit reaches with offsets exchanged within each image. "
+            "What is read need not come from padding, since images differ from side to side: "
             "what counts is how much of it is left when the padding is undone."
         )
         charts += drawn(study, "readout", f"Position read from the features. {BESIDE}")
@@ -147,7 +147,7 @@ def _bands(study: Study, impact: Impact) -> Iterator[Part]:
     notes = [
         "A band right across the frame, of the value that the padding has. If the model trusts "
         "that border, the answer changes more than by a band of the image's mean colour, at the "
-        "same place or elsewhere, or by pixels from elsewhere in the photograph."
+        "same place or elsewhere, or by what stands elsewhere in the image."
     ]
     tables = (
         [("bands-rows", PRIMARY[impact.answer].heading, band_listing(impact))] if charts else []
@@ -174,7 +174,7 @@ def method_part(impact: Impact) -> Part:
         [
             "Refilling makes another border, not none: a network without padding at these filters "
             "does not exist. Images are the unit of chance: intervals are 95 % by resampling "
-            "images, those of one photograph together. If the model was trained on these images, "
-            "effects on it may be smaller than on new ones."
+            "images, those cut from one original together. If the model was trained on these "
+            "images, effects on it may be smaller than on new ones."
         ],
     )  # fmt: skip

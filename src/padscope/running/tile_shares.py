@@ -149,7 +149,7 @@ def tile_shares(
     if tile < 1 or halo < 0 or offset < 0:
         raise PadscopeError(
             f"a tile of {tile} with a halo of {halo} and an offset of {offset} cannot be run; give "
-            "a tile of 1 pixel or more, and no less than 0 of the others"
+            "a tile of 1 or more, and no less than 0 of the others"
         )
     read = partial(read_answer, key=output)
     with torch.no_grad(), _unmoved(model):
@@ -259,12 +259,12 @@ class _Tiles:
             first = (n - self.tile) // 2 // step * step + self.offset
             if first - self.halo < 0 or first + self.tile + self.halo > n:
                 raise PadscopeError(
-                    f"a tile of {self.tile} pixels with a halo of {self.halo} does not fit into "
+                    f"a tile of {self.tile} with a halo of {self.halo} does not fit into "
                     f"the {n} there are along axis {axis}; give larger images"
                 )
             if (first / stride).denominator != 1 or (self.tile / stride).denominator != 1:
                 raise PadscopeError(
-                    f"tile and offset must be multiples of {stride}, the pixels per position of "
+                    f"tile and offset must be multiples of {stride}, the step of one position of "
                     f"the answer; they are {self.tile} and {self.offset}"
                 )
             core.append((first, first + self.tile))
@@ -309,7 +309,7 @@ class _Tiles:
             at, count = int((first - start) / stride), int((stop - first) / stride)
             if at + count > answer.shape[axis + 2]:
                 raise PadscopeError(
-                    f"a tile of {stop - first} pixels along axis {axis} gives "
+                    f"a tile of {stop - first} along axis {axis} gives "
                     "too few positions for its own part; give a larger halo"
                 )
             answer = answer.narrow(axis + 2, at, count)

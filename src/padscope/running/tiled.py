@@ -80,7 +80,7 @@ class Tiled:
         if min(_each(self.tile)) < 1 or min(map(min, _pairs(self.halo))) < 0:
             raise PadscopeError(
                 f"a tile of {self.tile} with a halo of {self.halo} cannot be run; give tiles of "
-                "1 pixel or more, and halos of 0 or more"
+                "1 or more, and halos of 0 or more"
             )
 
     @torch.no_grad()
@@ -116,7 +116,7 @@ class Tiled:
         for axis, (n, t, h) in enumerate(zip(size, tile, halo, strict=True)):
             if t != n and t + max(h) > n:
                 raise PadscopeError(
-                    f"a tile of {t} pixels with a halo of {max(h)} takes more than the {n} there "
+                    f"a tile of {t} with a halo of {max(h)} takes more than the {n} there "
                     f"are along axis {axis}; give smaller ones, or leave that axis out of axes"
                 )
         bounds, answer = self._learn(images, size, tile, halo)
@@ -479,7 +479,7 @@ def _require_step(
                 below = pixels // s * s
                 nearest = f"{below} or {below + s}" if below or what == "halo" else str(s)
                 raise PadscopeError(
-                    f"a {what} of {pixels} pixels along axis {axis} is out of step with the "
+                    f"a {what} of {pixels} along axis {axis} is out of step with the "
                     f"model's strides, {s} in all; {nearest} would be in step"
                 )
 
@@ -547,7 +547,7 @@ def _write(
         start = first - _scaled(span.run[0], rate)
         if start < 0 or start + stop - first > answer.shape[axis + 1]:
             raise _TooFewError(
-                f"a tile of {span.run[1] - span.run[0]} pixels along axis {axis} gives "
+                f"a tile of {span.run[1] - span.run[0]} along axis {axis} gives "
                 f"{answer.shape[axis + 1]} positions, too few for its own part; give a larger halo"
             )
         part = part.narrow(axis + 1, start, stop - first)

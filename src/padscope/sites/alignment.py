@@ -74,7 +74,7 @@ def align(
     uneven = any(grown % 2 for grown in (*grown_in, *grown_out))
     if uneven or not _in_step(a, grown_in, grown_out):
         pixels = "×".join(map(str, margin))
-        return f"its map does not grow alike at both ends, by a margin of {pixels} pixels"
+        return f"its map does not grow alike at both ends, by a margin of {pixels}"
     stride = tuple(Fraction(2 * m, grown) for m, grown in zip(margin, grown_out, strict=True))
     shifts = (tuple(grown // 2 for grown in both) for both in (grown_in, grown_out))
     return Alignment(a, b, stride, *shifts)

@@ -23,6 +23,7 @@ from padscope.images import (
     stream,
     unit_count,
 )
+from padscope.images.element import elements
 from padscope.measurements import (
     ContrastPlan,
     Verification,
@@ -167,7 +168,8 @@ class Canvas:
     def describe(self) -> str:
         """Return one line for people."""
         margin = "×".join(map(str, dict.fromkeys(self.margin)))
-        surroundings = f" with {margin} pixels of real surroundings" if any(self.margin) else ""
+        unit = elements(len(self.margin))
+        surroundings = f" with {margin} {unit} of real surroundings" if any(self.margin) else ""
         return f"{self.source.describe()}{surroundings}"
 
 
@@ -242,7 +244,7 @@ def find_context(
     try:
         pixels = canvas.first()
     except TooSmall as error:
-        return without(f"the images have too few pixels for it ({error.name}: {error.reason})")
+        return without(f"the images are too small for it ({error.name}: {error.reason})")
     observed = seen(pixels)
     plan = planned(canvas, observed, {})
     apart = not all(site.contextual for site in plan.sites.values())
@@ -264,7 +266,7 @@ def _refuse_out_of_step(plan: ContrastPlan, better: ContrastPlan) -> None:
     for name, site in plan.sites.items():
         if not site.contextual and better.sites[name].contextual:
             raise PadscopeError(
-                f"a margin of {plan.margin[0]} pixels is out of step with the strides before "
+                f"a margin of {plan.margin[0]} is out of step with the strides before "
                 f"{name}; give another, such as {better.margin[0]}"
             )
 

@@ -17,6 +17,7 @@ from padscope.effects import read_answer
 from padscope.effects.resampling import Bootstrap
 from padscope.errors import PadscopeError
 from padscope.images import Images, StreamedImages, TooSmall
+from padscope.images.element import told_length
 from padscope.measurements import find_margin
 from padscope.measurements.depth import DepthMeasurement, DepthPlan, plan_depth
 from padscope.measurements.output import OUTPUT
@@ -150,8 +151,8 @@ def crop_size(
         return study.size
     if loaded.preprocessing is None:
         raise PadscopeError(
-            f"the input size of {loaded.spec} is not known; give DepthSettings(size=…), the pixels "
-            "of a crop per axis"
+            f"the input size of {loaded.spec} is not known; give DepthSettings(size=…), that of a "
+            "crop per axis"
         )
     return tuple(loaded.preprocessing.size)
 
@@ -191,8 +192,8 @@ def prepare(
         pixels = canvas.first()
     except TooSmall as error:
         raise PadscopeError(
-            f"the images have too few pixels for {margin} of real surroundings ({error.name}: "
-            f"{error.reason}); give larger images, or a smaller margin"
+            f"the images are too small for {told_length(margin, len(size))} of real surroundings "
+            f"({error.name}: {error.reason}); give larger images, or a smaller margin"
         ) from error
     observed = observe(module, several(pixels), partial=True)
     answers = None
@@ -242,12 +243,13 @@ def _conclude(
         whole = [last.whole] if last is not None else []
     notes = [f"Not measured: {name} ({reason})." for name, reason in plan.apart.items()]
     deepest = [each.bounds.deepest for each in maps if each.bounds is not None]
+    axes = len(canvas.size)
     reach = max((pixels for pixels in deepest if pixels is not None), default=0)
     if reach > min(canvas.margin):
         notes.append(
-            f"Real surroundings are {min(canvas.margin)} px wide, and padding can reach "
-            f"{float(reach):g} px: some of the canvas's own may reach what is compared, and depths "
-            "be too small."
+            f"Real surroundings are {told_length(min(canvas.margin), axes)} wide, and padding can "
+            f"reach {told_length(float(reach), axes)}: some of the canvas's own may reach what is "
+            "compared, and depths be too small."
         )
     return Depth(
         identity, loaded.describe(), source.describe(), found.images, canvas.size, canvas.margin,

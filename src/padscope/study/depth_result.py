@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
+from padscope.images.element import told_length
 from padscope.measurements.output import OUTPUT
 from padscope.study.beside import Beside
 from padscope.tables.schema import DEPTH_CURVES, DEPTHS, Table
@@ -79,8 +80,9 @@ class Depth(Beside):
     def sentences(self) -> Iterator[str]:
         """Say for every side how deep padding reaches, and how deep it can."""
         what = "the output" if self.last == OUTPUT else f"the last map ({self.last})"
+        axes = len(self.size)
         for row in self.of_map(self.last).iter_rows(named=True):
-            reached = f"padding reaches {_reached(row)} into {what}{_bound(row)}"
+            reached = f"padding reaches {_reached(row, axes)} into {what}{_bound(row, axes)}"
             yield f"From the {row['side']}, {reached}."
         if self.whole:
             yield (
@@ -95,18 +97,18 @@ class Depth(Beside):
         return "\n".join(lines)
 
 
-def _reached(row: dict[str, Any]) -> str:
+def _reached(row: dict[str, Any], axes: int) -> str:
     if not row["within"]:
-        return f"at least {row['depth']:g} px, as far as could be looked,"
+        return f"at least {told_length(row['depth'], axes)}, as far as could be looked,"
     between = "" if row["low"] is None else f" [{row['low']:g} to {row['high']:g}]"
-    return f"{row['depth']:g} px{between}"
+    return f"{told_length(row['depth'], axes)}{between}"
 
 
-def _bound(row: dict[str, Any]) -> str:
+def _bound(row: dict[str, Any], axes: int) -> str:
     if row["status"] is None:
         return "; how deep it can is not known"
     if row["bound"] is None:
         return f"; it can reach everywhere, by {row['reason']}"
     most = "it can reach" if row["status"] == "exact" else "it can reach no more than"
     part = "" if row["ratio"] is None else f", {row['ratio']:.0%} of that"
-    return f"; {most} {row['bound']:g} px{part}"
+    return f"; {most} {told_length(row['bound'], axes)}{part}"

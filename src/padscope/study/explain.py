@@ -132,7 +132,7 @@ def _contrast(
     if not counts.images:
         raise PadscopeError(
             "no image could be explained: all of them are unreadable or too small for "
-            f"{'×'.join(map(str, canvas.canvas_size))} pixels; give larger images"
+            f"{'×'.join(map(str, canvas.canvas_size))}; give larger images"
         )
     return counts
 

@@ -20,13 +20,13 @@ from padscope.images import (
     Images,
     Labels,
     PhotoFiles,
-    Rows,
     StreamedImages,
     central,
     given_labels,
     read_labels,
     unit_count,
 )
+from padscope.images.folders import HoldsLabels
 from padscope.models import LoadedModel, class_names, class_numbers
 from padscope.running import Job, Pulse, Recorded
 from padscope.running.recorded import Look
@@ -167,8 +167,8 @@ def with_labels(
         )
     names = [source.name(index) for index in range(len(source))]
     known = class_numbers(loaded, classes)
-    if isinstance(source, PhotoFiles) and isinstance(source.container, Rows):
-        labels = source.container.labels(str(labels), known) or labels
+    if isinstance(source, PhotoFiles | ArrayFiles) and isinstance(source.container, HoldsLabels):
+        labels = source.container.labels(str(labels), names, known) or labels
     if isinstance(labels, str | Path):
         root = source.root if isinstance(source, PhotoFiles | ArrayFiles) else None
         found = read_labels(labels, names, classes, known=known, root=root)

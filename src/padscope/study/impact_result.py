@@ -193,7 +193,7 @@ def cannot_show(row: Mapping[str, Any]) -> str:
 
 
 def counted(row: Mapping[str, Any]) -> str:
-    """Say what a value rests on: images, and the independent photographs that they come from.
+    """Say what a value rests on: images, and how many of them are independent.
 
     Parameters
     ----------
@@ -205,15 +205,13 @@ def counted(row: Mapping[str, Any]) -> str:
     >>> counted({"images": 48, "photographs": 48})
     '48 images'
     >>> counted({"images": 20, "photographs": 8})
-    '20 images of 8 photographs, fewer than the 20 photographs that an interval takes'
+    '20 images, 8 of them independent, fewer than the 20 that an interval takes'
     """
     images, photographs = row["images"], row["photographs"]
     told = f"{images:,} image{'' if images == 1 else 's'}"
-    asked = f"{FEWEST_IMAGES}"
     if photographs < images:
-        told += f" of {photographs:,} photograph{'' if photographs == 1 else 's'}"
-        asked += " photographs"
-    few = f", fewer than the {asked} that an interval takes"
+        told += f", {photographs:,} of them independent"
+    few = f", fewer than the {FEWEST_IMAGES} that an interval takes"
     return told + (few if photographs < FEWEST_IMAGES else "")
 
 
@@ -237,4 +235,4 @@ def drawn(row: Mapping[str, Any]) -> str:
 
 def no_interval(row: Mapping[str, Any], end: str) -> str:
     """Say that a value has no interval over images, if it has none; else ""."""
-    return "" if row[end] is not None else "one photograph alone gives no interval"
+    return "" if row[end] is not None else "one independent image alone gives no interval"

@@ -336,7 +336,7 @@ class Work:
             except UnreadableImage as error:
                 problem = f"for example, {error}"
         raise PadscopeError(
-            f"none of the {self.images} images can be read ({problem}); give photographs or tensors"
+            f"none of the {self.images} images can be read ({problem}); give others"
         )
 
 

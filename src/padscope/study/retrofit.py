@@ -245,8 +245,8 @@ class _Work:
         groups = sorted({self._group(index) for index in indices})
         if len(groups) < FEWEST:
             raise PadscopeError(
-                f"there are {len(groups)} photographs; give {FEWEST} or more, of which a third is "
-                "kept to compare on"
+                f"{len(groups)} of the images are independent; give {FEWEST} or more, of which a "
+                "third is kept to compare on"
             )
         order = np.random.default_rng(self.settings.seed).permutation(len(groups))
         held = {groups[place] for place in order[: len(groups) // 3]}
@@ -366,7 +366,7 @@ class _Work:
         passes = len(networks) + area * (1 + len(tuned))
         found = self.stage.run(job, Recorded(), passes=passes)
         if not found.images:
-            raise PadscopeError("no image is left to compare on; give more photographs")
+            raise PadscopeError("no image is left to compare on; give more")
         return found, measure
 
     def _count(self, name: str, network: nn.Module, first: Tensor) -> dict[str, int]:

@@ -154,7 +154,7 @@ def ask_first(
     """
     first = tested.first()
     if first is None:
-        raise PadscopeError("none of the images can be read; give photographs or tensors")
+        raise PadscopeError("none of the images can be read; give others")
     observation = observe_first(module, first.pixels[:1], loaded.static_batch)
     asking, answer, notes = learn_to_ask(
         module, first.pixels, first.indices, settings.output, loaded.static_batch, settings.seed

@@ -223,7 +223,7 @@ class _Costs:
         if (least := self.held(step)) > memory:
             raise PadscopeError(
                 f"a memory limit of {told_bytes(memory)} is too small for one tile: the smallest "
-                f"in step with the strides, {step} px with a halo of {self.halo}, holds up to "
+                f"in step with the strides, {step} with a halo of {self.halo}, holds up to "
                 f"{told_bytes(least)}; give that or more"
             )
         fits, beyond = 1, 2

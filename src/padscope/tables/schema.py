@@ -201,7 +201,11 @@ SET = Column("set", TEXT, "", "Name of the set of filters.", SETS)
 MEASURE = Column("measure", TEXT, "", "What is measured of the answer.", EFFECT)
 IMAGES = Column("images", WHOLE, "images", "Images that it rests on.", EFFECT)
 PHOTOGRAPHS = Column(
-    "photographs", WHOLE, "photographs", "Independent photographs that these come from.", EFFECT
+    "photographs",
+    WHOLE,
+    "images",
+    "Independent ones of these: crops of a photograph count once.",
+    EFFECT,
 )
 
 
