@@ -215,7 +215,7 @@ def test_without_an_explanation(made: tuple[Net, Study]) -> None:
 
 
 def test_another_network(made: tuple[Net, Study]) -> None:
-    with pytest.raises(PadscopeError, match="other weights than the network that was explained"):
+    with pytest.raises(PadscopeError, match="other weights than the network that was scanned"):
         impact(made[1], Net(weight=2.0), canvases())
 
 

@@ -154,7 +154,7 @@ def _reached(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         f"{row['stride']:g}",
         f"{'' if row['within'] else '≥ '}{row['depth']:g}",
-        NONE if low is None else f"{low:g} to {high:g}",
+        NONE if low is None else f"{low:.3g} to {high:.3g}",
         bound,
         NONE if row["ratio"] is None else f"{row['ratio']:.2f}",
     )

@@ -18,9 +18,17 @@ class Beside:
 
     Attributes
     ----------
+    identity : dict
+        Model, images, settings and versions: what it depends on.
+    model, images : str
+        A line for people about each.
     FIELDS : dict
         Name of a field that is a table → what it is in the schema.
     """
+
+    identity: dict[str, Any]
+    model: str
+    images: str
 
     FIELDS: ClassVar[dict[str, Table]] = {}
 
@@ -38,9 +46,29 @@ class Beside:
     def of(cls, facts: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> Self:
         """Put `facts`, as they are read back, and tables together again."""
         told = {each.name: facts[each.name] for each in fields(cls) if each.name not in cls.FIELDS}
-        given = {name: _tupled(value) for name, value in told.items()}
+        given: dict[str, Any] = {name: _tupled(value) for name, value in told.items()}
         given["skipped"] = tuple(Skipped(*skip) for skip in given["skipped"])
-        return cls(**given, **{name: tables[table.name] for name, table in cls.FIELDS.items()})
+        given |= {name: tables[table.name] for name, table in cls.FIELDS.items()}
+        return cls(**given)
+
+
+@dataclass(frozen=True)
+class ComparedAnswers(Beside):
+    """Base of those results that compare answers.
+
+    Attributes
+    ----------
+    labels : str
+        A line for people; "" without labels.
+    counted : int
+        Images whose answers were compared; 0 where there was nothing to compare.
+    answer : {"classes", "dense", "values"}
+        What the model answers with.
+    """
+
+    labels: str
+    counted: int
+    answer: str
 
 
 def _listed(value: Any) -> Any:

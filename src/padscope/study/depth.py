@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from math import ceil, prod
 from typing import Any
 
@@ -29,7 +28,7 @@ from padscope.sites import observe
 from padscope.sites.depth_bounds import DepthBounds, depth_bounds
 from padscope.study.context import CANVAS_CROPS, Canvas
 from padscope.study.depth_result import Depth
-from padscope.study.inputs import as_images, as_loaded, fingerprint
+from padscope.study.inputs import as_images, as_loaded, beside_identity, fingerprint
 from padscope.study.outcome import require_images
 from padscope.study.result import Study
 from padscope.study.stage import Journal, Stage
@@ -89,22 +88,16 @@ def measure_depth(
     settings = settings or DepthSettings()
     runner = find_runner(runner)
     with runner.together():
-        weights = None if study is None else study.identity["weights"]
-        loaded = as_loaded(model, weights=weights, done="scanned")
+        loaded = as_loaded(model, study)
         source = open_large(images, loaded, settings, study)
         size = crop_size(loaded, settings, study)
         with as_found(loaded.module) as module:
             canvas, bounds, plan = prepare(module, loaded, source, size, settings, workers)
             compared = journal is not None or not runner.in_order
-            identity = {
-                "scan": None if study is None else study.identity,
-                "weights": loaded.weights_hash,
-                "images": fingerprint(source, settings.limit, compared=compared),
-                "size": list(size),
-                "margin": list(canvas.margin),
-                "settings": asdict(replace(settings, size=None)),  # it has its own entry
-                "versions": {"padscope": version("padscope"), "torch": torch.__version__},
-            }
+            digest = fingerprint(source, settings.limit, compared=compared)
+            identity = beside_identity(
+                study, loaded, digest, settings, size=size, margin=canvas.margin
+            )
             stage = Stage(DEPTH, identity, runner, journal, progress, stop)
             # A crop, and a canvas by its area.
             passes = 1 + prod(canvas.canvas_size) / prod(size)

@@ -23,10 +23,8 @@ class Depth(Beside):
 
     Attributes
     ----------
-    identity : dict
-        Model, images, settings and versions: what it depends on.
-    model, images : str
-        A line for people about each.
+    identity, model, images
+        See `Beside`.
     counted : int
         Images measured.
     size, margin : tuple of int
@@ -46,9 +44,6 @@ class Depth(Beside):
         What could not be measured, and why, in sentences.
     """
 
-    identity: dict[str, Any]
-    model: str
-    images: str
     counted: int
     size: tuple[int, ...]
     margin: tuple[int, ...]
@@ -100,7 +95,7 @@ class Depth(Beside):
 def _reached(row: dict[str, Any], axes: int) -> str:
     if not row["within"]:
         return f"at least {told_length(row['depth'], axes)}, as far as could be looked,"
-    between = "" if row["low"] is None else f" [{row['low']:g} to {row['high']:g}]"
+    between = "" if row["low"] is None else f" [{row['low']:.3g} to {row['high']:.3g}]"
     return f"{told_length(row['depth'], axes)}{between}"
 
 

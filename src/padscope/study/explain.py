@@ -78,7 +78,7 @@ def explain(
     settings = settings or ExplainSettings()
     runner = find_runner(runner)
     with runner.together():
-        loaded = as_loaded(model, weights=study.identity["weights"], done="scanned")
+        loaded = as_loaded(model, study)
         source = _open(images, loaded, study, settings)
         with as_found(loaded.module) as module:
             context = find_context(module, loaded, source, study.size, settings, workers)

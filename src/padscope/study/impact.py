@@ -85,7 +85,7 @@ def impact(
         )
     runner = find_runner(runner)
     with runner.together():
-        loaded = as_loaded(model, weights=study.identity["weights"], done="explained")
+        loaded = as_loaded(model, study)
         tested = open_impact_images(images, loaded, study.size, settings, workers)
         with as_found(loaded.module) as module:
             asked = ask_first(loaded, module, tested, labels, settings)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -37,6 +37,9 @@ from padscope.running.loop import S
 from padscope.running.model import find_device
 from padscope.settings import AUTO, ScanSettings
 
+if TYPE_CHECKING:
+    from padscope.study.result import Study
+
 Batches = Callable[[Iterable[int]], Iterator[Batch]]
 Start = Callable[[Pulse], AbstractContextManager[Measurement[S]]]
 
@@ -44,24 +47,22 @@ Start = Callable[[Pulse], AbstractContextManager[Measurement[S]]]
 NOT_COMPARED = "not read for a fingerprint"
 
 
-def as_loaded(
-    model: nn.Module | LoadedModel | str, weights: str | None = None, done: str = ""
-) -> LoadedModel:
+def as_loaded(model: nn.Module | LoadedModel | str, study: Study | None = None) -> LoadedModel:
     """Load a spec, onto the best device there is, or take a module as it is.
 
     Raises
     ------
     PadscopeError
-        It has not the weights of this hash, with which a stage before was `done`.
+        It has other weights than the network of a study.
     """
     if isinstance(model, str):
         loaded = load_model(model)
         loaded.module.to(find_device(AUTO))
     else:
         loaded = model if isinstance(model, LoadedModel) else wrap_module(model)
-    if weights is not None and loaded.weights_hash != weights:
+    if study is not None and loaded.weights_hash != study.identity["weights"]:
         raise PadscopeError(
-            f"{loaded.spec} has other weights than the network that was {done}; "
+            f"{loaded.spec} has other weights than the network that was scanned; "
             "give the same model and weights, or scan this one"
         )
     return loaded
@@ -241,6 +242,37 @@ def identify(
         | installed
         | dict(getattr(source, "decoders", {})),
     } | ({"input adapter": adapter.name} if adapter else {})
+
+
+def beside_identity(
+    study: Study | None, loaded: LoadedModel, images: str, settings: Any, **sizes: Sequence[int]
+) -> dict[str, Any]:
+    """Name what the results of a stage beside a run depend on, as it is read back.
+
+    Parameters
+    ----------
+    study : Study or None
+        That of the run.
+    loaded : LoadedModel
+    images : str
+        Their digest.
+    settings : dataclass
+        What has an entry of its own among `sizes` is left out.
+    **sizes
+        Pixels per axis.
+    """
+    told = {
+        name: [*value] if isinstance(value, tuple) else value
+        for name, value in asdict(settings).items()
+    }
+    return {
+        "scan": None if study is None else study.identity,
+        "weights": loaded.weights_hash,
+        "images": images,
+        **{name: [*size] for name, size in sizes.items()},
+        "settings": told | dict.fromkeys(told.keys() & sizes.keys()),
+        "versions": {"padscope": version("padscope"), "torch": torch.__version__},
+    }
 
 
 def job_over(

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from math import prod
 from typing import Any
 
 import torch
 from torch import nn
 
-from padscope.effects import kind_of_answer, load_metric
-from padscope.effects.resampling import Bootstrap
+from padscope.effects import kind_of_answer
 from padscope.errors import PadscopeError
 from padscope.images import StreamedImages
 from padscope.interventions import move_padding
 from padscope.measurements.sizes import Changed, SizeMeasurement
-from padscope.models import LoadedModel, as_found
-from padscope.running import Recorded, Recording, Runner, find_runner
+from padscope.models import LoadedModel
+from padscope.running import Recorded, Recording, Runner
 from padscope.running.model import observe_first
-from padscope.settings import DepthSettings, ImpactSettings, SizeSettings
+from padscope.settings import SizeSettings
 from padscope.sites import Site
 from padscope.sites.census import even_size, is_uneven
+from padscope.study.compared import Compared, comparing
 from padscope.study.context import Canvas
-from padscope.study.depth import crop_size
-from padscope.study.impact_images import GivenLabels, open_impact_images
-from padscope.study.inputs import as_loaded
+from padscope.study.impact_images import GivenLabels
 from padscope.study.outcome import require_images
 from padscope.study.result import Study
 from padscope.study.sizes_result import Sizes
-from padscope.study.stage import Journal, Stage
+from padscope.study.stage import Journal
 from padscope.study.stages import SIZES, Effort, Progress
-from padscope.study.subject import Asked, ask_first
+from padscope.study.subject import Asked
 from padscope.tables.schema import SIZE_EFFECTS
 from padscope.tables.sizes import EVEN, OTHER_END, OTHER_SIZE, Tried, parity_table, size_table
 
@@ -87,56 +84,31 @@ def measure_sizes(
     >>> found.even, found.parity["steps"].to_list()
     (((33, 33), (31, 31)), [[0.5, 0.5]])
     """
-    if workers < 1:
-        raise PadscopeError(f"workers is {workers}; give 1 or more")
     settings = settings or SizeSettings()
-    metric = load_metric(settings.metric) if settings.metric else None
-    runner = find_runner(runner)
-    with runner.together():
-        weights = None if study is None else study.identity["weights"]
-        loaded = as_loaded(model, weights=weights, done="scanned")
-        size = crop_size(loaded, DepthSettings(size=settings.size), study)
-        opening = ImpactSettings(
-            limit=settings.limit, seed=settings.seed, batch_size=settings.batch_size,
-            output=settings.output,
+    with comparing(
+        SIZES, model, images, labels, settings, study=study, journal=journal, progress=progress,
+        stop=stop, workers=workers, runner=runner,
+    ) as compared:  # fmt: skip
+        asked, size, stage = compared.asked, compared.size, compared.stage
+        plan = _plan(compared.module, asked, size, compared.loaded.static_batch)
+        found, table = Recorded(), SIZE_EFFECTS.empty()
+        if plan.tried:
+            canvas = plan.canvas(compared, settings.limit)
+            look = SizeMeasurement(
+                compared.module, size, plan.changes(asked), asked.asking, compared.classes,
+                compared.metric,
+            )  # fmt: skip
+            passes = 1 + sum(prod(each.size) / prod(size) for each in plan.tried)
+            if canvas.images is not None:
+                stage.expect(Effort.of(passes * canvas.images))
+            job = canvas.job(SIZES, canvas.batches, lambda _: nullcontext(Recording(look)))
+            found = require_images(stage.run(job, found, passes=passes), "the sizes")
+            bootstrap = compared.bootstrap(found)
+            table = size_table(plan.tried, size, found.rows, bootstrap, compared.metric)
+        return Sizes(
+            **compared.described(found), size=size, even=plan.even, table=table,
+            parity=parity_table(asked.observation.sites), notes=(*asked.notes, *plan.notes),
         )  # fmt: skip
-        tested = open_impact_images(images, loaded, size, opening, workers)
-        with as_found(loaded.module) as module:
-            asked = ask_first(loaded, module, tested, labels, opening)
-            compared = journal is not None or not runner.in_order
-            identity = {
-                "scan": None if study is None else study.identity,
-                "weights": loaded.weights_hash,
-                "images": asked.tested.fingerprint(compared=compared),
-                "size": list(size),
-                "settings": asdict(replace(settings, size=None)),  # it has its own entry
-                "versions": {"padscope": version("padscope"), "torch": torch.__version__},
-            }
-            stage = Stage(SIZES, identity, runner, journal, progress, stop)
-            plan = _plan(module, asked, size, loaded.static_batch)
-            found = Recorded()
-            if plan.tried:
-                canvas = plan.canvas(asked, settings, loaded.static_batch, workers)
-                look = SizeMeasurement(
-                    module, size, plan.changes(asked), asked.asking,
-                    asked.tested.labels.of if asked.tested.labels else None, metric,
-                )  # fmt: skip
-                passes = 1 + sum(prod(each.size) / prod(size) for each in plan.tried)
-                if canvas.images is not None:
-                    stage.expect(Effort.of(passes * canvas.images))
-                job = canvas.job(SIZES, canvas.batches, lambda _: nullcontext(Recording(look)))
-                found = require_images(stage.run(job, found, passes=passes), "the sizes")
-            stage.finish()
-    bootstrap = Bootstrap(tested.groups(found.indices), settings.resamples, settings.seed)
-    table = SIZE_EFFECTS.empty()
-    if plan.tried:
-        table = size_table(plan.tried, size, found.rows, bootstrap, metric)
-    given = asked.tested.labels
-    return Sizes(
-        identity, loaded.describe(), tested.source.describe(), given.described if given else "",
-        found.images, kind_of_answer(asked.answer), size, plan.even, table,
-        parity_table(asked.observation.sites), found.skipped, (*asked.notes, *plan.notes),
-    )  # fmt: skip
 
 
 def sizes(
@@ -168,11 +140,9 @@ class _Plan:
             for each in self.tried
         )
 
-    def canvas(
-        self, asked: Asked, settings: SizeSettings, static: int | None, workers: int
-    ) -> Canvas:
+    def canvas(self, compared: Compared, limit: int | None) -> Canvas:
         """Give images that hold the largest of all sizes."""
-        source = asked.tested.source
+        source = compared.tested.source
         if isinstance(source, StreamedImages):
             raise PadscopeError(
                 "images that come one after the other have been begun; give a tensor or a Dataset"
@@ -182,8 +152,8 @@ class _Plan:
             for axis, n in enumerate(self.size)
         )
         margin = tuple(max(0, pixels) for pixels in margin)
-        batch = static or asked.tested.work.batch_size
-        return Canvas(source, self.size, margin, settings.limit, batch, workers)
+        batch = compared.tested.work.batch_size
+        return Canvas(source, self.size, margin, limit, batch, compared.workers)
 
 
 def _plan(module: nn.Module, asked: Asked, size: tuple[int, ...], static: int | None) -> _Plan:

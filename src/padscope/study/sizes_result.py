@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
 
-from padscope.study.beside import Beside
+from padscope.study.beside import ComparedAnswers
 from padscope.tables.schema import PARITY, SIZE_EFFECTS, Table
 
 if TYPE_CHECKING:
@@ -15,19 +15,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Sizes(Beside):
+class Sizes(ComparedAnswers):
     """What other input sizes do, and padding that a stride leaves uneven.
 
     Attributes
     ----------
-    identity : dict
-        Model, images, settings and versions: what it depends on.
-    model, images, labels : str
-        A line for people about each; no labels: "".
-    counted : int
-        Images whose answers were compared; 0 where nothing is uneven.
-    answer : {"classes", "dense", "values"}
-        What the model answers with.
+    identity, model, images, labels, counted, answer
+        See `ComparedAnswers`.
     size : tuple of int
         The wanted size, in pixels per axis.
     even : tuple of tuple of int
@@ -39,12 +33,6 @@ class Sizes(Beside):
         What could not be measured, and why, in sentences.
     """
 
-    identity: dict[str, Any]
-    model: str
-    images: str
-    labels: str
-    counted: int
-    answer: str
     size: tuple[int, ...]
     even: tuple[tuple[int, ...], ...]
     table: pl.DataFrame

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from math import prod
 from typing import Any
 
 import polars as pl
-import torch
 from torch import nn
 
-from padscope.effects import kind_of_answer, load_metric
-from padscope.effects.metric import Metric
 from padscope.effects.resampling import Bootstrap, FloatArray
 from padscope.errors import PadscopeError, Unfinished
 from padscope.images import StreamedImages
@@ -23,18 +19,18 @@ from padscope.interventions.swaps import added_work, swap_treatments
 from padscope.interventions.treatments import Treatment
 from padscope.measurements.border_error import ERROR, MAP, MAPS, BorderError
 from padscope.measurements.effects import TreatmentMeasurement
-from padscope.models import LoadedModel, as_found
-from padscope.running import Recorded, Recording, Runner, find_runner
-from padscope.settings import DepthSettings, ImpactSettings, SwapSettings
-from padscope.study.depth import crop_size, prepare
-from padscope.study.impact_images import GivenLabels, ImpactImages, open_impact_images
-from padscope.study.inputs import as_loaded
+from padscope.models import LoadedModel
+from padscope.running import Recorded, Recording, Runner
+from padscope.settings import DepthSettings, SwapSettings
+from padscope.study.compared import Compared, comparing
+from padscope.study.depth import prepare
+from padscope.study.impact_images import GivenLabels
 from padscope.study.outcome import require_images
 from padscope.study.reestimated import reestimated, unchanged
 from padscope.study.result import Study
-from padscope.study.stage import Journal, Stage
+from padscope.study.stage import Journal
 from padscope.study.stages import SWAPS, Effort, Progress
-from padscope.study.subject import Asked, ask_first, readable
+from padscope.study.subject import readable
 from padscope.study.swaps_result import AS_IS, REESTIMATED, Swaps
 from padscope.tables.efficiency import filter_costs
 from padscope.tables.schema import BORDER_MAPS
@@ -90,37 +86,12 @@ def measure_swaps(
     >>> found.table["measure"].to_list()
     ['change', 'border_error']
     """
-    if workers < 1:
-        raise PadscopeError(f"workers is {workers}; give 1 or more")
     settings = settings or SwapSettings()
-    metric = load_metric(settings.metric) if settings.metric else None
-    runner = find_runner(runner)
-    with runner.together():
-        weights = None if study is None else study.identity["weights"]
-        loaded = as_loaded(model, weights=weights, done="scanned")
-        size = crop_size(loaded, DepthSettings(size=settings.size), study)
-        asking = ImpactSettings(
-            limit=settings.limit, seed=settings.seed, batch_size=settings.batch_size,
-            output=settings.output,
-        )  # fmt: skip
-        tested = open_impact_images(images, loaded, size, asking, workers)
-        with as_found(loaded.module) as module:
-            asked = ask_first(loaded, module, tested, labels, asking)
-            compared = journal is not None or not runner.in_order
-            identity = {
-                "scan": None if study is None else study.identity,
-                "weights": loaded.weights_hash,
-                "images": asked.tested.fingerprint(compared=compared),
-                "size": list(size),
-                # The size has its own entry; tuples would be lists when they are read again.
-                "settings": asdict(replace(settings, size=None)) | {"fills": [*settings.fills]},
-                "versions": {"padscope": version("padscope"), "torch": torch.__version__},
-            }
-            stage = Stage(SWAPS, identity, runner, journal, progress, stop)
-            swapping = _Swapping(loaded, module, asked, settings, metric, workers)
-            found = swapping.run(stage)
-            stage.finish()
-    return replace(found, identity=identity)
+    with comparing(
+        SWAPS, model, images, labels, settings, study=study, journal=journal, progress=progress,
+        stop=stop, workers=workers, runner=runner,
+    ) as compared:  # fmt: skip
+        return _Swapping(compared, settings).run()
 
 
 def swaps(
@@ -140,35 +111,29 @@ def swaps(
 class _Swapping:
     """The two jobs of a stage: answers, and borders."""
 
-    loaded: LoadedModel
-    module: nn.Module
-    asked: Asked
+    compared: Compared
     settings: SwapSettings
-    metric: Metric | None
-    workers: int
 
-    @property
-    def tested(self) -> ImpactImages:
-        return self.asked.tested
-
-    def run(self, stage: Stage) -> Swaps:
-        settings, observed, notes = self.settings, self.asked.observation, list(self.asked.notes)
+    def run(self) -> Swaps:
+        compared, stage, settings = self.compared, self.compared.stage, self.settings
+        asked, tested = compared.asked, compared.tested
+        observed, notes = asked.observation, list(asked.notes)
         treatments = swap_treatments(settings.fills, observed, seed=settings.seed)
         if settings.reestimate:
             treatments = (*treatments, *self._reestimated(treatments))
         passes = 1 + len(treatments)
-        if (images := self.tested.images()) is not None:
+        if (images := tested.images()) is not None:
             stage.expect(Effort.of(passes * images))
         make = partial(
-            TreatmentMeasurement, self.module, treatments, (), self.asked.asking,
-            self.tested.labels.of if self.tested.labels else None, self.metric,
+            TreatmentMeasurement, compared.module, treatments, (), asked.asking, compared.classes,
+            compared.metric,
         )  # fmt: skip
-        job = self.tested.job("answers", make)
+        job = tested.job("answers", make)
         answers = require_images(stage.run(job, Recorded(), passes=passes), "the swaps")
         border, name, maps = None, "", BORDER_MAPS.empty()
         try:
             if settings.border_images:
-                border, name, maps = self._border(stage, treatments)
+                border, name, maps = self._border(treatments)
         except Unfinished:
             raise
         except PadscopeError as error:
@@ -176,24 +141,23 @@ class _Swapping:
         sites = [site for site in observed.sites if site.refillable]
         table = swap_table(
             [treatment.change for treatment in treatments], answers.rows,
-            self._bootstrap(answers), border, self._added(treatments), self.metric,
+            compared.bootstrap(answers), border, self._added(treatments), compared.metric,
         )  # fmt: skip
-        source, labels = self.tested.source, self.tested.labels
+        held = tuple(dict.fromkeys(site.fill for site in sites))
         return Swaps(
-            {}, self.loaded.describe(), source.describe(), labels.described if labels else "",
-            answers.images, kind_of_answer(self.asked.answer),
-            tuple(dict.fromkeys(site.fill for site in sites)), name, table, maps,
-            answers.skipped, tuple(notes),
+            **compared.described(answers), held=held, border=name, table=table, maps=maps,
+            notes=tuple(notes),
         )  # fmt: skip
 
     def _reestimated(self, treatments: tuple[Treatment, ...]) -> Iterator[Treatment]:
         """Estimate batch norms anew under every swap; first without any, which is its price."""
-        units = range(self.tested.units(self.settings.reestimate) or 1)
-        batches = list(readable(self.tested.batches(units, self.settings.reestimate)))
+        tested, module = self.compared.tested, self.compared.module
+        units = range(tested.units(self.settings.reestimate) or 1)
+        batches = list(readable(tested.batches(units, self.settings.reestimate)))
         alone = replace(treatments[0], change=AS_IS.removesuffix(REESTIMATED), make=unchanged)
         for one in (alone, *treatments):
             # Their pixels are on the CPU until they are run.
-            again = reestimated(one, self.module, (batch.pixels for batch in batches))
+            again = reestimated(one, module, (batch.pixels for batch in batches))
             if again is None:
                 raise PadscopeError(
                     "the model has no batch norm whose statistics can be estimated anew; leave "
@@ -202,20 +166,21 @@ class _Swapping:
             yield again
 
     def _border(
-        self, stage: Stage, treatments: tuple[Treatment, ...]
+        self, treatments: tuple[Treatment, ...]
     ) -> tuple[tuple[FloatArray, Bootstrap], str, pl.DataFrame]:
         """Compare the border with that of real surroundings."""
-        settings, source = self.settings, self.tested.source
+        compared, settings = self.compared, self.settings
+        source, stage, asking = compared.tested.source, compared.stage, compared.asked.asking
         if isinstance(source, StreamedImages):
             raise PadscopeError("images that come one after the other are gone through once")
         how = DepthSettings(
             limit=settings.border_images, margin=settings.margin, seed=settings.seed,
-            batch_size=settings.batch_size, output=self.asked.asking.key,
+            batch_size=settings.batch_size, output=asking.key,
         )  # fmt: skip
         canvas, _, plan = prepare(
-            self.module, self.loaded, source, self.tested.size, how, self.workers
+            compared.module, compared.loaded, source, compared.size, how, compared.workers
         )
-        look = BorderError(self.module, plan, treatments, self.asked.asking)
+        look = BorderError(compared.module, plan, treatments, asking)
         passes = 1 + len(treatments) + prod(canvas.canvas_size) / prod(canvas.size)
         if canvas.images is not None:
             stage.expect(Effort.of(passes * canvas.images))
@@ -224,15 +189,11 @@ class _Swapping:
         swaps = [treatment.change for treatment in treatments]
         stride, images = plan.everything[look.name].stride, int(found.sums[MAPS])
         maps = border_maps(swaps, found.sums[MAP], images, stride)
-        return (found.rows[ERROR].double().numpy(), self._bootstrap(found)), look.name, maps
-
-    def _bootstrap(self, found: Recorded) -> Bootstrap:
-        groups = self.tested.groups(found.indices)
-        return Bootstrap(groups, self.settings.resamples, self.settings.seed)
+        return (found.rows[ERROR].double().numpy(), compared.bootstrap(found)), look.name, maps
 
     def _added(self, treatments: tuple[Treatment, ...]) -> dict[str, float]:
         """Values that every swap writes once more, over the multiply-adds."""
-        observed = self.asked.observation
+        observed = self.compared.asked.observation
         sites = [site for site in observed.sites if site.name in observed.weights]
         work = int(filter_costs(sites, observed.weights)["macs"].sum())
         channels = []

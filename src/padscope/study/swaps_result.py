@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
 
-from padscope.study.beside import Beside
+from padscope.study.beside import ComparedAnswers
 from padscope.tables.schema import BORDER_MAPS, SWAP_EFFECTS, Table
 
 if TYPE_CHECKING:
@@ -19,19 +19,13 @@ AS_IS = f"as it is{REESTIMATED}"  # and the unchanged network with these
 
 
 @dataclass(frozen=True)
-class Swaps(Beside):
+class Swaps(ComparedAnswers):
     """What other padding does.
 
     Attributes
     ----------
-    identity : dict
-        Model, images, settings and versions: what it depends on.
-    model, images, labels : str
-        A line for people about each; no labels: "".
-    counted : int
-        Images whose answers were compared.
-    answer : {"classes", "dense", "values"}
-        What the model answers with.
+    identity, model, images, labels, counted, answer
+        See `ComparedAnswers`.
     held : tuple of str
         What its padding holds.
     border : str
@@ -43,12 +37,6 @@ class Swaps(Beside):
         What could not be measured, and why, in sentences.
     """
 
-    identity: dict[str, Any]
-    model: str
-    images: str
-    labels: str
-    counted: int
-    answer: str
     held: tuple[str, ...]
     border: str
     table: pl.DataFrame

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 from typing import Any
 
@@ -21,7 +20,7 @@ from padscope.running.held import bytes_held
 from padscope.running.tile_shares import TileShares, tile_shares
 from padscope.running.tiled import BesideWhole
 from padscope.settings import ScanSettings, TileSettings
-from padscope.study.inputs import as_images, as_loaded, fingerprint
+from padscope.study.inputs import as_images, as_loaded, beside_identity, fingerprint
 from padscope.study.result import Study
 from padscope.study.stage import Journal, Stage
 from padscope.study.stages import TILES, Effort, Progress
@@ -80,8 +79,7 @@ def measure_tiles(
     """
     settings = settings or TileSettings()
     runner = find_runner(runner)
-    weights = None if study is None else study.identity["weights"]
-    loaded = as_loaded(model, weights=weights, done="scanned")
+    loaded = as_loaded(model, study)
     opening = ScanSettings(limit=settings.limit, crops=settings.limit, seed=settings.seed)
     source = as_images(images, loaded, opening)
     first = next(stream(source, range(1), settings.limit, workers), None)
@@ -89,13 +87,7 @@ def measure_tiles(
         raise PadscopeError("none of the images can be read; give photographs or tensors")
     pixels, notes = first.pixels[: settings.limit], list[str]()
     size = tuple(pixels.shape[2:])
-    identity = {
-        "scan": None if study is None else study.identity,
-        "weights": loaded.weights_hash,
-        "images": fingerprint(source, settings.limit),
-        "settings": asdict(settings) | {"tiles": [*settings.tiles]},  # as it is read back
-        "versions": {"padscope": version("padscope"), "torch": torch.__version__},
-    }
+    identity = beside_identity(study, loaded, fingerprint(source, settings.limit), settings)
     stage = Stage(TILES, identity, runner, journal, progress, stop)
     with as_found(loaded.module) as module, torch.no_grad():
         beside = BesideWhole(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
 
@@ -20,10 +20,8 @@ class Tiles(Beside):
 
     Attributes
     ----------
-    identity : dict
-        Model, images, settings and versions: what it depends on.
-    model, images : str
-        A line for people about each.
+    identity, model, images
+        See `Beside`.
     counted : int
         Images that were run whole and in tiles.
     size : tuple of int
@@ -53,9 +51,6 @@ class Tiles(Beside):
         What could not be measured, and why, in sentences.
     """
 
-    identity: dict[str, Any]
-    model: str
-    images: str
     counted: int
     size: tuple[int, ...]
     tolerance: float
