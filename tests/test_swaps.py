@@ -292,7 +292,7 @@ def test_a_study_keeps_it_and_goes_on_where_it_was_stopped(tmp_path: Path) -> No
     )
     assert found.maps.equals(whole.maps)
     assert "border error" in resumed.plot("swaps").to_json()
-    assert "at 24×24 px: dark 0" in resumed.plot("border").to_json()
+    assert "at 24×24: dark 0" in resumed.plot("border").to_json()
     assert "Other padding, weights as they are" in render_report(resumed)
     assert "What to do about padding" in render_report(resumed)
     run.save(replace(resumed, swaps=None))
