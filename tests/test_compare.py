@@ -244,7 +244,7 @@ def test_runs_are_read_beside_their_baselines() -> None:
     alone = read_comparison(comparison_table(rows[2:3]))
     assert alone[0] == "10 % of the measured filters recognise the border."
     nothing = read_comparison(comparison_table([{"name": "e", "recognises_share": 0.0}]))
-    assert nothing[1].startswith("No answer of baselines stands beside them:")
+    assert nothing[1].startswith("There are no baselines to compare with:")
 
 
 def test_nothing_to_compare() -> None:

@@ -261,7 +261,7 @@ def test_kernels_are_told_by_the_side_of_the_padding(explained: Study) -> None:
         kind.sentence
     )
     assert kind.kernels.startswith("At 4 of their 5 sides")
-    assert kind.kernels.endswith("in 0 % of the filters that padding leaves alone there.")
+    assert kind.kernels.endswith("for 0 % of the filters there that padding does not affect.")
     assert kinds(replace(explained, explanation=None)) == ()
     assert not kinds(replace(study, kernels={}))[0].kernels
 
@@ -362,7 +362,7 @@ def test_without_baselines_nothing_is_called_learned(explained: Study) -> None:
     assert NO_BASELINE in cause_lines(study)
     assert headline(study).sentences[0] == NO_BASELINE
     read = read_comparison(comparison_table([take("net", study).row | {"name": "net"}]))
-    assert "No answer of baselines stands beside them: nothing here can be called learned." in read
+    assert "There are no baselines to compare with: nothing here can be called learned." in read
 
 
 def test_one_filter_and_unknown_recall_are_said(explained: Study) -> None:

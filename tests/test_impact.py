@@ -477,10 +477,10 @@ def test_what_a_sentence_rests_on_stands_in_it(made: tuple[Net, Study]) -> None:
     for sentence in (use, worth):
         assert "on 24 images" in sentence
     for sentence in (moved, band):
-        assert "(on 8 images, fewer than the 20 that an interval takes)" in sentence
+        assert "(on 8 images, fewer than the 20 that an interval needs)" in sentence
     page = render_report(made[1])
     assert "On 24 images." in page  # effects and classes
-    few = "On 8 images, fewer than the 20 that an interval takes"
+    few = "On 8 images, fewer than the 20 that an interval needs"
     text = " ".join(re.sub(r"<[^>]*>", " ", page).split())  # charts break their lines
     assert "of controls, 20 draws, each on 1 of the images" in text  # doses
     assert text.count(f"{few}.") > 2  # doses, views and false borders
@@ -550,7 +550,7 @@ def test_an_interval_that_is_not_there_spans_nothing(
 @pytest.mark.parametrize(
     ("better", "rises", "said"),
     [(True, True, "they hurt."), (True, False, "they help."), (False, True, "they help."),
-     (False, False, "they hurt."), (None, True, "whether more of it is better is not known")],
+     (False, False, "they hurt."), (None, True, "it is not known whether higher is better")],
 )  # fmt: skip
 def test_what_a_change_of_a_metric_is_worth(
     made: tuple[Net, Study], better: bool | None, rises: bool, said: str

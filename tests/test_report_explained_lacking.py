@@ -80,7 +80,7 @@ def test_without_real_context_every_label_is_marked(fallback: Study, fallback_ht
 def test_without_baselines_the_page_says_so(fallback_html: str) -> None:
     text = Page(fallback_html).text
     assert text.count(NO_BASELINE) == 1
-    assert "There is no baseline to set beside it" in text
+    assert "There is no baseline to compare with" in text
     assert "fresh weights" not in text
 
 

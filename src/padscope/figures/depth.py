@@ -12,14 +12,17 @@ from padscope.errors import PadscopeError
 from padscope.figures.marks import Chart, data
 from padscope.figures.theme import BORDER, FAINT, INK, MUTED, PAPER
 from padscope.findings.depth import depth_profile
-from padscope.findings.words import visible
+from padscope.findings.words import listed, visible
 from padscope.regions import sides_of
 from padscope.study import Study
 
 WIDTH, HEIGHT, ROW = 760, 200, 13  # pixels: of the bars, and of a row of sides
 STEP, LENGTH = 22, 190  # of a site, and of its bar, where the network is drawn downwards
 LARGEST = 40  # sites that have their names at the axis; of more every second, third, … has
-BASELINES = {"matched_share": ("matched kernels", INK), "fresh_share": ("untrained", MUTED)}
+# With the length of their lines, which are one colour in daylight and in the dark.
+BASELINES = {
+    "matched_share": ("matched kernels (long)", 0.9), "fresh_share": ("fresh weights (short)", 0.5),
+}  # fmt: skip
 
 
 def depth(study: Study, *, downwards: bool = False, titled: bool = True) -> Chart:
@@ -58,8 +61,8 @@ def caption(study: Study) -> str:
         return f"{told}, and at which sides."
     profile = depth_profile(study)
     beside = [name for column, (name, _) in BASELINES.items() if profile[column].count()]
-    lines = f"; lines: the same on crops, {' (dark) and '.join(beside)} (mean)" if beside else ""
-    return f"{told}{lines}. Below, at which sides."
+    lines = f" Lines: mean of networks with {listed(beside)}, on crops." if beside else ""
+    return f"{told}.{lines} Below: at which sides."
 
 
 def _along(profile: pl.DataFrame, *, downwards: bool, named: bool) -> alt.X | alt.Y:
@@ -96,9 +99,10 @@ def _bars(profile: pl.DataFrame, *, downwards: bool) -> alt.LayerChart:
 
     base = data(profile.drop("site", "block"))
     layers = [base.mark_bar(color=BORDER).encode(**at("share"))]
-    for column, (_, colour) in BASELINES.items():
+    for column, (_, length) in BASELINES.items():
         if profile[column].is_not_null().any():
-            tick = base.mark_tick(color=colour, thickness=2, bandSize=STEP if downwards else 30)
+            size = STEP if downwards else _size(profile)["width"] / profile.height
+            tick = base.mark_tick(color=INK, opacity=1, thickness=2, size=length * size)
             layers.append(tick.encode(**at(column)))
     size = {"width": LENGTH, "height": alt.Step(STEP)} if downwards else _size(profile)
     return cast("alt.LayerChart", alt.layer(*layers)).properties(**size)

@@ -145,7 +145,7 @@ def limits(study: Study) -> list[str]:
 
 def _scanned(found: Counted) -> Iterator[str]:
     yield (
-        "Responding is a first look, not proof: images differ from side to side, and untrained "
+        "Responding is a first hint, not proof: images differ from side to side, and untrained "
         "networks respond too."
     )
     if found.undecided:
@@ -156,8 +156,8 @@ def _scanned(found: Counted) -> Iterator[str]:
         )
     if found.coarse:
         yield (
-            f"{found.coarse:,} of {plural(found.filter_sides, 'filter-side')} are known to no "
-            f"better than {RESOLUTION:g}: the bounds are in sides.parquet."
+            f"{found.coarse:,} of {plural(found.filter_sides, 'filter-side')} are known only "
+            f"to within {RESOLUTION:g}: the bounds are in sides.parquet."
         )
     if found.small:
         yield (
@@ -170,7 +170,7 @@ def _explained(study: Study, explanation: Explanation) -> Iterator[str]:
     images = explanation.counts.images
     if images < FEW:
         yield (
-            f"Only {plural(images, 'image')}: distances of so few come out too large, and kinds "
+            f"Only {plural(images, 'image')}: distances from so few come out too large, and kinds "
             f"change with the sample; give {FEW} or more."
         )
     small = study.filters.filter((pl.col("label") == "confirmed") & pl.col("needs_counterfactual"))

@@ -337,9 +337,7 @@ def _read_origins(rows: Sequence[Mapping[str, Any]]) -> list[str]:
             ]
         )
         told.append(f"Beside {others} they are {counts}.")
-    return told or [
-        "No answer of baselines stands beside them: nothing here can be called learned."
-    ]
+    return told or ["There are no baselines to compare with: nothing here can be called learned."]
 
 
 def _read_used(table: pl.DataFrame) -> list[str]:

@@ -191,5 +191,5 @@ def compared_lines(impact: Impact) -> list[str]:
         "Brackets: 95 % over images; of controls, the least and the greatest of "
         f"{drawn(most)}. p cannot be less than {chance(1 / (1 + most['draws']))}, and is not "
         "corrected for the number of sets. Where not all filters of a set are matched, p and what "
-        'is beyond the controls are of those that are; "their" effect stands beside the controls.',
+        'is beyond the controls are of those that are, as is "their" effect.',
     ]

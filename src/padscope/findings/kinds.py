@@ -160,7 +160,7 @@ def _kernels(own: pl.DataFrame, opposed: pl.DataFrame) -> str:
     if others.is_empty():
         return f"{told}."
     beside = share(float(np.asarray(others["opposed"], dtype=float).mean()))
-    return f"{told}; so they do in {beside} of the filters that padding leaves alone there."
+    return f"{told}; the same holds for {beside} of the filters there that padding does not affect."
 
 
 def _opposed(study: Study) -> pl.DataFrame | None:

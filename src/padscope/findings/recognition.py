@@ -157,7 +157,7 @@ class Recognition:
             needed = math.ceil(round(1 / self.content, 6))
             told += (
                 f" Of {self.without:,} it is not known: their core has fewer than the "
-                f"{needed:,} values that such a threshold takes; give more images."
+                f"{needed:,} values that such a threshold needs; give more images."
             )
         return told
 

@@ -142,8 +142,8 @@ def _caused(study: Study) -> Rung:
     if study.explanation is None:
         return _unknown(
             CAUSED, rule,
-            "Whether padding causes it is not tested: padscope explain RUN sets the border beside "
-            "real surroundings, and the network beside untrained ones.",
+            "Whether padding causes it is not tested: padscope explain RUN compares the border "
+            "with real surroundings, and the network with untrained ones.",
         )  # fmt: skip
     found = response_columns(study.filters) | cause_columns(study.filters)
     count, measured = found["caused"], found["measured"]

@@ -157,7 +157,7 @@ def _worth(row: dict[str, Any], what: str, scale: float, unit: str) -> _Statemen
         )
     if row["higher_is_better"] is None:
         return _Statement(
-            f"{told}: whether more of it is better is not known, so no verdict; say so by the "
+            f"{told}: it is not known whether higher is better, so no verdict; set the "
             "attribute higher_is_better of its function.",
             decided=False,
         )
@@ -165,7 +165,7 @@ def _worth(row: dict[str, Any], what: str, scale: float, unit: str) -> _Statemen
     advice = (
         f"Keep the padding as it is: undoing these filters costs {what}"
         if helps
-        else f"Try another padding: undoing these filters betters {what}"
+        else f"Try another padding: undoing these filters improves {what}"
     )
     return _Statement(
         f"{told}: on these images they {'help' if helps else 'hurt'}.",
@@ -273,8 +273,8 @@ def _safety(impact: Impact, axes: int) -> Iterator[_Statement]:
     )
     sign = _sign(row, "excess_low", "excess_high")
     closing = {
-        1: "a false border tells more than its colour",
-        -1: "a false border tells less than its colour",
+        1: "a false border has more effect than its colour",
+        -1: "a false border has less effect than its colour",
         0: f"{_open(row, 'excess_low')}, so no verdict",
     }[sign]
     yield _Statement(f"{told}: {closing}.", decided=sign != 0)

@@ -68,8 +68,8 @@ def fresh_weights(loaded: LoadedModel, seed: int) -> nn.Module:
             set_eval(module)
             return module
     raise PadscopeError(
-        f"the weights of {loaded.spec} start the same whatever the seed, so no other network "
-        "stands beside it: give one whose initial weights are drawn"
+        f"the weights of {loaded.spec} start the same whatever the seed, so there is no "
+        "other network to compare with: give a model whose initial weights are random"
     )
 
 

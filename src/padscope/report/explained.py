@@ -64,7 +64,7 @@ def _baselines(study: Study, explanation: Explanation) -> Part:
     if not explanation.has_baselines:
         asked = explanation.identity["settings"]["baselines"]
         why = "those asked for failed" if asked else "none was asked for"
-        notes.append(f"There is no baseline to set beside it: {why}.")
+        notes.append(f"There is no baseline to compare with: {why}.")
     alt = "KS of all filters by site, in this network and in fresh ones: deciles and median."
     return Part(
         "ladder", "Where it comes from: beside the same network with other weights",

@@ -40,7 +40,7 @@ def _effects(study: Study, impact: Impact) -> Iterator[Part]:
         "effects", "Used or not: effects beside controls",
         notes=[
             "Sets of filters have their padding changed, and the model's answers are compared with "
-            "its answers as is. Beside each set stands the same done to control filters: random "
+            "its answers as is. Each set is compared with control filters treated alike: random "
             "ones of the same sites and activation scale which do not respond to the border. Only "
             "what exceeds the controls is evidence of use.",
             *compared_lines(impact)[1:],
@@ -57,7 +57,7 @@ def _doses(study: Study, impact: Impact) -> Iterator[Part]:
             "doses", "Dose and response",
             notes=[
                 f"The {impact.headline} filters are undone, the strongest first: ever more of "
-                "them; beside them as many controls. If the model uses these filters, the effect "
+                "them, compared with as many controls. If the model uses these filters, the effect "
                 "grows with their number and stays above the controls."
             ],
             charts=charts, tables=[("doses-rows", "Filters undone", dose_listing(impact))],

@@ -205,13 +205,13 @@ def counted(row: Mapping[str, Any]) -> str:
     >>> counted({"images": 48, "photographs": 48})
     '48 images'
     >>> counted({"images": 20, "photographs": 8})
-    '20 images, 8 of them independent, fewer than the 20 that an interval takes'
+    '20 images, 8 of them independent, fewer than the 20 that an interval needs'
     """
     images, photographs = row["images"], row["photographs"]
     told = f"{images:,} image{'' if images == 1 else 's'}"
     if photographs < images:
         told += f", {photographs:,} of them independent"
-    few = f", fewer than the {FEWEST_IMAGES} that an interval takes"
+    few = f", fewer than the {FEWEST_IMAGES} that an interval needs"
     return told + (few if photographs < FEWEST_IMAGES else "")
 
 
