@@ -95,7 +95,7 @@ def _impact(source: str | None = None) -> None:
 
 
 def _page(run: str | None = None) -> None:
-    print("page (targets: a run of lite0 ≤ 8 MB, first card ≤ 1.5 s after the load event; "
+    print("page (targets: a run of lite0 ≤ 6 MB, first card ≤ 1.5 s after the load event; "
           "20,000 filters ≤ 10 s and ≤ 15 MB)")  # fmt: skip
     if run:
         print("  the run:", describe_page(load_study(run), times=5))
