@@ -193,7 +193,7 @@ def test_a_title_claims_no_more_than_there_is(explained: Study) -> None:
     ("low", "high", "start"),
     [
         (-0.03, -0.01, "Keep the padding as it is: undoing these filters costs accuracy (−2"),
-        (0.01, 0.03, "Try another padding: undoing these filters betters accuracy (2"),
+        (0.01, 0.03, "Try another padding: undoing these filters improves accuracy (2"),
         (-0.01, 0.03, "Nothing here calls for other padding"),
         (None, None, ""),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from textwrap import wrap
 from typing import Any, cast
 
 import altair as alt
@@ -18,6 +19,7 @@ from padscope.study import Study
 
 WIDTH, HEIGHT, ROW = 760, 200, 13  # pixels: of the bars, and of a row of sides
 STEP, LENGTH = 22, 190  # of a site, and of its bar, where the network is drawn downwards
+LINE = 110  # letters of a title's line
 LARGEST = 40  # sites that have their names at the axis; of more every second, third, … has
 # With the length of their lines, which are one colour in daylight and in the dark.
 BASELINES = {
@@ -50,7 +52,7 @@ def depth(study: Study, *, downwards: bool = False, titled: bool = True) -> Char
     sides = _sides(profile, downwards=downwards)
     beside = alt.hconcat if downwards else alt.vconcat
     drawn: Chart = beside(bars, sides, spacing=6, bounds="flush")
-    return drawn.properties(title=caption(study)) if titled else drawn
+    return drawn.properties(title=wrap(caption(study), LINE)) if titled else drawn
 
 
 def caption(study: Study) -> str:
