@@ -162,7 +162,7 @@ def treated(images: int, each: int | None) -> tuple[Treatment, ...]:
     """List the set, its partners, and draws of controls of which every image is given some."""
 
     def one(name: str, part: str, draw: int | None, share: Share) -> Treatment:
-        return Treatment(name, CHANGE, part, draw, FILTERS, 1, None, share)  # type: ignore[arg-type]
+        return Treatment(name, CHANGE, part, draw, FILTERS, 1, None, share)  # type: ignore[arg-type]  # the change is never run
 
     every = Share(images)
     drawn = enumerate(every.split(DRAWS, each))

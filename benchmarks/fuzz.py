@@ -232,11 +232,12 @@ def prepare(folder: Path, worker: Worker) -> None:
     for number in range(8):
         write_photo(photos / f"{number}.png", number)
     first = Image.open(photos / "0.png")
-    for ending, options in {
+    written: dict[str, dict[str, Any]] = {
         "jpg": {}, "bmp": {}, "webp": {}, "gif": {}, "ppm": {}, "jp2": {},
         "tif": {"compression": "tiff_lzw", "save_all": True, "append_images": [first]},
-    }.items():  # fmt: skip
-        first.save(photos / f"a.{ending}", **options)  # type: ignore[arg-type]
+    }  # fmt: skip
+    for ending, options in written.items():
+        first.save(photos / f"a.{ending}", **options)
     levels = np.asarray(first.convert("F")) / 255
     Image.fromarray(levels).save(photos / "float.tif")
     files = sorted(photos.iterdir())

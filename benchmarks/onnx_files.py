@@ -22,14 +22,14 @@ SIZE = 64
 IMAGES = 32
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     **{
-        name: lambda name=name: models.get_model(name, weights=None)  # type: ignore[misc]
+        name: lambda name=name: models.get_model(name, weights=None)  # type: ignore[misc]  # a default binds the name
         for name in (
             "resnet18", "mobilenet_v3_small", "squeezenet1_1", "shufflenet_v2_x0_5", "mnasnet0_5",
             "regnet_y_400mf",
         )
     },
     **{
-        name: lambda name=name: timm.create_model(name)  # type: ignore[misc]
+        name: lambda name=name: timm.create_model(name)  # type: ignore[misc]  # a default binds the name
         for name in (
             "tf_efficientnet_lite0", "tf_mobilenetv3_small_minimal_100", "mobilevit_xxs",
             "resnetv2_50x1_bit",
@@ -69,5 +69,5 @@ def describe_onnx() -> None:
 
 def _scores(model: object, images: torch.Tensor) -> NDArray[np.float64]:
     """KS of every filter and side, in the order of the network."""
-    study = scan(model, images, ScanSettings(batch_size=16))  # type: ignore[arg-type]
+    study = scan(model, images, ScanSettings(batch_size=16))  # type: ignore[arg-type]  # any iterable of tensors
     return study.sides["ks"].to_numpy()

@@ -132,7 +132,7 @@ def obvious_script(module: nn.Module, batches: list[Tensor], per_layer: int) -> 
     for outputs in kept.values():
         maps = torch.cat(outputs).numpy()
         chosen = min(per_layer, maps.shape[1])
-        seconds = timed(lambda maps=maps, chosen=chosen: _compare(maps[:, :chosen]))  # type: ignore[misc]
+        seconds = timed(lambda maps=maps, chosen=chosen: _compare(maps[:, :chosen]))  # type: ignore[misc]  # defaults bind the names
         comparing += seconds * maps.shape[1] / chosen
     return collecting, comparing
 

@@ -120,7 +120,7 @@ def small_net() -> nn.Module:
 
 def test_every_filter_side_of_a_small_net_agrees_with_raw_values() -> None:
     images = from_python(torch.rand(96, 3, 32, 32, generator=torch.manual_seed(1)) ** 3, dims=2)
-    table = beside_raw(small_net(), images, SETTINGS)  # type: ignore[arg-type]
+    table = beside_raw(small_net(), images, SETTINGS)  # type: ignore[arg-type]  # numbered, not a stream
     assert table.height == 4 * (16 + 32 + 24 + 24)
     require_agreement(table)
 
@@ -141,7 +141,7 @@ def test_the_bound_holds_where_the_bins_are_bad() -> None:
     net = nn.Conv2d(1, 6, 3, padding=1)
     early, late = torch.rand(32, 1, 16, 16), 50 + 0.01 * torch.rand(64, 1, 16, 16)
     images = from_python(torch.cat([early, late]), dims=2)
-    table = beside_raw(nn.Sequential(net), images, SETTINGS)  # type: ignore[arg-type]
+    table = beside_raw(nn.Sequential(net), images, SETTINGS)  # type: ignore[arg-type]  # numbered, not a stream
     require_bounds(table)
     assert table["flagged"].any()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
 import torch
@@ -27,8 +28,8 @@ from padscope.settings import ExplainSettings
 from padscope.sites import Alignment, Observation, align, observe
 
 
-def conv(channels: int = 4, out: int = 4, kernel: int = 3, **options: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, out, kernel, padding=options.pop("padding", kernel // 2), **options)  # type: ignore[arg-type]
+def conv(channels: int = 4, out: int = 4, kernel: int = 3, **options: Any) -> nn.Conv2d:
+    return nn.Conv2d(channels, out, kernel, padding=options.pop("padding", kernel // 2), **options)
 
 
 def strided(*strides: int, first: int = 3) -> nn.Sequential:
@@ -194,7 +195,7 @@ def test_a_network_of_one_input_size_has_no_margin() -> None:
         def forward(self, x: Tensor) -> Tensor:
             if x.shape[-1] != 32:
                 raise ValueError("32 pixels, please")
-            out: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+            out: Tensor = super().forward(x)  # type: ignore[no-untyped-call]  # torch has no type for it
             return out
 
     assert margin_of(Insists(conv(3)), 32) is None
@@ -360,7 +361,7 @@ class Autocast(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, torch.bfloat16):
-            result: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+            result: Tensor = super().forward(x)  # type: ignore[no-untyped-call]  # torch has no type for it
         return result
 
 

@@ -24,7 +24,7 @@ def small(size: int = 32) -> LoadedModel:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     net.append(nn.Linear(4, CLASSES))
-    net.pretrained_cfg = {"input_size": (3, size, size)}  # type: ignore[assignment]
+    net.pretrained_cfg = {"input_size": (3, size, size)}  # type: ignore[assignment]  # as models of timm have it
     return wrap_module(net)
 
 

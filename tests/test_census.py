@@ -25,7 +25,7 @@ def sites_of(net: nn.Module, *size: int) -> list[Site]:
 def taps_by_gradient(layer: nn.Module, *size: int) -> Tensor:
     """Count how often each input position enters an output: the gradient of their sum."""
     with torch.no_grad():
-        layer.weight.fill_(1)  # type: ignore[operator]
+        layer.weight.fill_(1)
     pixels = torch.zeros(1, 1, *size, dtype=torch.float64, requires_grad=True)
     layer.double()(pixels).sum().backward()
     assert pixels.grad is not None

@@ -22,7 +22,7 @@ def status(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 
 
 def test_a_check_ends_with_a_status_and_one_line(
-    run: Path,  # noqa: F811
+    run: Path,  # noqa: F811 - the fixture
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -44,12 +44,12 @@ def test_a_check_ends_with_a_status_and_one_line(
 
 
 @pytest.mark.parametrize(("most", "share"), [(-1, None), (None, 1.5), (None, float("nan"))])
-def test_bounds_that_are_none_are_refused(run: Path, most: int | None, share: float | None) -> None:  # noqa: F811
+def test_bounds_that_are_none_are_refused(run: Path, most: int | None, share: float | None) -> None:  # noqa: F811 - the fixture
     with pytest.raises(PadscopeError, match="give"):
         check_recognising(load_study(run, partial=True), most, share)
 
 
-def test_a_figure_is_a_chart(run: Path) -> None:  # noqa: F811
+def test_a_figure_is_a_chart(run: Path) -> None:  # noqa: F811 - the fixture
     study = load_study(run, partial=True)
     assert study.plot("depth").to_dict()["$schema"].startswith("https://vega.github.io")
     with pytest.raises(PadscopeError, match="did you mean depth"):

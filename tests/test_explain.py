@@ -193,7 +193,7 @@ def test_pans_by_what_is_known() -> None:
     for kind in kinds:
         assert set(study.pans(kind=kind)["kind"]) == {kind}
     assert set(study.pans(label="candidate")["label"]) <= LABELS
-    assert study.pans(label="candidate")["ks"].min() >= 0.5  # type: ignore[operator]
+    assert study.pans(label="candidate")["ks"].min() >= 0.5
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_photographs(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no photograph")
     write_photo(tmp_path / "zz.png", 99, (8, 8))
     model = net()
-    model.pretrained_cfg = {"input_size": (3, SIZE, SIZE)}  # type: ignore[assignment]
+    model.pretrained_cfg = {"input_size": (3, SIZE, SIZE)}  # type: ignore[assignment]  # as models of timm have it
     study = explain(scan(model, tmp_path), model, tmp_path, QUICK, workers=2)
     assert study.explanation is not None
     assert study.explanation.counts.images == 10
@@ -346,7 +346,7 @@ def test_small_photographs_among_damaged_ones(tmp_path: Path) -> None:
     for number in range(9):
         write_photo(tmp_path / f"{number}.png", number, (8, 8))
     model = net()
-    model.pretrained_cfg = {"input_size": (3, SIZE, SIZE)}  # type: ignore[assignment]
+    model.pretrained_cfg = {"input_size": (3, SIZE, SIZE)}  # type: ignore[assignment]  # as models of timm have it
     study = explain(scan(model, tmp_path), model, tmp_path, replace(QUICK, margin=32))
     assert_without_context(study, ".png: too small: 8×8 for a canvas of 82×82")
 
@@ -394,7 +394,7 @@ def test_results_do_not_depend_on_the_batch_size(batch_size: int) -> None:
     columns = ["causal_ks", "own_ks", "incoming_ks", "null_ks"]
     apart = found.sides.select(columns) - expected.sides.select(columns)
     # Convolutions of other batches round differently, which moves a value into the next bin.
-    assert apart.max_horizontal().abs().max() <= 0.03  # type: ignore[operator]
+    assert apart.max_horizontal().abs().max() <= 0.03
 
 
 def test_results_do_not_depend_on_workers_or_the_call() -> None:
@@ -422,7 +422,7 @@ def test_the_model_comes_back_as_it_was() -> None:
         assert parameter.requires_grad == (name != "0.weight")
         grad = grads[name]
         assert (parameter.grad is None) == (grad is None)
-        assert grad is None or torch.equal(parameter.grad, grad)  # type: ignore[arg-type]
+        assert grad is None or torch.equal(parameter.grad, grad)  # type: ignore[arg-type]  # there is a gradient
     assert [len(module._forward_hooks) for module in model] == [1, 0, 0, 0, 0]
     assert not any(module._forward_pre_hooks for module in model.modules())
 

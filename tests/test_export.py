@@ -59,7 +59,7 @@ def test_wandb(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with wandb.init(project="padscope", dir=tmp_path) as run:
         study.log_to(run, step=7)
     wandb.teardown()  # its own process has written all when it is gone
-    records_of = pytest.importorskip("wandb.proto.wandb_internal_pb2")
+    records_of = pytest.importorskip("wandb.proto.wandb_internal_pb2", reason="needs wandb")
     (records,) = (file.read_bytes() for file in tmp_path.rglob("offline*/*.wandb"))
     for name, value in scalars(study).items():
         written = json.dumps(int(value) if value == int(value) else value)

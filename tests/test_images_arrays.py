@@ -243,7 +243,7 @@ def test_few_recordings_are_divided_into_stretches(tmp_path: Path) -> None:
 
 
 def test_a_folder_a_list_an_archive_and_an_address_give_the_same(tmp_path: Path) -> None:
-    fsspec = pytest.importorskip("fsspec")
+    fsspec = pytest.importorskip("fsspec", reason="needs the extra remote")
     folder = tmp_path / "sounds"
     (folder / "deep").mkdir(parents=True)
     for number in range(4):

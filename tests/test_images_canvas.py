@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -343,9 +344,9 @@ def test_contradictory_settings(
 
 
 def test_sources_without_canvases() -> None:
-    streamed: object = StreamedImages([ramp(2, 1, 9, 9)], 2)
+    streamed: Any = StreamedImages([ramp(2, 1, 9, 9)], 2)
     with pytest.raises(PadscopeError, match="one after the other have no canvases"):
-        Canvases(streamed, (3, 3), (1, 1))  # type: ignore[arg-type]
+        Canvases(streamed, (3, 3), (1, 1))
     flat = Canvases(TensorImages(ramp(2, 1, 9, 9), 2), (3,), (1,))
     with pytest.raises(PadscopeError, match=r"image 0 has shape .* wants 2 axes"):
         flat.tensor(0)

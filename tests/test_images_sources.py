@@ -124,7 +124,7 @@ def test_however_they_come_they_are_the_same_images(
 def tables_of(images: str | Path) -> dict[str, pl.DataFrame]:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 4, 3, padding=1))
-    net.pretrained_cfg = {"input_size": (3, 24, 24)}  # type: ignore[assignment]
+    net.pretrained_cfg = {"input_size": (3, 24, 24)}  # type: ignore[assignment]  # as models of timm have it
     study = scan(net, images, ScanSettings(limit=None, batch_size=8))
     study = explain(study, net, images, ExplainSettings(margin=4, baselines=1, check=0))
     assert study.explanation is not None

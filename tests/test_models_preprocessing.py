@@ -24,7 +24,7 @@ def test_defaults_stand_alone() -> None:
 def test_the_user_wins_and_one_value_stands_for_all() -> None:
     preprocessing = resolve_preprocessing(IMAGENET, 2, size=64, mean=0.5, std=[0.25])
     assert preprocessing == Preprocessing((64, 64), (0.5,) * 3, (0.25,) * 3)
-    assert resolve_preprocessing(IMAGENET, 2, size=(32, 48)).size == (32, 48)  # type: ignore[union-attr]
+    assert resolve_preprocessing(IMAGENET, 2, size=(32, 48)).size == (32, 48)
 
 
 def test_pixels_stay_as_they_are_where_nothing_is_known() -> None:

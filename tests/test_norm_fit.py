@@ -88,8 +88,8 @@ def test_shift_and_spread_are_those_of_the_values_that_a_norm_gets(
         values = module[0](pixels).double().transpose(0, 1).flatten(1)
     norm = module[1]
     mean, var = (norm.get_buffer(name).double() for name in ("running_mean", "running_var"))
-    shift = ((values.mean(1) - mean) / (var + norm.eps).sqrt()).square().mean().sqrt()  # type: ignore[operator]
-    spread = ((values.var(1, correction=0) + norm.eps) / (var + norm.eps)).log().abs().median()  # type: ignore[operator]
+    shift = ((values.mean(1) - mean) / (var + norm.eps).sqrt()).square().mean().sqrt()
+    spread = ((values.var(1, correction=0) + norm.eps) / (var + norm.eps)).log().abs().median()
     assert [layer.name for layer in fit.layers] == ["1", "4"]
     assert fit.layers[0].shift == pytest.approx(float(shift), rel=1e-4)
     assert fit.layers[0].spread == pytest.approx(float(spread), rel=1e-4)
@@ -240,7 +240,7 @@ def test_weights_that_no_training_has_moved(norm: Callable[[int], nn.Module]) ->
 def test_another_initialisation_of_some_layers_is_no_training() -> None:
     torch.manual_seed(5)
     module = unet_like(nn.BatchNorm2d)
-    nn.init.kaiming_normal_(module[3].weight, mode="fan_out")  # type: ignore[index]
+    nn.init.kaiming_normal_(module[3].weight, mode="fan_out")
     assert at_initial_values(module, fresh_weights(wrap_module(module), 1))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -232,7 +233,7 @@ def test_one_that_is_called_a_convolution_and_is_none_is_listed(
         (Signature(("weight", "input"), read=lambda _: {"weight": 3}), "does not describe the cal"),
     ],
 )
-def test_an_entry_that_cannot_be_used_is_named(entry: object, said: str) -> None:
-    OPERATIONS["padscope_tests::grouped"] = entry  # type: ignore[assignment]
+def test_an_entry_that_cannot_be_used_is_named(entry: Any, said: str) -> None:
+    OPERATIONS["padscope_tests::grouped"] = entry
     with pytest.raises(PadscopeError, match=f"'padscope_tests::grouped'.*{said}"):
         first_site(CALLS["operator"])

@@ -77,7 +77,7 @@ class Measured:
             own = layer(inside(canvas, margin, size))
             frame, canvas, mixed = layer(frame), layer(canvas), layer(mixed)
             up = isinstance(conv, nn.ConvTranspose2d)
-            stride: tuple[int, ...] = conv.stride  # type: ignore[assignment]
+            stride: tuple[int, ...] = conv.stride  # type: ignore[assignment]  # torch allows 1 to 3 axes
             margin = [m * s if up else m // s for m, s in zip(margin, stride, strict=True)]
             size = tuple(frame.shape[2:])
             self.padded[site], self.own[site] = frame, own

@@ -152,7 +152,7 @@ def test_photographs_that_do_not_do_are_refused(images: Tensor, message: str) ->
 
 def test_another_task_is_refused() -> None:
     with pytest.raises(PadscopeError, match="no control task colour; take border or local"):
-        train_control("colour", norm=True, seed=0)  # type: ignore[arg-type]
+        train_control("colour", norm=True, seed=0)  # type: ignore[arg-type]  # wrong on purpose
 
 
 # The benchmark

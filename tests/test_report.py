@@ -307,7 +307,7 @@ def test_commands_repeat_every_stage() -> None:
     ) -> tuple[list[str], list[str]]:
         settings = [known | changed for known, changed in zip(defaults, changes, strict=True)]
         return commands(
-            SimpleNamespace(  # type: ignore[arg-type]
+            SimpleNamespace(  # type: ignore[arg-type]  # stands for a study
                 identity={"model": "lite0", "settings": settings[0]}, images=images[0],
                 size=(224, 224), invocation={},
                 explanation=SimpleNamespace(identity={"settings": settings[1]}, images=images[1]),
@@ -345,7 +345,7 @@ def test_commands_repeat_every_stage() -> None:
         ((photos, context, photos), {}, {}, {}),  # no option for other images than photographs
         ((builtin, "24 images from a Tensor", builtin), {}, {}, {}),
     ):
-        assert commands_of(stages, *changes)[0] == []  # type: ignore[arg-type]
+        assert commands_of(stages, *changes)[0] == []  # type: ignore[arg-type]  # stages come first
 
 
 def test_settings_that_are_called_options_are_options() -> None:

@@ -43,7 +43,7 @@ class Net(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         self.counter["passes"] += 1
-        out: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        out: Tensor = super().forward(x)  # type: ignore[no-untyped-call]  # torch has no type for it
         return out
 
     @property

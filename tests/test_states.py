@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,13 +74,13 @@ def explaining() -> Measure:
     return counting(model, plan, 28)
 
 
-def counting(model: nn.Module, plan: object, size: int) -> Measure:
-    head = contrast_units(model, [batch(0, size)], plan, 1)  # type: ignore[arg-type]
+def counting(model: nn.Module, plan: Any, size: int) -> Measure:
+    head = contrast_units(model, [batch(0, size)], plan, 1)
 
     def measure(units: Sequence[int]) -> State:
         if list(units) == [0]:
             return head
-        with contrasting(model, plan, 1) as contrast:  # type: ignore[arg-type]
+        with contrasting(model, plan, 1) as contrast:
             contrast.load(head.blank())
             for unit in units:
                 contrast.update(batch(unit, size))
@@ -206,7 +207,7 @@ def test_rows_of_another_measurement_are_not_joined() -> None:
     recorded = Recording(other)
     recorded.update(batch(2, 6))
     with pytest.raises(ValueError, match="in different ways"):
-        recorded.state().merge(recording()([1]))  # type: ignore[arg-type]
+        recorded.state().merge(recording()([1]))  # type: ignore[arg-type]  # another kind of state, on purpose
 
 
 @given(st.lists(st.integers(0, 200), unique=True), st.integers(0, 210))

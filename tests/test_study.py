@@ -105,7 +105,7 @@ def test_a_folder_a_path_and_a_list_file(tmp_path: Path) -> None:
         write_photo(tmp_path / f"{number}.png", number)
     (tmp_path / "all.txt").write_text("\n".join(f"{number}.png" for number in range(9)))
     model = net()
-    model.pretrained_cfg = {"input_size": (3, 16, 16)}  # type: ignore[assignment]
+    model.pretrained_cfg = {"input_size": (3, 16, 16)}  # type: ignore[assignment]  # as models of timm have it
     studies = [scan(model, source) for source in (tmp_path, str(tmp_path), tmp_path / "all.txt")]
     assert studies[0].counted.images == 9
     for study in studies[1:]:
@@ -118,7 +118,7 @@ def test_a_folder_a_path_and_a_list_file(tmp_path: Path) -> None:
 )
 def test_built_in_photographs() -> None:
     model = net()
-    model.pretrained_cfg = {"input_size": (3, 16, 16)}  # type: ignore[assignment]
+    model.pretrained_cfg = {"input_size": (3, 16, 16)}  # type: ignore[assignment]  # as models of timm have it
     study = scan(model, settings=ScanSettings(crops=24))
     assert study.counted.images == 24
     assert study.images == "24 random crops of 8 built-in photographs"
@@ -197,7 +197,7 @@ def test_any_batch_size(batch_size: int) -> None:
     assert study.counted.images == COUNT
     # Rounding of the arithmetic depends on the batch size, and may move a value by a bin.
     expected = scan(net(), pixels(), ScanSettings(batch_size=8, calibrate=100))
-    assert (study.sides["ks"] - expected.sides["ks"]).abs().max() < 0.05  # type: ignore[operator]
+    assert (study.sides["ks"] - expected.sides["ks"]).abs().max() < 0.05
 
 
 def test_a_single_image_has_no_interval() -> None:
@@ -257,7 +257,7 @@ def state_of(model: nn.Module) -> dict[str, Any]:
                   for p in model.parameters()],
         "attributes": [sorted(vars(module)) for module in model.modules()],
         "random": torch.get_rng_state().tolist(),
-        "numpy": np.random.get_state()[1].tolist(),  # type: ignore[index]
+        "numpy": np.random.get_state()[1].tolist(),
         "inference": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
     }  # fmt: skip
 
@@ -265,10 +265,10 @@ def state_of(model: nn.Module) -> dict[str, Any]:
 def used(model: nn.Module) -> nn.Module:
     """A module in the middle of its life: modes mixed, hooks, gradients, a frozen weight."""
     model.train()
-    model[1].eval()  # type: ignore[index]
-    model[0].register_forward_hook(lambda module, args, output: None)  # type: ignore[index]
+    model[1].eval()
+    model[0].register_forward_hook(lambda module, args, output: None)
     model(pixels(4)).sum().backward()
-    model[4].weight.requires_grad_(False)  # type: ignore[index]
+    model[4].weight.requires_grad_(False)
     return model
 
 
@@ -637,7 +637,7 @@ def test_finding_sites_leaves_the_model_as_it_was() -> None:
 class TwoInputs(nn.Conv2d):
     """Needs more than images."""
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]  # what it takes is the point
         out: Tensor = super().forward(x) + y
         return out
 
@@ -645,7 +645,7 @@ class TwoInputs(nn.Conv2d):
 class FromDictionary(nn.Conv2d):
     """Takes its images as an entry."""
 
-    def forward(self, batch: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:  # type: ignore[override]  # what it takes is the point
         out: Tensor = super().forward(batch["image"])
         return out
 

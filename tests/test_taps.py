@@ -229,9 +229,9 @@ def test_repadded_equals_the_module_of_that_mode(data: st.DataObject, mode: str)
     case = data.draw(cases(padded=True))
     call = case.call()
     found = repadded(call, mode)
-    case.module.padding_mode = mode  # type: ignore[assignment]
+    case.module.padding_mode = mode  # type: ignore[assignment]  # torch lists what it takes
     pads = [p for p in call.operation.window.before[::-1] for _ in range(2)]
-    case.module._reversed_padding_repeated_twice = pads  # type: ignore[assignment]
+    case.module._reversed_padding_repeated_twice = pads  # type: ignore[assignment]  # torch lists what it takes
     assert found is not None
     with torch.no_grad():
         close(found, case.module(case.input))

@@ -56,8 +56,8 @@ class Lightning:
             getattr(watch, name)(self, model)
         for number in range(3):
             self.global_step += 1
-            getattr(watch, "on_train_batch_end")(self, model, None, None, number)  # noqa: B009
-        getattr(watch, "teardown")(self, model, stage="fit")  # noqa: B009
+            getattr(watch, "on_train_batch_end")(self, model, None, None, number)  # noqa: B009 - as those who call it look it up
+        getattr(watch, "teardown")(self, model, stage="fit")  # noqa: B009 - as those who call it look it up
 
 
 def test_frameworks_call_it() -> None:
@@ -96,4 +96,4 @@ def test_every_is_at_least_one() -> None:
     with pytest.raises(PadscopeError, match="give 1 or more"):
         TrainingWatch(probe(), 0)
     with pytest.raises(AttributeError):
-        getattr(TrainingWatch(probe(), 1), "nothing_like_it")  # noqa: B009
+        getattr(TrainingWatch(probe(), 1), "nothing_like_it")  # noqa: B009 - as those who call it look it up

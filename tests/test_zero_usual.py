@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 
 import numpy as np
@@ -59,8 +59,8 @@ def pixels() -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(3))
 
 
-def batches(units: object = range(IMAGES // PER_UNIT)) -> Iterator[Batch]:
-    for unit in units:  # type: ignore[attr-defined]
+def batches(units: Iterable[int] = range(IMAGES // PER_UNIT)) -> Iterator[Batch]:
+    for unit in units:
         first = PER_UNIT * unit
         yield Batch(unit, tuple(range(first, first + PER_UNIT)), pixels()[unit])
 
@@ -72,8 +72,9 @@ def look(module: nn.Module, static_batch: int | None = None) -> ContentAroundFil
 
 def job(module: nn.Module) -> Job[Recorded]:
     measure = look(module)
-    start = lambda _: nullcontext(Recording(measure))  # noqa: E731
-    return Job("content", start, batches, units=IMAGES // PER_UNIT)
+    return Job(
+        "content", lambda _: nullcontext(Recording(measure)), batches, units=IMAGES // PER_UNIT
+    )
 
 
 def counted(module: nn.Module) -> dict[str, Tensor]:

@@ -105,7 +105,7 @@ class OnnxFile:
     def defaults(self, module: nn.Module) -> InputDefaults:  # noqa: ARG002 - the file says it
         """Read the shape of the input; nothing is known of the mean and std."""
         size = None if None in self._shape[2:] else self._shape[2:]
-        return InputDefaults(channels=self._shape[1], size=size)  # type: ignore[arg-type]
+        return InputDefaults(channels=self._shape[1], size=size)  # type: ignore[arg-type]  # no None is left in it
 
     def _refuse_operators(self) -> None:
         found = Counter(node.op_type for node in self._graph.graph.node)

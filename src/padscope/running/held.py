@@ -56,7 +56,7 @@ class _Held(TorchDispatchMode):
     """Counts the bytes of what operations make, as long as anything refers to it."""
 
     def __init__(self, pixels: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no type for it
         self._sizes: dict[int, int] = {}
         self._held, self.most = 0, 0
         self._note(pixels)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -102,10 +103,10 @@ class AdvisedStream:
         beside = self.look_back + self.look_ahead
         return max(1, math.ceil(beside / (cost - 1) / self.step)) * self.step
 
-    def runner(self, model: nn.Module, chunk: int | None = None, **how: object) -> Tiled:
+    def runner(self, model: nn.Module, chunk: int | None = None, **how: Any) -> Tiled:
         """Make what runs a model in such chunks; `how` as of `tiled`."""
         halo = ((self.look_back, self.look_ahead),)
-        return tiled(model, chunk or self.chunk, halo, **how)  # type: ignore[arg-type]
+        return tiled(model, chunk or self.chunk, halo, **how)
 
     def __repr__(self) -> str:
         """Say what was found."""

@@ -835,7 +835,7 @@ def _shuffled(source: _Spread, name: str, factor: int, shape: Sequence[int]) -> 
 
 class _Dispatch(TorchDispatchMode):
     def __init__(self, following: _Following) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no type for it
         self._following = following
 
     def __torch_dispatch__(

@@ -305,7 +305,7 @@ class _Function(TorchFunctionMode):
 
 class _Dispatch(TorchDispatchMode):
     def __init__(self, owner: Interception) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no type for it
         self._owner = owner
 
     def __torch_dispatch__(

@@ -38,7 +38,7 @@ _WRAPPED: dict[type[nn.Module], _Wrapped] = {}
 def watching_passes(
     model: nn.Module,
     begin: Callable[[int | None], None],
-    end: Callable[[bool], None] = lambda completed: None,  # noqa: ARG005
+    end: Callable[[bool], None] = lambda completed: None,  # noqa: ARG005 - a default that does nothing
 ) -> Iterator[None]:
     """Be told of a model's forward passes.
 
@@ -89,9 +89,9 @@ def _wrap(kind: type[nn.Module]) -> _Wrapped:
         if inherited:
             del kind.__call__
         else:
-            kind.__call__ = plain  # type: ignore[method-assign]
+            kind.__call__ = plain  # type: ignore[method-assign]  # put back by `unwrap`
 
-    kind.__call__ = call  # type: ignore[method-assign]
+    kind.__call__ = call  # type: ignore[method-assign]  # put back by `unwrap`
     return _Wrapped(watches, unwrap)
 
 

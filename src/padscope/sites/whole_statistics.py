@@ -23,7 +23,7 @@ _NORMS = {
 _REDUCTIONS = frozenset({"mean", "sum", "amax", "amin", "var", "std", "var_mean", "std_mean"})
 
 
-class WholeStatistics(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]
+class WholeStatistics(TorchDispatchMode):  # type: ignore[no-untyped-call, unused-ignore]  # typed in some versions of torch
     """Mode of torch that keeps such statistics, or puts kept ones in place of a pass's own.
 
     Parameters
@@ -40,7 +40,7 @@ class WholeStatistics(TorchDispatchMode):  # type: ignore[no-untyped-call, unuse
     """
 
     def __init__(self, kept: Sequence[tuple[Tensor, ...]] | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch has no type for it
         self._kept = kept
         self.found: list[tuple[Tensor, ...]] = []
         self.names: list[str] = []
