@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.figures.marks import WIDTH, Chart, data, share_axis
+from padscope.figures.marks import WIDTH, Chart, data, decades, share_axis
 from padscope.figures.theme import BLUE, INK, MUTED, ORANGE
 from padscope.findings.words import plural
 from padscope.images.element import elements, told_length
@@ -20,7 +20,7 @@ LEAST = 1e-5  # spreads; what is less is drawn there, for the scale is logarithm
 def tiles(study: Study) -> Chart:
     """Draw the error of tiles by their halo, and what tiles cost by their size."""
     found = _of(study)
-    drawn: Chart = alt.vconcat(_errors(found), *_costs(found), spacing=24)
+    drawn: Chart = alt.vconcat(_errors(found), *_costs(found), spacing=64, bounds="flush")
     return drawn
 
 
@@ -37,7 +37,9 @@ def _tried(found: Tiles) -> str:
 def _errors(found: Tiles) -> Chart:
     errors = found.halos.drop_nulls().with_columns(pl.col("error").clip(LEAST))
     x = alt.X("halo:Q", title=f"halo, {elements(len(found.size))}", axis=alt.Axis(tickMinStep=1))
-    y: Any = alt.Y("error:Q", title="greatest difference, spreads", scale=alt.Scale(type="log"))
+    axis = decades([*errors["error"], found.tolerance])
+    log = alt.Scale(type="log")
+    y: Any = alt.Y("error:Q", title="greatest difference, spreads", scale=log, axis=axis)
     line = data(errors).mark_line(color=BLUE, point={"color": BLUE, "size": 50})
     rule = data(pl.DataFrame({"error": [found.tolerance]}))
     layers = [

@@ -153,6 +153,7 @@ class _Trial:
     def halo(self, tolerance: float, tile: int, size: int) -> int | None:
         """Find the smallest; of a network that looks at the whole frame, try some that fit."""
         if not self.beside.answer.whole:
+            self._error(0)  # for what it takes away
             return self.beside.advise(tolerance, error=self._error).pixels
         halo = 0
         while tile + halo <= size:
