@@ -15,7 +15,18 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from padscope import PadscopeError, RunDirectory, Study, depth, explain, impact, retrofit, scan
+from padscope import (
+    PadscopeError,
+    RunDirectory,
+    Study,
+    depth,
+    explain,
+    impact,
+    measure_sizes,
+    measure_swaps,
+    retrofit,
+    scan,
+)
 from padscope.images import Batch
 from padscope.running import Job, Runner, Watch
 from padscope.running.loop import S
@@ -25,8 +36,10 @@ from padscope.settings import (
     ImpactSettings,
     RetrofitSettings,
     ScanSettings,
+    SizeSettings,
+    SwapSettings,
 )
-from padscope.study import Retrofit
+from padscope.study import Retrofit, Sizes, Swaps
 
 SIZE, MARGIN, COUNT = 16, 8, 26
 EXPLAINING = ExplainSettings(
@@ -40,6 +53,11 @@ REACHING = DepthSettings(margin=MARGIN, limit=None, batch_size=2, resamples=10)
 TUNING = RetrofitSettings(
     size=(SIZE, SIZE), margin=MARGIN, limit=12, steps=3, batch_size=4, resamples=10
 )
+SWAPPING = SwapSettings(
+    ("reflect", "shuffle", "partial"), size=(SIZE, SIZE), margin=MARGIN, border_images=10,
+    reestimate=8, batch_size=4, resamples=10,
+)  # fmt: skip
+SIZING = SizeSettings(size=(SIZE, SIZE), batch_size=4, resamples=10)
 T = TypeVar("T")
 _READ: Counter[tuple[Numbers, int]] = Counter()  # in this process
 
@@ -169,6 +187,18 @@ def run_all(
 def retrofit_all(runner: str | Runner) -> Retrofit:
     """Tune to reflected padding."""
     return retrofit(net(), Numbers(), TUNING, runner=runner)
+
+
+def compare_all(runner: str | Runner) -> tuple[Swaps, Sizes]:
+    """Measure other padding and other sizes, of a network with a stride that is uneven."""
+    torch.manual_seed(0)
+    strided = nn.Sequential(
+        nn.Conv2d(1, 4, 3, 2, padding=1), nn.BatchNorm2d(4), nn.ReLU(),
+        nn.Conv2d(4, 5, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+    ).eval()  # fmt: skip
+    labels = [index % 5 for index in range(COUNT)]
+    swapping = measure_swaps(strided, Numbers(), labels, SWAPPING, runner=runner)
+    return swapping, measure_sizes(strided, Numbers(), labels, SIZING, runner=runner)
 
 
 def _leads() -> bool:

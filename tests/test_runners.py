@@ -22,6 +22,7 @@ from tests.nets_to_share import (
     Disturbed,
     Elsewhere,
     Numbers,
+    compare_all,
     net,
     retrofit_all,
     run_all,
@@ -30,7 +31,7 @@ from tests.nets_to_share import (
 
 from padscope import PadscopeError, RunDirectory, ScanSettings, Study, explain, impact, scan
 from padscope.running import RayRunner, TorchrunRunner, find_runner, to_bytes
-from padscope.study import Retrofit
+from padscope.study import Retrofit, Sizes, Swaps
 
 SECONDS = 120
 KILLED = ("scan", "contrasted", "fresh 1", "estimates", "depth")  # jobs of all stages, in order
@@ -125,6 +126,21 @@ def test_a_retrofit_is_the_same_on_every_runner(cluster: RayRunner, tmp_path: Pa
     for found in (retrofit_all(cluster), *among(2, tuned, tmp_path / "group")):
         assert found.table.equals(alone.table)
         assert all(torch.equal(found.weights[name], alone.weights[name]) for name in alone.weights)
+
+
+def compared(rank: int, folder: Path) -> tuple[Swaps, Sizes]:
+    return compare_all("torchrun")
+
+
+def test_swaps_and_sizes_are_the_same_on_every_runner(cluster: RayRunner, tmp_path: Path) -> None:
+    alone = compare_all("local")
+    swapped, sized = (each.tables for each in alone)
+    assert "border_error" in set(swapped["swaps"]["measure"])
+    assert set(sized["sizes"]["change"]) == {"even", "other end"}
+    for found in (compare_all(cluster), *among(2, compared, tmp_path / "group")):
+        for mine, theirs in zip(alone, found, strict=True):
+            assert mine.facts() | {"identity": 0} == theirs.facts() | {"identity": 0}
+            assert all(theirs.tables[name].equals(table) for name, table in mine.tables.items())
 
 
 def uneven(rank: int, folder: Path) -> list[bytes]:

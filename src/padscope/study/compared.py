@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,14 +14,17 @@ from padscope.effects.metric import Metric
 from padscope.effects.resampling import Bootstrap
 from padscope.errors import PadscopeError
 from padscope.models import LoadedModel, as_found
-from padscope.running import Recorded, Runner, find_runner
+from padscope.running import Recorded, Recording, Runner, find_runner
+from padscope.running.recorded import Look
 from padscope.settings import DepthSettings, ImpactSettings, SizeSettings, SwapSettings
+from padscope.study.context import Canvas
 from padscope.study.depth import crop_size
 from padscope.study.impact_images import GivenLabels, ImpactImages, open_impact_images
 from padscope.study.inputs import as_loaded, beside_identity
+from padscope.study.outcome import require_images
 from padscope.study.result import Study
 from padscope.study.stage import Journal, Stage
-from padscope.study.stages import Progress
+from padscope.study.stages import Effort, Progress
 from padscope.study.subject import Asked, ask_first
 
 
@@ -65,6 +68,14 @@ class Compared:
     def classes(self) -> Callable[[Sequence[int]], Tensor] | None:
         """What gives the classes of images; None without labels."""
         return self.tested.labels.of if self.tested.labels else None
+
+    def run(self, name: str, canvas: Canvas, look: Look, passes: float, what: str) -> Recorded:
+        """Look at images with surroundings, so many passes each; `what` is measured, in words."""
+        if canvas.images is not None:
+            self.stage.expect(Effort.of(passes * canvas.images))
+        job = canvas.job(name, canvas.batches, lambda _: nullcontext(Recording(look)))
+        job = replace(job, fingerprint=self.tested.fingerprint)  # whose digest the stage has
+        return require_images(self.stage.run(job, Recorded(), passes=passes), what)
 
     def bootstrap(self, found: Recorded) -> Bootstrap:
         """Resample the photographs of what was found."""

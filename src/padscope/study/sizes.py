@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
@@ -18,7 +17,7 @@ from padscope.images import StreamedImages
 from padscope.interventions import move_padding
 from padscope.measurements.sizes import Changed, SizeMeasurement
 from padscope.models import LoadedModel
-from padscope.running import Recorded, Recording, Runner
+from padscope.running import Recorded, Runner
 from padscope.running.model import observe_first
 from padscope.settings import SizeSettings
 from padscope.sites import Site
@@ -26,11 +25,10 @@ from padscope.sites.census import even_size, is_uneven
 from padscope.study.compared import Compared, comparing
 from padscope.study.context import Canvas
 from padscope.study.impact_images import GivenLabels
-from padscope.study.outcome import require_images
 from padscope.study.result import Study
 from padscope.study.sizes_result import Sizes
 from padscope.study.stage import Journal
-from padscope.study.stages import SIZES, Effort, Progress
+from padscope.study.stages import SIZES, Progress
 from padscope.study.subject import Asked
 from padscope.tables.schema import SIZE_EFFECTS
 from padscope.tables.sizes import EVEN, OTHER_END, OTHER_SIZE, Tried, parity_table, size_table
@@ -89,7 +87,7 @@ def measure_sizes(
         SIZES, model, images, labels, settings, study=study, journal=journal, progress=progress,
         stop=stop, workers=workers, runner=runner,
     ) as compared:  # fmt: skip
-        asked, size, stage = compared.asked, compared.size, compared.stage
+        asked, size = compared.asked, compared.size
         plan = _plan(compared.module, asked, size, compared.loaded.static_batch)
         found, table = Recorded(), SIZE_EFFECTS.empty()
         if plan.tried:
@@ -99,10 +97,7 @@ def measure_sizes(
                 compared.metric,
             )  # fmt: skip
             passes = 1 + sum(prod(each.size) / prod(size) for each in plan.tried)
-            if canvas.images is not None:
-                stage.expect(Effort.of(passes * canvas.images))
-            job = canvas.job(SIZES, canvas.batches, lambda _: nullcontext(Recording(look)))
-            found = require_images(stage.run(job, found, passes=passes), "the sizes")
+            found = compared.run(SIZES, canvas, look, passes, "the sizes")
             bootstrap = compared.bootstrap(found)
             table = size_table(plan.tried, size, found.rows, bootstrap, compared.metric)
         return Sizes(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
@@ -20,7 +19,7 @@ from padscope.interventions.treatments import Treatment
 from padscope.measurements.border_error import ERROR, MAP, MAPS, BorderError
 from padscope.measurements.effects import TreatmentMeasurement
 from padscope.models import LoadedModel
-from padscope.running import Recorded, Recording, Runner
+from padscope.running import Recorded, Runner
 from padscope.settings import DepthSettings, SwapSettings
 from padscope.study.compared import Compared, comparing
 from padscope.study.depth import prepare
@@ -170,7 +169,7 @@ class _Swapping:
     ) -> tuple[tuple[FloatArray, Bootstrap], str, pl.DataFrame]:
         """Compare the border with that of real surroundings."""
         compared, settings = self.compared, self.settings
-        source, stage, asking = compared.tested.source, compared.stage, compared.asked.asking
+        source, asking = compared.tested.source, compared.asked.asking
         if isinstance(source, StreamedImages):
             raise PadscopeError("images that come one after the other are gone through once")
         how = DepthSettings(
@@ -182,10 +181,7 @@ class _Swapping:
         )
         look = BorderError(compared.module, plan, treatments, asking)
         passes = 1 + len(treatments) + prod(canvas.canvas_size) / prod(canvas.size)
-        if canvas.images is not None:
-            stage.expect(Effort.of(passes * canvas.images))
-        job = canvas.job("borders", canvas.batches, lambda _: nullcontext(Recording(look)))
-        found = require_images(stage.run(job, Recorded(), passes=passes), "the border")
+        found = compared.run("borders", canvas, look, passes, "the border")
         swaps = [treatment.change for treatment in treatments]
         stride, images = plan.everything[look.name].stride, int(found.sums[MAPS])
         maps = border_maps(swaps, found.sums[MAP], images, stride)
