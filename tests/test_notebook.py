@@ -23,7 +23,7 @@ from padscope import PadscopeError, Study
 from padscope.findings.neuron import flat
 from padscope.findings.recognition import recognition
 from padscope.findings.words import interval, number, visible
-from padscope.notebook.card import _LEFT, _RIGHT, FilterCard, Picture, draw_card
+from padscope.notebook.card import _LEFT, _RIGHT, FilterCard, draw_picture
 
 CANVASES = noise(24, 3, 64, 56)
 
@@ -196,9 +196,7 @@ def images_of(html: str) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
 def test_colours_of_a_kernel_tell_its_signs() -> None:
     values = np.array([[-2.0, 0.0, 1.0], [2.0, np.nan, -1.0]])
-    (picture,) = images_of(
-        draw_card("", [Picture("k", values, signed=True)], (), (), recall=None, explained=False)
-    )
+    (picture,) = images_of(draw_picture("k", values, signed=True))
     assert picture.shape == (2, 3, 3)
     red, green, blue = (picture[..., channel].astype(int) for channel in range(3))
     assert (blue > red)[values < 0].all() and (red > blue)[values > 0].all()

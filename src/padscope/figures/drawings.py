@@ -67,15 +67,19 @@ def picture(
     image = Image.fromarray(colours)
     if values.size > 512:  # a palette of 256 colours costs less than three bytes a cell
         image = image.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    data = base64.b64encode(buffer.getvalue()).decode()
     rows, columns = values.shape
     scale = box / max(rows, columns)
     width, height = (max(20, round(n * scale)) for n in (columns, rows))
-    return Markup('<img src="data:image/png;base64,{}" width="{}" height="{}" alt="{}">').format(
-        data, width, height, alt
+    return Markup('<img src="{}" width="{}" height="{}" alt="{}">').format(
+        data_url(image), width, height, alt
     )
+
+
+def data_url(image: Image.Image) -> str:
+    """Write an image as an address that holds it."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def planes(values: FloatArray) -> list[tuple[str, FloatArray]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from padscope.errors import PadscopeError
-from padscope.figures.drawings import colour_cells
+from padscope.figures.drawings import colour_cells, data_url
 from padscope.figures.theme import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, YELLOW
 from padscope.findings.words import shorten, visible
 from padscope.study import Explanation, Impact, Study
@@ -213,9 +211,7 @@ def pictured(
     """Draw cells as an image, one pixel a cell, that is not smoothed when it is scaled."""
     cells = colour_cells(values, low, high, palette)
     rows, columns = cells.shape[:2]
-    buffer = io.BytesIO()
-    Image.fromarray(cells).save(buffer, "PNG")
-    url = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    url = data_url(Image.fromarray(cells))
     scale = PICTURE / max(rows, columns)
     width, height = max(12, round(columns * scale)), max(12, round(rows * scale))
     image: alt.Chart = alt.Chart(alt.InlineData(values=[{"url": url}])).mark_image(

@@ -8,12 +8,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from padscope.errors import PadscopeError
-from padscope.figures.drawings import DIVERGING, SEQUENTIAL, ends_of, planes
+from padscope.figures.drawings import DIVERGING, SEQUENTIAL, ends_of
 from padscope.figures.marks import PICTURE, Chart, coloured, data, pictured
 from padscope.figures.theme import BLUE, GREEN, ORANGE
 from padscope.findings.choice import choose_filters, strongest_side
 from padscope.findings.distributions import distributions
-from padscope.findings.neuron import mean_maps
+from padscope.findings.neuron import flat, mean_maps
 from padscope.findings.neuron import neuron as find_neuron
 from padscope.findings.words import shorten, visible
 from padscope.study import Study
@@ -73,10 +73,7 @@ def neuron(study: Study, site: str, index: int) -> Chart:
 
 def _flat(values: FloatArray) -> FloatArray:
     """Give a picture of a kernel or map of 1 to 3 axes: a line, itself, or its central slice."""
-    if values.ndim == 1:
-        values = ends_of(values)
-    plane: FloatArray = planes(values)[0][1]
-    return plane
+    return flat(ends_of(values) if values.ndim == 1 else values)
 
 
 def _kernel(total: FloatArray) -> alt.Chart:

@@ -123,9 +123,6 @@ def cumulate(counts: NDArray[np.int64], edges: FloatArray) -> Cumulative | None:
     return Cumulative(edges[finite], (counts.cumsum()[:-1] / total)[finite], total)
 
 
-LEFT, RIGHT, TOP, BOTTOM = 26, 314, 8, 112  # the plot within its 320 × 132 units
-
-
 def distributions(study: Study, site: str, index: int, side: str) -> Curves | None:
     """Give the counted border and core distributions of a filter, and the explained one."""
     names = study.sides.filter(pl.col("site") == site)["side"].unique(maintain_order=True).to_list()

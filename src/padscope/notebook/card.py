@@ -5,46 +5,23 @@ Lines and words take the colour of the notebook's text, so that they can be read
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from padscope.evidence import RECOGNISED
+from padscope.figures.drawings import DIVERGING, SEQUENTIAL, picture
 from padscope.findings.neuron import Fact, FloatArray, Neuron, flat, neuron
 from padscope.findings.recall_curve import RecallCurve
 from padscope.findings.words import fixed, fixed_interval, visible
 from padscope.study import Study
 
-# ColorBrewer RdBu and matplotlib's viridis, sampled: both readable with any colour vision.
-_SIGNED = ("#2166ac", "#67a9cf", "#f7f7f7", "#ef8a62", "#b2182b")
-_AMOUNT = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
-_MISSING = (128, 128, 128)  # cells that are NaN or infinite
 _BOX = 96  # CSS pixels of a picture's longer side
 _LEFT, _RIGHT, _ROW = 58.0, 258.0, 30  # of the plot of sides: its scale, and the height of a side
 _SEEN, _CAUSED = "#7b848c", "#0b7fc4"  # readable on white and on black
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Weights or a map to be drawn.
-
-    Attributes
-    ----------
-    title : str
-    values : (H, W) float64 array
-    signed : bool
-        Whether its colours are centred on zero.
-    """
-
-    title: str
-    values: FloatArray
-    signed: bool
 
 
 def text(words: str) -> str:
@@ -65,8 +42,8 @@ class FilterCard(Neuron):
     def _repr_html_(self) -> str:
         pictures = []
         if self.kernel is not None:
-            pictures.append(Picture("kernel, summed", flat(self.kernel), signed=True))
-        pictures.append(Picture("mean map", flat(self.mean_map), signed=False))
+            pictures.append(draw_picture("kernel, summed", flat(self.kernel), signed=True))
+        pictures.append(draw_picture("mean map", flat(self.mean_map)))
         return draw_card(
             self.name, pictures, self.sides, self.facts, recall=self.recall,
             explained=self.explained,
@@ -80,7 +57,7 @@ def make_card(study: Study, site: str, index: int) -> FilterCard:
 
 def draw_card(
     name: str,
-    pictures: Sequence[Picture],
+    pictures: Sequence[str],
     sides: Sequence[Mapping[str, Any]],
     facts: Sequence[Fact],
     *,
@@ -92,7 +69,8 @@ def draw_card(
     Parameters
     ----------
     name : str
-    pictures : sequence of Picture
+    pictures : sequence of str
+        See `draw_picture`.
     sides : sequence of mapping
         Rows of `Study.sides`.
     facts : sequence of (str, str)
@@ -111,48 +89,27 @@ def draw_card(
         f'<div style="font:600 14px ui-monospace,monospace;overflow-wrap:anywhere"><bdi>'
         f"{text(name)}</bdi></div>"
         '<div style="display:flex;flex-wrap:wrap;gap:14px;align-items:flex-start;margin:8px 0">'
-        f"{''.join(map(_figure, pictures))}{_plot(sides, explained=explained)}"
+        f"{''.join(pictures)}{_plot(sides, explained=explained)}"
         f"{_recall(recall) if recall else ''}</div>"
         f'<table style="border-collapse:collapse;border:0;font-size:13px">{listed}</table></div>'
     )
 
 
-def _figure(picture: Picture) -> str:
-    low, high = _limits(picture)
-    rows, columns = picture.values.shape
-    scale = _BOX / max(rows, columns)
-    width, height = (max(12, round(n * scale)) for n in (columns, rows))
+def draw_picture(title: str, values: FloatArray, *, signed: bool = False) -> str:
+    """Draw (H, W) weights or a map; colours of what is `signed` are centred on zero."""
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    if signed:
+        high = max(-low, high) or 1.0
+        low = -high
     ends = f"{low:.2g} … {high:.2g}"
+    alt = f"{title}, {'×'.join(map(str, values.shape))}, {ends}"
+    image = picture(values, low, high, DIVERGING if signed else SEQUENTIAL, _BOX, alt)
+    styled = image.replace("<img", '<img style="image-rendering:pixelated;display:block"', 1)
     return (
-        '<figure style="margin:0"><figcaption style="opacity:.7">'
-        f"{text(picture.title)}</figcaption>"
-        f'<img src="data:image/png;base64,{_png(picture, low, high)}" width="{width}" '
-        f'height="{height}" style="image-rendering:pixelated;display:block" '
-        f'alt="{text(picture.title)}, {rows}×{columns}, {ends}">'
-        f'<small style="opacity:.7">{ends}</small></figure>'
+        f'<figure style="margin:0"><figcaption style="opacity:.7">{title}</figcaption>'
+        f'{styled}<small style="opacity:.7">{ends}</small></figure>'
     )
-
-
-def _limits(picture: Picture) -> tuple[float, float]:
-    finite = picture.values[np.isfinite(picture.values)]
-    if picture.signed:
-        most = float(np.abs(finite).max(initial=0.0)) or 1.0
-        return -most, most
-    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-
-
-def _png(picture: Picture, low: float, high: float) -> str:
-    """Colour the cells, one pixel each."""
-    palette = _SIGNED if picture.signed else _AMOUNT
-    stops = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in palette], dtype=float)
-    finite = np.isfinite(picture.values)
-    share = np.where(finite, picture.values - low, 0.0) / ((high - low) or 1.0)
-    at = np.linspace(0, 1, len(stops))
-    colours = np.stack([np.interp(share, at, stop) for stop in stops.T], axis=-1)
-    colours[~finite] = _MISSING
-    buffer = io.BytesIO()
-    Image.fromarray(np.rint(colours).astype(np.uint8)).save(buffer, "PNG", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def _plot(sides: Sequence[Mapping[str, Any]], *, explained: bool) -> str:
