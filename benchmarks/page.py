@@ -19,7 +19,7 @@ FIRST_CARD = """() => {
 # A card is drawn once it holds its pictures; the mark is set at the frame after that.
 WATCH = """
 new MutationObserver((_, watch) => {
-  if (document.querySelector("#gallery-cards article.card:not(.pending) .plot")
+  if (document.querySelector("#gallery-cards article.card:not(.pending) .cell")
       && document.body.classList.contains("drawn")) {
     watch.disconnect();
     requestAnimationFrame(() => performance.mark("first-card"));

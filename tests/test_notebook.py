@@ -191,7 +191,9 @@ def test_a_dead_filter_has_no_dots(study: Study) -> None:
 
 def images_of(html: str) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
     found = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
-    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) for data in found]
+    return [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")) for data in found
+    ]
 
 
 def test_colours_of_a_kernel_tell_its_signs() -> None:

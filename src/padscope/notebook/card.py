@@ -105,7 +105,7 @@ def draw_picture(title: str, values: FloatArray, *, signed: bool = False) -> str
     ends = f"{low:.2g} … {high:.2g}"
     alt = f"{title}, {'×'.join(map(str, values.shape))}, {ends}"
     image = picture(values, low, high, DIVERGING if signed else SEQUENTIAL, _BOX, alt)
-    styled = image.replace("<img", '<img style="image-rendering:pixelated;display:block"', 1)
+    styled = str(image).replace("<img", '<img style="image-rendering:pixelated;display:block"', 1)
     return (
         f'<figure style="margin:0"><figcaption style="opacity:.7">{title}</figcaption>'
         f'{styled}<small style="opacity:.7">{ends}</small></figure>'
