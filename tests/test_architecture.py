@@ -68,7 +68,7 @@ MAY_IMPORT = {
     "findings": EVERYTHING_TO_STUDY,
     "figures": EVERYTHING_SAID,
     "report": {*EVERYTHING_SAID, "figures"},
-    "notebook": EVERYTHING_SAID,
+    "notebook": {*EVERYTHING_SAID, "figures"},
     "console": {*EVERYTHING_SAID, "store", "report", "figures"},
     "export": {*EVERYTHING_SAID, "store", "report", "figures"},
     "cli": {*EVERYTHING_SAID, "store", "report", "figures", "console", "padscope"},
