@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from padscope.cli import work
 from padscope.cli.effort import impact_settings
-from padscope.errors import PadscopeError
 
 if TYPE_CHECKING:
     from padscope.cli.given import Given
@@ -57,20 +56,16 @@ class BesideRun:
         *more : object
             What it takes behind the images: labels.
         """
-        given, run = self.given, Path(self.given.model)
-        if not (run / "manifest.json").exists():
-            loaded = work.load(given, self.device)
+        study, loaded, images = work.open_subject(self.given, self.device, stage)
+        if study is None:
             with work.show_progress(stage) as progress:
                 return alone(
-                    loaded, given.images, *more, settings(given.images), progress=progress,
+                    loaded, images, *more, settings(images), progress=progress,
                     workers=self.workers, runner=self.runner,
                 )  # fmt: skip
-        if given.size or given.mean or given.std:
-            raise PadscopeError("a run has its own size, mean and std; leave them out")
-        study, loaded, source = work.reopen(run, given.weights, given.images, self.device, stage)
-        directory = work.RunDirectory(run, self.checkpoint, self.runner.leads)
-        stages = work.Stages.of(loaded, directory, self.workers, self.runner, self.batch_size)
-        return getattr(stages.beside(stage, study, source, *more, settings(source)), stage)
+        run = work.RunDirectory(Path(self.given.model), self.checkpoint, self.runner.leads)
+        stages = work.Stages.of(loaded, run, self.workers, self.runner, self.batch_size)
+        return getattr(stages.beside(stage, study, images, *more, settings(images)), stage)
 
 
 def tested(settings: Any, limit: int | None) -> Callable[[str | None], Any]:

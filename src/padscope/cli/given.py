@@ -97,6 +97,18 @@ def reopen(
     return study, loaded, given.images if images is None else images
 
 
+def open_subject(
+    given: Given, device: str, stage: str
+) -> tuple[Study | None, LoadedModel, str | None]:
+    """Load what a stage beside runs works on: as `reopen`, or a model that has no run."""
+    run = Path(given.model)
+    if not (run / "manifest.json").exists():
+        return None, load(given, device), given.images
+    if given.size or given.mean or given.std:
+        raise PadscopeError("a run has its own size, mean and std; leave them out")
+    return reopen(run, given.weights, given.images, device, stage)
+
+
 def _move(loaded: LoadedModel, device: str) -> None:
     try:
         loaded.module.to(find_device(device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from padscope.cli import work
 from padscope.cli.answers import Json, answering
+from padscope.cli.depth import Subject
 from padscope.cli.options import (
     WORKERS,
     BatchSize,
@@ -17,7 +19,6 @@ from padscope.cli.options import (
     Device,
     Images,
     Margin,
-    Model,
     Numbers,
     Output,
     RunnerSpec,
@@ -59,7 +60,7 @@ Hold = Annotated[
 
 
 def retrofit_command(
-    model: Model,
+    subject: Subject,
     out: Written,
     fill: Filled = Padding.reflect,
     images: Images = None,
@@ -93,18 +94,22 @@ def retrofit_command(
         output=output, seed=seed, batch_size=batch_size,
     )  # fmt: skip
     shared = work.find_runner(runner)
-    loaded = work.load(work.Given(model, weights, size, mean, std, images), device)
+    given = work.Given(subject, weights, size, mean, std, images)
+    study, loaded, source = work.open_subject(given, device, RETROFIT)
+    settings = replace(settings, size=study.size) if study else settings
     journal = work.FileJournal(out.with_name(f"{out.name}.resume"), checkpoint)
     budget = work.Budget(lambda: work.time_pass(loaded, batch_size) if shared.in_order else None)
     found = work.interruptible(
         RETROFIT, budget,
         lambda **watch: work.retrofit(
-            loaded, images, settings, journal=journal, workers=workers, runner=shared, **watch
+            loaded, source, settings, journal=journal, workers=workers, runner=shared, **watch
         ),
     )  # fmt: skip
     if not shared.leads:
         return
     work.write_retrofit(out, found)
+    if study:
+        work.RunDirectory(Path(subject)).save(replace(study, retrofit=found))
     journal.remove()
     path = printable(out)
     with answering(as_json=json) as answer:

@@ -16,6 +16,7 @@ from padscope.figures.depth import depth
 from padscope.figures.marks import Chart
 from padscope.figures.neurons import neuron, neurons
 from padscope.figures.reach import reach
+from padscope.figures.retrofit import retrofit
 from padscope.figures.theme import FAINT, INK, MUTED, printed
 from padscope.study import Study
 
@@ -32,7 +33,7 @@ FIGURES: Mapping[str, Callable[[Study], Chart]] = {
     "firing": positions.firing,
     "reach": reach,
     "swaps": changes.swaps, "border": changes.border, "sizes": changes.sizes,
-    "tiles": tiles.tiles, "shares": tiles.shares,
+    "tiles": tiles.tiles, "shares": tiles.shares, "retrofit": retrofit,
 }  # fmt: skip
 
 # Altair checks every part of a chart against the schema of all charts, which takes longer than

@@ -7,11 +7,19 @@ from typing import cast
 import altair as alt
 import polars as pl
 
+from padscope.errors import PadscopeError
 from padscope.figures.marks import WIDTH, Chart, coloured, data
 from padscope.figures.theme import BLUE, GREY, INK, ORANGE
-from padscope.study import Retrofit
+from padscope.study import Retrofit, Study
 
 COLOURS = {"given": GREY, "swapped": ORANGE, "tuned": BLUE}
+
+
+def retrofit(study: Study) -> Chart:
+    """Draw that of a study; see `before_and_after`."""
+    if study.retrofit is None:
+        raise PadscopeError("it takes a retrofit; run padscope retrofit RUN -o new.safetensors")
+    return before_and_after(study.retrofit)
 
 
 def before_and_after(found: Retrofit) -> Chart:

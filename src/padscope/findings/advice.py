@@ -14,13 +14,14 @@ import polars as pl
 from padscope.errors import PadscopeError
 from padscope.findings.exports import TARGETS, taken_by
 from padscope.findings.gains import Gain, gains_of
+from padscope.findings.measures import measure_of
 from padscope.findings.sizes import EVEN, size_gains
 from padscope.findings.swaps import CONTROL, is_reestimated, swap_told
 from padscope.findings.words import interval, number, share, size
 from padscope.images.element import elements, told_length
 from padscope.measurements.output import OUTPUT
 from padscope.sites.fill_words import PARTIAL
-from padscope.study import Depth, Sizes, Study, Swaps, Tiles
+from padscope.study import Depth, Retrofit, Sizes, Study, Swaps, Tiles
 from padscope.study.stages import DEPTH, SIZES, SWAPS
 
 FIRST = (DEPTH, SWAPS, SIZES)  # what there is advice from
@@ -95,6 +96,8 @@ def advise(study: Study, run: str) -> Advised:
         found += _of_swaps(study.swaps)
     if study.sizes:
         found += _of_sizes(study.sizes)
+    if study.retrofit:
+        found += _of_retrofit(study.retrofit, run)
     missing = tuple(f"padscope {stage} {run}" for stage in FIRST if getattr(study, stage) is None)
     if not found:
         raise PadscopeError(
@@ -234,6 +237,32 @@ def _swapping(swap: str) -> str:
     if swap != PARTIAL:
         change = f'padscope.repad(model, fill="{swap}")'
     return f"with {change}:\n    answer = model(images)"
+
+
+def _of_retrofit(found: Retrofit, run: str) -> Iterator[Advice]:
+    given, *others = found.table.to_dicts()
+    tuned = [row for row in others if row["network"] == "tuned"]
+    better = [row for row in tuned if row["change_high"] is not None and row["change_high"] < 0]
+    if not better:
+        best = min(others, key=lambda row: float(row["error"]))
+        yield _leave(
+            f"Leave the padding: the network compensates its {found.own}",
+            f"its border error is {number(given['error'])} spreads, and {number(best['error'])} "
+            f"with the best of others ({best['network']}, {best['padding']}); "
+            f"{number(tuned[-1]['error'])} {interval(tuned[-1]['low'], tuned[-1]['high'])} tuned",
+        )
+        return
+    row = min(better, key=lambda row: float(row["change_high"]))
+    measure, low, high = measure_of(row["measure"]), -row["change_high"], -row["change_low"]
+    yield Advice(
+        f"Use the network whose {row['padding']} padding is tuned", True,
+        f"border error lower by {number(-row['change'])} {interval(low, high)} spreads, of "
+        f"{number(given['error'])}",
+        f"{measure.heading[0].lower()}{measure.heading[1:]} {measure.figure(row['answer'])} "
+        f"{measure.between(row, 'answer_low', 'answer_high')}; away from the border the map moves "
+        f"by {share(row['interior'])} of its spread",
+        f"padscope retrofit {run} --fill {row['padding']} -o tuned.safetensors", low,
+    )  # fmt: skip
 
 
 def _of_sizes(sizes: Sizes) -> Iterator[Advice]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from padscope.findings.advice import advise
+from padscope.findings.retrofit import retrofit_lines, retrofit_listing
 from padscope.findings.sizes import size_parts, size_sentences
 from padscope.findings.swaps import swap_listing, swap_sentences, target_listing
 from padscope.findings.tiles import tile_listing, tile_sentences
@@ -18,7 +19,7 @@ def advice_parts(study: Study) -> list[Part]:
     parts: list[Part] = []
     if any(getattr(study, stage) for stage in BESIDE):
         parts.append(_advice(study))
-    return [*parts, *_tiles(study), *_swaps(study), *_sizes(study)]
+    return [*parts, *_tiles(study), *_swaps(study), *_retrofit(study), *_sizes(study)]
 
 
 def _advice(study: Study) -> Part:
@@ -82,5 +83,17 @@ def _tiles(study: Study) -> Iterator[Part]:
             *drawn(study, "shares", "Shares of padding, normalisation and phase; said above."),
         ],
         tables=[("tiles-rows", "What tiles cost", tile_listing(study.tiles))],
+        folded=True,
+    )  # fmt: skip
+
+
+def _retrofit(study: Study) -> Iterator[Part]:
+    if study.retrofit is None:
+        return
+    said = retrofit_lines(study.retrofit)
+    yield Part(
+        "retrofit", "Padding that is tuned", said,
+        charts=drawn(study, "retrofit", f"Border error of every network. {said[0]}"),
+        tables=[("retrofit-rows", "Before and after", retrofit_listing(study.retrofit.table))],
         folded=True,
     )  # fmt: skip

@@ -22,13 +22,14 @@ from padscope.study import (
     Depth,
     Explanation,
     Impact,
+    Retrofit,
     Sizes,
     Study,
     Swaps,
     Tiles,
 )
 from padscope.study.beside import Beside
-from padscope.study.stages import DEPTH, SIZES, SWAPS, TILES
+from padscope.study.stages import DEPTH, RETROFIT, SIZES, SWAPS, TILES
 from padscope.tables import responses_alone, without_impact
 from padscope.tables.schema import tables_of
 
@@ -96,6 +97,7 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
     sizes = read("the sizes", lambda: _read_beside(path, SIZES, Sizes, manifest), None)
     swaps = read("the swaps", lambda: _read_beside(path, SWAPS, Swaps, manifest), None)
     tiles = read("the tiles", lambda: _read_beside(path, TILES, Tiles, manifest), None)
+    retrofit = read("the retrofit", lambda: _read_beside(path, RETROFIT, Retrofit, manifest), None)
     of_filters = tables["filters"]
     if explanation is None and found is not None:  # its columns would say what nothing shows
         of_filters = responses_alone(of_filters)
@@ -105,7 +107,7 @@ def load_study(path: Path | str, *, partial: bool = False) -> Study:
         manifest["identity"], manifest["model"], manifest["images"], tuple(manifest["size"]),
         tables["sites"], of_filters, tables["sides"], counted, portraits, explanation,
         manifest["invocation"], impact, kernels, tuple(missing),
-        tuple(manifest["warnings"]), depth, swaps, sizes, tiles,
+        tuple(manifest["warnings"]), depth, swaps, sizes, tiles, retrofit,
     )  # fmt: skip
 
 

@@ -22,6 +22,8 @@ class Beside:
         Model, images, settings and versions: what it depends on.
     model, images : str
         A line for people about each.
+    UNKEPT : tuple of str
+        Fields that a run does not keep: mappings, which are empty when it is read.
     FIELDS : dict
         Name of a field that is a table → what it is in the schema.
     """
@@ -30,6 +32,7 @@ class Beside:
     model: str
     images: str
 
+    UNKEPT: ClassVar[tuple[str, ...]] = ()
     FIELDS: ClassVar[dict[str, Table]] = {}
 
     @property
@@ -39,17 +42,21 @@ class Beside:
 
     def facts(self) -> dict[str, Any]:
         """Return all but the tables, as JSON can hold it."""
-        names = [each.name for each in fields(self) if each.name not in self.FIELDS]
-        return {name: _listed(getattr(self, name)) for name in names}
+        return {name: _listed(getattr(self, name)) for name in self._told()}
 
     @classmethod
     def of(cls, facts: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> Self:
         """Put `facts`, as they are read back, and tables together again."""
-        told = {each.name: facts[each.name] for each in fields(cls) if each.name not in cls.FIELDS}
+        told = {name: facts[name] for name in cls._told()}
         given: dict[str, Any] = {name: _tupled(value) for name, value in told.items()}
         given["skipped"] = tuple(Skipped(*skip) for skip in given["skipped"])
+        given |= {name: {} for name in cls.UNKEPT}
         given |= {name: tables[table.name] for name, table in cls.FIELDS.items()}
         return cls(**given)
+
+    @classmethod
+    def _told(cls) -> list[str]:
+        return [each.name for each in fields(cls) if each.name not in (*cls.FIELDS, *cls.UNKEPT)]
 
 
 @dataclass(frozen=True)

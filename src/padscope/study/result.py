@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from padscope.study.explanation import Explanation
     from padscope.study.impact_result import Impact
     from padscope.study.kernels import Kernels
+    from padscope.study.retrofit_result import Retrofit
     from padscope.study.sizes_result import Sizes
     from padscope.study.swaps_result import Swaps
     from padscope.study.tiles_result import Tiles
@@ -89,6 +90,9 @@ class Study:
         What other input sizes do, once `sizes` has measured it.
     tiles : Tiles or None
         What tiles take to equal the whole, once `tiles` has tried.
+    retrofit : Retrofit or None
+        What tuned padding is worth, as `retrofit` has found; of a run that was read, without the
+        weights.
     warnings : tuple of str
         Why the network may not be what it is taken for, as far as its weights tell. Those of an
         explanation, which rest on images too, take their place.
@@ -113,6 +117,7 @@ class Study:
     swaps: Swaps | None = None
     sizes: Sizes | None = None
     tiles: Tiles | None = None
+    retrofit: Retrofit | None = None
 
     def pans(
         self,

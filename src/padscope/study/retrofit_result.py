@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
 
-from padscope.tables.schema import RETROFITS
+from padscope.study.beside import Beside
+from padscope.tables.schema import RETROFITS, Table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,15 +17,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Retrofit:
+class Retrofit(Beside):
     """A network with other padding, tuned to give at its border what real surroundings give.
 
     Attributes
     ----------
-    identity : dict
-        Model, images, settings and versions: what it depends on.
-    model, images : str
-        A line for people about each.
+    identity, model, images
+        See `Beside`.
     fitted, counted : int
         Images tuned on, and images compared on.
     size, margin : tuple of int
@@ -44,9 +43,6 @@ class Retrofit:
         What could not be done, and why, in sentences.
     """
 
-    identity: dict[str, Any]
-    model: str
-    images: str
     fitted: int
     counted: int
     size: tuple[int, ...]
@@ -60,7 +56,5 @@ class Retrofit:
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
 
-    @property
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """All tables, by name."""
-        return {RETROFITS.name: self.table}
+    UNKEPT: ClassVar[tuple[str, ...]] = ("weights", "modes")
+    FIELDS: ClassVar[dict[str, Table]] = {"table": RETROFITS}

@@ -16,10 +16,11 @@ BESIDE = (
     SWAPS,
     SIZES,
     TILES,
+    RETROFIT,
 )  # those that need a scan alone, and keep what they find beside it
 # What each stage counts while it runs. A forward pass is one of a single crop; a canvas counts by
 # its area, a backward pass as two.
-COUNTED = {SCAN: "images", **dict.fromkeys((EXPLAIN, IMPACT, RETROFIT, *BESIDE), "forward passes")}
+COUNTED = {SCAN: "images", **dict.fromkeys((EXPLAIN, IMPACT, *BESIDE), "forward passes")}
 # What the cheapest pass of each stage costs, in bare ones: docs/cost.md. That of a scan has its
 # scores in it. What costs more says so where it is run, in `Effort`.
 COST = {

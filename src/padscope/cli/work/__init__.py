@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         load,
         look_at,
         nearest_even,
+        open_subject,
         reopen,
     )
     from padscope.cli.interrupts import interruptible
@@ -141,6 +142,7 @@ __all__ = [
     "neuron",
     "neuron_json",
     "norms_of",
+    "open_subject",
     "parse_models",
     "plain",
     "publish",
