@@ -227,6 +227,18 @@ def test_pairwise_sums_keep_few_sums_and_round_little() -> None:
     torch.testing.assert_close(sums.total()["x"], values.sum(dim=0), rtol=1e-14, atol=0)
 
 
+def payload(content: bytes) -> int:
+    """Count the bytes of a packed state, without what says where its tensors are."""
+    found, at = 0, 0
+    while at < len(content):
+        length, header = (
+            int.from_bytes(content[first : first + 8], "little") for first in (at, at + 8)
+        )
+        found += length - 8 - header
+        at += 8 + length
+    return found
+
+
 def test_packed_bytes_hold_any_name_and_no_code() -> None:
     tensors = {"a/ü\n": torch.arange(3), "facts": torch.zeros(0), "x": torch.ones(2, 2).t()}
     read = from_bytes(to_bytes(Packed(tensors, {"facts": [1, "ü"]})))
@@ -245,9 +257,10 @@ def test_small_integers_travel_as_bytes_and_arrive_as_they_were(
     tensors = {"a": tensor, "b": tensor.reshape(2, 5, 100).movedim(0, -1), "0": tensor[:0]}
     tensors |= {"one": tensor[-1], "uint8": tensor.to(torch.uint8), "bool": tensor > 5}
     content = to_bytes(Packed(tensors, {}))
-    header = 8 + int.from_bytes(content[:8], "little")
-    data = len(content) - header - 2000
-    assert data < 2 * 1000 * (bytes_each or dtype.itemsize) + 16 * dtype.itemsize + 40 * large
+    assert (
+        payload(content) - 2000
+        < 2 * 1000 * (bytes_each or dtype.itemsize) + 16 * dtype.itemsize + 40 * large
+    )
     read = from_bytes(content).tensors
     assert read.keys() == tensors.keys()
     for name, each in tensors.items():
@@ -259,6 +272,4 @@ def test_a_shard_of_counts_is_a_byte_a_bin(kind: str) -> None:
     state = KINDS[kind][0]()([1, 2])
     assert isinstance(state, Counts)
     bins = sum(tally.fine.numel() + tally.folds.numel() for tally in state.tallies.values())
-    content = packed(state)
-    header = 8 + int.from_bytes(content[:8], "little")
-    assert len(content) - header < 1.05 * bins
+    assert payload(packed(state)) < 1.05 * bins

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from safetensors.torch import load, save
@@ -12,44 +15,58 @@ from torch import Tensor
 from padscope.running.loop import Packed
 
 _FACTS = "facts"
+_LENGTH = 8  # bytes that say how long the next part is
 # Most of what is sent are counts, and most of these fit into a byte. The others are listed, if
 # there is one in so many at most: place and value together take up to 40 bytes.
 _FEW = 40
 
 
 def to_bytes(packed: Packed) -> bytes:
-    """Write a packed state down; `from_bytes` reads it. No code is ever run by reading."""
+    """Write a packed state down; `from_bytes` reads it. No code is ever run by reading.
+
+    Tensor by tensor: beside the state and the bytes, memory is taken for one of them.
+    """
     facts = torch.frombuffer(bytearray(json.dumps(packed.facts).encode()), dtype=torch.uint8)
-    tensors = {_FACTS: facts}
-    for name, tensor in packed.tensors.items():
-        tensors |= {f"{part}/{name}": each for part, each in _in_parts(tensor).items()}
-    return save(with_own_memory(tensors))
+    content = io.BytesIO()
+    every = (_in_parts(name, tensor) for name, tensor in packed.tensors.items())
+    for parts in itertools.chain([{_FACTS: facts}], every):
+        part = save(with_own_memory(parts))
+        content.write(len(part).to_bytes(_LENGTH, "little"))
+        content.write(part)
+    return content.getvalue()
 
 
 def from_bytes(content: bytes) -> Packed:
     """Read what `to_bytes` wrote: tensors of the same types."""
-    parts = load(content)
-    facts = json.loads(bytes(parts.pop(_FACTS).numpy()))
-    tensors = {}
-    for key, tensor in parts.items():
+    facts: dict[str, Any] = {}
+    tensors: dict[str, Tensor] = {}
+    whole, at = memoryview(content), 0
+    while at < len(whole):
+        first = at + _LENGTH
+        at = first + int.from_bytes(whole[at:first], "little")
+        parts = load(bytes(whole[first:at]))
+        if _FACTS in parts:
+            facts = json.loads(bytes(parts[_FACTS].numpy()))
+            continue
+        key, tensor = next(iter(parts.items()))
         part, name = key.split("/", 1)
-        if part == "whole":
-            tensors[name] = tensor
-        elif part == "low":
+        if part != "whole":
             rest = parts[f"rest/{name}"]
-            tensors[name] = tensor.to(rest.dtype)
-            tensors[name][parts[f"places/{name}"].unbind(1)] = rest
+            tensor = parts[f"low/{name}"].to(rest.dtype)
+            tensor[parts[f"places/{name}"].unbind(1)] = rest
+        tensors[name] = tensor
     return Packed(tensors, facts)
 
 
-def _in_parts(tensor: Tensor) -> dict[str, Tensor]:
+def _in_parts(name: str, tensor: Tensor) -> dict[str, Tensor]:
     """Take a tensor of small integers apart: low bytes, and values that are more than that."""
     if tensor.dtype in (torch.int16, torch.int32, torch.int64) and tensor.ndim:
         low = tensor.to(torch.uint8)
         places = (low != tensor).nonzero()
         if _FEW * len(places) <= tensor.numel():
-            return {"low": low, "places": places, "rest": tensor[places.unbind(1)]}
-    return {"whole": tensor}
+            rest = tensor[places.unbind(1)]
+            return {f"low/{name}": low, f"places/{name}": places, f"rest/{name}": rest}
+    return {f"whole/{name}": tensor}
 
 
 def with_own_memory(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
