@@ -13,12 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 
 from padscope.cli import main
 from padscope.images import Batch
 from padscope.running import Recorded, Recording
 from padscope.running.recorded import Look
+
+settings.register_profile("any pace", deadline=None)  # no test depends on how fast it runs
+settings.load_profile("any pace")
 
 NETS = '''
 import torch

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,13 +13,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from tests.conftest import Command
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
 from padscope.sites import Site, Window, find_sites
 from padscope.sites.census import contact_share, even_size, is_uneven, touches, used_padding
 
-MODES = {"zeros": "zeros", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
+
+def over_axes(along: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    counted: NDArray[np.float64] = reduce(np.multiply.outer, along)
+    return counted
 
 
 def sites_of(net: nn.Module, *size: int) -> list[Site]:
@@ -35,7 +44,7 @@ def taps_by_gradient(layer: nn.Module, *size: int) -> Tensor:
 @given(
     kernel=st.integers(1, 5), stride=st.integers(1, 3), dilation=st.integers(1, 2),
     padding=st.integers(0, 4), size=st.tuples(st.integers(9, 12), st.integers(9, 12)),
-    mode=st.sampled_from(sorted(MODES)),
+    mode=st.sampled_from(("zeros", "reflect", "replicate", "circular")),
 )  # fmt: skip
 def test_foveation_is_what_gradients_count(
     kernel: int, stride: int, dilation: int, padding: int, size: tuple[int, int], mode: Any
@@ -52,7 +61,7 @@ def test_foveation_is_what_gradients_count(
         (value,) * 2 for value in (kernel, stride, dilation, padding)
     )
     window = Window(kernels, strides, dilations, pads, pads, size, out)
-    assert touches(window, MODES[mode]).tolist() == taps_by_gradient(layer, *size).tolist()
+    assert (over_axes(touches(window, mode)) == taps_by_gradient(layer, *size).numpy()).all()
 
 
 @given(
@@ -68,7 +77,7 @@ def test_foveation_of_transposed_convolutions(
     out = layer(torch.zeros(1, 1, size)).shape[2]
     for site in find_sites(nn.Sequential(layer), torch.zeros(2, 1, size)):  # none if unpadded
         assert site.window.out == (out,)
-        assert touches(site.window).tolist() == taps_by_gradient(layer, size).tolist()
+        assert touches(site.window)[0].tolist() == taps_by_gradient(layer, size).tolist()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +86,8 @@ def test_foveation_of_transposed_convolutions(
         (3, 1, "zeros", False), (3, 0, "zeros", False), (3, 2, "zeros", True),
         (3, 1, "circular", True), (3, 1, "reflect", False),
         (3, 1, "replicate", True),  # of one line the same as symmetric padding
-        (5, 2, "replicate", False),
+        (5, 2, "replicate", False), (5, 2, "symmetric", True), (5, 2, "circular", True),
+        (3, 1, "partial", False), (3, 0, "partial", False), (3, 2, "partial", False),
     ],
 )  # fmt: skip
 def test_which_paddings_see_every_position_as_often(
@@ -86,7 +96,44 @@ def test_which_paddings_see_every_position_as_often(
     """One layer, as Mind the Pad has them: SAME, VALID, FULL and those that repeat the input."""
     out = 12 + 2 * padding - kernel + 1
     window = Window((kernel,), (1,), (1,), (padding,), (padding,), (12,), (out,))
-    assert (len(np.unique(touches(window, mode))) == 1) == even
+    assert (len(np.unique(touches(window, mode)[0])) == 1) == even
+
+
+@given(
+    kernel=st.integers(1, 5), stride=st.integers(1, 3), padding=st.integers(0, 4),
+    size=st.integers(5, 9), fill=st.sampled_from(("symmetric", "partial")),
+)  # fmt: skip
+def test_foveation_of_paddings_that_torch_has_not(
+    kernel: int, stride: int, padding: int, size: int, fill: str
+) -> None:
+    """Against NumPy's symmetric padding, and the definition of partial convolution."""
+    out = (size + 2 * padding - kernel) // stride + 1
+    if out < 1:
+        return
+    counted = np.zeros(size)
+    places = np.pad(np.arange(size), padding, "symmetric")
+    inside = np.pad(np.ones(size, dtype=bool), padding)
+    for first in range(0, out * stride, stride):
+        seen = slice(first, first + kernel)
+        if fill == "symmetric":
+            np.add.at(counted, places[seen], 1)
+        elif real := inside[seen].sum():
+            np.add.at(counted, places[seen][inside[seen]], kernel / real)
+    window = Window((kernel,), (stride,), (1,), (padding,), (padding,), (size,), (out,))
+    assert touches(window, fill)[0] == pytest.approx(counted)
+
+
+def test_sites_tells_contact_and_how_often_positions_are_read(
+    padscope: Command, workdir: Path
+) -> None:
+    """The second convolution strides: padding at the end is read by no window."""
+    told = padscope("sites", "mynets:tiny")
+    assert "in contact" in told.words
+    first, second = json.loads(padscope("sites", "mynets:tiny", "--json").out)["sites"]
+    assert first["in_contact"] == 1 - (22 / 24) ** 2
+    assert first["read_by"] == [[2, *[3] * 22, 2]] * 2
+    assert second["in_contact"] == 1 - (11 / 12) ** 2
+    assert second["read_by"] == [[*[1, 2] * 11, 1, 1]] * 2
 
 
 def test_resnet50_is_uneven_at_224_and_even_at_225() -> None:

@@ -92,7 +92,8 @@ def sites_command(
         assert loaded.preprocessing is not None
         own, even = loaded.preprocessing.size, work.nearest_even(loaded) if uneven else None
         console.print(work.describe_uneven(uneven, own, even), soft_wrap=True)
-        answer(lambda: {"sites": work.plain(table), "uneven": uneven, "even_size": even})
+        sites = [row | work.census_of(row) for row in table.iter_rows(named=True)]
+        answer(lambda: {"sites": work.plain(sites), "uneven": uneven, "even_size": even})
 
 
 @app.command("scan")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 from urllib.parse import quote
 
@@ -10,9 +11,11 @@ import polars as pl
 
 from padscope.evidence import CANDIDATE, SMALL_MAP, STRONG
 from padscope.findings.listing import Listing
-from padscope.findings.words import NONE, fixed, number, size
+from padscope.findings.words import NONE, fixed, number, share, size
 from padscope.images.element import elements
 from padscope.regions import sides_of
+from padscope.sites.census import contact_share, touches
+from padscope.sites.geometry import Window
 from padscope.study import Study
 
 ORIGINS = {
@@ -30,11 +33,55 @@ def _per_side(before: Sequence[int], after: Sequence[int]) -> str:
     return str(values[0]) if len(set(values)) == 1 else " ".join(map(str, values))
 
 
+def window_of(site: Mapping[str, Any]) -> Window:
+    """Tell the walk of a site from its row of `Study.sites`."""
+    before, after = tuple(site["pad_before"]), tuple(site["pad_after"])
+    kernel, dilation = tuple(site["kernel"]), tuple(site["dilation"])
+    if transposed := "transpose" in site["op"]:
+        reach = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        before, after = (
+            tuple(r - pad for r, pad in zip(reach, pads, strict=True)) for pads in (before, after)
+        )
+    return Window(
+        kernel, tuple(site["stride"]), dilation, before, after, tuple(site["input_size"]),
+        tuple(site["map_size"]), transposed,
+    )  # fmt: skip
+
+
+def census_of(site: Mapping[str, Any]) -> dict[str, Any]:
+    """Count where a site's windows read, from its row of `Study.sites`.
+
+    Returns
+    -------
+    dict
+        ``in_contact``, the share of positions whose window touches padding, and ``read_by``, how
+        many windows read each position of the input: per axis, and the product over axes holds;
+        None where what fills the padding cannot be followed.
+    """
+    window = window_of(site)
+    try:
+        read = [along.tolist() for along in touches(window, site["fill"])]
+    except ValueError:
+        read = None
+    return {"in_contact": contact_share(window), "read_by": read}
+
+
+def _read_by(along: Sequence[Sequence[float]] | None) -> str:
+    """Tell how many windows read a position, at least and at most."""
+    if along is None:
+        return NONE
+    ends = dict.fromkeys(f"{prod(map(end, along)):g}" for end in (min, max))
+    return "–".join(ends)
+
+
 def site_listing(sites: pl.DataFrame) -> Listing:
     """List the padded operations of a model, in the order of its forward pass."""
     dims = max((len(shape) for shape in sites["map_size"]), default=2)
     order = ", ".join(side.name for side in sides_of(min(max(dims, 1), 3)))
-    caption = f"padding and contact lines per side: {order}"
+    caption = (
+        f"padding and contact lines per side: {order}; in contact: positions whose window touches "
+        "padding; read by: windows that read a position of the input"
+    )
     if sites["op"].str.contains("transpose").any():
         caption += (
             "; of a transposed convolution, padding is what is cut off its output: with 0 its "
@@ -42,17 +89,19 @@ def site_listing(sites: pl.DataFrame) -> Listing:
         )
     headings = (
         "site", "op", "kernel", "stride", "dilation", "groups", "padding", "fill", "map",
-        "contact", "filters", "",
+        "contact", "in contact", "read by", "filters", "",
     )  # fmt: skip
     rows = tuple(_geometry(row) for row in sites.iter_rows(named=True))
     return Listing(headings, rows, frozenset(headings), caption)
 
 
 def _geometry(row: dict[str, Any]) -> tuple[str, ...]:
+    census = census_of(row)
     return (
         row["site"], row["op"], size(row["kernel"]), size(row["stride"]), size(row["dilation"]),
         str(row["groups"]), _per_side(row["pad_before"], row["pad_after"]), row["fill"],
         size(row["map_size"]), _per_side(row["contact_before"], row["contact_after"]),
+        share(census["in_contact"]), _read_by(census["read_by"]),
         str(row["filters"] or NONE),
         row["unscored"] or ("inside scripted code" if row["hidden"] else ""),
     )  # fmt: skip

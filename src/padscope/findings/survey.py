@@ -16,6 +16,7 @@ from padscope.findings.depth import depth_profile
 from padscope.findings.headline import headline
 from padscope.findings.json import SCHEMA, plain
 from padscope.findings.listing import Listing
+from padscope.findings.sites import window_of
 from padscope.findings.words import NONE, number, percent, plural
 from padscope.sites.census import is_uneven, used_padding
 from padscope.sites.geometry import Window
@@ -123,11 +124,7 @@ def site_rows(name: str, study: Study) -> pl.DataFrame:
     counts = {row["site"]: row for row in profile.iter_rows(named=True)}
     rows = []
     for row in study.sites.filter("scored").iter_rows(named=True):
-        window = Window(
-            tuple(row["kernel"]), tuple(row["stride"]), tuple(row["dilation"]),
-            tuple(row["pad_before"]), tuple(row["pad_after"]), tuple(row["input_size"]),
-            tuple(row["map_size"]), "transpose" in row["op"],
-        )  # fmt: skip
+        window = window_of(row)
         counted = counts[row["site"]]
         rows.append(
             {

@@ -14,18 +14,18 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from padscope.sites.fill_words import PARTIAL
 from padscope.sites.geometry import Window
 from padscope.sites.locating import filled
+from padscope.sites.padding import ZEROS
 from padscope.sites.site import Site
 
 FARTHEST = 32  # pixels from the wanted size at which an even one is looked for
-IntArray = NDArray[np.int64]
 
 
 def used_padding(window: Window) -> tuple[tuple[int, int], ...]:
@@ -110,7 +110,7 @@ def taps_per_real(window: Window) -> tuple[NDArray[np.float64], ...]:
     >>> taps_per_real(Window((3,), (1,), (1,), (1,), (1,), (4,), (4,)))[0].tolist()
     [1.5, 1.0, 1.0, 1.5]
     """
-    along = []
+    along: list[NDArray[np.float64]] = []
     for axis, length in enumerate(window.size):
         taps = window.taps(axis)
         real = ((taps >= 0) & (taps < length)).sum(axis=1)
@@ -118,7 +118,7 @@ def taps_per_real(window: Window) -> tuple[NDArray[np.float64], ...]:
     return tuple(along)
 
 
-def touches(window: Window, fill: str = "zeros") -> IntArray:
+def touches(window: Window, fill: str = "zeros") -> tuple[NDArray[np.float64], ...]:
     """Count the windows' taps that read each position of the input, by way of padding too.
 
     Parameters
@@ -126,10 +126,12 @@ def touches(window: Window, fill: str = "zeros") -> IntArray:
     window : Window
     fill : str
         What the padding holds; see `padscope.sites.Operation.fill`. Constants read no position.
+        With ``partial`` convolution, a tap counts for as much as it is scaled by.
 
     Returns
     -------
-    (*size) int64 array
+    tuple of (size,) float64 array
+        Per axis; the product over axes holds of a position.
 
     Raises
     ------
@@ -139,23 +141,28 @@ def touches(window: Window, fill: str = "zeros") -> IntArray:
     Examples
     --------
     >>> window = Window((3,), (1,), (1,), (1,), (1,), (4,), (4,))
-    >>> touches(window).tolist(), touches(window, "replicate").tolist()
-    ([2, 3, 3, 2], [3, 3, 3, 3])
+    >>> touches(window)[0].tolist(), touches(window, "replicate")[0].tolist()
+    ([2.0, 3.0, 3.0, 2.0], [3.0, 3.0, 3.0, 3.0])
     """
-    located = filled(fill, window.size, (0,) * len(window.size))
+    partial = fill == PARTIAL
+    located = filled(ZEROS if partial else fill, window.size, (0,) * len(window.size))
     if located is None:
         raise ValueError(f"positions cannot be told in padding that holds {fill}")
     locate = located[0]
-    along = []
+    along: list[NDArray[np.float64]] = []
     for axis, length in enumerate(window.size):
-        taps = window.taps(axis).ravel()
+        taps = window.taps(axis)
+        scale = np.ones(taps.shape)
+        if partial:
+            scale *= taps_per_real(window)[axis][:, None]
         if window.transposed:  # of the lattice, only its points hold anything
             spacing = window.stride[axis]
-            taps = taps[taps % spacing == 0] // spacing
+            held = taps % spacing == 0
+            taps, scale = taps[held] // spacing, scale[held]
         places, there = locate(taps, axis)
-        along.append(np.bincount(places[there], minlength=length))
-    counted: IntArray = reduce(np.multiply.outer, along)
-    return counted
+        counted = np.bincount(places[there], scale[there], minlength=length)
+        along.append(counted.astype(np.float64))
+    return tuple(along)
 
 
 def even_size(

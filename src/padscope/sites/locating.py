@@ -69,8 +69,14 @@ def _reflect(taps: IntArray, size: int) -> IntArray:
     return np.minimum(place, period - place) if size > 1 else np.zeros_like(taps)
 
 
+def _symmetric(taps: IntArray, size: int) -> IntArray:
+    place = taps % (2 * size)
+    return np.minimum(place, 2 * size - 1 - place)
+
+
 FOLDS: dict[str, Callable[[IntArray, int], IntArray]] = {
     "reflect": _reflect,
     "replicate": lambda taps, size: np.clip(taps, 0, size - 1),
+    "symmetric": _symmetric,
     "circular": lambda taps, size: taps % size,
 }

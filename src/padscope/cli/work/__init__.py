@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         retrofit_lines,
         retrofit_listing,
     )
-    from padscope.findings.sites import site_listing
+    from padscope.findings.sites import census_of, site_listing
     from padscope.findings.sizes import describe_uneven, size_parts, size_sentences
     from padscope.findings.survey import (
         Survey,
@@ -106,6 +106,7 @@ __all__ = [
     "advise",
     "as_json",
     "beside_json",
+    "census_of",
     "check_answer",
     "check_names",
     "check_recognising",
