@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from padscope.sites import Call, Interception, JoinedTaps, at_offset, filled, repadded, select_taps
-from padscope.sites.padding import ZEROS
+from padscope.sites.fill_words import ZEROS
 
 CONVS: dict[int, type[Any]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED: dict[int, type[Any]] = {

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from padscope.regions import Side, sides_of
 from padscope.sites import Observation
-from padscope.sites.padding import constant_value
+from padscope.sites.fill_words import constant_value
 
 BandContent: TypeAlias = Literal["fill", "mean colour", "mean colour elsewhere", "elsewhere"]
 

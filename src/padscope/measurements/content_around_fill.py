@@ -13,7 +13,7 @@ from padscope.measurements.contrast_plan import ContrastPlan
 from padscope.running import Findings
 from padscope.running.model import run_batch
 from padscope.sites import Call, StopAfter, StopForward
-from padscope.sites.padding import constant_value
+from padscope.sites.fill_words import constant_value
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 from padscope.measurements.batch_rows import BatchRows
 from padscope.measurements.site_plan import SitePlan
 from padscope.sites import Call, JoinedTaps, at_offset, filled, select_taps
-from padscope.sites.padding import ZEROS
+from padscope.sites.fill_words import ZEROS
 
 GIVEN, REAL, OWN, REFLECTED = "given", "real", "own", "reflected"
 

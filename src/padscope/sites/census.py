@@ -15,15 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from padscope.sites.fill_words import PARTIAL
+from padscope.sites.fill_words import PARTIAL, ZEROS
 from padscope.sites.geometry import Window
 from padscope.sites.locating import filled
-from padscope.sites.padding import ZEROS
-from padscope.sites.site import Site
+
+if TYPE_CHECKING:
+    from padscope.sites.site import Site
 
 FARTHEST = 32  # pixels from the wanted size at which an even one is looked for
 

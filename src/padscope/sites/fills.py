@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from padscope.errors import PadscopeError
 from padscope.sites.call import Call
-from padscope.sites.fill_words import FILL_WORDS
+from padscope.sites.fill_words import FILL_WORDS, ZEROS, constant_value
 from padscope.sites.locating import FOLDS, filled
-from padscope.sites.padding import ZEROS, constant_value, has_storage
+from padscope.sites.padding import has_storage
 
 Box = tuple[tuple[int, int], ...]  # per axis, first and one-past-last position
 

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from padscope.sites.fill_words import ZEROS, constant_value, describe_fill
 from padscope.sites.focus import unobserved
-from padscope.sites.padding import ZEROS, PaddedTensors, constant_value, describe_fill, has_storage
+from padscope.sites.padding import PaddedTensors, has_storage
 
 # Operations that leave every value, but for its type, and so all padding, in place.
 VALUE_PRESERVING = frozenset(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from padscope.sites.padding import ZEROS, constant_value
+from padscope.sites.fill_words import ZEROS, constant_value
 
 IntArray = NDArray[np.int64]
 # Where taps are read: tap positions along an axis → positions there, and whether there is any.

@@ -21,8 +21,9 @@ from torch.nn import functional as F
 
 from padscope.errors import PadscopeError, brief
 from padscope.plugins import complete
+from padscope.sites.fill_words import ZEROS, describe_fill, join_fills
 from padscope.sites.geometry import Window
-from padscope.sites.padding import ZEROS, ExplicitPadding, describe_fill, join_fills
+from padscope.sites.padding import ExplicitPadding
 
 Arguments = Mapping[str, Any]
 

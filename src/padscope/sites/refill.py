@@ -29,6 +29,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from padscope.sites.call import Call
+from padscope.sites.fill_words import ZEROS, constant_value
 from padscope.sites.fills import (
     Boundary,
     Box,
@@ -43,7 +44,7 @@ from padscope.sites.fills import (
 )
 from padscope.sites.focus import unobserved
 from padscope.sites.geometry import Window
-from padscope.sites.padding import ZEROS, constant_value, has_storage
+from padscope.sites.padding import has_storage
 
 # By number of axes, and whether it is transposed.
 _CONVOLUTIONS: dict[tuple[int, bool], Callable[..., Any]] = {
