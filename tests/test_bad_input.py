@@ -254,7 +254,9 @@ def test_output_among_other_files(padscope: Command) -> None:
     Path("home").mkdir()
     Path("home/thesis.tex").write_text("months of work")
     line = refuse(padscope, "scan", "mynets:tiny", "-o", "home", *PHOTOS)
-    assert line == ("home holds files that are no padscope run; choose another output directory")
+    assert line == (
+        "home contains files that are not from a padscope run; choose another output directory"
+    )
     assert [file.name for file in Path("home").iterdir()] == ["thesis.tex"]
 
 
@@ -296,7 +298,7 @@ def test_names_that_no_file_can_have(padscope: Command, path: str) -> None:
         refuse(padscope, "scan", "mynets:tiny", "-o", "run", *option)
     assert "cannot use" in refuse(padscope, "scan", "mynets:tiny", "-o", LONG, *PHOTOS)
     for command in ("report", "show", "explain", "impact", "verdict", "figure"):
-        assert "is no padscope run" in refuse(padscope, command, path)
+        assert "is not a padscope run" in refuse(padscope, command, path)
     refuse(padscope, "scan", path + ".pt2")
     refuse(padscope, "compare", path)
 
@@ -331,7 +333,7 @@ def test_what_may_not_be_read(padscope: Command, monkeypatch: pytest.MonkeyPatch
 
 def test_report_on_what_is_no_run(padscope: Command) -> None:
     for path in ("photos", "nowhere", "mynets.py"):
-        assert f"{path} is no padscope run" in refuse(padscope, "report", path)
+        assert f"{path} is not a padscope run" in refuse(padscope, "report", path)
 
 
 # ----------------------------------------------------------------------------------- names

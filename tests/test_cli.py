@@ -72,14 +72,14 @@ def test_it_runs_as_a_program() -> None:
         command, capture_output=True, text=True, check=False, env={"PYTHONPATH": ":".join(sys.path)}
     )
     assert result.returncode == 2
-    assert result.stderr == "padscope: nowhere is no padscope run: it has no manifest.json\n"
+    assert result.stderr == "padscope: nowhere is not a padscope run: it has no manifest.json\n"
 
 
 def test_debug_may_be_a_value(padscope: Command) -> None:
     answer = padscope("report", "--", "--debug")
-    assert answer.err == "padscope: --debug is no padscope run: it has no manifest.json\n"
+    assert answer.err == "padscope: --debug is not a padscope run: it has no manifest.json\n"
     answer = padscope("figure", "nowhere", "-o", "--debug")
-    assert answer.err == "padscope: nowhere is no padscope run: it has no manifest.json\n"
+    assert answer.err == "padscope: nowhere is not a padscope run: it has no manifest.json\n"
     assert padscope("--debug", "report", "nowhere").err.startswith("Traceback")
     assert padscope("report", "nowhere", "--debug").status == 2
 

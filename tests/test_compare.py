@@ -419,7 +419,7 @@ def test_runs_that_cannot_be_read_are_named_and_the_rest_shown(
         assert (
             f"is damaged. Not shown: the impact, for {lost / 'impact.parquet'} is missing" in told
         )
-        assert f"{tmp_path / 'nowhere'} is no padscope run" in told
+        assert f"{tmp_path / 'nowhere'} is not a padscope run" in told
     table = pl.read_parquet(out / "compare.parquet")
     assert table["run"].to_list() == [str(runs / "whole"), str(lost)]
     assert table["caused"].n_unique() == 1
@@ -433,7 +433,7 @@ def test_a_directory_that_is_no_utf8(runs: Path, tmp_path: Path, padscope: Comma
     assert answer.status == 0, answer.err
     for ending in ("html", "md"):
         text = (tmp_path / "out" / f"compare.{ending}").read_text(encoding="utf-8")
-        assert "udcff is no padscope run" in text
+        assert "udcff is not a padscope run" in text
 
 
 def test_no_run_can_be_read(tmp_path: Path, padscope: Command) -> None:

@@ -200,7 +200,7 @@ def test_pans_by_what_is_known() -> None:
     "wanted", [{"label": "confirmed"}, {"kind": "frame"}, {"origin": "nascent"}, {"label": "grey"}]
 )
 def test_pans_of_a_study_that_is_not_explained(wanted: dict[str, str]) -> None:
-    with pytest.raises(PadscopeError, match=r"takes an explanation; run padscope explain, or"):
+    with pytest.raises(PadscopeError, match=r"needs an explanation; run padscope explain, or"):
         scanned().pans(**wanted)
 
 

@@ -459,7 +459,7 @@ def test_a_new_directory_is_made_for_a_study(explained: Study, tmp_path: Path) -
     assert render_report(found) == render_report(explained)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").touch()
-    with pytest.raises(PadscopeError, match="holds files that are no padscope run"):
+    with pytest.raises(PadscopeError, match="contains files that are not from a padscope run"):
         RunDirectory(tmp_path / "mine").save(explained)
 
 

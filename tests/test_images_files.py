@@ -316,7 +316,7 @@ def test_an_installed_package_adds_a_source(
     ("source", "message"),
     [
         ("broken:a", "the package padscope-shelf adds 'broken' to padscope.images, and it cannot "
-         "be imported (ModuleNotFoundError: No module named 'no_such_package'): mend or uninstall "
+         "be imported (ModuleNotFoundError: No module named 'no_such_package'): fix or uninstall "
          "it"),
         ("none:a", "the images none:a could not be opened: TypeError: math.sqrt() takes exactly "
          "one argument (4 given)"),

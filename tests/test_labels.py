@@ -219,7 +219,7 @@ def test_any_order_of_lines(
             r"no column file \(or filename, image, path\); there are name, class",
         ),
         ("file,kind\nx,1\n", r"no column class_index \(or label, class, target\)"),
-        ("file,class\nx,1,2,3\n", "are no CSV in UTF-8"),
+        ("file,class\nx,1,2,3\n", "are not a CSV file in UTF-8"),
         ("file,class\n" + FOUR.format(0, 1, 2, 5), "class 5 of dogs/c.png is outside .* 0 to 4"),
         ("file,class\n" + FOUR.format(0, 1, -1, 3), "class -1 of dogs/a.png is outside"),
         ("file,class\n" + FOUR.format(3, 3, 3, 3), "all images have class 3, by labels.csv"),
@@ -237,7 +237,7 @@ def test_any_order_of_lines(
         ),
         (
             "file,class\n" + FOUR.format(0, 11, "cat", 3),
-            "class 'cat' of dogs/a.png is no whole number, while 0 of cats/a.png is",
+            "class 'cat' of dogs/a.png is not a whole number, while 0 of cats/a.png is",
         ),
         (
             "file,class\n" + FOUR.format(0, 1, 2.5, 3),
@@ -265,7 +265,7 @@ def test_files_that_are_no_table(tmp_path: Path) -> None:
     with pytest.raises(PadscopeError, match="Is a directory"):
         read_labels(tmp_path, NAMES, None)
     (tmp_path / "latin.csv").write_bytes("file,class\nä.png,1\n".encode("latin-1"))
-    with pytest.raises(PadscopeError, match="are no CSV in UTF-8"):
+    with pytest.raises(PadscopeError, match="are not a CSV file in UTF-8"):
         read_labels(tmp_path / "latin.csv", NAMES, None)
 
 

@@ -455,7 +455,7 @@ def test_an_installed_package_adds_a_source(installed: None, spec: str) -> None:
         ("zoo:text", None, "the source of zoo:text gave str: it must give a torch.nn.Module"),
         ("zoo:a", "random", "zoo:a could not be built: RuntimeError: it has no initial weights"),
         ("broken:a", None, "the package padscope-zoo adds 'broken' to padscope.models, and it "
-         "cannot be imported (ModuleNotFoundError: No module named 'no_such_package'): mend or "
+         "cannot be imported (ModuleNotFoundError: No module named 'no_such_package'): fix or "
          "uninstall it"),
         ("?", None, "'?' names no model: give lite0, a .zoo file, broken:NAME, hf:NAME, timm:NAME, "
          "torchvision:NAME, zoo:NAME, package.module:factory, or a .onnx or .pt2 file"),

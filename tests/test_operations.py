@@ -226,7 +226,7 @@ def test_one_that_is_called_a_convolution_and_is_none_is_listed(
     ("entry", "said"),
     [
         (("input", "weight"), "is tuple: give a padscope.sites.Signature"),
-        (Signature(("weight",)), "no argument is the input; mend its entry"),
+        (Signature(("weight",)), "no argument is the input; fix its entry"),
         (Signature(("input",)), "neither a weight nor a kernel_size"),
         (Signature(("weight", "input"), read=lambda given: given["nothing"]), "failed with KeyErr"),
         (Signature(("weight", "input"), read=lambda _: {"weight": torch.ones(6, 18)}), "0 axes"),

@@ -53,7 +53,7 @@ def test_a_broken_package_is_named(install: Install, value: str) -> None:
     install(point("broken", value))
     with pytest.raises(PadscopeError, match=r"the package padscope-extra adds 'broken'.*no.such"):
         look_up({}, GROUP, "broken")
-    with pytest.raises(PadscopeError, match="mend or uninstall it"):
+    with pytest.raises(PadscopeError, match="fix or uninstall it"):
         complete({}, GROUP)
 
 

@@ -239,7 +239,7 @@ def test_what_is_not_there_is_one_sentence(run: Path, padscope: Command) -> None
         ((run, "4", 0), "padscope: there is no site '4'; there are 0, 3\n"),
         ((run, "3", 8), "padscope: site '3' has no filter 8; its filters are 0 to 7\n"),
         ((run, "3"), "padscope: give a filter of 3 too: padscope show RUN SITE FILTER\n"),
-        ((run / "none",), f"padscope: {run}/none is no padscope run: it has no manifest.json\n"),
+        ((run / "none",), f"padscope: {run}/none is not a padscope run: it has no manifest.json\n"),
     ):
         answer = padscope("show", *arguments)
         assert (answer.status, answer.out) == (2, "")

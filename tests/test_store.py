@@ -326,7 +326,7 @@ def test_another_schema_is_refused(run: Path) -> None:
 
 def test_a_directory_that_is_no_run_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(PadscopeError, match=r"is no padscope run: it has no manifest\.json"):
+        with pytest.raises(PadscopeError, match=r"is not a padscope run: it has no manifest\.json"):
             load_study(path)
 
 

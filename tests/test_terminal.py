@@ -74,7 +74,7 @@ def test_sentences_are_text_too(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_error_is_text(padscope: Command) -> None:
     answer = padscope("report", "no\x1b[31mwhere")
-    assert answer.err.startswith("padscope: no\\u001b[31mwhere is no padscope run")
+    assert answer.err.startswith("padscope: no\\u001b[31mwhere is not a padscope run")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])

@@ -66,7 +66,7 @@ def _import(point: metadata.EntryPoint) -> Any:
     except (Exception, SystemExit) as error:  # it is somebody else's code
         raise PadscopeError(
             f"{_package(point)} adds {point.name!r} to {point.group}, and it cannot be imported "
-            f"({brief(error)}): mend or uninstall it"
+            f"({brief(error)}): fix or uninstall it"
         ) from error
 
 

@@ -58,7 +58,7 @@ def tiles_command(
     checkpoint: Checkpoint = 60,
     json: Json = False,
 ) -> None:
-    """Find the smallest halo whose tiles equal the whole, by trying, and what tiles cost."""
+    """Find the smallest halo for which tiles equal the whole, and what tiles cost."""
     settings = TileSettings(
         tuple(tile or ()), tolerance, parse_bytes(memory) if memory else None, offset, limit, seed,
         output=output,

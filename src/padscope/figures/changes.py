@@ -26,7 +26,7 @@ COLOURS = {"better": BLUE, "worse": ORANGE, "open": GREY}
 def swaps(study: Study) -> Chart:
     """Draw what other padding changes, by the measure that judges it."""
     if study.swaps is None:
-        raise PadscopeError("it takes swaps; run padscope swaps first")
+        raise PadscopeError("it needs swaps; run padscope swaps first")
     rows = study.swaps.table.with_columns(label=pl.col("swap"))
     return _changes(rows, study.swaps.answer)
 
@@ -34,7 +34,7 @@ def swaps(study: Study) -> Chart:
 def border(study: Study) -> Chart:
     """Draw where the border is wrong: one picture a padding, all in the same colours."""
     if study.swaps is None or study.swaps.maps.is_empty():
-        raise PadscopeError("it takes the border beside real surroundings; run padscope swaps")
+        raise PadscopeError("it needs borders with real surroundings; run padscope swaps")
     maps = study.swaps.maps
     first = maps.row(0, named=True)
     shape = len(first["rows"]) - 1, len(first["columns"]) - 1
@@ -59,7 +59,7 @@ def border(study: Study) -> Chart:
 def sizes(study: Study) -> Chart:
     """Draw what other input sizes change, and padding at the other end."""
     if study.sizes is None:
-        raise PadscopeError("it takes sizes; run padscope sizes first")
+        raise PadscopeError("it needs sizes; run padscope sizes first")
     rows = study.sizes.table
     labels = [f"{size(row['size'])}, {row['change']}" for row in rows.iter_rows(named=True)]
     return _changes(rows.with_columns(label=pl.Series(labels, dtype=pl.String)), study.sizes.answer)

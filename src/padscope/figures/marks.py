@@ -33,14 +33,14 @@ Chart = (
 def explanation_of(study: Study) -> Explanation:
     """Give the second rung, or say that it takes one."""
     if study.explanation is None:
-        raise PadscopeError(f"it takes an explanation; {study.next}")
+        raise PadscopeError(f"it needs an explanation; {study.next}")
     return study.explanation
 
 
 def impact_of(study: Study) -> Impact:
     """Give the third rung, or say that it takes one."""
     if study.impact is None:
-        raise PadscopeError(f"it takes an impact; {study.next}")
+        raise PadscopeError(f"it needs an impact; {study.next}")
     return study.impact
 
 

@@ -28,7 +28,7 @@ def reach(study: Study) -> Chart:
     """
     depth = study.depth
     if depth is None or not depth.table.height:
-        raise PadscopeError("it takes the depth; run padscope depth RUN")
+        raise PadscopeError("it needs the depth; run padscope depth RUN")
     curves = depth.curves.filter(pl.col("map") == depth.last).with_columns(
         pl.col("mean", "p95").clip(LEAST)
     )

@@ -121,7 +121,7 @@ def _neuron(study: Study, name: str) -> Chart:
     site, slash, index = name.rpartition("/")
     if not slash or not index.isdecimal():
         raise PadscopeError(
-            f"there is none of that name; {near(name, FIGURES)} or name a neuron: SITE/FILTER"
+            f"there is no such figure; {near(name, FIGURES)} or name a neuron: SITE/FILTER"
         )
     return neuron(study, site, int(index))
 

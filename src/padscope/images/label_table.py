@@ -39,7 +39,7 @@ def read_rows(path: Path) -> list[Row]:
         raise PadscopeError(f"the labels {path} are empty; give one line per image") from error
     except pl.exceptions.PolarsError as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise PadscopeError(f"the labels {path} are no CSV in UTF-8: {reason}") from error
+        raise PadscopeError(f"the labels {path} are not a CSV file in UTF-8: {reason}") from error
     header = [(column or "").strip() for column in table.row(0)]
     file, label = (_column(path, header, known) for known in (FILE_COLUMNS, CLASS_COLUMNS))
     name = _place(path, header, NAME_COLUMN)

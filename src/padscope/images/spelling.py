@@ -54,7 +54,7 @@ def number_classes(
     if odd is not None:
         other = next(iter(found))
         raise PadscopeError(
-            f"{where}: class {odd!r} of {said[odd]} is no whole number, while {other} of "
+            f"{where}: class {odd!r} of {said[odd]} is not a whole number, while {other} of "
             f"{said[other]} is; give numbers, or names, for all"
         )
     for label, number in found.items():
@@ -86,7 +86,7 @@ def number_names(
         strange = next((name for name in sorted(written) if name not in found), None)
         if strange is not None:
             raise PadscopeError(
-                f"{where}: {strange!r} of {written[strange]} is no class of the model, while "
+                f"{where}: {strange!r} of {written[strange]} is not a class of the model, while "
                 f"{len(found)} other names are; give the numbers of the classes"
             )
         return found

@@ -38,7 +38,9 @@ class Exported:
         if problem := file_problem(path):
             raise PadscopeError(f"the exported program {path} {problem}: check the path")
         if not _is_archive(path):
-            raise PadscopeError(f"{path} is no exported program: make one with torch.export.save")
+            raise PadscopeError(
+                f"{path} is not an exported program: make one with torch.export.save"
+            )
         try:
             with path.open("rb") as file:  # a name may hold bytes that torch cannot read
                 self._program = torch.export.load(file)

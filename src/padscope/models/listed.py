@@ -78,8 +78,7 @@ def read_list(path: Path) -> list[Listed]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise PadscopeError(
-            f"the list of models {path} is no text that can be read; give a file with a model a "
-            "line"
+            f"the list of models {path} is not readable text; give a file with one model per line"
         ) from error
     found = [
         model
@@ -87,7 +86,7 @@ def read_list(path: Path) -> list[Listed]:
         for model in parse_models(line, f"{path}, line {number}")
     ]
     if not found:
-        raise PadscopeError(f"the list of models {path} names none; give a model a line")
+        raise PadscopeError(f"the list of models {path} names no models; give one per line")
     return found
 
 

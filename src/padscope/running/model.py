@@ -113,8 +113,8 @@ def rejection(example: Tensor, error: Exception) -> str:
     of_shape = not isinstance(error, TypeError | LookupError | AttributeError)
     if not of_shape and "out of" not in str(error):  # as in "index 7 is out of bounds"
         advice = (
-            "give a model whose forward takes one tensor, a batch of images; where it needs more, "
-            "wrap it in a module that fills in the rest"
+            "give a model whose forward takes one tensor, a batch of images; if it takes more, add "
+            "--input-adapter package.module:function, or wrap it in a module that fills in the rest"
         )
     return (
         f"the model does not take images of shape {shape} (batch, channels, size): "

@@ -387,7 +387,7 @@ def read_operation(
 
 
 def _unusable(name: str, why: str) -> PadscopeError:
-    return PadscopeError(f"the operation {name!r} cannot be read: {why}; mend its entry")
+    return PadscopeError(f"the operation {name!r} cannot be read: {why}; fix its entry")
 
 
 def _hashable(value: Any) -> Any:

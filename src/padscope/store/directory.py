@@ -117,7 +117,8 @@ class RunDirectory:
                 )
         elif files:
             raise PadscopeError(
-                f"{self.path} holds files that are no padscope run; choose another output directory"
+                f"{self.path} contains files that are not from a padscope run; choose another "
+                "output directory"
             )
         else:
             write_atomically(manifest, dump_json({"schema": SCHEMA, "identity": self._identity}))

@@ -95,9 +95,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
     file = path / "manifest.json"
     if problem := file_problem(file):
         raise PadscopeError(
-            f"{path} is no padscope run: it has no manifest.json"
+            f"{path} is not a padscope run: it has no manifest.json"
             if problem == MISSING
-            else f"{path} is no padscope run that can be read: its manifest.json {problem}"
+            else f"{path} is not a readable padscope run: its manifest.json {problem}"
         )
     with readable(file):
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

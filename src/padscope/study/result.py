@@ -182,7 +182,7 @@ class Study:
             raise PadscopeError(f"{what} {value!r} is not known; choose from {', '.join(known)}")
         if explained and self.explanation is None:
             raise PadscopeError(
-                f"{what} {value!r} takes an explanation; run padscope explain, or "
+                f"{what} {value!r} needs an explanation; run padscope explain, or "
                 "padscope.explain(study, model, images), first"
             )
 
