@@ -128,7 +128,7 @@ def test_from_python(given: Any) -> None:
     ("given", "said"),
     [
         ([0, 1], "2 labels for 4 images"),
-        ([0, 1, 2, "cat"], "class 'cat' of dogs/c.png is no whole number"),
+        ([0, 1, 2, "cat"], "class 'cat' of dogs/c.png is not a whole number"),
         ([0, 1, 2, 5], "class 5 of dogs/c.png is outside the model's classes, 0 to 2"),
         ([0, None, -1, 0], "all images have class 0; accuracy needs"),
         ([None] * 4, "no image has a class"),
@@ -162,7 +162,7 @@ def test_names_as_the_model_numbers_them(tmp_path: Path) -> None:
 def test_a_name_that_stands_for_two_classes_is_not_guessed(tmp_path: Path) -> None:
     rows = "".join(f"{name},{name.split('/')[0]}\n" for name in NAMES)
     known = {"dogs": 17, "Cats": 40, "cats": 2}
-    with pytest.raises(PadscopeError, match=r"'cats' of cats/a.png is no class of the model"):
+    with pytest.raises(PadscopeError, match=r"'cats' of cats/a.png is not a class of the model"):
         read(tmp_path, f"file,label\n{rows}", 50, known=known)
 
 
@@ -241,7 +241,7 @@ def test_any_order_of_lines(
         ),
         (
             "file,class\n" + FOUR.format(0, 1, 2.5, 3),
-            "class '2.5' of dogs/a.png is no whole number",
+            "class '2.5' of dogs/a.png is not a whole number",
         ),
         ("file,class\n" + FOUR.format(0, 1, "1e999", 3), "class '1e999' of dogs/a.png is no whole"),
         ("file,class\n" + FOUR.format("NA", "", "nan", "-"), "no image has a class"),

@@ -77,8 +77,8 @@ def test_a_program_in_training_mode(tmp_path: Path, module: nn.Module) -> None:
 def test_no_program(tmp_path: Path) -> None:
     path = tmp_path / "net.pt2"
     path.write_bytes(b"text")
-    with pytest.raises(PadscopeError, match="is no exported program"):
+    with pytest.raises(PadscopeError, match="is not an exported program"):
         load_model(str(path))
     torch.save(make().state_dict(), path)
-    with pytest.raises(PadscopeError, match="is no exported program"):
+    with pytest.raises(PadscopeError, match="is not an exported program"):
         load_model(str(path))
