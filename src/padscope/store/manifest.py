@@ -97,7 +97,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise PadscopeError(
             f"{path} is not a padscope run: it has no manifest.json"
             if problem == MISSING
-            else f"{path} is not a readable padscope run: its manifest.json {problem}"
+            else f"{path} is not a padscope run that can be read: its manifest.json {problem}"
         )
     with readable(file):
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
