@@ -119,7 +119,7 @@ def tile_shares(
     ----------
     model : nn.Module
         In the mode that it is used in: batch norms in training mode are a cause too.
-    images : (N, C, *spatial) Tensor
+    images : (N, C, …) Tensor
     tile, halo : int
         Pixels along every spatial axis; see `padscope.tiled`.
     offset : int
