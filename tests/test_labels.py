@@ -243,7 +243,7 @@ def test_any_order_of_lines(
             "file,class\n" + FOUR.format(0, 1, 2.5, 3),
             "class '2.5' of dogs/a.png is not a whole number",
         ),
-        ("file,class\n" + FOUR.format(0, 1, "1e999", 3), "class '1e999' of dogs/a.png is not a whole"),
+        ("file,class\n" + FOUR.format(0, 1, "1e999", 3), "class '1e999' of dogs/a.png is not a"),
         ("file,class\n" + FOUR.format("NA", "", "nan", "-"), "no image has a class"),
         ("File,file,file,class\n", r"2 columns file \(file, file\); keep one"),
         ("File,FILE,class\n", r"2 columns file \(File, FILE\); keep one"),

@@ -408,7 +408,7 @@ def test_lists_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "wrong.txt").write_text("lite0\nlite0 --no\n")
     for name, said in (
-        ("empty.txt", "names no models"), ("bytes.txt", "is not readable text"), ("gone.txt", "does not exist"),
+        ("empty.txt", "names no models"), ("bytes.txt", "is not readable"), ("gone.txt", "exist"),
         ("wrong.txt", "line 2: unrecognized arguments: --no"),
     ):  # fmt: skip
         with pytest.raises(PadscopeError, match=said):
