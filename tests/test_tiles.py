@@ -162,6 +162,31 @@ def test_global_context_has_no_halo_but_a_decay_and_shares() -> None:
     assert "none equals the whole" in said(told)
 
 
+class Attending(nn.Module):
+    """Every position looks at all others, as a flattened sequence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.into, self.out = nn.Conv2d(1, 4, 4, 4), nn.ConvTranspose2d(4, 1, 4, 4)
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = self.into(x)
+        tokens = found.flatten(2).transpose(1, 2)
+        mixed = self.attention(tokens, tokens, tokens)[0].transpose(1, 2)
+        answer: Tensor = self.out(found + 9 * mixed.reshape(found.shape))
+        return answer
+
+
+def test_attention_has_no_halo_either() -> None:
+    told = found(Attending().eval(), 16)
+    assert (told.halo, told.step) == (None, 4)
+    errors = told.halos["error"].to_list()
+    assert errors[0] > errors[-2] > 0.01
+    assert told.whole and f"({told.whole}): no finite halo" in said(told)
+
+
 def test_an_offset_shows_the_phase() -> None:
     net = nn.Sequential(nn.AvgPool2d(2), nn.Upsample(scale_factor=2)).eval()
     shares = dict(found(net, 16).shares.select("cause", "share").iter_rows())

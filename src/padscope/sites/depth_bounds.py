@@ -91,7 +91,8 @@ class MapBounds:
         The first operation before it that looks at whole axes at once; "" if there is none. The
         map then depends on how much of an image there is, with or without padding.
     is_map : bool
-        Whether its last axes are those of the input.
+        Whether its last axes are those of the input; of an answer that depends on all of the frame
+        and whose axes cannot be followed, by its shape.
     """
 
     ends: Mapping[End, Bound]
@@ -164,7 +165,23 @@ def depth_bounds(
             answer = read(answer)
     spread = follow.known.get(answer) if isinstance(answer, Tensor) else None
     step = tuple(math.lcm(*(s.numerator for s in along)) for along in follow.strides)
-    return DepthBounds(sites, None if spread is None else spread.bounds(), step)
+    output = None if spread is None else spread.bounds()
+    if output is not None and isinstance(answer, Tensor):
+        output = _by_shape(output, answer.shape, example.shape)
+    return DepthBounds(sites, output, step)
+
+
+def _by_shape(output: MapBounds, shape: Sequence[int], image: Sequence[int]) -> MapBounds:
+    """Take for a map what has the shape of one, where positions were mixed and cannot be followed.
+
+    Attention flattens a map and unfolds what comes of it.
+    """
+    if output.is_map or not output.whole or len(shape) != len(image) or 0 in shape:
+        return output
+    stride = tuple(Fraction(n, m) for n, m in zip(image[2:], shape[2:], strict=True))
+    if any(1 not in (s.numerator, s.denominator) for s in stride) or max(shape[2:]) == 1:
+        return output
+    return replace(output, stride=stride, is_map=True)
 
 
 # ------------------------------------------------------------------------------------ one tensor
