@@ -9,8 +9,8 @@ from math import asinh, ceil, sinh, sqrt
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 FloatArray = NDArray[np.float64]
 
@@ -208,7 +208,7 @@ def compare_counts(
     def probability(distance: float) -> float:
         """Of a greater distance, over what the baselines' variance may be estimated as."""
         reached = distance / error * np.sqrt(estimated / true)
-        return float(2 * special.stdtr(freedom, -reached).mean())
+        return float(2 * scipy.special.stdtr(freedom, -reached).mean())
 
     found = gap(given.count, counts)
     p = probability(abs(found))
@@ -258,6 +258,6 @@ def _mean_squares(freedom: int) -> FloatArray:
     """Estimates of a variance of 1 with some degrees of freedom, equally likely each."""
     nodes = 200
     middle: FloatArray = (
-        2 * special.gammaincinv(freedom / 2, (np.arange(nodes) + 0.5) / nodes) / freedom
+        2 * scipy.special.gammaincinv(freedom / 2, (np.arange(nodes) + 0.5) / nodes) / freedom
     )
     return middle
