@@ -142,6 +142,7 @@ def test_curves_are_those_of_a_loop() -> None:
         np.quantile(rows, 0.95, axis=0), rel=1e-5, abs=1e-5
     )
     assert curve["distance"].to_list() == list(range(curve.height))
+    assert set(curve["largest"].to_list()[2:]) == {0.0}  # behind what padding can reach
 
 
 def test_intervals_are_over_photographs() -> None:

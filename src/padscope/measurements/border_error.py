@@ -59,9 +59,7 @@ class BorderError:
     def __call__(self, batch: Batch) -> Findings:
         """Measure one batch of canvases."""
         aligned = self.plan.everything[self.name]
-        true = self._map(batch.pixels, batch.indices, None)
-        for axis, (shift, size) in enumerate(zip(aligned.shift, aligned.size, strict=True)):
-            true = true.narrow(axis + 2, shift, size)
+        true = aligned.within(self._map(batch.pixels, batch.indices, None))
         crop = central(batch.pixels, self.plan.size, "a batch of canvases")
         border = torch.ones(aligned.size, dtype=torch.bool)
         border[tuple(slice(*core_range(size)) for size in aligned.size)] = False

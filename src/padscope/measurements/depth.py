@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +17,7 @@ from padscope.measurements.output import OUTPUT
 from padscope.running import Findings
 from padscope.running.model import Asking
 from padscope.sites import Alignment, Call, Observation, StopAfter, StopForward, Visitor, align
+from padscope.sites.depth_bounds import DepthBounds, MapBounds
 from padscope.sites.geometry import core_range
 
 
@@ -30,11 +31,35 @@ class Aligned:
         Positions of the crop's map per axis, and where the first stands on the canvas's.
     stride : tuple of Fraction
         Input pixels per position.
+    reach : tuple of (int, int)
+        Lines per axis, from the first and from the last end, that padding can reach.
     """
 
     size: tuple[int, ...]
     shift: tuple[int, ...]
     stride: tuple[Fraction, ...]
+    reach: tuple[tuple[int, int], ...]
+
+    def within(self, canvas: Tensor) -> Tensor:
+        """Cut the positions of the crop out of a canvas's map."""
+        for axis, (shift, size) in enumerate(zip(self.shift, self.size, strict=True), start=2):
+            canvas = canvas.narrow(axis, shift, size)
+        return canvas
+
+    def strips(self, found: Tensor) -> Iterator[tuple[int, int, Tensor]]:
+        """Give the lines that padding can reach: axis, first line, and (N, C, *spatial) views.
+
+        They go along the central half of the other axes, where their own padding reaches last.
+        """
+        for axis, (size, (near, far)) in enumerate(zip(self.size, self.reach, strict=True)):
+            central_half = found
+            for other, n in enumerate(self.size):
+                if other != axis:
+                    first, stop = core_range(n)
+                    central_half = central_half.narrow(other + 2, first, stop - first)
+            parts = [(0, near), (size - far, size)] if near + far < size else [(0, size)]
+            for first, stop in parts:
+                yield axis, first, central_half.narrow(axis + 2, first, stop - first)
 
 
 @dataclass(frozen=True)
@@ -74,7 +99,7 @@ def plan_depth(
     size: Sequence[int],
     margin: Sequence[int],
     answers: tuple[Tensor, Tensor] | None,
-    order: Iterable[str],
+    bounds: DepthBounds,
 ) -> DepthPlan:
     """Align every convolution and pooling of a crop and a canvas, and their answers.
 
@@ -85,8 +110,7 @@ def plan_depth(
         Pixels per axis.
     answers : pair of Tensor or None
         To the crop and to the canvas; None if the model has none to the canvas.
-    order : iterable of str
-        Names of operations in the order of the forward pass.
+    bounds : DepthBounds
     """
     there = {site.name: site for site in (*canvas.sites, *canvas.unpadded)}
     maps, apart = {}, {}
@@ -95,15 +119,18 @@ def plan_depth(
         for site in (*crop.sites, *crop.unpadded)
         if site.scored or "pool" in site.op
     }
-    for name in (name for name in order if name in sites):
+    for name, bound in bounds.sites.items():  # in the order of the forward pass
+        if name not in sites:
+            continue
         aligned = align(sites[name], there.get(name), margin)
         if isinstance(aligned, Alignment):
-            maps[name] = Aligned(aligned.crop.out, aligned.shift_out, aligned.stride)
+            reach = _reach(bound, aligned.crop.out)
+            maps[name] = Aligned(aligned.crop.out, aligned.shift_out, aligned.stride, reach)
         else:
             apart[name] = aligned
     answer = None
     if answers is not None:
-        aligned_answer = _align_answer(*answers, margin)
+        aligned_answer = _align_answer(*answers, margin, bounds.output)
         if isinstance(aligned_answer, str):
             apart[OUTPUT] = aligned_answer
         else:
@@ -111,7 +138,21 @@ def plan_depth(
     return DepthPlan(crop, tuple(size), tuple(margin), maps, answer, apart)
 
 
-def _align_answer(crop: Tensor, canvas: Tensor, margin: Sequence[int]) -> Aligned | str:
+def _reach(bounds: MapBounds | None, size: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Count the lines that padding can reach; all that there are where that is not known."""
+
+    def lines(axis: int, n: int, *, far: bool) -> int:
+        found = None if bounds is None or bounds.whole else bounds.ends[axis, far].lines
+        return n if found is None else min(found, n)
+
+    return tuple(
+        (lines(axis, n, far=False), lines(axis, n, far=True)) for axis, n in enumerate(size)
+    )
+
+
+def _align_answer(
+    crop: Tensor, canvas: Tensor, margin: Sequence[int], bounds: MapBounds | None
+) -> Aligned | str:
     dims = len(margin)
     if crop.ndim != dims + 2 or canvas.ndim != crop.ndim:
         return "the answer is no map"
@@ -124,7 +165,7 @@ def _align_answer(crop: Tensor, canvas: Tensor, margin: Sequence[int]) -> Aligne
     stride = tuple(Fraction(2 * m, n) for m, n in zip(margin, grown, strict=True))
     if any(s.numerator > 1 and s.denominator > 1 for s in stride):
         return "the answer does not grow in step with the input"
-    return Aligned(size, tuple(n // 2 for n in grown), stride)
+    return Aligned(size, tuple(n // 2 for n in grown), stride, _reach(bounds, size))
 
 
 class DepthMeasurement:
@@ -134,7 +175,7 @@ class DepthMeasurement:
     operation. Rows, of every map and axis ``name/axis``: (n, lines) float32, the mean absolute
     difference of each line from the first end to the last, in spreads of the map with real
     surroundings. A line is averaged over channels and over the central half of the other axes,
-    where their own padding reaches last.
+    where their own padding reaches last; those that padding cannot reach are 0.
 
     Parameters
     ----------
@@ -150,7 +191,7 @@ class DepthMeasurement:
         self._below = any(site.below_autograd for site in (*observed.sites, *observed.unpadded))
         self._stop = StopAfter()
         self._images: Sequence[int] = ()
-        self._kept: dict[str, Tensor] = {}
+        self._kept: dict[str, list[Tensor]] = {}
         self._rows: dict[str, Tensor] = {}
 
     def __call__(self, batch: Batch) -> Findings:
@@ -160,7 +201,7 @@ class DepthMeasurement:
         crop = central(batch.pixels, plan.size, "a batch of canvases")
         kept = self._pass(crop, self._keep)
         if kept is not None:
-            self._kept[OUTPUT] = kept
+            self._keep_strips(OUTPUT, kept)
         answer = self._pass(batch.pixels, self._contrast)
         if answer is not None:
             self._compare(OUTPUT, answer)
@@ -184,8 +225,7 @@ class DepthMeasurement:
 
     def _keep(self, call: Call) -> None:
         if call.name in self._plan.maps:
-            # A copy: what comes next may write over it.
-            self._kept[call.name] = call.output[: len(self._images)].clone()
+            self._keep_strips(call.name, call.output[: len(self._images)])
             self._stop.see(call)
 
     def _contrast(self, call: Call) -> None:
@@ -193,29 +233,27 @@ class DepthMeasurement:
             self._compare(call.name, call.output[: len(self._images)])
             self._stop.see(call)
 
-    def _compare(self, name: str, canvas: Tensor) -> None:
+    def _keep_strips(self, name: str, crop: Tensor) -> None:
         aligned = self._plan.everything[name]
-        crop = self._kept.pop(name, None)
-        dims = len(aligned.size)
-        if crop is None or tuple(crop.shape[-dims:]) != aligned.size:
+        if tuple(crop.shape[2:]) == aligned.size:
+            # Copies: what comes next may write over it.
+            self._kept[name] = [strip.clone() for *_, strip in aligned.strips(crop)]
+
+    def _compare(self, name: str, canvas: Tensor) -> None:
+        aligned, kept = self._plan.everything[name], self._kept.pop(name, None)
+        if kept is None:
             return
-        for axis, (shift, size) in enumerate(zip(aligned.shift, aligned.size, strict=True)):
-            canvas = canvas.narrow(axis + 2, shift, size)
+        canvas = aligned.within(canvas)
+        rows = [canvas.new_zeros(len(canvas), size, dtype=torch.float64) for size in aligned.size]
+        for here, (axis, first, there) in zip(kept, aligned.strips(canvas), strict=True):
+            change = here.float().sub_(there.float()).abs_()
+            others = [other for other in range(1, change.ndim) if other != axis + 2]
+            lines = change.shape[axis + 2]
+            positions = change[0].numel() // max(1, lines)
+            rows[axis][:, first : first + lines] = change.sum(others).double() / positions
         spread = spreads(canvas)
-        for axis in range(dims):
-            here, there = crop, canvas
-            for other, size in enumerate(aligned.size):
-                if other != axis:
-                    first, stop = core_range(size)
-                    here, there = (
-                        each.narrow(other + 2, first, stop - first) for each in (here, there)
-                    )
-            change = here.float() - there.float()
-            others = [other for other in range(1, dims + 2) if other != axis + 2]
-            # The sum of what is absolute, without a copy of it.
-            lines = torch.linalg.vector_norm(change, ord=1, dim=others).double()
-            lines /= change[0].numel() / aligned.size[axis]
-            self._rows[f"{name}/{axis}"] = over_spread(lines, spread).float()
+        for axis, lines_of in enumerate(rows):
+            self._rows[f"{name}/{axis}"] = over_spread(lines_of, spread).float()
 
 
 def profiles(rows: Mapping[str, Tensor], name: str, axis: int, *, far: bool) -> Tensor:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, prod
 from typing import Any
@@ -83,31 +83,20 @@ def measure_depth(
     >>> found.of_map("(output)").select("side", "bound").rows()
     [('top', 3.0), ('bottom', 3.0), ('left', 3.0), ('right', 3.0)]
     """
-    if workers < 1:
-        raise PadscopeError(f"workers is {workers}; give 1 or more")
     settings = settings or DepthSettings()
-    runner = find_runner(runner)
-    with runner.together():
-        loaded = as_loaded(model, study)
-        source = open_large(images, loaded, settings, study)
-        size = crop_size(loaded, settings, study)
-        with as_found(loaded.module) as module:
-            canvas, bounds, plan = prepare(module, loaded, source, size, settings, workers)
-            compared = journal is not None or not runner.in_order
-            digest = fingerprint(source, settings.limit, compared=compared)
-            identity = beside_identity(
-                study, loaded, digest, settings, size=size, margin=canvas.margin
-            )
-            stage = Stage(DEPTH, identity, runner, journal, progress, stop)
-            # A crop, and a canvas by its area.
-            passes = 1 + prod(canvas.canvas_size) / prod(size)
-            if canvas.images is not None:
-                stage.expect(Effort.of(passes * canvas.images))
-            look = DepthMeasurement(module, plan, Asking(settings.output, loaded.static_batch))
-            job = canvas.job(DEPTH, canvas.batches, lambda _: nullcontext(Recording(look)))
-            found = require_images(stage.run(job, Recorded(), passes=passes), "the depth")
-            stage.finish()
-    return _conclude(identity, loaded, canvas, bounds, plan, found, settings)
+    with opened(
+        DEPTH, model, images, settings, study=study, journal=journal, progress=progress, stop=stop,
+        workers=workers, runner=runner,
+    ) as at:  # fmt: skip
+        # A crop, and a canvas by its area.
+        passes = 1 + prod(at.canvas.canvas_size) / prod(at.canvas.size)
+        if at.canvas.images is not None:
+            at.stage.expect(Effort.of(passes * at.canvas.images))
+        asking = Asking(settings.output, at.loaded.static_batch)
+        look = DepthMeasurement(at.module, at.plan, asking)
+        job = at.canvas.job(DEPTH, at.canvas.batches, lambda _: nullcontext(Recording(look)))
+        found = require_images(at.stage.run(job, Recorded(), passes=passes), "the depth")
+    return _conclude(at, found, settings)
 
 
 def depth(
@@ -120,6 +109,69 @@ def depth(
     """Measure how deep padding reaches, and add it to a study; parameters as of `measure_depth`."""
     found = measure_depth(model, images, settings, study=study, **how)
     return replace(study, depth=found)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a stage over images with real surroundings works on.
+
+    Attributes
+    ----------
+    loaded : LoadedModel
+    module : nn.Module
+        In eval mode, until the block ends.
+    canvas : Canvas
+    bounds : DepthBounds
+    plan : DepthPlan
+    identity : dict
+        Model, images, settings and versions.
+    stage : Stage
+    """
+
+    loaded: LoadedModel
+    module: nn.Module
+    canvas: Canvas
+    bounds: DepthBounds
+    plan: DepthPlan
+    identity: dict[str, Any]
+    stage: Stage
+
+
+@contextmanager
+def opened(
+    name: str,
+    model: nn.Module | LoadedModel | str,
+    images: object,
+    settings: DepthSettings,
+    *,
+    study: Study | None = None,
+    journal: Journal | None,
+    progress: Progress | None,
+    stop: Callable[[], bool] | None,
+    workers: int,
+    runner: str | Runner,
+) -> Iterator[Opened]:
+    """Open a model and images for a stage of this name, which ends with the block.
+
+    Parameters as of `measure_depth`.
+    """
+    if workers < 1:
+        raise PadscopeError(f"workers is {workers}; give 1 or more")
+    runner = find_runner(runner)
+    with runner.together():
+        loaded = as_loaded(model, study)
+        source = open_large(images, loaded, settings, study)
+        size = crop_size(loaded, settings, study)
+        with as_found(loaded.module) as module:
+            canvas, bounds, plan = prepare(module, loaded, source, size, settings, workers)
+            compared = journal is not None or not runner.in_order
+            digest = fingerprint(source, settings.limit, compared=compared)
+            identity = beside_identity(
+                study, loaded, digest, settings, size=size, margin=canvas.margin
+            )
+            stage = Stage(name, identity, runner, journal, progress, stop)
+            yield Opened(loaded, module, canvas, bounds, plan, identity, stage)
+            stage.finish()
 
 
 def open_large(
@@ -193,7 +245,7 @@ def prepare(
     if observed.failure is None:
         with torch.no_grad():
             answers = asking.ask(module, image, [0]), asking.ask(module, pixels, [0])
-    plan = plan_depth(crop, observed, size, canvas.margin, answers, bounds.sites)
+    plan = plan_depth(crop, observed, size, canvas.margin, answers, bounds)
     if not plan.everything:
         why = "; ".join(f"{name}: {reason}" for name, reason in list(plan.apart.items())[:3])
         in_step = ceil(margin / bounds.step[0]) * bounds.step[0]
@@ -204,15 +256,8 @@ def prepare(
     return canvas, bounds, plan
 
 
-def _conclude(
-    identity: dict[str, Any],
-    loaded: LoadedModel,
-    canvas: Canvas,
-    bounds: DepthBounds,
-    plan: DepthPlan,
-    found: Recorded,
-    settings: DepthSettings,
-) -> Depth:
+def _conclude(at: Opened, found: Recorded, settings: DepthSettings) -> Depth:
+    canvas, bounds, plan = at.canvas, at.bounds, at.plan
     source, known = canvas.source, bounds.sites | {OUTPUT: bounds.output}
     groups = None
     if not isinstance(source, StreamedImages):
@@ -245,7 +290,7 @@ def _conclude(
             "compared, and depths be too small."
         )
     return Depth(
-        identity, loaded.describe(), source.describe(), found.images, canvas.size, canvas.margin,
-        settings.tolerance, bounds.step, next(filter(None, whole), ""), table, curves,
-        found.skipped, tuple(notes),
+        at.identity, at.loaded.describe(), source.describe(), found.images, canvas.size,
+        canvas.margin, settings.tolerance, bounds.step, next(filter(None, whole), ""), table,
+        curves, found.skipped, tuple(notes),
     )  # fmt: skip
