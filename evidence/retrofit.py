@@ -46,12 +46,12 @@ class Tried:
 TRIED = (
     Tried(
         "vdsr", "VDSR", "examples.vdsr:vdsr", "vdsr.safetensors",
-        RetrofitSettings(size=(48, 48), margin=20, steps=60, rate=0.001, hold=100, batch_size=6),
+        RetrofitSettings(size=(48, 48), margin=20),
     ),
     Tried(
         "resnet20", "CIFAR ResNet-20", "examples.cifar_resnet:resnet20",
         "cifar_resnet20.safetensors",
-        RetrofitSettings(limit=72, margin=48, steps=120, rate=0.003, hold=300),
+        RetrofitSettings(limit=72, margin=48),
     ),
 )  # fmt: skip
 

@@ -284,29 +284,20 @@ class RetrofitSettings(DepthSettings):
     limit : int or None
         Most images, of two thirds of whose photographs the network is tuned; the others compare.
     fill : str
-        What convolutions are to pad with: ``zeros``, ``reflect``, ``replicate`` or ``circular``.
+        What is tuned: ``zeros``, ``reflect``, ``replicate`` or ``circular`` padding.
     steps : int
-        Of tuning.
-    rate : float
-        The greatest of these steps, over the size of what is tuned (its root mean square).
-    hold : float
-        What a change of the map away from the border weighs, over one at the border.
+        Times that all padding is fitted anew: what deep layers are given depends on that before
+        them.
     """
 
     limit: int | None = 96
-    fill: str = "reflect"
-    steps: int = 200
-    rate: float = 0.001
-    hold: float = 100.0
+    fill: str = "replicate"
+    steps: int = 3
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run."""
         super().__post_init__()
         _refuse(self, ("steps",), ())
-        if self.hold < 0:
-            raise PadscopeError(f"hold is {self.hold}; give 0 or more")
-        if not 0 < self.rate < 1:
-            raise PadscopeError(f"rate is {self.rate}; give a number above 0 and below 1")
 
 
 # What comes in place of a network's padding if nobody says: fills, and partial convolution.

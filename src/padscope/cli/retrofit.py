@@ -1,4 +1,4 @@
-"""`padscope retrofit`: the same network with other padding, tuned to its border."""
+"""`padscope retrofit`: the same network with padding that is tuned."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Padding(StrEnum):
     circular = "circular"
 
 
-Filled = Annotated[Padding, typer.Option("--fill", help="The new padding of the convolutions.")]
+Filled = Annotated[Padding, typer.Option("--fill", help="The padding that is tuned.")]
 Written = Annotated[
     Path, typer.Option("--out", "-o", help="A new .safetensors file for the tuned weights.")
 ]
@@ -52,17 +52,13 @@ Most = Annotated[
         help="Maximum number of images; a third of the photographs is kept for comparing."
     ),
 ]
-Steps = Annotated[int, typer.Option(help="Number of tuning steps.")]
-Rate = Annotated[float, typer.Option(help="Largest step, relative to the size of the weights.")]
-Hold = Annotated[
-    float, typer.Option(help="Weight of a change in the interior, relative to one at the border.")
-]
+Steps = Annotated[int, typer.Option(help="Times that all padding is fitted anew.")]
 
 
 def retrofit_command(
     subject: Subject,
     out: Written,
-    fill: Filled = Padding.reflect,
+    fill: Filled = Padding.replicate,
     images: Images = None,
     weights: Weights = None,
     size: Size = None,
@@ -70,8 +66,6 @@ def retrofit_command(
     std: Numbers = None,
     limit: Most = 96,
     steps: Steps = RetrofitSettings.steps,
-    rate: Rate = RetrofitSettings.rate,
-    hold: Hold = RetrofitSettings.hold,
     margin: Margin = None,
     output: Output = None,
     seed: Seed = 0,
@@ -82,16 +76,15 @@ def retrofit_command(
     checkpoint: Checkpoint = 60,
     json: Json = False,
 ) -> None:
-    """Change the padding, and tune the weights to answer as with real surroundings.
+    """Tune the padding to real surroundings: all else of the network stays as it is.
 
-    The result loads without padscope. It stands beside the network as given, every plain swap, and
-    the same tuning with the padding as it is.
+    The result loads without padscope. It stands beside the network as given and every plain swap.
     """
     if out.exists():
         raise PadscopeError(f"{printable(out)} is there already; choose another file")
     settings = RetrofitSettings(
-        limit=limit or None, fill=fill.value, steps=steps, rate=rate, hold=hold, margin=margin,
-        output=output, seed=seed, batch_size=batch_size,
+        limit=limit or None, fill=fill.value, steps=steps, margin=margin, output=output,
+        seed=seed, batch_size=batch_size,
     )  # fmt: skip
     shared = work.find_runner(runner)
     given = work.Given(subject, weights, size, mean, std, images)

@@ -1,7 +1,8 @@
-"""What a retrofit is worth: beside the network as given, every plain swap, and tuning alone."""
+"""What a retrofit is worth, beside the network as given and every plain swap."""
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Any
 
 import polars as pl
@@ -11,8 +12,6 @@ from padscope.findings.words import NONE, interval, listed, number, plural, shar
 from padscope.measurements.output import OUTPUT
 from padscope.settings import STILL
 from padscope.study import Retrofit
-
-DIMENSIONS = {1: "Conv1d", 2: "Conv2d", 3: "Conv3d"}
 
 
 def retrofit_listing(table: pl.DataFrame) -> Listing:
@@ -66,22 +65,19 @@ def _advice(
     errors = (
         f"{where} differs at its border from that with real surroundings by "
         f"{number(given['error'])} spreads as given and by {number(new['error'])} "
-        f"{interval(new['low'], new['high'])} when tuned with {found.fill} padding"
+        f"{interval(new['low'], new['high'])} with {found.fill} padding that is tuned"
     )
     same = next((row for row in others if row["network"] == "tuned"), None)
-    alone = "" if same is None else f"; {number(same['error'])} when tuned with its own"
+    own = "" if same is None else f"; {number(same['error'])} with its own padding tuned"
     if _below(new, "change"):
         if same is not None and _below(same, "behind"):
-            return (
-                f"{errors}{alone}. Tuning is what helps, not the {found.fill} padding: keep "
-                f"{found.own}, and tune (--fill {found.own})."
-            )
-        return f"{errors}{alone}. Use the tuned network."
+            return f"{errors}{own}. Its own padding comes nearer: tune that (--fill {found.own})."
+        return f"{errors}{own}. Use the tuned network."
     if found.fill == found.own:
         return f"{errors}. Tuning gains nothing here: leave the network as it is."
-    tuned = f", or tune it as it is (--fill {found.own})" if same and _below(same, "change") else ""
+    tuned = ", tuned" if same and _below(same, "change") else ""
     return (
-        f"{errors}{alone}. The network compensates its {found.own} padding, and {found.fill} "
+        f"{errors}{own}. The network compensates its {found.own} padding, and {found.fill} "
         f"padding comes no nearer even when it is tuned: do not swap; keep {found.own}{tuned}."
     )
 
@@ -117,7 +113,9 @@ def _unremovable(rows: list[dict[str, Any]]) -> list[str]:
 
 def _interior(new: dict[str, Any]) -> str:
     moved = f"Away from the border the map moves by {share(new['interior'])} of its spread"
-    return f"{moved}." if new["interior"] < STILL else f"{moved}, which is much: raise --hold."
+    if new["interior"] < STILL:
+        return f"{moved}."
+    return f"{moved}: padding reaches farther than --margin, or the whole frame is looked at."
 
 
 def _counts(given: dict[str, Any], new: dict[str, Any]) -> str:
@@ -134,13 +132,9 @@ def _counts(given: dict[str, Any], new: dict[str, Any]) -> str:
 
 def loading_code(found: Retrofit, path: str) -> str:
     """Write what loads the weights into the given architecture, without padscope."""
-    layer = DIMENSIONS[len(found.size)]
-    return (
-        "for layer in model.modules():\n"
-        f"    if isinstance(layer, torch.nn.{layer}):\n"
-        f'        layer.padding_mode = "{found.fill}"\n'
-        f"model.load_state_dict(safetensors.torch.load_file({path!r}))"
-    )
+    code = files("padscope").joinpath("models", "tuned_padding.py").read_text(encoding="utf-8")
+    load = f"safetensors.torch.load_file({path!r})"
+    return f"{code}\n\nimport safetensors.torch\n\ntune_padding(model, {load}, {found.fill!r})"
 
 
 def retrofit_json(found: Retrofit, path: str) -> dict[str, Any]:

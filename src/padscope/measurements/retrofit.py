@@ -7,13 +7,15 @@ pixels in the middle of a canvas.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from padscope.effects.comparison import Unchanged
 from padscope.effects.dense import relative_to_spread
@@ -23,14 +25,7 @@ from padscope.measurements.depth import Aligned, DepthPlan
 from padscope.measurements.output import OUTPUT
 from padscope.running import Findings, Pulse, no_pulse
 from padscope.running.model import Asking
-from padscope.running.recorded import Draft
 from padscope.sites import Call, StopAfter, StopForward
-
-# Name → parameter: what is tuned from the first step, and what later.
-Parameters = tuple[Mapping[str, nn.Parameter], Mapping[str, nn.Parameter]]
-FEWER = 8  # canvases of a step, over its crops
-STEP = "step"
-PARAMETER, MOMENT, SECOND = "parameter ", "moment ", "second "  # of a draft: names of tensors
 
 
 @dataclass(frozen=True)
@@ -63,12 +58,7 @@ class ComparedMap:
 
     def of_canvases(self, model: nn.Module, canvases: Tensor, images: Sequence[int]) -> Tensor:
         """Run a model on canvases, and take the positions of the crop: (N, C, *size)."""
-        found = self._run(model, canvases, images)
-        for axis, (shift, size) in enumerate(
-            zip(self.aligned.shift, self.aligned.size, strict=True)
-        ):
-            found = found.narrow(axis + 2, shift, size)
-        return found
+        return self.aligned.within(self._run(model, canvases, images))
 
     def _run(self, model: nn.Module, pixels: Tensor, images: Sequence[int]) -> Tensor:
         if self.name == OUTPUT:
@@ -141,169 +131,146 @@ def border_error(found: Tensor, true: Tensor, border: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """How a network is tuned.
+class PaddingFit:
+    """Compares what layers pad with to what real surroundings have in its place; a look.
 
-    Attributes
-    ----------
-    parameters : Parameters
-    steps, batch_size : int
-    rate : float
-        Greatest step of Adam, in spreads of each parameter.
-    hold : float
-        What a change of the map with real surroundings weighs, over one at the border.
-    seed : int
-        Of which images each step takes.
-    """
-
-    parameters: Parameters
-    steps: int
-    batch_size: int
-    rate: float
-    hold: float
-    seed: int
-
-    def passes(self, area: float) -> float:
-        """Forward passes of a crop that a step is worth, a canvas of some crops' area."""
-        return 3 * (self.batch_size + self.interior * area)
-
-    @property
-    def interior(self) -> int:
-        """Canvases that each step runs to hold the interior still."""
-        return max(1, self.batch_size // FEWER)
-
-    @property
-    def few(self) -> int:
-        """Steps in which few parameters are tuned."""
-        return self.steps // 4 if self.parameters[0] and self.parameters[1] else 0
-
-    def tuned(self, step: int) -> Iterator[tuple[str, nn.Parameter]]:
-        """Give what a step tunes."""
-        yield from self.parameters[0].items()
-        if step >= self.few:
-            yield from self.parameters[1].items()
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """Tunes a network on one batch with all images to fit to; a `Resumable` look.
-
-    Sums: name → parameter, as tuned. Steps are those of Adam [1]_, with a rate that rises over the
-    first tenth of them and falls to zero as a cosine does; which images a step takes depends on
-    nothing but its number, so that it can be gone on with.
+    One pass of the crop by the model, and one of the canvas by the teacher. Sums: name of a layer →
+    (5, C, lines) float64, over images and along each padded line: of plain padding p, of real
+    surroundings r, of p², of p r, and of 1. Lines are in the order of `pad_tuned`; corners are left
+    out.
 
     Attributes
     ----------
     teacher, model : nn.Module
-        In eval mode. The model is changed.
-    compared : ComparedMap
-    tuning : Tuning
-    pulse : callable
-        See `padscope.running.Pulse`; a forward and a backward pass of a crop are three.
-    draft : dict
-        See `padscope.running.recorded.Resumable`.
-
-    References
-    ----------
-    .. [1] Kingma and Ba: Adam: A Method for Stochastic Optimization. ICLR 2015. arXiv 1412.6980.
+        In eval mode. The model's padding is that of `tune_padding`.
+    layers : collection of str
+        Those whose padding is tuned. Of those that never run by themselves there are no sums.
+    plan : DepthPlan
+    asking : Asking
     """
 
     teacher: nn.Module
     model: nn.Module
-    compared: ComparedMap
-    tuning: Tuning
-    pulse: Pulse = no_pulse
-    draft: Draft = field(default_factory=dict)
-
-    def __call__(self, batch: Batch) -> Findings:
-        """Tune on a batch of canvases."""
-        tuning, every = self.tuning, dict(self.tuning.tuned(self.tuning.steps))
-        for parameter in self.model.parameters():
-            parameter.requires_grad_(False)
-        scale = {name: _spread_of(parameter) for name, parameter in every.items()}
-        done = int(self.draft.get(STEP, torch.tensor(0)))
-        if done:
-            with torch.no_grad():
-                for name, parameter in every.items():
-                    parameter.copy_(self.draft[PARAMETER + name])
-            self.pulse(done * self._cost(batch))
-        targets = self._targets(batch)
-        if not done:
-            for name, parameter in every.items():
-                self.draft[MOMENT + name] = torch.zeros_like(parameter)
-                self.draft[SECOND + name] = torch.zeros_like(parameter)
-        for step in range(done, tuning.steps):
-            chosen = dict(tuning.tuned(step))
-            for name, parameter in every.items():
-                parameter.requires_grad_(name in chosen)
-            gradients = torch.autograd.grad(
-                self._loss(batch, targets, step), list(chosen.values()), allow_unused=True
-            )
-            self._move(chosen, gradients, scale, step)
-            self.draft[STEP] = torch.tensor(step + 1)
-            for name, parameter in every.items():
-                self.draft[PARAMETER + name] = parameter.detach()
-            self.pulse(self._cost(batch))
-        self.draft.clear()
-        return Findings(sums={name: value.detach().cpu() for name, value in every.items()})
-
-    def _cost(self, batch: Batch) -> int:
-        """Forward passes of a crop that a step is worth."""
-        area = batch.pixels[0, 0].numel() / math.prod(self.compared.plan.size)
-        return round(self.tuning.passes(area))
-
-    def _targets(self, batch: Batch) -> Tensor:
-        with torch.no_grad():
-            return torch.cat([
-                self.compared.of_canvases(self.teacher, batch.pixels[rows], images).float().cpu()
-                for rows, images in _parts(batch, self.tuning.interior)
-            ])  # fmt: skip
-
-    def _loss(self, batch: Batch, targets: Tensor, step: int) -> Tensor:
-        generator = torch.Generator().manual_seed(self.tuning.seed + step)
-        rows = torch.randperm(len(targets), generator=generator)[: self.tuning.batch_size]
-        few = rows[: self.tuning.interior]
-
-        def apart(run: Callable[..., Tensor], rows: Tensor) -> Tensor:
-            images = [batch.indices[row] for row in rows.tolist()]
-            found, true = run(self.model, batch.pixels[rows], images), targets[rows]
-            true = true.to(found.device)
-            squared = (found.float() - true).square().flatten(1).mean(dim=1)
-            return (squared / true.flatten(1).var(dim=1).clamp_min(1e-12)).mean()
-
-        border = apart(self.compared.of_crops, rows)
-        return border + self.tuning.hold * apart(self.compared.of_canvases, few)
+    layers: Collection[str]
+    plan: DepthPlan
+    asking: Asking
 
     @torch.no_grad()
-    def _move(
-        self,
-        chosen: Mapping[str, nn.Parameter],
-        gradients: Sequence[Tensor | None],
-        scale: Mapping[str, float],
-        step: int,
-    ) -> None:
-        steps, begun = self.tuning.steps, step + 1
-        rise = min(1.0, begun / max(1, steps // 10))
-        rate = self.tuning.rate * rise * (1 + math.cos(math.pi * step / steps)) / 2
-        for (name, parameter), gradient in zip(chosen.items(), gradients, strict=True):
-            if gradient is None:
-                continue
-            since = begun - (0 if name in self.tuning.parameters[0] else self.tuning.few)
-            first = self.draft[MOMENT + name].lerp_(gradient, 0.1)
-            second = self.draft[SECOND + name].lerp_(gradient.square(), 0.001)
-            unbiased = (second / (1 - 0.999**since)).sqrt() + 1e-12
-            parameter.sub_(rate * scale[name] * first / (1 - 0.9**since) / unbiased)
+    def __call__(self, batch: Batch) -> Findings:
+        """Add up over a batch of canvases."""
+        sums: dict[str, Tensor] = {}
+        kept: dict[str, deque[tuple[torch.Size, list[Tensor]]]]
+        kept = {name: deque() for name in self.layers}
+
+        def keep(name: str, given: Tensor) -> None:
+            layer: Any = self.model.get_submodule(name)
+            size, start = given.shape[2:], [0] * (given.ndim - 2)
+            padded = pad(given, layer.pads, layer.pads_with)
+            lines = padded_lines(padded, layer.pads, size, start)
+            kept[name].append((size, [each.double() for each in lines]))
+
+        def compare(name: str, given: Tensor) -> None:
+            if not kept[name]:
+                raise PadscopeError(
+                    f"{name} runs more often on larger images, so its padding has no counterpart"
+                )
+            size, plain = kept[name].popleft()
+            pads: Any = self.model.get_submodule(name).pads
+            start = [
+                (there - here) // 2 - before
+                for here, there, before in zip(size, given.shape[2:], pads[-2::-2], strict=True)
+            ]
+            if min(start) < 0:
+                raise PadscopeError(
+                    f"{name} pads more than there are real surroundings; give a wider margin"
+                )
+            real = padded_lines(given, pads, size, start)
+            found = [
+                torch.stack([each.sum(dim=-1) for each in (p, r, p * p, p * r, torch.ones_like(p))])
+                for p, r in zip(plain, (each.double() for each in real), strict=True)
+            ]
+            sums[name] = sums.get(name, 0) + torch.cat(found, dim=-1).cpu()
+
+        crops = central(batch.pixels, self.plan.size, "a batch of canvases")
+        self._watch(self.model, crops, batch.indices, keep)
+        self._watch(self.teacher, batch.pixels, batch.indices, compare)
+        return Findings(sums=sums)
+
+    def _watch(
+        self, model: nn.Module, pixels: Tensor, images: Sequence[int],
+        see: Callable[[str, Tensor], None],
+    ) -> None:  # fmt: skip
+        """Run a model, and see what every layer is given before it pads."""
+        with ExitStack() as hooks:
+            for name in self.layers:
+
+                def hook(_: nn.Module, given: tuple[Tensor], name: str = name) -> None:
+                    see(name, given[0][: len(images)])
+
+                layer = model.get_submodule(name)
+                hooks.callback(layer.register_forward_pre_hook(hook, prepend=True).remove)
+            self.asking.ask(model, pixels, images)
 
 
-def _spread_of(parameter: Tensor) -> float:
-    """Root mean square of what a parameter holds; 1 of one that holds zeros."""
-    return float(parameter.detach().square().mean().sqrt()) or 1.0
+def padded_lines(
+    around: Tensor, pads: Sequence[int], size: Sequence[int], start: Sequence[int]
+) -> Iterator[Tensor]:
+    """Cut the lines out of a map that stand where padding stands, without the corners.
+
+    Parameters
+    ----------
+    around : (N, C, *spatial) Tensor
+    pads : sequence of int
+        Lines at both ends of each axis, of the last axis first, as `torch.nn.functional.pad` does.
+    size, start : sequence of int
+        Positions within the padding per axis, and where the padding begins.
+
+    Yields
+    ------
+    (C, lines, positions) Tensor
+
+    Examples
+    --------
+    >>> padded = torch.arange(12.0).view(1, 1, 3, 4)
+    >>> [lines.tolist() for lines in padded_lines(padded, (1, 0, 0, 1), (2, 3), (0, 0))]
+    [[[[0.0, 4.0]]], [[]], [[]], [[[9.0, 10.0, 11.0]]]]
+    """
+    for number, lines in enumerate(pads):
+        axis, found = len(size) - 1 - number // 2, around
+        for other, (n, first, before) in enumerate(zip(size, start, pads[-2::-2], strict=True)):
+            if other != axis:
+                found = found.narrow(other + 2, first + before, n)
+            elif number % 2:
+                found = found.narrow(other + 2, first + before + n, lines)
+            else:
+                found = found.narrow(other + 2, first, lines)
+        yield found.movedim((1, axis + 2), (0, 1)).flatten(2)
 
 
-def _parts(batch: Batch, most: int) -> Iterator[tuple[slice, Sequence[int]]]:
-    for first in range(0, len(batch.indices), most):
-        rows = slice(first, first + most)
-        yield rows, batch.indices[rows]
+def fit_lines(sums: Tensor) -> tuple[Tensor, Tensor]:
+    """Fit real surroundings to scale · padding + shift by least squares: (C, lines) each.
+
+    Where padding is the same everywhere, as zeros are, the scale stays 1.
+
+    Parameters
+    ----------
+    sums : (5, C, lines) Tensor
+        Of `PaddingFit`.
+
+    Examples
+    --------
+    >>> padding, real = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([5.0, 7.0, 9.0])
+    >>> of = [padding, real, padding * padding, padding * real, torch.ones(3)]
+    >>> fit_lines(torch.stack([each.double().sum() for each in of]).view(5, 1, 1))
+    (tensor([[2.]]), tensor([[3.]]))
+    """
+    count = sums[4].clamp_min(1)
+    plain, real, square, product = (each / count for each in sums[:4])
+    variance = square - plain.square()
+    varied = variance > 1e-9 * square
+    ones = torch.ones_like(plain)
+    scale = torch.where(varied, (product - plain * real) / variance.where(varied, ones), ones)
+    return scale.float(), (real - scale * plain).float()
 
 
 @dataclass(frozen=True)

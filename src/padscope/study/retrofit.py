@@ -1,12 +1,11 @@
-"""The same network with other padding, tuned to give what it gives with real surroundings."""
+"""The same network with padding that is tuned to give what it gives with real surroundings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from math import prod
 from typing import Any
 
@@ -19,27 +18,25 @@ from padscope.errors import PadscopeError, near
 from padscope.images import Batch, StreamedImages
 from padscope.measurements import Counts, contrasting, plan_scan
 from padscope.measurements.depth import DepthPlan
-from padscope.measurements.output import OUTPUT
 from padscope.measurements.retrofit import (
     BorderErrors,
     ComparedMap,
-    Fitting,
-    Parameters,
-    Tuning,
+    PaddingFit,
     border_mask,
+    fit_lines,
 )
 from padscope.models import LoadedModel, as_found
 from padscope.models.baselines import copied
+from padscope.models.borrowing import set_eval
 from padscope.models.padding_modes import MODES, padding_modes, set_padding_modes
+from padscope.models.tuned_padding import SCALE, SHIFT, tune_padding
 from padscope.regions import SampleSize
-from padscope.running import Pulse, Recorded, Recording, Runner, find_runner
+from padscope.running import Measurement, Pulse, Recorded, Recording, Runner
 from padscope.running.model import Asking, measures_of, observe_first
 from padscope.settings import RetrofitSettings, ScanSettings
-from padscope.sites.depth_bounds import DepthBounds
 from padscope.study.baselines import network_scores
 from padscope.study.context import Canvas
-from padscope.study.depth import crop_size, open_large, prepare
-from padscope.study.inputs import as_loaded, fingerprint
+from padscope.study.depth import opened
 from padscope.study.retrofit_result import Retrofit
 from padscope.study.stage import Journal, Stage
 from padscope.study.stages import RETROFIT, Effort, Progress
@@ -74,12 +71,12 @@ def retrofit(
     workers: int = 1,
     runner: str | Runner = "local",
 ) -> Retrofit:
-    """Give a network other padding, and tune it to give at its border what real surroundings give.
+    """Tune a network's padding to give at its border what real surroundings give.
 
-    No labels are needed: what the given network gives for the same pixels in the middle of a larger
-    image is the aim. Norms stay in eval mode; shifts are tuned first, then the kernels of the
-    convolutions that pad as well, while the map far from the border is held where it is. The same
-    is done with the padding that the network has, to tell what tuning brings by itself.
+    No labels are needed: what the layers of the given network have around the same pixels in the
+    middle of a larger image is the aim. Each padded line of each channel is scaled and shifted, by
+    least squares; all else of the network stays as it is, and so does what it gives away from the
+    border. The same is done with the kind of padding that the network has.
 
     Parameters
     ----------
@@ -106,43 +103,26 @@ def retrofit(
     >>> net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 1, 3, padding=1))
     >>> images = torch.rand(9, 1, 200, 200, generator=torch.manual_seed(0))
     >>> found = retrofit(net, images, RetrofitSettings(size=(16, 16), steps=2))
-    >>> set(found.modes.values()), found.fitted, found.counted
-    ({'reflect'}, 6, 3)
+    >>> found.modes, found.fitted, found.counted
+    ({'0': 'replicate', '1': 'replicate'}, 6, 3)
     """
-    if workers < 1:
-        raise PadscopeError(f"workers is {workers}; give 1 or more")
     settings = settings or RetrofitSettings()
     if settings.fill not in MODES:
         raise PadscopeError(
             f"no convolution of torch pads with {settings.fill!r}; {near(settings.fill, MODES)}"
         )
-    runner = find_runner(runner)
-    with runner.together():
-        loaded = as_loaded(model)
-        modes = _modes(loaded)
-        source = open_large(images, loaded, settings)
-        if isinstance(source, StreamedImages):
+    with opened(
+        RETROFIT, model, images, settings, journal=journal, progress=progress, stop=stop,
+        workers=workers, runner=runner,
+    ) as at:  # fmt: skip
+        if isinstance(at.canvas.source, StreamedImages):
             raise PadscopeError(
                 "images that come one after the other cannot be gone through again; give a "
                 "folder, a tensor or a Dataset"
             )
-        size = crop_size(loaded, settings)
-        with as_found(loaded.module) as module:
-            canvas, bounds, plan = prepare(module, loaded, source, size, settings, workers)
-            compared = journal is not None or not runner.in_order
-            identity = {
-                "weights": loaded.weights_hash,
-                "images": fingerprint(source, settings.limit, compared=compared),
-                "size": list(size),
-                "margin": list(canvas.margin),
-                "settings": asdict(replace(settings, size=None)),  # it has its own entry
-                "versions": {"padscope": version("padscope"), "torch": torch.__version__},
-            }
-            stage = Stage(RETROFIT, identity, runner, journal, progress, stop)
-            work = _Work(loaded, module, modes, canvas, bounds, plan, settings, stage)
-            found = work.run(identity)
-            stage.finish()
-    return found
+        return _Work(
+            at.loaded, at.module, _modes(at.loaded), at.canvas, at.plan, settings, at.stage
+        ).run(at.identity)
 
 
 def _modes(loaded: LoadedModel) -> dict[str, str]:
@@ -152,9 +132,6 @@ def _modes(loaded: LoadedModel) -> dict[str, str]:
             f"no convolution of {loaded.spec} pads its input by itself, so there is no padding "
             "to exchange; where the padding is a step of its own, exchange it in the code"
         )
-    parameters = [*loaded.module.parameters()]
-    if any(each.dtype != torch.float32 for each in parameters):
-        raise PadscopeError(f"{loaded.spec} is not in float32; convert it, and tune it then")
     return modes
 
 
@@ -166,7 +143,6 @@ class _Work:
     given: nn.Module
     modes: dict[str, str]
     canvas: Canvas
-    bounds: DepthBounds
     plan: DepthPlan
     settings: RetrofitSettings
     stage: Stage
@@ -189,27 +165,27 @@ class _Work:
     def run(self, identity: dict[str, Any]) -> Retrofit:
         settings, canvas = self.settings, self.canvas
         first = canvas.first()
-        kept = self._kept_padding(first)
         fitted, held = self._split()
         swapped, notes = self._swaps(first)
-        tuned = [_Network(TUNED, each) for each in dict.fromkeys([self.own, settings.fill])]
+        fills = dict.fromkeys([self.own, settings.fill])
+        tuned = [_Network(TUNED, fill) for fill in fills if fill in MODES]
         networks = [_Network(GIVEN, self.own), *swapped, *tuned]
         area = prod(canvas.canvas_size) / prod(canvas.size)
-        steps = settings.steps * self._tuning(({}, {})).passes(area)
         self.stage.expect(Effort.of(
-            len(tuned) * (steps + len(fitted) * area)
+            len(tuned) * settings.steps * len(fitted) * (1 + area)
             + len(held) * (len(networks) + area * (1 + len(tuned)))
             + (1 + len(tuned)) * (canvas.images or 0)
         ))  # fmt: skip
-        weights = {each.padding: self._fit(each, fitted, steps, area) for each in tuned}
+        weights = {each.padding: self._fit(each, fitted, area) for each in tuned}
         built = {
-            each.name: self._with(each.padding, weights[each.padding] if each in tuned else {})
+            each.name: self._tuned(each.padding, weights[each.padding])
+            if each in tuned
+            else self.network(each.padding)
             for each in networks
         }
         found, measure = self._compare(built, {each.name for each in tuned}, held, area)
         counts = {
-            each.name: self._count(each.name, built[each.name], first)
-            for each in (networks[0], *tuned)
+            each.name: self._count(each.name, built[each.name]) for each in (networks[0], *tuned)
         }
         table = retrofit_table(
             [
@@ -224,15 +200,16 @@ class _Work:
             measure,
             Bootstrap([self._group(i) for i in found.indices], settings.resamples, settings.seed),
         )  # fmt: skip
-        last = built[tuned[-1].name]
         state = {
             name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-            for name, value in last.state_dict().items()
+            for name, value in weights[settings.fill].items()
         }
+        layers = [name.removesuffix(SCALE) for name in state if name.endswith(SCALE)]
         return Retrofit(
             identity, self.loaded.describe(), canvas.source.describe(), len(fitted), found.images,
             canvas.size, canvas.margin, self.compared.name, settings.fill, self.own, state,
-            padding_modes(last), table, found.skipped, (*kept, *notes),
+            dict.fromkeys(layers, settings.fill), table, found.skipped,
+            (*self._kept_padding(layers), *notes),
         )  # fmt: skip
 
     def _group(self, index: int) -> int:
@@ -253,25 +230,11 @@ class _Work:
         apart = frozenset(index for index in indices if self._group(index) in held)
         return frozenset(indices) - apart, apart
 
-    def _kept_padding(self, first: Tensor) -> list[str]:
+    def _kept_padding(self, layers: Collection[str]) -> list[str]:
         """Say which padding stays as it is: of what pads in its own way."""
-        observed = self._observe(self.network(self.settings.fill), first)
-        was = {site.name: site.fill for site in self.plan.observation.sites}
-        convolutions = [site for site in observed if site.op.startswith("conv")]
-        kept = [
-            site.name
-            for site in convolutions
-            if site.fill != self.settings.fill and site.fill == was.get(site.name)
-        ]
-        if len(kept) == len(convolutions):
-            raise PadscopeError(
-                f"setting padding_mode changes nothing in {self.loaded.spec}: its convolutions "
-                "compute in their own way; exchange the padding in its code"
-            )
-        if not kept:
-            return []
+        kept = [site.name for site in self.plan.observation.sites if site.name not in layers]
         more = f" and {len(kept) - 3} more" if len(kept) > 3 else ""
-        return [f"Padded as before: {', '.join(kept[:3])}{more}."]
+        return [f"Padded as before: {', '.join(kept[:3])}{more}."] if kept else []
 
     def _observe(self, network: nn.Module, first: Tensor) -> Iterable[Any]:
         crop = self._crop(first)
@@ -301,37 +264,48 @@ class _Work:
                 swaps.append(_Network(SWAPPED, mode))
         return swaps, notes
 
-    def _fit(
-        self, network: _Network, fitted: frozenset[int], passes: float, area: float
-    ) -> dict[str, Tensor]:
-        """Tune a network; return what was tuned."""
-        model = self.network(network.padding)
-        parameters = _parameters(model, self.modes)
+    def _fit(self, network: _Network, fitted: frozenset[int], area: float) -> dict[str, Tensor]:
+        """Tune the padding, several times: what deep layers are given depends on that before."""
+        lines: dict[str, tuple[Tensor, Tensor]] = {}
+        for name in self.modes.keys() & self.plan.maps.keys():
+            conv: Any = self.given.get_submodule(name)
+            size = conv.in_channels, sum(conv._reversed_padding_repeated_twice)
+            lines[name] = torch.ones(size), torch.zeros(size)
+        for step in range(self.settings.steps):
+            model = self._tuned(network.padding, self._weights(lines))
+            job = self.canvas.job(
+                f"{network.name}, step {step + 1}", partial(_only, fitted, self.canvas.batches),
+                partial(self._fitting, model, sorted(lines)),
+            )  # fmt: skip
+            found = self.stage.run(job, Recorded(), passes=1 + area)
+            if not found.images:
+                raise PadscopeError("no image is left to tune on; give more photographs")
+            lines = {name: fit_lines(sums) for name, sums in found.sums.items()}
+        if not lines:
+            raise PadscopeError(
+                f"no padding of {self.loaded.spec} can be tuned: its convolutions compute in their "
+                "own way, or their maps do not align with those of a larger image; exchange the "
+                "padding in its code"
+            )
+        return self._weights(lines)
 
-        @contextmanager
-        def start(pulse: Pulse) -> Iterator[Recording]:
-            with as_found(self.given) as teacher, as_found(model) as student:
-                tuning = self._tuning(parameters)
-                yield Recording(Fitting(teacher, student, self.compared, tuning, pulse))
+    @contextmanager
+    def _fitting(self, model: nn.Module, layers: list[str], _: Pulse) -> Iterator[Recording]:
+        with as_found(self.given) as teacher, as_found(model) as student:
+            asking = self.compared.asking
+            yield Recording(PaddingFit(teacher, student, layers, self.plan, asking))
 
-        everything = replace(self.canvas, batch_size=self.canvas.images or 1)
-        job = everything.job(network.name, partial(_only, fitted, everything.batches), start)
-        each = passes / len(fitted) + area
-        return self.stage.run(job, Recorded(), passes=each).sums
+    def _weights(self, lines: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+        """Put the given network's weights together with those of its padding."""
+        state = dict(self.given.state_dict())
+        for name, ends in lines.items():
+            state |= {name + end: each for end, each in zip((SCALE, SHIFT), ends, strict=True)}
+        return state
 
-    def _tuning(self, parameters: Parameters) -> Tuning:
-        settings = self.settings
-        return Tuning(
-            parameters, settings.steps, settings.batch_size, settings.rate, settings.hold,
-            settings.seed,
-        )  # fmt: skip
-
-    def _with(self, padding: str, weights: Mapping[str, Tensor]) -> nn.Module:
-        module = self.network(padding)
-        with torch.no_grad():
-            for name, parameter in module.named_parameters():
-                if name in weights:
-                    parameter.copy_(weights[name])
+    def _tuned(self, padding: str, weights: Mapping[str, Tensor]) -> nn.Module:
+        module = copied(self.loaded)
+        tune_padding(module, weights, padding)
+        set_eval(module)
         return module
 
     def _compare(
@@ -339,16 +313,7 @@ class _Work:
         area: float,
     ) -> tuple[Recorded, str]:  # fmt: skip
         compared = self.compared
-        bounds = self.bounds.output if compared.name == OUTPUT else None
-        bounds = bounds or self.bounds.sites.get(compared.name)
-        size = compared.aligned.size
-        reach = [
-            tuple(
-                _lines(bounds.ends[axis, far].lines if bounds else None, n) for far in (False, True)
-            )
-            for axis, n in enumerate(size)
-        ]
-        border = border_mask(size, [(near, far) for near, far in reach])
+        border = border_mask(compared.aligned.size, compared.aligned.reach)
         first = self._crop(self.canvas.first())
         with torch.no_grad():
             answer = compared.asking.ask(self.given, first, [0])
@@ -369,46 +334,25 @@ class _Work:
             raise PadscopeError("no image is left to compare on; give more")
         return found, measure
 
-    def _count(self, name: str, network: nn.Module, first: Tensor) -> dict[str, int]:
+    def _count(self, name: str, network: nn.Module) -> dict[str, int]:
         """Count filters that respond to the border, and that recall it, as a scan does."""
         canvas, static = self.canvas, self.loaded.static_batch
         per_line, per_core = ScanSettings().positions(canvas.images)
         sample = SampleSize(self.settings.seed, canvas.images, per_line, per_core, per_line)
-        with as_found(network) as module:
-            observed = observe_first(module, self._crop(first), static)
-            plan = replace(plan_scan(observed, canvas.size, sample, static), margin=canvas.margin)
+        plan = plan_scan(self.plan.observation, canvas.size, sample, static)
+        plan = replace(plan, margin=canvas.margin)
 
-            def start(_: Pulse) -> AbstractContextManager[Any]:
-                return contrasting(module, plan, CALIBRATE)
+        @contextmanager
+        def start(_: Pulse) -> Iterator[Measurement[Counts]]:
+            with as_found(network) as module, contrasting(module, plan, CALIBRATE) as contrast:
+                yield contrast
 
-            job = canvas.job(f"count {name}", canvas.batches, start)
-            counts = self.stage.run(job, Counts())
+        counts = self.stage.run(canvas.job(f"count {name}", canvas.batches, start), Counts())
         found = network_scores(name, plan, counts, CONTENT)
         filters, dead, responds, recalled = found.select(
             "filters", "unmeasured", "candidates", "recalled"
         ).sum().row(0)  # fmt: skip
         return {"filters": filters - dead, "responds": responds, "recalled": recalled}
-
-
-def _lines(found: int | None, size: int) -> int:
-    return size if found is None else min(found, size)
-
-
-def _parameters(model: nn.Module, modes: Collection[str]) -> Parameters:
-    """Name the shifts of convolutions and norms, and the kernels that see padding."""
-    owners = {
-        f"{path}.{name}".removeprefix("."): (path, layer)
-        for path, layer in model.named_modules()
-        for name in layer._parameters
-    }
-    shifts, kernels = {}, {}
-    for name, parameter in model.named_parameters():
-        path, layer = owners[name]
-        if name.endswith("weight") and path in modes:
-            kernels[name] = parameter
-        elif name.endswith("bias") and not isinstance(layer, nn.Linear):
-            shifts[name] = parameter
-    return shifts, kernels
 
 
 def _only(

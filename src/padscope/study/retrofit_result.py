@@ -1,4 +1,4 @@
-"""`Retrofit`: a network that was tuned to other padding, beside what it is to replace."""
+"""`Retrofit`: a network whose padding was tuned, beside what it is to replace."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Retrofit(Beside):
-    """A network with other padding, tuned to give at its border what real surroundings give.
+    """A network whose padding is tuned to give at its border what real surroundings give.
 
     Attributes
     ----------
@@ -33,9 +33,10 @@ class Retrofit(Beside):
     fill, own : str
         What it pads with, and what the given network does ("mixed" if it has several).
     weights : dict
-        The state dict to load: same names and shapes as the given network's.
+        The state dict to load: all of the given network's as it is, and the scales and shifts of
+        `padscope.models.tuned_padding`.
     modes : dict
-        Path of every convolution that pads → its ``padding_mode``.
+        Path of every convolution whose padding is tuned → the mode that it pads with.
     table : polars.DataFrame
         Described in `padscope.tables.schema`, and by ``padscope columns``.
     skipped : tuple of Skipped

@@ -837,11 +837,11 @@ DEPTH_CURVES = Table(
 
 RETROFITS = Table(
     "retrofit",
-    "One network: the given one, the same with other padding, or one that was tuned.",
+    "One network: the given one, the same with other padding, or with padding that is tuned.",
     RETROFIT,
     RETROFITTING,
     (
-        Column("network", TEXT, "", "given, swapped (other padding, same weights) or tuned."),
+        Column("network", TEXT, "", "given, swapped (other padding) or tuned (padding tuned)."),
         Column("padding", TEXT, "", "What its convolutions pad with."),
         Column("error", NUMBER, "spreads",
                "Border error: how far its map is from that with real surroundings."),
