@@ -24,7 +24,7 @@ from padscope import (
 )
 from padscope.errors import Interrupted
 from padscope.findings.advice import advise
-from padscope.findings.tiles import tile_listing, tile_sentences
+from padscope.findings.tiles import halo_listing, tile_listing, tile_sentences
 from padscope.running.held import bytes_held
 from padscope.settings import DepthSettings, TileSettings
 from padscope.study import Study, Tiles, depth
@@ -103,7 +103,7 @@ def test_halo_crop_and_costs_are_one_screen() -> None:
     assert (told.halo, told.step, told.tried) == (3, 1, 16)
     assert told.table["cost"].to_list() == [(22 / 16) ** 2, (38 / 32) ** 2]
     assert told.table["run"].to_list() == [22, 38]
-    errors = dict(told.halos.iter_rows())
+    errors = dict(told.halos.select("halo", "error").iter_rows())
     assert errors[2] > 1e-5 >= errors[3]
     assert "Safe crop: 3 px or more inside the frame" in said(told)
     assert [row[0] for row in tile_listing(told).rows] == ["16", "32"]
@@ -195,7 +195,21 @@ def test_an_offset_shows_the_phase() -> None:
     assert shares == pytest.approx({"padding": 0, "normalisation": 0, "phase": 1})
 
 
+def test_given_halos_stand_beside_the_smallest() -> None:
+    told = found(network(), 16, tolerance=1e-5, halos=(1, 8))
+    rows = {row["halo"]: row for row in told.halos.iter_rows(named=True)}
+    assert told.halo == 3 and {0, 1, 3, 8} <= rows.keys()
+    assert rows[1]["error"] > 0.01 > rows[8]["error"]
+    assert (rows[0]["cost"], rows[8]["cost"]) == (1, 4)
+    assert ("3 (smallest)", "1.89") in [(row[0], row[2]) for row in halo_listing(told).rows]
+
+
 def test_bad_input_is_one_sentence() -> None:
+    strided = nn.Sequential(nn.Conv2d(1, 4, 2, 2), nn.ConvTranspose2d(4, 1, 2, 2)).eval()
+    with pytest.raises(PadscopeError, match="a halo of 3 along axis 0 is out of step"):
+        found(strided, 16, halos=(3,))
+    with pytest.raises(PadscopeError, match=r"with a halo of 40 .*takes more than the 48"):
+        found(network(), 16, halos=(40,))
     with pytest.raises(PadscopeError, match="takes more than the 48 there are"):
         found(network(), 48 - 1, tolerance=1e-5)
     with pytest.raises(PadscopeError, match="a tile of 0 cannot"):

@@ -399,6 +399,8 @@ class TileSettings:
     tiles : tuple of int
         Pixels of tiles along every axis, whose cost is told. The halo is looked for with the
         smallest; without any, with tiles of half an image.
+    halos : tuple of int
+        Further halos to try, such as those in use.
     tolerance : float
         Greatest difference from the whole of any value that is none, in spreads of the answer.
     memory : int or None
@@ -416,6 +418,7 @@ class TileSettings:
     """
 
     tiles: tuple[int, ...] = ()
+    halos: tuple[int, ...] = ()
     tolerance: float = 0.01
     memory: int | None = None
     offset: int = 0

@@ -32,6 +32,10 @@ Sizes = Annotated[
         help="Length of a tile; repeat it to compare costs. Default: half an image and up.",
     ),
 ]
+Halos = Annotated[
+    list[int] | None,
+    typer.Option("--halo", help="A halo to compare with the smallest; repeat it for several."),
+]
 Memory = Annotated[
     str | None,
     typer.Option(help="Memory of a tile, such as 2GB: finds the largest tile that fits."),
@@ -43,6 +47,7 @@ Few = Annotated[int, typer.Option(help="Images to run both whole and in tiles.")
 def tiles_command(
     subject: Subject,
     tile: Sizes = None,
+    halo: Halos = None,
     memory: Memory = None,
     images: Images = None,
     weights: Weights = None,
@@ -60,8 +65,8 @@ def tiles_command(
 ) -> None:
     """Find the smallest halo for which tiles equal the whole, and what tiles cost."""
     settings = TileSettings(
-        tuple(tile or ()), tolerance, parse_bytes(memory) if memory else None, offset, limit, seed,
-        output=output,
+        tuple(tile or ()), tuple(halo or ()), tolerance, parse_bytes(memory) if memory else None,
+        offset, limit, seed, output=output,
     )  # fmt: skip
     how = BesideRun(
         work.Given(subject, weights, size, mean, std, images), device, work.find_runner("local"),
@@ -70,8 +75,9 @@ def tiles_command(
     with answering(as_json=json) as answer:
         found = how.measure(TILES, work.measure_tiles, lambda _: settings)
         console = work.make_console()
-        console.table(work.tile_listing(found))
-        console.print()
+        for listing in (work.halo_listing(found), work.tile_listing(found)):
+            console.table(listing)
+            console.print()
         console.say(work.tile_sentences(found))
         answer(lambda: work.beside_json(found, work.tile_sentences(found)))
 

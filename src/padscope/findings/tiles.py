@@ -28,6 +28,20 @@ def tile_listing(found: Tiles) -> Listing:
     )  # fmt: skip
 
 
+def halo_listing(found: Tiles) -> Listing:
+    """List the halos that were tried: how far tiles are from the whole, and what they cost."""
+    rows = tuple(
+        (f"{row['halo']}{' (smallest)' if row['halo'] == found.halo else ''}",
+         number(row["error"]), f"{row['cost']:.2f}")
+        for row in found.halos.iter_rows(named=True)
+    )  # fmt: skip
+    unit = elements(len(found.size))
+    return Listing(
+        (f"halo ({unit})", "greatest difference (spreads)", "run for each one"),
+        rows, caption=f"with tiles of {told_length(found.tried, len(found.size))}",
+    )  # fmt: skip
+
+
 def tile_sentences(found: Tiles) -> Iterator[str]:
     """Say which halo suffices, what may be cropped, which tile is best, and why tiles differ."""
     axes = len(found.size)

@@ -8,7 +8,7 @@ from padscope.findings.advice import advise
 from padscope.findings.retrofit import retrofit_lines, retrofit_listing
 from padscope.findings.sizes import size_parts, size_sentences
 from padscope.findings.swaps import swap_listing, swap_sentences, target_listing
-from padscope.findings.tiles import tile_listing, tile_sentences
+from padscope.findings.tiles import halo_listing, tile_listing, tile_sentences
 from padscope.report.parts import Part, drawn
 from padscope.study import Study
 from padscope.study.stages import BESIDE
@@ -82,7 +82,10 @@ def _tiles(study: Study) -> Iterator[Part]:
             *drawn(study, "tiles", f"Error by halo, and work by size of tiles. {said[0]}"),
             *drawn(study, "shares", "Shares of padding, normalisation and phase; said above."),
         ],
-        tables=[("tiles-rows", "What tiles cost", tile_listing(study.tiles))],
+        tables=[
+            ("tiles-rows", "What tiles cost", tile_listing(study.tiles)),
+            ("halos-rows", "Halos that were tried", halo_listing(study.tiles)),
+        ],
         folded=True,
     )  # fmt: skip
 

@@ -289,7 +289,12 @@ class AdvisedHalo:
         >>> AdvisedHalo(8, 0.0, 1, {}).cost(32, axes=2)
         2.25
         """
-        return ((tile + 2 * self.pixels) / tile) ** axes
+        return cost_of(tile, self.pixels, axes)
+
+
+def cost_of(tile: int, halo: int, axes: int) -> float:
+    """Count the pixels that are run for each one of an image that is cut along so many axes."""
+    return ((tile + 2 * halo) / tile) ** axes
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from padscope.models import LoadedModel, as_found
 from padscope.running import Runner, find_runner
 from padscope.running.held import bytes_held
 from padscope.running.tile_shares import TileShares, tile_shares
-from padscope.running.tiled import BesideWhole
+from padscope.running.tiled import BesideWhole, cost_of
 from padscope.settings import ScanSettings, TileSettings
 from padscope.study.inputs import as_images, as_loaded, beside_identity, fingerprint
 from padscope.study.result import Study
@@ -95,8 +95,8 @@ def measure_tiles(
         )  # fmt: skip
         tried = beside.tile
         assert isinstance(tried, int)
-        trial = _Trial(beside, stage)
-        halo = trial.halo(settings.tolerance, tried, min(size))
+        trial = _Trial(beside, stage, tried, len(size))
+        halo = trial.halo(settings, min(size))
         costs = _Costs(module, pixels.shape[1], len(size), halo or 0)
         best = None
         if settings.memory is not None and halo is not None:
@@ -141,22 +141,26 @@ class _Trial:
 
     beside: BesideWhole
     stage: Stage
+    tile: int
+    axes: int
 
     def __post_init__(self) -> None:
         """Take up what was tried before."""
         kept = self.stage.kept.tables.get(HALOS.name)
         if isinstance(kept, pl.DataFrame):
             self.beside.tried |= {
-                halo: inf if error is None else error for halo, error in kept.iter_rows()
+                halo: inf if error is None else error
+                for halo, error in kept.select("halo", "error").iter_rows()
             }
 
-    def halo(self, tolerance: float, tile: int, size: int) -> int | None:
+    def halo(self, settings: TileSettings, size: int) -> int | None:
         """Find the smallest; of a network that looks at the whole frame, try some that fit."""
+        for each in (0, *settings.halos):  # the first for what it takes away
+            self._error(each)
         if not self.beside.answer.whole:
-            self._error(0)  # for what it takes away
-            return self.beside.advise(tolerance, error=self._error).pixels
+            return self.beside.advise(settings.tolerance, error=self._error).pixels
         halo = 0
-        while tile + halo <= size:
+        while self.tile + halo <= size:
             self._error(halo)
             halo = 2 * halo or self.beside.step
         return None
@@ -175,7 +179,10 @@ class _Trial:
     def table(self) -> pl.DataFrame:
         """Return what was tried."""
         tried = [(halo, e) for halo, e in self.beside.tried.items() if isinstance(halo, int)]
-        return HALOS.frame((halo, e if isfinite(e) else None) for halo, e in sorted(tried))
+        return HALOS.frame(
+            (halo, e if isfinite(e) else None, cost_of(self.tile, halo, self.axes))
+            for halo, e in sorted(tried)
+        )
 
 
 @dataclass
@@ -203,7 +210,7 @@ class _Costs:
             held = self.held(tile)
         except PadscopeError as error:
             self.problem = str(error)
-        cost = (run / tile) ** self.axes
+        cost = cost_of(tile, self.halo, self.axes)
         return {"tile": tile, "run": run, "cost": cost, "held": held, "best": tile == best}
 
     def held(self, tile: int) -> int:

@@ -75,5 +75,5 @@ class Tiles(Beside):
 
     def error(self, halo: int | None) -> float | None:
         """Return the greatest difference of tiles with a halo that was tried."""
-        found = dict(self.halos.iter_rows())
+        found = dict(self.halos.select("halo", "error").iter_rows())
         return None if halo is None else found.get(halo)

@@ -984,6 +984,7 @@ HALOS = Table(
             "Greatest difference of tiles from the whole; null if they lack positions of their "
             "own.",
         ),
+        Column("cost", NUMBER, "ratio", "Pixels that are run for each one, by the tiles tried."),
     ),
 )  # fmt: skip
 

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         survey_json,
     )
     from padscope.findings.swaps import swap_listing, swap_sentences
-    from padscope.findings.tiles import tile_listing, tile_sentences
+    from padscope.findings.tiles import halo_listing, tile_listing, tile_sentences
     from padscope.models.listed import POPULAR, check_names, parse_models, read_list
     from padscope.models.structure import norms_of
     from padscope.report.comparison import comparison_markdown, render_comparison
@@ -126,6 +126,7 @@ __all__ = [
     "expect_audit",
     "failures",
     "find_runner",
+    "halo_listing",
     "interruptible",
     "is_uneven",
     "kind_listing",
