@@ -3,7 +3,7 @@
 import pickle
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, takewhile
 from pathlib import Path
 
@@ -296,3 +296,18 @@ def test_kept_batches_go_to_other_processes_empty() -> None:
     other = pickle.loads(pickle.dumps(batches))
     assert [batch.unit for batch in other(range(3))] == [0, 1, 2]
     assert len(pickle.dumps(other)) < 5000 + len(pickle.dumps(batches))
+
+
+def test_the_consumer_stacks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch is ready when its turn comes: neither decoded nor stacked by whoever asks for it."""
+    stacked = []
+
+    def stack(tensors: Sequence[Tensor], names: Sequence[str]) -> Tensor:
+        stacked.append(threading.current_thread().name)
+        return torch.stack(list(tensors))
+
+    monkeypatch.setattr("padscope.images.batches._stack", stack)
+    images = TensorImages(torch.rand(10, 3, 4, 4), 2)
+    assert len(list(stream(images, range(5), 2, workers=2))) == 5
+    assert len(stacked) == 5
+    assert all(name.startswith("padscope-decode") for name in stacked)

@@ -89,16 +89,18 @@ def _decode_ahead(
     images: Images, units: Iterable[int], batch_size: int, workers: int, ahead: int
 ) -> Generator[Batch, None, None]:
     pool = single_threaded_pool(workers, "padscope-decode")
-    waiting: deque[tuple[int, list[tuple[int, Future[Tensor]]]]] = deque()
+    waiting: deque[Future[Batch]] = deque()
     try:
         for unit in units:
             indices = range(unit * batch_size, min((unit + 1) * batch_size, len(images)))
             futures = [(index, pool.submit(images.tensor, index)) for index in indices]
-            waiting.append((unit, futures))
+            # Stacked in a thread too, or the consumer would wait for it between batches. The pool
+            # begins what it is given in order, so that all images of the unit are begun by then.
+            waiting.append(pool.submit(_collect, images, unit, futures))
             if len(waiting) > ahead:
-                yield _collect(images, *waiting.popleft())
+                yield waiting.popleft().result()
         while waiting:
-            yield _collect(images, *waiting.popleft())
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
