@@ -254,13 +254,14 @@ def _of_retrofit(found: Retrofit, run: str) -> Iterator[Advice]:
         return
     row = min(better, key=lambda row: float(row["change_high"]))
     measure, low, high = measure_of(row["measure"]), -row["change_high"], -row["change_low"]
+    between = measure.between(row, "answer_low", "answer_high")
+    answer = f"{measure.title.lower()} {measure.figure(row['answer'])} {between} {measure.unit}"
     yield Advice(
         f"Use the network whose {row['padding']} padding is tuned", True,
         f"border error lower by {number(-row['change'])} {interval(low, high)} spreads, of "
         f"{number(given['error'])}",
-        f"{measure.heading[0].lower()}{measure.heading[1:]} {measure.figure(row['answer'])} "
-        f"{measure.between(row, 'answer_low', 'answer_high')}; away from the border the map moves "
-        f"by {share(row['interior'])} of its spread",
+        f"{answer.rstrip()}; away from the border the map moves by {share(row['interior'])} of its "
+        "spread",
         f"padscope retrofit {run} --fill {row['padding']} -o tuned.safetensors", low,
     )  # fmt: skip
 
