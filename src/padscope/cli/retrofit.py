@@ -110,7 +110,8 @@ def retrofit_command(
         console.table(work.retrofit_listing(found.table))
         console.print()
         console.say([*work.retrofit_lines(found), "", f"Weights: {path}. To load them:", ""])
-        console.print(work.loading_code(found, path), soft_wrap=True, highlight=False, markup=False)
+        for line in work.loading_code(found, path).splitlines():
+            console.print(line, soft_wrap=True, highlight=False)
         answer(lambda: work.plain(work.retrofit_json(found, path)))
 
 
