@@ -88,7 +88,10 @@ def test_sites(padscope: Command) -> None:
     answer = padscope("sites", "mynets:tiny")
     assert answer.status == 0
     found = rows(Answer(0, answer.out.replace("padding and", "\n\npadding and"), ""))
-    assert found["0"] == ["conv2d", "3×3", "1×1", "1×1", "1", "1", "zeros", "24×24", "1", "6"]
+    # In contact are all but 22 × 22 of 24 × 24 positions; windows read a corner 4 times.
+    assert found["0"] == [
+        *("conv2d", "3×3", "1×1", "1×1", "1", "1", "zeros", "24×24", "1", "16", "%", "4–9", "6")
+    ]
     # With stride 2 and an even size, no window touches the padding at the far ends.
     assert found["3"] == [
         "conv2d",
@@ -103,6 +106,9 @@ def test_sites(padscope: Command) -> None:
         "0",
         "1",
         "0",
+        "16",
+        "%",
+        "1–4",
         "8",
     ]
     assert "2 scored sites, 14 filters; 0 listed only." in answer.out
