@@ -243,6 +243,11 @@ def test_a_network_without_answer_map_is_tuned_by_its_last_map() -> None:
     assert row(found, "tuned", "replicate")["change_high"] < 0
 
 
+def test_what_lies_behind_the_padding_need_not_take_larger_images() -> None:
+    net = nn.Sequential(smoother(), nn.Flatten(), nn.Linear(256, 3)).eval()
+    assert row(made(net=net), "tuned", "replicate")["change_high"] < 0
+
+
 def test_it_goes_on_where_it_was_stopped(tmp_path: Path, tuned: Retrofit) -> None:
     path = tmp_path / "kept"
     asked = iter(range(10_000))

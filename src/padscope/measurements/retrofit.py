@@ -172,7 +172,7 @@ class PaddingFit:
         def compare(name: str, given: Tensor) -> None:
             if not kept[name]:
                 raise PadscopeError(
-                    f"{name} runs more often on larger images, so its padding has no counterpart"
+                    f"{name} runs more often on larger images: its padding has no counterpart there"
                 )
             size, plain = kept[name].popleft()
             pads: Any = self.model.get_submodule(name).pads
@@ -190,10 +190,14 @@ class PaddingFit:
                 for p, r in zip(plain, (each.double() for each in real), strict=True)
             ]
             sums[name] = sums.get(name, 0) + torch.cat(found, dim=-1).cpu()
+            if not any(kept.values()):  # what lies behind the last layer need not take a canvas
+                raise StopForward
 
         crops = central(batch.pixels, self.plan.size, "a batch of canvases")
         self._watch(self.model, crops, batch.indices, keep)
-        self._watch(self.teacher, batch.pixels, batch.indices, compare)
+        if any(kept.values()):
+            with suppress(StopForward):
+                self._watch(self.teacher, batch.pixels, batch.indices, compare)
         return Findings(sums=sums)
 
     def _watch(
