@@ -92,7 +92,9 @@ def spreads(base: Tensor) -> Tensor:
     `torch.var`.
     """
     values = base if base.dtype == torch.float64 else base.float()
-    count, scratch = base[0].numel(), torch.empty_like(values[0])
+    count = base[0].numel()
+    recorded = torch.is_grad_enabled() and values.requires_grad
+    scratch = None if recorded else torch.empty_like(values[0])
     found = [(row.sum(), torch.mul(row, row, out=scratch).sum()) for row in values]
     mean, square = (torch.stack(each).double() / count for each in zip(*found, strict=True))
     variance = square - mean.square()
