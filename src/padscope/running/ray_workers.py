@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import socket
@@ -24,6 +25,8 @@ R = TypeVar("R")
 SHARDS = 4  # of each worker: what is lost with one of them, and what one may lag behind by
 TRIES = 3  # of a shard whose worker died
 LOOK = 0.5  # seconds between two looks at progress
+# An actor measures in one of two threads, and glibc would keep freed memory for each of them.
+ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}
 PATIENCE = 5.0  # seconds that an address may take to answer
 
 
@@ -130,7 +133,10 @@ class RayRunner(OneProgram):
         """Give an actor that has nothing to do."""
         if self._idle:
             return self._idle.pop()
-        options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_concurrency": 2}
+        options = {
+            "num_cpus": self.cpus, "num_gpus": self.gpus, "max_concurrency": 2,
+            "runtime_env": {"env_vars": ONE_ARENA},
+        }  # fmt: skip
         return self._ray.remote(**options)(_Worker).remote(self.cpus)
 
     def release(self, actor: Any) -> None:
@@ -174,8 +180,8 @@ class _Crew:
                 self._begin(self._runner.hire(), shards.popleft(), 1)
             while self._tasks:
                 ready, _ = self._ray.wait(list(self._tasks), timeout=LOOK)
-                for reference in ready:
-                    self._end(reference, shards)
+                while ready:  # what came is let go of, and makes room for what comes next
+                    self._end(ready.pop(0), shards)
                 self._look()
             return self._whole
         finally:
@@ -240,6 +246,7 @@ class _Worker:
 
     def measure(self, given: tuple[Job[Any], Any], units: list[int]) -> bytes:
         """Measure some units of a job."""
+        gc.collect()  # every shard comes with a network of its own, a cycle that would stay
         job, blank = given
         if job.fingerprint and self._compared != job.stage:
             if job.fingerprint() != job.digest:
