@@ -78,6 +78,7 @@ def measure_swaps(
 
     Examples
     --------
+    >>> import torch
     >>> net = nn.Conv2d(1, 4, 3, padding=1)
     >>> images = torch.rand(20, 1, 64, 64, generator=torch.manual_seed(0))
     >>> settings = SwapSettings(("reflect",), size=(32, 32), margin=16)
