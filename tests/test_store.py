@@ -283,7 +283,7 @@ def test_a_manifest_that_lacks_something_is_refused(run: Path, key: str) -> None
         load_study(run)
 
 
-@pytest.mark.parametrize("content", ["[]", "5", "null", '{"schema": 5}', "{}"])
+@pytest.mark.parametrize("content", ["[]", "5", "null", '{"schema": 6}', "{}"])
 def test_some_other_json_is_no_manifest(run: Path, content: str) -> None:
     (run / "manifest.json").write_text(content)
     with pytest.raises(PadscopeError, match=r"manifest.json is damaged"):
@@ -320,7 +320,7 @@ def test_an_unfinished_run_is_refused(made: tuple[Study, Path], tmp_path: Path) 
 def test_another_schema_is_refused(run: Path) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     (run / "manifest.json").write_text(json.dumps(manifest | {"schema": 99}))
-    with pytest.raises(PadscopeError, match="written with schema 99, this version reads 5"):
+    with pytest.raises(PadscopeError, match="written with schema 99, this version reads 6"):
         load_study(run)
 
 

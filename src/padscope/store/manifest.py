@@ -13,7 +13,7 @@ from padscope.store.files import readable
 from padscope.study import Explanation, Impact, Study
 from padscope.study.stages import BESIDE
 
-SCHEMA = 5
+SCHEMA = 6
 # What the manifest holds until the run has come to its end, and then.
 UNFINISHED = {"schema", "identity"}
 FINISHED = UNFINISHED | {
