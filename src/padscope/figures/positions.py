@@ -74,11 +74,7 @@ def bands(study: Study) -> Chart:
     measure = PRIMARY[impact.answer]
     rows = measured(impact.bands, "false border", measure=measure.name)
     table = rows.select("width", "band", "value", "low", "high").sort("width", maintain_order=True)
-    x = alt.X(
-        "width:O",
-        title=f"width of the band, {elements(len(study.size))}",
-        axis=alt.Axis(labelAngle=0),
-    )
+    x = _width(study)
     present = order(table, "band")
     known = {name: colour for name, colour in BANDS.items() if name in present}
     colour = coloured("band", known or present)
@@ -106,11 +102,7 @@ def firing(study: Study) -> Chart:
         .with_columns(pl.col("band").replace_strict(names))
     )
     colours = dict(zip(names.values(), (BLUE, GREY, ORANGE), strict=True))
-    x = alt.X(
-        "width:O",
-        title=f"width of the band, {elements(len(study.size))}",
-        axis=alt.Axis(labelAngle=0),
-    )
+    x = _width(study)
     title = "share of the answer to the true border"
     lines = data(long).mark_line(point=True, strokeWidth=2).encode(
         x=x,

@@ -80,11 +80,6 @@ class AdvisedStream:
         """Whether it needs nothing of the future."""
         return self.look_ahead == 0
 
-    @property
-    def delay(self) -> int:
-        """Samples from the first of a chunk to the last that its answer waits for."""
-        return self.chunk + self.look_ahead
-
     def cost(self, chunk: int | None = None) -> float:
         """Count the samples that are run for each one of the stream, in chunks of some size."""
         chunk = chunk or self.chunk
