@@ -124,14 +124,15 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, help="a folder of photographs")
     parser.add_argument("--weights", type=Path, required=True, help="the folder of the weights")
     parser.add_argument("--out", type=Path, required=True, help="keep all here, go on from it")
-    parser.add_argument("--limit", type=int, default=25, help="photographs, or sounds")
+    parser.add_argument("--limit", type=int, default=32, help="photographs, or sounds")
+    parser.add_argument("--until", choices=("explain", "impact"), default="impact")
     parser.add_argument("--only", nargs="+", help="networks to measure, by key; all by default")
     parser.add_argument("--tables-only", action="store_true", help="measure nothing")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     listed = write_list(given.weights, given.out, given.only, given.limit)
     command = ["survey", "--models", listed, "--images", given.images, "--with-random",
-               "--limit", given.limit, "--out", given.out]  # fmt: skip
+               "--limit", given.limit, "--until", given.until, "--out", given.out]  # fmt: skip
     if given.tables_only:
         command.append("--tables-only")
     subprocess.run([sys.executable, "-m", "padscope", *map(str, command)], check=True)
