@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+from tests.conftest import Command, write_photo
 from torch import nn
 
 from padscope import ScanSettings, scan
 from padscope.running import memory
-from padscope.running.memory import keep_freed_memory, keeping_freed_memory
+from padscope.running.memory import available_memory, keep_freed_memory, keeping_freed_memory
 
 LARGE = 12 * 2**20  # floats: above any threshold that glibc finds by itself
 
@@ -83,3 +86,59 @@ def test_a_stage_keeps_it_from_python_too(thresholds: list[int]) -> None:
     scan(Net().eval(), torch.randn(24, 3, 16, 16), ScanSettings(limit=24, calibrate=8))
     assert 1 in holders
     assert thresholds[-1] == memory._MMAP_USUAL
+
+
+ATTENDING = """
+from torch import nn
+
+class Attending(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x):
+        maps = self.conv(x).flatten(2)
+        return (maps.transpose(1, 2) @ maps).softmax(-1) @ maps.transpose(1, 2)
+"""
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_DATA)
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**30)
+    yield
+    resource.setrlimit(resource.RLIMIT_DATA, limits)
+
+
+@pytest.mark.skipif(available_memory() is None, reason="the system does not say what is free")
+@pytest.mark.parametrize("command", ["depth", "audit"])
+@pytest.mark.usefixtures("little_memory")
+def test_attention_over_more_positions_than_memory_has_room_for_is_refused(
+    command: str, padscope: Command, workdir: Path
+) -> None:
+    Path("attending.py").write_text(ATTENDING)
+    for place in range(4):
+        write_photo(Path("photos") / f"{place}.png", place)
+    given = ("attending:Attending", "--size", "32", "--weights", "random", "--images", "photos")
+    answer = padscope(command, *given)
+    assert answer.status == 2
+    (told,) = (line for line in answer.err.splitlines() if line.startswith("padscope: "))
+    # 32 pixels with 64 of surroundings, for which 160⁴ products of two images take 5 GB.
+    assert "memory ran out on images of shape 2×3×160×160" in told
+    assert "a smaller margin" in told
+    narrower = padscope(command, *given, "--margin", "2")
+    assert narrower.status == 0, narrower
+
+
+def test_a_container_may_have_less_memory_than_its_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "status").write_text("VmData:\t900 kB\nVmRSS:\t 500 kB\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    monkeypatch.setattr(memory, "_STATUS", tmp_path / "status")
+    monkeypatch.setattr(memory, "_CONTAINER", (tmp_path / "memory.max", tmp_path / "none"))
+    machine = available_memory()
+    if machine is None:
+        pytest.skip("the system does not say what is free")
+    (tmp_path / "memory.max").write_text(f"{2**20}\n")
+    assert available_memory() == 2**20 - 500 * 2**10 < machine

@@ -141,6 +141,8 @@ def test_no_more_than_a_batch_of_tiles_is_run_at_once() -> None:
         (lambda: strided(2), 0, 2, "tiles of 1 or more"),
         (lambda: nn.Sequential(conv(2), nn.InstanceNorm2d(2)), 16, 4, "over positions.*no fin"),
         (lambda: nn.Sequential(conv(2), nn.Flatten(), nn.LazyLinear(2)), 16, 4, "no map"),
+        (lambda: nn.Sequential(conv(2), nn.Flatten(1, 2)), 16, 4, "no map with channels"),
+        (lambda: nn.Sequential(conv(2), nn.Unflatten(1, (1, 2))), 16, 4, "no map with channels"),
         (lambda: nn.Conv2d(2, 2, 5), 16, 2, "give a larger halo"),
         (lambda: strided(2), (16, 16, 16), 2, "3 numbers for 2 axes"),
     ],

@@ -364,6 +364,27 @@ def test_dense_answers_out_of_step_are_left_out_with_the_reason() -> None:
     assert len(plan.left_out) == 4 + 4
 
 
+class Tokens(nn.Module):
+    """Answers with a sequence, or with maps of several frames."""
+
+    def __init__(self, axes: int) -> None:
+        super().__init__()
+        self.net, self.axes = dense(1), axes
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.net(x)
+        return found.flatten(2) if self.axes == 1 else found[:, :, None]
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+def test_answers_with_other_axes_than_the_image_have_no_position_to_compare(axes: int) -> None:
+    plan = planned(Tokens(axes), canvases())
+    assert not plan.others
+    assert "the positions of the model's answer are not those of the image" in set(
+        plan.left_out.values()
+    )
+
+
 def test_maps_that_share_no_position_do_not_overlap() -> None:
     centre = View("shift", 0, (8,), (8,), (8,))
     away = View("shift", 8, (16,), (8,), (8,))

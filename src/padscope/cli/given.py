@@ -12,8 +12,8 @@ import torch
 from padscope.cli.options import DEVICES
 from padscope.errors import PadscopeError, near
 from padscope.models import LoadedModel, load_model
-from padscope.running.memory import keep_freed_memory
-from padscope.running.model import find_device, observe_first
+from padscope.running.memory import keep_freed_memory, refuse_more_than_there_is
+from padscope.running.model import device_of, find_device, observe_first
 from padscope.sites import Site
 from padscope.sites.census import even_size
 from padscope.store import load_study
@@ -53,6 +53,8 @@ def load(given: Given, device: str) -> LoadedModel:
         input_adapter=given.input_adapter,
     )  # fmt: skip
     _move(loaded, device)
+    if device_of(loaded.module).type == "cpu":  # CUDA takes up addresses that it never fills
+        refuse_more_than_there_is()
     return loaded
 
 

@@ -110,6 +110,10 @@ def _overlaps(
     centre_map: tuple[int, ...],
     left_out: dict[str, str],
 ) -> dict[View, Overlap | None]:
+    if len(centre_map) != len(centre.size):  # such as a sequence of tokens
+        reason = "the positions of the model's answer are not those of the image"
+        left_out.update({view.describe(): reason for view in maps})
+        return {}
     wider = next((view for view in maps if view.kind == "size"), None)
     stride = output_stride(centre, centre_map, wider, maps[wider] if wider else ())
     overlaps: dict[View, Overlap | None] = {}

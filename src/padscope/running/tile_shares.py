@@ -156,8 +156,8 @@ def tile_shares(
         bounds = depth_bounds(model, as_input(model, images[:1]), read)
     if bounds.output is None or not bounds.output.is_map:
         raise PadscopeError(
-            "the model's answer is no map with the axes of the image, so tiles have none either; "
-            "name another entry with output"
+            "the model's answer is no map with channels and the axes of the image, so tiles have "
+            "none either; name another entry with output"
         )
     tiles = _Tiles(model, images, tile, halo, offset, output, bounds.step, bounds.output.stride)
     with torch.no_grad(), _unmoved(model):

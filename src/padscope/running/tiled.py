@@ -448,8 +448,8 @@ def _require_map(bounds: DepthBounds, dims: int) -> MapBounds:
     answer = bounds.output
     if answer is None or not answer.is_map:
         raise PadscopeError(
-            f"the model's answer is no map with the {dims} axes of the image; tiles cannot be put "
-            "together: name another entry with output"
+            f"the model's answer is no map with channels and the {dims} axes of the image; tiles "
+            "cannot be put together: name another entry with output"
         )
     return answer
 

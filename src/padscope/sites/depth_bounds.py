@@ -91,8 +91,8 @@ class MapBounds:
         The first operation before it that looks at whole axes at once; "" if there is none. The
         map then depends on how much of an image there is, with or without padding.
     is_map : bool
-        Whether its last axes are those of the input; of an answer that depends on all of the frame
-        and whose axes cannot be followed, by its shape.
+        Whether it is (N, C, *spatial) with the axes of the input; of an answer that depends on all
+        of the frame and whose axes cannot be followed, by its shape.
     """
 
     ends: Mapping[End, Bound]
@@ -230,8 +230,8 @@ class _Spread:
                 lines = len(self.lines.get(end, ()))
                 ends[end] = Bound(lines, lines * stride, EXACT if self.exact else UPPER)
         axes = range(len(self.stride))
-        is_map = len(self.dims) > len(axes) and [
-            self.place(axis - len(axes)) for axis in axes
+        is_map = len(self.dims) == 2 + len(axes) and [
+            self.place(2 + axis) for axis in axes
         ] == list(axes)
         return MapBounds(ends, self.stride, self.whole, is_map)
 
