@@ -107,6 +107,18 @@ def test_each_rung_is_the_table(explained: Study) -> None:
     assert not (respond.open or caused.open or recognises.open or used.open)
 
 
+def test_another_number_than_the_scan_had_is_explained(explained: Study) -> None:
+    found = explained.explanation
+    assert found is not None
+    reason = "Counted again on crops with real surroundings, so the scan's number may differ."
+    respond = rungs(explained)[0]
+    assert respond.sentence.endswith(reason) and respond.rule.endswith(reason)
+    assert reason in page_of(explained) and respond.sentence in cause_lines(explained)
+    bare = replace(explained, explanation=replace(found, margin=(0, 0)))
+    assert "on the explained images, so" in rungs(bare)[0].sentence
+    assert "Counted again" not in rungs(scan_2d())[0].sentence
+
+
 def test_baselines_stand_beside_the_same_crops(explained: Study) -> None:
     study = with_counts(explained, given=(100,), fresh=(0, 3, 0), matched=(90, 120, 99))
     beside = {b.label: (b.value, b.low, b.high, b.written) for b in rungs(study)[2].beside}

@@ -86,7 +86,7 @@ def test_numbers_are_numbers_whatever_stands_where_there_is_none(tmp_path: Path,
     labels = read(tmp_path, text, classes=24)
     assert labels.classes == (10, 11, -1, 2)
     assert labels.names == {}
-    assert labels.described.endswith("1 of 4 images have no label, the first dogs/a.png")
+    assert labels.described.endswith("1 of 4 images has no label, the first dogs/a.png")
     labels = read(tmp_path, "file,class\n" + FOUR.format("tom", "tim", none, "cur"), classes=3)
     assert labels.classes == (2, 1, -1, 0)
 
@@ -121,7 +121,7 @@ def test_from_python(given: Any) -> None:
     assert labels.classes == (0, 2, -1, 1)
     words = {0: "cat", 1: "dog", 2: "rat"} if "cat" in list(given) else {}
     assert labels.names == words
-    assert labels.described == "3 classes; 1 of 4 images have no label, the first dogs/a.png"
+    assert labels.described == "3 classes; 1 of 4 images has no label, the first dogs/a.png"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_folders_that_the_model_knows() -> None:
 def test_images_beside_the_folders() -> None:
     labels = read_labels("folders", (*NAMES, "z.png"), 2)
     assert labels.classes == (0, 0, 1, 1, -1)
-    assert labels.described.endswith("1 of 5 images have no label, the first z.png")
+    assert labels.described.endswith("1 of 5 images has no label, the first z.png")
 
 
 @given(numbers=st.lists(st.integers(0, 6), min_size=2, max_size=40), seed=st.integers(0, 99))

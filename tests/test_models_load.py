@@ -309,9 +309,7 @@ class Quantised(nn.Module):
 
 def test_a_network_of_quantised_convolutions_only_is_refused() -> None:
     module = nn.Sequential(Quantised(), nn.ReLU(), Quantised())
-    with pytest.raises(
-        PadscopeError, match=r"all 2 convolutions of .* quantised \(0 first\).*give"
-    ):
+    with pytest.raises(PadscopeError, match=r"all convolutions of .* quantised \(0 first\).*give"):
         wrap_module(module)
     assert wrap_module(nn.Sequential(nn.Conv2d(3, 4, 3), Quantised())).input_channels == 3
 

@@ -93,7 +93,7 @@ def test_a_constant_feature_is_no_position() -> None:
 
 def test_bad_input_is_refused() -> None:
     features = noise(12, len(OFFSETS), 4)
-    with pytest.raises(PadscopeError, match="3 of the images are independent; reading"):
+    with pytest.raises(PadscopeError, match="3 independent images; reading"):
         along(features, groups=[number % 3 for number in range(12)])
     features[3, 2, 1] = np.inf
     with pytest.raises(PadscopeError, match="features are not all finite"):

@@ -265,7 +265,7 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path, tuned: Retrofit) -> Non
         (smoother(), "mirror", 12, "no convolution of torch pads with 'mirror'"),
         (nn.Conv2d(1, 1, 3), "reflect", 12, "no convolution of .* pads"),
         (Own(), "reflect", 12, "no padding of .* can be tuned"),
-        (smoother(), "reflect", 2, "2 of the images are independent; give 3 or more"),
+        (smoother(), "reflect", 2, "2 independent images; give 3 or more"),
         (nn.Conv2d(1, 1, 33, padding=16), "reflect", 12, "[Pp]adding size"),
     ],
 )  # fmt: skip

@@ -28,6 +28,7 @@ from padscope.cli.options import (
     Thorough,
     Workers,
 )
+from padscope.counts import plural
 from padscope.errors import PadscopeError, Unfetched, brief
 from padscope.paths import printable
 from padscope.settings import AUTO, FEWEST_IMAGES, ExplainSettings
@@ -354,10 +355,10 @@ def _say_budget(
 ) -> None:
     done = len(models) - len(left)
     most = effort.explain.limit if until is not Until.SCAN else effort.scan.limit
-    images = "all images" if most is None else f"at most {most} images each"
+    images = "all images" if most is None else f"at most {plural(most, 'image')} each"
     before = f", {done} of them done already" if done else ""
     print(
-        f"{len(models)} models{before}: up to the stage {until.value}, on {images}.",
+        f"{plural(len(models), 'model')}{before}: up to the stage {until.value}, on {images}.",
         file=sys.stderr, flush=True,
     )  # fmt: skip
 

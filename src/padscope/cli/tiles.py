@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from padscope.byte_counts import parse_bytes
 from padscope.cli import work
 from padscope.cli.answers import Json, answering
 from padscope.cli.beside import BesideRun
@@ -22,6 +21,7 @@ from padscope.cli.options import (
     Tolerance,
     Weights,
 )
+from padscope.counts import parse_bytes
 from padscope.settings import AUTO, TileSettings
 from padscope.study.stages import TILES
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from padscope.console.progress import duration
+from padscope.counts import plural
 from padscope.study import Progress
 from padscope.study.stages import (
     COST,
@@ -95,7 +96,7 @@ class Budget:
                 part += f" ({work.effort.passes / most:.0f} passes an image)"
             parts.append(part)
         about = f"About {duration(seconds)} for" if seconds else "For"
-        return f"{about} {most:,} images: {', '.join(parts)}."
+        return f"{about} {plural(most, 'image')}: {', '.join(parts)}."
 
     def _time(self, stage: str, cost: float) -> float | None:
         return None if self.pass_seconds is None else self.pass_seconds * COST[stage] * cost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from padscope.counts import plural
 from padscope.findings.checks import limits, skipped_lines
 from padscope.findings.classes import class_lines
 from padscope.findings.effects import compared_lines
@@ -30,7 +31,7 @@ def cause_lines(study: Study) -> list[str]:
         *(rung.sentence for rung in (recognises, caused, responds)),
         f"Recognising: {recognises.rule}",
         *recognition(study.filters, explanation).origin_sentences,
-        f"All on the same {explanation.counts.images} images ({explanation.images}).",
+        f"All on the same {plural(explanation.counts.images, 'image')} ({explanation.images}).",
         kind_sentence(study),
         *limits(study),
     ]
@@ -54,7 +55,9 @@ def verdict_lines(study: Study, *, notes: bool = True) -> list[str]:
     headings = verdict(study)
     impact = study.impact
     assert impact is not None  # or there would be no verdict
-    lines = [f"{impact.counted} images ({impact.images}); intervals at 95 %, over images."]
+    lines = [
+        f"{plural(impact.counted, 'image')} ({impact.images}); intervals at 95 %, over images."
+    ]
     for heading in headings:
         lines += ["", heading.name.capitalize(), *(f"  {line}" for line in heading.sentences)]
     return [*lines, *(["", *impact.notes] if notes and impact.notes else [])]

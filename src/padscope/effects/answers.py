@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 
 AnswerKind = Literal["classes", "dense", "values"]
@@ -52,7 +53,8 @@ def read_answer(output: object, key: str | None = None) -> Tensor:
         )
     if not found.is_floating_point() or found.ndim < 1:
         raise PadscopeError(
-            f"the model's answer is a tensor of {found.dtype} with {found.ndim} axes; effects "
+            f"the model's answer is a tensor of {found.dtype} with "
+            f"{plural(found.ndim, 'axis')}; effects "
             "need scores, one row per image: name another entry with --output"
         )
     return found
@@ -155,7 +157,7 @@ def _entry(found: Any, part: str, key: str) -> Any:
 
 def _describe(found: object) -> str:
     if isinstance(found, Mapping):
-        return f"a {type(found).__name__} with {len(found)} entries"
+        return f"a {type(found).__name__} with {plural(len(found), 'entry')}"
     if isinstance(found, Sequence) and not isinstance(found, str):
         inside = type(found[0]).__name__ if found else "nothing"
         return f"a {type(found).__name__} of {len(found)} ({inside} first)"

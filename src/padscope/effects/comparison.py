@@ -25,6 +25,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from padscope.counts import plural
 from padscope.effects.answers import AnswerKind, kind_of_answer
 from padscope.effects.classification import (
     ClassAnswer,
@@ -93,7 +94,8 @@ class Unchanged:
         """Return ``correct`` and ``top`` of the unchanged answers, if there are labels."""
         if len(self.answers) != len(self.images):
             raise PadscopeError(
-                f"the model's answer has {len(self.answers)} rows for {len(self.images)} images; "
+                f"the model's answer has {plural(len(self.answers), 'row')} for "
+                f"{plural(len(self.images), 'image')}; "
                 "effects need one row per image: name another entry with --output"
             )
         refuse_nonfinite(self.answers, self.images)
@@ -170,7 +172,8 @@ def refuse_nonfinite(answers: Tensor, images: Sequence[int]) -> None:
     if not finite.all():
         wrong = torch.nonzero(~finite).flatten().tolist()
         raise PadscopeError(
-            f"the model answers with NaN or infinity to {len(wrong)} of {len(answers)} images, "
+            f"the model answers with NaN or infinity to {len(wrong)} of "
+            f"{plural(len(answers), 'image')}, "
             f"first to image {images[wrong[0]]}; effects need finite scores: leave such images "
             "out, or name another entry with --output"
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 
 
@@ -57,13 +58,14 @@ class Metric:
             ) from error
         if scores.shape != answers.shape[:1]:
             raise PadscopeError(
-                f"the metric {self.name} returned shape {tuple(scores.shape)} for {len(answers)} "
-                f"images: it must return one score per image, of shape ({len(answers)},)"
+                f"the metric {self.name} returned shape {tuple(scores.shape)} for "
+                f"{plural(len(answers), 'image')}: it must return one score per image, of shape "
+                f"({len(answers)},)"
             )
         if wrong := int((~scores.isfinite()).sum()):
             raise PadscopeError(
-                f"the metric {self.name} returned NaN or infinity for {wrong} of {len(answers)} "
-                "images: it must return a finite score for each"
+                f"the metric {self.name} returned NaN or infinity for {wrong} of "
+                f"{plural(len(answers), 'image')}: it must return a finite score for each"
             )
         return scores
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from padscope.counts import plural
 from padscope.effects.resampling import mean_interval
 from padscope.errors import PadscopeError
 
@@ -112,7 +113,7 @@ def _numbered(groups: Sequence[object] | None, images: int) -> NDArray[np.int64]
     if groups is None:
         return np.arange(images)
     if len(groups) != images:
-        raise ValueError(f"there are {len(groups)} groups for {images} images")
+        raise ValueError(f"there are {plural(len(groups), 'group')} for {plural(images, 'image')}")
     numbers: dict[object, int] = {}
     return np.array([numbers.setdefault(group, len(numbers)) for group in groups], dtype=np.int64)
 
@@ -121,7 +122,7 @@ def _refuse(x: FloatArray, number: NDArray[np.int64]) -> None:
     found = len(np.unique(number))
     if found < FEWEST_GROUPS:
         raise PadscopeError(
-            f"{found} of the images are independent; reading position needs {FEWEST_GROUPS} "
+            f"{plural(found, 'independent image')}; reading position needs {FEWEST_GROUPS} "
             "or more, to keep some apart for testing"
         )
     if not np.isfinite(x).all():

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from padscope.counts import plural
+
 FloatArray = NDArray[np.float64]
 # What each image belongs to, such as the name or the number of a photograph.
 Groups: TypeAlias = Sequence[object] | NDArray[np.int64]
@@ -304,7 +306,7 @@ def numbered(groups: Groups | None, images: int) -> NDArray[np.int64]:
     if groups is None:
         return np.arange(images)
     if len(groups) != images:
-        raise ValueError(f"{len(groups)} groups do not fit {images} images")
+        raise ValueError(f"{plural(len(groups), 'group')} do not fit {plural(images, 'image')}")
     numbers: dict[object, int] = {}
     return np.array([numbers.setdefault(group, len(numbers)) for group in groups])
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from padscope.counts import plural
 from padscope.evidence.causes import CONFIRMED, GREY
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def classify(
     if causal.ndim != 2 or causal.shape != polarity.shape or len(causal) != len(sides):
         raise ValueError(
             f"causal {causal.shape} and polarity {polarity.shape} need a row for each of "
-            f"{len(sides)} sides"
+            f"{plural(len(sides), 'side')}"
         )
     strongest = np.fmax.reduce(causal, axis=0, initial=np.nan)
     cut = np.maximum(GREY, ACTIVE_SHARE * strongest)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from padscope.counts import plural
 from padscope.evidence.kind import BoolArray, Kinds, classify
 from padscope.scores.distance import ks_distance, polarity_of
 
@@ -180,7 +181,7 @@ def _require_shapes(
     if not fits:
         raise ValueError(
             f"counts of {padded.shape} and {real.shape} (sides, folds, filters, bins) do not fit "
-            f"each other, the corners or {filters} reported filters"
+            f"each other, the corners or {plural(filters, 'reported filter')}"
         )
     if resamples < 1:
         raise ValueError("a bootstrap needs at least one resample")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.evidence import CANDIDATE, CONFIRMED, KINDS, RECOGNISED, STRONG
 from padscope.evidence import GREY as GREY_CUT
@@ -22,7 +23,6 @@ from padscope.figures.marks import (
 from padscope.figures.theme import BLUE, GREEN, GREY, INK, MUTED, ORANGE, SKY
 from padscope.findings.kinds import TITLES
 from padscope.findings.recognition import NETWORKS
-from padscope.findings.words import plural
 from padscope.study import GIVEN, Study
 
 SQUARES = 50  # per axis: the cuts lie between two of them

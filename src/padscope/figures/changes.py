@@ -9,13 +9,14 @@ import altair as alt
 import numpy as np
 import polars as pl
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.figures.drawings import SEQUENTIAL
 from padscope.figures.marks import WIDTH, Chart, basis, coloured, intervals, pictured
 from padscope.figures.theme import BLUE, GREY, ORANGE
 from padscope.findings.gains import gain_of, judge_of
 from padscope.findings.measures import PRIMARY, measure_of
-from padscope.findings.words import number, plural, shorten, size
+from padscope.findings.words import number, shorten, size
 from padscope.measurements.output import OUTPUT
 from padscope.study import Study
 

@@ -7,6 +7,7 @@ from typing import cast
 import altair as alt
 import polars as pl
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.figures.marks import WIDTH, Chart, coloured, data
 from padscope.figures.theme import BLUE, GREY, INK, ORANGE
@@ -38,5 +39,5 @@ def before_and_after(found: Retrofit) -> Chart:
     points = base.mark_point(size=60, filled=True, opacity=1).encode(x="error:Q", y=y, color=colour)
     given = data(table.head(1).select("error")).mark_rule(color=INK, strokeDash=[4, 3])
     chart = cast("alt.LayerChart", alt.layer(given.encode(x="error:Q"), bars, points))
-    words = f"95 % over {found.counted} images not tuned on. Dashed: as given."
+    words = f"95 % over {plural(found.counted, 'image')} not tuned on. Dashed: as given."
     return chart.properties(width=WIDTH, title=words)

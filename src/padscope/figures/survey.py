@@ -8,9 +8,10 @@ from typing import cast
 import altair as alt
 import polars as pl
 
+from padscope.counts import plural
 from padscope.figures.marks import LONGEST_NAME, WIDTH, Chart, coloured, data
 from padscope.figures.theme import BORDER, GREY
-from padscope.findings.words import number, plural, shorten, visible
+from padscope.findings.words import number, shorten, visible
 
 AGAINST = {
     "sites": "depth: scored sites", "parameters": "parameters", "year": "year of publication",

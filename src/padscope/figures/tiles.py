@@ -7,10 +7,10 @@ from typing import Any, cast
 import altair as alt
 import polars as pl
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.figures.marks import WIDTH, Chart, data, decades, share_axis
 from padscope.figures.theme import BLUE, INK, MUTED, ORANGE
-from padscope.findings.words import plural
 from padscope.images.element import elements, told_length
 from padscope.study import Study, Tiles
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.findings.recognition import recognition
-from padscope.findings.words import percent, plural
+from padscope.findings.words import percent
 from padscope.study import Study
 
 

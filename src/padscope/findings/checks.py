@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.evidence import CANDIDATE, CONFIRMED, GREY, SMALL_MAP, UNDECIDED_BAND
-from padscope.findings.words import plural, share, size
+from padscope.findings.words import share, size
 from padscope.images import Skipped
 from padscope.images.element import elements
 from padscope.regions import FOLDS
@@ -21,7 +22,7 @@ CHANCE = 0.05  # false discovery rate
 NAMED = 5  # skipped images named in a sentence
 FEW = 48  # images below which counts are visibly inflated
 BUILTIN = re.compile(
-    r"(?:\d+ of )?\d+ random crops of (\d+) built-in photographs(?: \(seed \d+\))?"
+    r"(?:[\d,]+ of )?[\d,]+ random crops? of (\d+) built-in photographs(?: \(seed \d+\))?"
 )
 
 
@@ -176,9 +177,9 @@ def _explained(study: Study, explanation: Explanation) -> Iterator[str]:
     small = study.filters.filter((pl.col("label") == "confirmed") & pl.col("needs_counterfactual"))
     if small.height:
         yield (
-            f"* {small.height:,} of the filters that respond because of padding have maps under "
-            f"{SMALL_MAP} positions, where real context is less settled: see the change when the "
-            "margin is doubled."
+            f"* Of those that respond because of padding, {plural(small.height, 'filter')} on maps "
+            f"under {SMALL_MAP} positions, where real context is less settled: see the change when "
+            "the margin is doubled."
         )
     yield from _labels(study)
     q = study.sides["q"].drop_nulls()

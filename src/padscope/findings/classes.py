@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.findings.listing import Listing
 from padscope.findings.measures import Measure
-from padscope.findings.words import chance, number, plural, shorten, visible
+from padscope.findings.words import chance, number, shorten, visible
 from padscope.interventions.sets import headline_of
 from padscope.study import Impact
 
@@ -106,7 +107,7 @@ def read_classes(table: pl.DataFrame) -> str:
         return f"{none}."
     return (
         f"{none}. If the clearest change and its spread stayed as they are, it would take about "
-        f"{_rounded(needed):,} images."
+        f"{plural(_rounded(needed), 'image')}."
     )
 
 

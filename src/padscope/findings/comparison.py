@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.evidence import CANDIDATE, CONFIRMED, KINDS, RECOGNISED
 from padscope.findings.depth import depth_profile
@@ -17,7 +18,7 @@ from padscope.findings.json import SCHEMA, plain
 from padscope.findings.listing import Listing
 from padscope.findings.measures import Measure, measure_of
 from padscope.findings.recognition import recognition
-from padscope.findings.words import NONE, chance, percent, plural, share, visible
+from padscope.findings.words import NONE, chance, percent, share, visible
 from padscope.study import Study
 from padscope.study.impact_result import LEVEL, beyond_controls, cannot_show
 from padscope.tables.comparison import (

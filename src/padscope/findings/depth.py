@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.evidence import CANDIDATE
 from padscope.findings.listing import Listing
 from padscope.findings.words import NONE, shorten
@@ -112,8 +113,8 @@ def depth_lines(depth: Depth) -> list[str]:
     """Say how deep padding reaches, how deep it can, and what counts as a difference."""
     return [
         *depth.sentences(),
-        f"Measured on {depth.counted} images; the depth is where the difference from real "
-        f"surroundings falls below {depth.tolerance:g} spreads of the map.",
+        f"Measured on {plural(depth.counted, 'image')}; the depth is where the difference from "
+        f"real surroundings falls below {depth.tolerance:g} spreads of the map.",
     ]
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.findings.listing import Listing
 from padscope.findings.measures import MEASURES, PRIMARY, Measure, measures_in
-from padscope.findings.words import NONE, chance, interval, number, plural
+from padscope.findings.words import NONE, chance, interval, number
 from padscope.interventions.fill_told import tell_fill
 from padscope.study import Impact
 from padscope.study.impact_result import (
@@ -100,7 +101,7 @@ def effect_listing(impact: Impact) -> Listing:
     for change in dict.fromkeys(row["change"] for row in rows):
         listed.append((f"{change}:",))
         for row in (row for row in rows if row["change"] == change):
-            few = f", {row['images']:,} images" if row["images"] < most else ""
+            few = f", {plural(row['images'], 'image')}" if row["images"] < most else ""
             own = [measure.figure(row["disturbance"])] if disturbed else []
             listed.append((f"{row['set']}{few}", *_cells(row, measure), *own))
     return Listing(headings, tuple(listed))
@@ -176,7 +177,7 @@ def dose_listing(impact: Impact) -> Listing:
 def compared_lines(impact: Impact) -> list[str]:
     """Say what was compared, and how to read what stands beside the effects."""
     told = (
-        f"The answers to {impact.counted} images were compared ({impact.images}"
+        f"The answers to {plural(impact.counted, 'image')} were compared ({impact.images}"
         f"{', ' + impact.labels if impact.labels else ', without labels'}); padding was refilled "
         f"{tell_fill(impact.fill)}."
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from padscope.findings.words import fixed, fixed_interval, number, plural
+from padscope.counts import plural
+from padscope.findings.words import fixed, fixed_interval, number
 from padscope.study import Study
 
 NAMED = 3  # filters named in a sentence

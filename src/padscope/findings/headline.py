@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from padscope.counts import plural
 from padscope.findings.effects import use_sentence
 from padscope.findings.recognition import Recognition, recognition
 from padscope.findings.rungs import rungs
 from padscope.findings.verdict import verdict
-from padscope.findings.words import plural
 from padscope.interventions.sets import RECOGNISING_SET
 from padscope.study import Impact, Study
 from padscope.study.impact_result import beyond_controls, cannot_show

@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from padscope.counts import plural
 from padscope.evidence import KINDS
-from padscope.findings.words import listed, plural, share
+from padscope.findings.words import listed, share
 from padscope.regions import sides_of
 from padscope.study import Study
 from padscope.tables import MEASURED

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.evidence import SMALL_MAP
 from padscope.findings.recall_curve import RecallCurve, recall_curve
@@ -106,7 +107,9 @@ class Neuron:
         if self.kernel is None:
             facts.append(("kernel", "not kept by this run"))
         if row["nonfinite"]:
-            facts.append(("not finite", f"{row['nonfinite']:,} values, which were left out"))
+            facts.append(
+                ("not finite", f"{plural(row['nonfinite'], 'value')}, which were left out")
+            )
         return facts
 
     @property

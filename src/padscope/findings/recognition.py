@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from padscope.counts import plural
 from padscope.evidence import RECOGNISED, STRONGLY_RECOGNISED
-from padscope.findings.words import listed, percent, plural, share
+from padscope.findings.words import listed, percent, share
 from padscope.scores import Comparison, NetworkCount, compare_counts, told_apart
 from padscope.study.explanation import (
     FRESH,
@@ -157,7 +158,7 @@ class Recognition:
             needed = math.ceil(round(1 / self.content, 6))
             told += (
                 f" Of {self.without:,} it is not known: their core has fewer than the "
-                f"{needed:,} values that such a threshold needs; give more images."
+                f"{plural(needed, 'value')} that such a threshold needs; give more images."
             )
         return told
 
@@ -200,8 +201,8 @@ def _usual(explanation: Explanation) -> str:
         return ""
     told = (
         f"The value of the padding is unusual in {sites['unusual'].sum():,} of "
-        f"{sites['channels'].sum():,} input channels: less than {share(explanation.content)} "
-        "of their content lies as far out"
+        f"{plural(int(sites['channels'].sum()), 'input channel')}: less than "
+        f"{share(explanation.content)} of their content lies as far out"
     )
     without = sites["unusual_without"]
     if without.null_count() == len(without):

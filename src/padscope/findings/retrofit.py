@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.findings.listing import Listing
-from padscope.findings.words import NONE, interval, listed, number, plural, share
+from padscope.findings.words import NONE, interval, listed, number, share
 from padscope.measurements.output import OUTPUT
 from padscope.settings import STILL
 from padscope.study import Retrofit

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.evidence import CANDIDATE, CONFIRMED, RECOGNISED, STRONG
 from padscope.findings.effects import use_sentence
 from padscope.findings.measures import PRIMARY
 from padscope.findings.recognition import Recognition, recognition
-from padscope.findings.words import NONE, number, percent, plural
+from padscope.findings.words import NONE, number, percent
 from padscope.interventions.fill_told import tell_fill
 from padscope.study import GIVEN, Explanation, Study
 from padscope.study.explanation import FRESH, MATCHED
@@ -132,9 +133,18 @@ def _responds(study: Study) -> Rung:
     if unmeasured:
         verb = "is" if unmeasured == 1 else "are"
         sentence += f" {unmeasured:,} more {verb} unmeasured: one value everywhere."
-    beside = _networks(study.explanation, "candidates") if study.explanation else ()
     rule = f"Its outermost line differs from the middle of its map (KS ≥ {CANDIDATE:g})."
-    return _counted(RESPONDS, count, measured, rule, sentence, beside)
+    if study.explanation is None:
+        return _counted(RESPONDS, count, measured, rule, sentence)
+    again = f" {_counted_again(study.explanation)}"
+    beside = _networks(study.explanation, "candidates")
+    return _counted(RESPONDS, count, measured, rule + again, sentence + again, beside)
+
+
+def _counted_again(explanation: Explanation) -> str:
+    """Say why this is not what the scan counted."""
+    crops = "crops with real surroundings" if any(explanation.margin) else "the explained images"
+    return f"Counted again on {crops}, so the scan's number may differ."
 
 
 def _caused(study: Study) -> Rung:

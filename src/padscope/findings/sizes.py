@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from padscope.counts import plural
 from padscope.findings.gains import Gain, gain_of, judge_of
 from padscope.findings.listing import Listing
 from padscope.findings.measures import measure_of
-from padscope.findings.words import NONE, number, plural, visible
+from padscope.findings.words import NONE, number, visible
 from padscope.findings.words import size as written
 from padscope.images.element import elements
 from padscope.study import Sizes

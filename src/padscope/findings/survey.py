@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.evidence import CANDIDATE, CONFIRMED, RECOGNISED
 from padscope.findings.comparison import comparison_listing, read_comparison, take
 from padscope.findings.depth import depth_profile
@@ -17,7 +18,7 @@ from padscope.findings.headline import headline
 from padscope.findings.json import SCHEMA, plain
 from padscope.findings.listing import Listing
 from padscope.findings.sites import window_of
-from padscope.findings.words import NONE, number, percent, plural
+from padscope.findings.words import NONE, number, percent
 from padscope.sites.census import is_uneven, used_padding
 from padscope.sites.geometry import Window
 from padscope.study import Study

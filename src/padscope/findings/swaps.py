@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from padscope.counts import plural
 from padscope.findings.exports import TARGETS, taken_by
 from padscope.findings.gains import Gain, gains_of
 from padscope.findings.listing import Listing
 from padscope.findings.measures import Measure, measure_of
-from padscope.findings.words import NONE, number, plural
+from padscope.findings.words import NONE, number
 from padscope.interventions.fill_told import tell_fill
 from padscope.sites.fill_words import PARTIAL
 from padscope.study import Swaps

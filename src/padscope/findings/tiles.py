@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from padscope.byte_counts import told_bytes
+from padscope.counts import plural, told_bytes
 from padscope.findings.listing import Listing
-from padscope.findings.words import NONE, interval, listed, number, plural, share
+from padscope.findings.words import NONE, interval, listed, number, share
 from padscope.images.element import elements, told_length
 from padscope.study import Tiles
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.findings.effects import spelt, use_sentence
 from padscope.findings.words import chance, number, share
@@ -118,10 +119,11 @@ def _performance(impact: Impact) -> Iterator[_Statement]:
 
 def _beside_partners(row: dict[str, Any], unit: str) -> _Statement:
     """Say whether recognising the border goes beyond responding to it."""
+    paired = plural(row["paired"], f"{row['set']} filter")
     told = (
-        f"The {row['paired']:,} {row['set']} filters that have a partner change the answer by "
-        f"{number(row['paired_effect'])} {unit}, these partners, confirmed but not recognising and "
-        f"of the same sites and like scale, by {number(row['partner'])}: "
+        f"Undoing the {paired} that can be paired changes "
+        f"the answer by {number(row['paired_effect'])} {unit}; undoing as many others, confirmed "
+        f"but not recognising, of the same sites and like scale, by {number(row['partner'])}: "
         f"{spelt(row, 'beyond', 'beyond_low', 'beyond_high')} more (on {counted(row)})"
     )
     sign = _sign(row, "beyond_low", "beyond_high")
@@ -292,6 +294,7 @@ def _spoofed(impact: Impact, width: int) -> Iterator[_Statement]:
     yield _Statement(
         f"At such a band the {impact.headline} filters give {share(fill)} of their answer to the "
         f"true border (median of each site, weighted by filters), at one of the mean colour "
-        f"{share(colour)}, without any {share(without)} (on {fired['images'][0]:,} images).",
+        f"{share(colour)}, without any {share(without)} (on "
+        f"{plural(fired['images'][0], 'image')}).",
         decided=False,
     )

@@ -142,17 +142,6 @@ def chance(p: float | None) -> str:
     return "<0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """Write a count with its noun.
-
-    Examples
-    --------
-    >>> plural(1, "image"), plural(1200, "image")
-    ('1 image', '1,200 images')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def listed(words: Sequence[str]) -> str:
     """Write words as a list.
 

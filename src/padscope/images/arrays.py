@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError, brief
 from padscope.images.canvas import TooSmall
 from padscope.images.fingerprint import fingerprint_files
@@ -210,7 +211,8 @@ class ArrayFiles:
             raise UnreadableImage(name, reason_of(error)) from error
         if not np.isfinite(pixels.numpy()).all():
             count = int((~np.isfinite(pixels.numpy())).sum())
-            reason = f"{count} of {pixels.numel()} values are NaN or infinite; fill them first"
+            of_all = plural(pixels.numel(), "value")
+            reason = f"NaN or infinity in {count:,} of {of_all}; fill them first"
             raise UnreadableImage(name, reason)
         return pixels
 
@@ -272,10 +274,10 @@ def _elements(file: str, key: str, array: Any, dims: int, channels: int) -> Iter
 def _describe(arrays: Sequence[StoredArray], chosen: int, total: int, where: str, seed: int) -> str:
     kinds = {KINDS.get(ends_in(array.file, ARRAYS) or "", "array") for array in arrays}
     kind = kinds.pop() if len(kinds) == 1 else "array"
-    told = f"{len(arrays)} {kind}{'' if len(arrays) == 1 else 's'} {where}"
+    told = f"{plural(len(arrays), kind)} {where}"
     if total == len(arrays) == chosen:
         return told
-    windows = f"{chosen} of {total} windows" if chosen < total else f"{total} windows"
+    windows = f"{chosen:,} of " * (chosen < total) + plural(total, "window")
     stretches = ceil(STRETCHES / len(arrays)) * len(arrays)
     parts = f", which count as {stretches} independent ones" if stretches > len(arrays) else ""
     return f"{windows} of {told}{parts}" + (f" (seed {seed})" if chosen < total else "")

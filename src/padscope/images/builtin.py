@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.images.decode import DECODERS, decode
 from padscope.images.fingerprint import fingerprint_files
@@ -85,7 +86,7 @@ class BuiltinPhotos:
 
     def describe(self) -> str:
         """Return one line for people."""
-        return f"{self.crops} random crops of {len(PHOTOS)} built-in photographs"
+        return f"{plural(self.crops, 'random crop')} of {len(PHOTOS)} built-in photographs"
 
 
 def _locate(package: str, file: str) -> Path:

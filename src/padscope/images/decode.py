@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 from PIL import __version__ as pillow
 
+from padscope.counts import plural
 from padscope.images.folders import open_regular
 from padscope.images.source import UnreadableImage
 from padscope.paths import printable, reason_of
@@ -135,7 +136,7 @@ def _refuse_nodata(values: NDArray[np.float64], top: float, declared: object) ->
     a value beside which all others would be one grey.
     """
     empty = ~(np.abs(values) < HUGE)  # NaN too
-    said = "NaN, infinite or beyond 1e37"
+    said = "NaN, infinity or beyond 1e37"
     with suppress(TypeError, ValueError):
         nodata = float(str(declared).strip("\0 "))
         if not 0 <= nodata <= top and (values == np.float32(nodata)).any():
@@ -144,9 +145,13 @@ def _refuse_nodata(values: NDArray[np.float64], top: float, declared: object) ->
         for extreme in (values.min(), values.max()):
             others = values[values != extreme]
             if others.size and 0 < np.ptp(others) * LEVELS < abs(extreme - others.mean()):
-                empty, said = values == extreme, f"{extreme:g}, and the others would be one grey"
+                empty, said = (
+                    values == extreme,
+                    f"{extreme:g}, which leaves the others one grey,",
+                )
     if count := int(empty.sum()):
-        raise ValueError(f"{count} of {values.size} pixels are {said}; fill them first")
+        pixels = plural(values.size, "pixel")
+        raise ValueError(f"{said} in {count:,} of {pixels}; fill them first")
 
 
 def _reason(error: Exception, open_file: Callable[[], BinaryIO]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.images.decode import DECODERS, decode_file, pages_of
 from padscope.images.fingerprint import fingerprint_files
@@ -152,7 +153,7 @@ def _sample(
 
 
 def _describe(chosen: int, found: int, where: str, seed: int) -> str:
-    photographs = "photograph" if found == 1 else "photographs"
+    photographs = plural(found, "photograph")
     if chosen == found:
-        return f"{found} {photographs} {where}"
-    return f"{chosen} of {found} {photographs} {where} (seed {seed})"
+        return f"{photographs} {where}"
+    return f"{chosen:,} of {photographs} {where} (seed {seed})"

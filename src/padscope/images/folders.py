@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.paths import MISSING, file_problem, printable, reason_of
 
@@ -106,8 +107,7 @@ class Found:
     @property
     def described(self) -> str:
         """The closed folders, counted, the first of them named."""
-        folders = "1 folder" if len(self.closed) == 1 else f"{len(self.closed)} folders"
-        return f"{folders} could not be opened: {self.closed[0]}"
+        return f"{plural(len(self.closed), 'folder')} could not be opened: {self.closed[0]}"
 
 
 def look_below(root: Path) -> Found:

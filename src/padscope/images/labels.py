@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.images.folders import look_below
 from padscope.images.label_table import Row, read_rows
@@ -141,7 +142,8 @@ def given_labels(
             ) from error
     if len(values) != len(names):
         raise PadscopeError(
-            f"there are {len(values)} labels for {len(names)} images; give one for each"
+            f"there are {plural(len(values), 'label')} for {plural(len(names), 'image')}; give "
+            "one for each"
         )
     written = [_written(value, name) for value, name in zip(values, names, strict=True)]
     first = _first_of_each(zip(written, names, strict=True))
@@ -256,7 +258,8 @@ def _lack(labels: Labels, names: Sequence[str]) -> str:
         name for name, number in zip(names, labels.classes, strict=True) if number == UNKNOWN
     ]
     first = f", the first {missing[0]}" if missing else ""
-    return f"{len(missing)} of {len(names)} images have no label{first}"
+    verb = "has" if len(missing) == 1 else "have"
+    return f"{len(missing):,} of {plural(len(names), 'image')} {verb} no label{first}"
 
 
 def _described(labels: Labels, names: Sequence[str], source: str) -> Labels:
@@ -270,4 +273,4 @@ def _described(labels: Labels, names: Sequence[str], source: str) -> Labels:
             f"all images have class {present[0]}{comma}{source}; accuracy needs two classes or more"
         )
     lack = f"; {_lack(labels, names)}" if UNKNOWN in labels.classes else ""
-    return Labels(labels.classes, labels.names, f"{len(present)} classes{source}{lack}")
+    return Labels(labels.classes, labels.names, f"{plural(len(present), 'class')}{source}{lack}")

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.images.folders import ARRAYS, Container, Folder, ends_in
 
@@ -91,7 +92,7 @@ class Volume:
         self._data = kind.from_stream(file).dataobj
         shape = tuple(map(int, self._data.shape))
         if len(shape) > dims + 1:
-            raise ValueError(f"it has {len(shape)} axes, {dims + 1} at most are read")
+            raise ValueError(f"it has {plural(len(shape), 'axis')}, {dims + 1} at most are read")
         self._moved = len(shape) > dims
         self.shape = (shape[-1], *shape[:-1]) if self._moved else shape
         self.dtype = np.dtype(np.float32)

@@ -11,6 +11,7 @@ from glob import has_magic
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from padscope.counts import plural, told_bytes
 from padscope.errors import PadscopeError, brief
 from padscope.images.arrays import ArrayFiles
 from padscope.images.files import PhotoFiles
@@ -101,7 +102,7 @@ def _class_in(name: str, content: bytes) -> str | int | None:
     """Read what tells a class: a line of text, or an entry of a JSON object."""
     try:
         if len(content) > MOST_BYTES:
-            raise ValueError(f"it has {len(content):,} bytes")
+            raise ValueError(f"it is larger than {told_bytes(MOST_BYTES)}")
         found = content.decode().strip()
         if name.endswith(".json"):
             held = json.loads(found)
@@ -184,7 +185,7 @@ def sample_tars(
         for file, member in index.items()
         if is_known(file)
     ]
-    shards = "1 archive" if len(names) == 1 else f"{len(names)} archives"
+    shards = plural(len(names), "archive")
     if not found:
         raise PadscopeError(
             f"no photograph in {shards}, {printable(names[0])}; give archives that hold photographs"

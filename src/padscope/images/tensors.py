@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.images.fingerprint import fingerprint_tensors, one_by_one
 from padscope.images.items import Take, given, image_of, parts_of, taken
@@ -69,8 +70,8 @@ class TensorImages:
         kind, name = type(self.items).__name__, self.name(index)
         if len(self.items) != self._length:
             raise PadscopeError(
-                f"the {kind} had {self._length} images at first and has {len(self.items)} now; "
-                "give one which stays as it is while it is read"
+                f"the {kind} had {plural(self._length, 'image')} at first and has "
+                f"{len(self.items)} now; give one which stays as it is while it is read"
             )
         advice = f"; make it give one for every index below its length, {self._length}"
         item = given(lambda: self.items[index], kind, name, advice)
@@ -91,7 +92,7 @@ class TensorImages:
 
     def describe(self) -> str:
         """Return one line for people."""
-        return f"{len(self)} images from a {type(self.items).__name__}"
+        return f"{plural(len(self), 'image')} from a {type(self.items).__name__}"
 
 
 class StreamedImages:
@@ -165,8 +166,8 @@ class StreamedImages:
                 yield chunk
         if self.length not in (None, total):
             raise PadscopeError(
-                f"the {kind} had {self.length} images at first and gave {total} now; give one "
-                "which stays as it is while it is read"
+                f"the {kind} had {plural(self.length, 'image')} at first and gave {total} now; "
+                "give one which stays as it is while it is read"
             )
 
     def _chunk(self, pixels: Tensor, name: str) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.sites import Site
 
@@ -95,8 +96,8 @@ class Selection:
         chosen = self.chosen.get(site, ())
         if chosen and chosen[-1] >= filters:
             raise PadscopeError(
-                f"site {site!r} has no filter {chosen[-1]}: its {filters} filters are 0 to "
-                f"{filters - 1}"
+                f"site {site!r} has no filter {chosen[-1]}: its {plural(filters, 'filter')} are 0 "
+                f"to {filters - 1}"
             )
         return None if chosen is not None and len(chosen) == filters else chosen
 

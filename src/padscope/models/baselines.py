@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils import parametrize
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.models.batchnorm import is_batch_norm
 from padscope.models.borrowing import set_eval
@@ -182,7 +183,8 @@ def _check_same_shapes(module: nn.Module, loaded: LoadedModel) -> None:
     ]
     if names:
         raise PadscopeError(
-            f"{loaded.spec} built anew differs from the loaded model in {len(names)} weights, "
+            f"{loaded.spec} built anew differs from the loaded model in "
+            f"{plural(len(names), 'weight')}, "
             f"the first {names[0]}: load it from a factory that always builds the same network"
         )
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.models.adapter import InputAdapter
 from padscope.models.architecture import Architecture
@@ -92,7 +93,9 @@ class LoadedModel:
 
     def _describe_input(self) -> str:
         if self.preprocessing is None:
-            return f"input of {self.input_channels or 'unknown'} channels, size not known"
+            known = self.input_channels
+            channels = plural(known, "channel") if known else "unknown channels"
+            return f"input of {channels}, size not known"
         shape = "×".join(map(str, (self.preprocessing.channels, *self.preprocessing.size)))
         mean, std = (
             "/".join(f"{value:g}" for value in dict.fromkeys(values))

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.models.architecture import seeded
 from padscope.models.baselines import check_usable, copied, weight_tensors
@@ -331,7 +332,9 @@ class _Filters:
         if self.given_up and (off_by := float(self.difference().max())):
             return f"its outputs stay off by up to {off_by:.2g} of their spread"
         if count := int(self.dead.sum()):
-            return f"{count} of {len(self.dead)} filters give one value, whatever their kernels"
+            verb, kernels = ("gives", "its kernel") if count == 1 else ("give", "their kernels")
+            of_all = plural(len(self.dead), "filter")
+            return f"{count} of {of_all} {verb} one value, whatever {kernels}"
         if not self.shiftable:
             return "it takes no bias: the spread of its outputs is matched, the mean is not"
         return ""

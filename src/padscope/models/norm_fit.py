@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError, brief
 from padscope.models.batchnorm import holds_statistics
 from padscope.models.borrowing import as_found
@@ -321,7 +322,7 @@ def _measure(
                 continue
             except Exception as error:  # somebody's own code raises what it likes
                 if ran_out_of_memory(error):
-                    raise memory_error(error, f"{len(batch)} images at once") from error
+                    raise memory_error(error, f"{plural(len(batch), 'image')} at once") from error
                 raise PadscopeError(
                     f"the model failed on images of shape {'×'.join(map(str, batch.shape))} "
                     f"(batch, channels, size): {brief(error)}; give images that it takes"

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError, brief
 from padscope.models.preprocessing import InputDefaults
 from padscope.models.structure import TRACED
@@ -123,8 +124,8 @@ class OnnxFile:
         if len(inputs) != 1:
             named = ", ".join(each.name for each in inputs[:4]) or "none"
             raise PadscopeError(
-                f"the network in {self._path} has {len(inputs)} inputs ({named}): export one that "
-                "takes a batch of images alone"
+                f"the network in {self._path} has {plural(len(inputs), 'input')} ({named}): "
+                "export one that takes a batch of images alone"
             )
         dims = inputs[0].type.tensor_type.shape.dim
         shape = tuple(dim.dim_value or None for dim in dims)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 
 
@@ -36,7 +37,7 @@ class Preprocessing:
             raise PadscopeError(f"the input size {self.size} must be 1 or more on every axis")
         if not self.mean or len(self.mean) != len(self.std):
             raise PadscopeError(
-                f"mean has {len(self.mean)} values and std {len(self.std)}: "
+                f"mean has {plural(len(self.mean), 'value')} and std {len(self.std)}: "
                 "both need one per input channel"
             )
         if not all(value > 0 for value in self.std):
@@ -135,8 +136,8 @@ def _resolve_size(size: int | Sequence[int] | None, rank: int) -> tuple[int, ...
     resolved = (size,) * rank if isinstance(size, int) else tuple(size)
     if len(resolved) != rank:
         raise PadscopeError(
-            f"the size {resolved} has {len(resolved)} numbers, but the model's input has "
-            f"{rank} spatial axes: give one number, or one per axis"
+            f"the size {resolved} has {plural(len(resolved), 'number')}, but the model's input has "
+            f"{plural(rank, 'spatial axis')}: give one number, or one per axis"
         )
     return resolved
 

@@ -78,7 +78,7 @@ def check_unquantised(module: nn.Module, name: str) -> None:
     ]
     if quantised and not any(isinstance(child, _ConvNd) for child in module.modules()):
         raise PadscopeError(
-            f"all {len(quantised)} convolutions of {name} are quantised ({quantised[0]} first), "
+            f"all convolutions of {name} are quantised ({quantised[0]} first), "
             "and what they compute with cannot be followed: give the network from before it was "
             "converted"
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 
 COMPILED = "_orig_mod."  # what torch.compile puts before the names within a module
@@ -84,7 +85,7 @@ def rename(state: dict[str, Any], expected: Mapping[str, Any], path: Path) -> Re
     }
     said.append(f"below {prefix}")
     if others := [name for name in state if not name.startswith(prefix)]:
-        said.append(f"{len(others)} others left out ({first_of(others)})")
+        said.append(f"{plural(len(others), 'other')} left out ({first_of(others)})")
     return Renamed(inside, said)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.findings.depth import depth_profile
 from padscope.findings.headline import opening
 from padscope.findings.words import percent
@@ -52,6 +53,6 @@ def _columns(profile: pl.DataFrame, most: float) -> Iterator[str]:
         yield (
             f'<rect x="{place * step:.1f}" y="{HEIGHT - height:.1f}" '
             f'width="{max(step - 2, 0.5 * step):.1f}" height="{height:.1f}" fill="#0b7fc4">'
-            f"<title>{text(row['site'])}: {row['counted']:,} of {row['measured']:,} filters"
+            f"<title>{text(row['site'])}: {row['counted']:,} of {plural(row['measured'], 'filter')}"
             "</title></rect>"
         )

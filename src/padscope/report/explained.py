@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from padscope.counts import plural
 from padscope.evidence import RECOGNISED
 from padscope.findings.checks import check_facts
 from padscope.findings.kinds import kind_sentence, kinds
@@ -58,8 +59,8 @@ def evidence_parts(study: Study, explanation: Explanation) -> list[Part]:
 def _baselines(study: Study, explanation: Explanation) -> Part:
     notes = [
         "All on the same crops, of the first "
-        f"{explanation.networks['images'][0]:,} images: recall here (≥ {RECOGNISED:g}) is of the "
-        "shift from core to border, whatever its cause."
+        f"{plural(explanation.networks['images'][0], 'image')}: recall here (≥ {RECOGNISED:g}) is "
+        "of the shift from core to border, whatever its cause."
     ]
     if not explanation.has_baselines:
         asked = explanation.identity["settings"]["baselines"]

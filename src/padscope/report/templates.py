@@ -9,7 +9,8 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from padscope.findings.words import number, percent, plural, shorten, visible
+from padscope.counts import plural
+from padscope.findings.words import number, percent, shorten, visible
 
 
 @cache

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.findings.checks import skipped_lines
 from padscope.findings.classes import class_lines, class_listing, headline_classes, read_classes
 from padscope.findings.distances import MAIN_SETS, reach_sentence
@@ -89,7 +90,8 @@ def _classes(study: Study, impact: Impact) -> Iterator[Part]:
             f"Mean change in probability of a class over all images when the {chosen} filters are "
             "undone, paired by image; those that change most. Many small gains with few losses are "
             "lost confidence, not a preference. Intervals are 95 % over images; q is of what is "
-            f"beyond the controls, by Benjamini and Hochberg over {own.height:,} classes. Telling "
+            "beyond the controls, by Benjamini and Hochberg over "
+            f"{plural(own.height, 'class')}. Telling "
             "whether a shift is right takes labels, and more than one image of the class."
         ],
         drawn(study, "classes", " ".join(class_lines(impact))),

@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from torch import Tensor
 
+from padscope.counts import plural
 from padscope.errors import Interrupted
 from padscope.images import Batch, Skipped
 from padscope.running.memory import keeping_freed_memory
@@ -162,8 +163,8 @@ class Job(Generic[S]):
 
     def stopped_after(self, images: int) -> str:
         """Say where the job was stopped."""
-        of_all = f" of {self.images}" if self.images else ""
-        return f"stopped after {images}{of_all} images ({self.name})"
+        part = f"{images:,} of " if self.images else ""
+        return f"stopped after {part}{plural(self.images or images, 'image')} ({self.name})"
 
 
 class Watch(Protocol[Seen]):

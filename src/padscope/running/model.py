@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from padscope.counts import plural
 from padscope.effects.answers import kind_of_answer, read_answer, without_masked
 from padscope.effects.comparison import Unchanged
 from padscope.errors import PadscopeError, brief
@@ -154,7 +155,8 @@ class Asking:
         answer, rows = read_answer(output, self.key), max(len(images), self.static_batch or 0)
         if len(answer) != rows:
             raise PadscopeError(
-                f"the model's answer has shape {tuple(answer.shape)} for {rows} images; effects "
+                f"the model's answer has shape {tuple(answer.shape)} for {plural(rows, 'image')}; "
+                "effects "
                 "need one row per image: name another entry with --output, or wrap the model so "
                 "that the first axis is that of the images"
             )

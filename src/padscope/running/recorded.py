@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from padscope.counts import plural
 from padscope.images import Batch, Skipped
 from padscope.running.loop import Packed
 from padscope.running.spans import Spans
@@ -219,7 +220,9 @@ class Recording:
         for name, found_rows in found.rows.items():
             images = len(found.images.get(name, batch.indices))
             if len(found_rows) != images:
-                raise ValueError(f"{name} has {len(found_rows)} rows for {images} images")
+                raise ValueError(
+                    f"{name} has {plural(len(found_rows), 'row')} for {plural(images, 'image')}"
+                )
         rows = {name: rows.detach().cpu() for name, rows in found.rows.items()}
         some = {name: tuple(images) for name, images in found.images.items()}
         self._new.append(

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.running.model import as_input
 from padscope.running.tiled import BesideWhole, Tiled, smallest, tiled
@@ -117,11 +118,11 @@ class AdvisedStream:
             else f"is wrong by up to {self.without:.2g} spreads"
         )
         return (
-            f"Chunks of {self.chunk:,} samples need {self.look_back:,} before and {ahead}: "
+            f"Chunks of {plural(self.chunk, 'sample')} need {self.look_back:,} before and {ahead}: "
             f"{self.cost():.2f} samples are run for each one, and the answer is within "
             f"{self.error:.2g} spreads of that to the whole.\n"
-            f"A decoder without look-back {lost}; one that computes nothing twice keeps {kept:,} "
-            f"values in {len(self.state)} windows."
+            f"A decoder without look-back {lost}; one that computes nothing twice keeps "
+            f"{plural(kept, 'value')} in {plural(len(self.state), 'window')}."
         )
 
 

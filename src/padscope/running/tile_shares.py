@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from padscope.counts import plural
 from padscope.effects.answers import read_answer
 from padscope.effects.resampling import Bootstrap, FloatArray
 from padscope.errors import PadscopeError
@@ -93,8 +94,8 @@ class TileShares:
             f"; over the tile it computes {', '.join(self.statistics)}" if self.statistics else ""
         )
         return (
-            f"Tiles differ from the whole by {self.difference:.3g} spreads on {self.images} "
-            f"images: {told}{over}."
+            f"Tiles differ from the whole by {self.difference:.3g} spreads on "
+            f"{plural(self.images, 'image')}: {told}{over}."
         )
 
 

@@ -18,6 +18,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from padscope.counts import plural
 from padscope.effects.answers import read_answer
 from padscope.errors import PadscopeError
 from padscope.running.model import as_input, run_batch
@@ -134,7 +135,9 @@ class Tiled:
             raise PadscopeError(f"axes are {self.axes}, and images have {len(size)}, from 0 on")
         values = [*given] * len(axes) if len(given) == 1 else given
         if len(values) != len(axes):
-            raise PadscopeError(f"{given} are {len(values)} numbers for {len(axes)} axes")
+            raise PadscopeError(
+                f"{given} are {plural(len(values), 'number')} for {plural(len(axes), 'axis')}"
+            )
         along = [*uncut]
         for axis, value in zip(axes, values, strict=True):
             along[axis] = value
@@ -448,8 +451,8 @@ def _require_map(bounds: DepthBounds, dims: int) -> MapBounds:
     answer = bounds.output
     if answer is None or not answer.is_map:
         raise PadscopeError(
-            f"the model's answer is no map with channels and the {dims} axes of the image; tiles "
-            "cannot be put together: name another entry with output"
+            f"the model's answer is no map with channels and {plural(dims, 'axis')}, as the image "
+            "has; tiles cannot be put together: name another entry with output"
         )
     return answer
 
@@ -553,7 +556,8 @@ def _write(
         if start < 0 or start + stop - first > answer.shape[axis + 1]:
             raise _TooFewError(
                 f"a tile of {span.run[1] - span.run[0]} along axis {axis} gives "
-                f"{answer.shape[axis + 1]} positions, too few for its own part; give a larger halo"
+                f"{plural(answer.shape[axis + 1], 'position')}, too few for its own part; "
+                "give a larger halo"
             )
         part = part.narrow(axis + 1, start, stop - first)
         if half:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from padscope.counts import plural
 from padscope.errors import brief
 from padscope.sites.call import Call, Visitor
 from padscope.sites.fills import padding_is_told, told_fill
@@ -195,8 +196,7 @@ def _unscored(call: Call, images: int) -> str:
     if output.ndim != len(operation.window.out) + 2:
         return "its output has no batch axis"
     if len(output) != images:
-        maps = "1 map" if len(output) == 1 else f"{len(output)} maps"
-        return f"its batch holds {maps} for {images} images"
+        return f"its batch holds {plural(len(output), 'map')} for {plural(images, 'image')}"
     if not output.is_floating_point():
         return f"its output is {str(output.dtype).removeprefix('torch.')}"
     if all(size < SMALLEST_AXIS for size in operation.window.out):

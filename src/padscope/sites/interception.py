@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.sites.call import Call, Visitor
 from padscope.sites.focus import active_within
@@ -245,8 +246,8 @@ class Interception:
         count, images = len(call.output), self._images or 0
         if count < images and call.name in self._whole:
             raise PadscopeError(
-                f"site {call.name} runs on {count} of {images} images at once: the model splits "
-                f"its batch; give a batch size of {count} or less"
+                f"site {call.name} runs on {count} of {plural(images, 'image')} at once: the "
+                f"model splits its batch; give a batch size of {count} or less"
             )
 
     def _run_between(

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch._ops import OpOverload, OpOverloadPacket
 from torch.nn import functional as F
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError, brief
 from padscope.plugins import complete
 from padscope.sites.fill_words import ZEROS, describe_fill, join_fills
@@ -418,7 +419,7 @@ def _describe(
         dims = int(digit[1]) if digit else 2
         kernel = _per_axis(kernel_size, dims)
     if not 0 < dims < len(output):
-        raise ValueError(f"a kernel of {dims} axes for an output of {len(output)}")
+        raise ValueError(f"a kernel of {plural(dims, 'axis')} for an output of {len(output)}")
     steps = _per_axis(stride or (kernel if weight is None else 1), dims)
     spread = _per_axis(dilation or 1, dims)
     before, after = _own_padding(padding or 0, kernel, spread)

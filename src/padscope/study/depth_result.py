@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.images.element import told_length
 from padscope.measurements.output import OUTPUT
 from padscope.study.beside import Beside
@@ -88,7 +89,10 @@ class Depth(Beside):
 
     def __repr__(self) -> str:
         """Say what was found."""
-        lines = [f"Depth of padding in {self.model!r} on {self.counted} images", *self.sentences()]
+        lines = [
+            f"Depth of padding in {self.model!r} on {plural(self.counted, 'image')}",
+            *self.sentences(),
+        ]
         return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from math import exp
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.effects.comparison import CLASS_CHANGE
 from padscope.effects.metric import Metric, load_metric
 from padscope.effects.resampling import Bootstrap
@@ -198,7 +199,7 @@ class SetEffects:
             yield _told(self.partners)
         if masked := self.subject.masked:
             yield (
-                f"{len(masked):,} of {self.subject.answer.shape[1]:,} classes "
+                f"{len(masked):,} of {plural(self.subject.answer.shape[1], 'class')} "
                 f"{'is' if len(masked) == 1 else 'are'} masked (minus infinity) and left out."
             )
         lacking = [
@@ -216,7 +217,7 @@ class SetEffects:
 def _told(partners: Controls) -> str:
     """Say how many recognising filters have partners, and how like these are."""
     told = (
-        f"Of {partners.chosen.height:,} recognising filters {partners.matched:,} "
+        f"Of {plural(partners.chosen.height, 'recognising filter')} {partners.matched:,} "
         f"{'has' if partners.matched == 1 else 'have'} a partner at their site that is confirmed "
         "and does not recognise"
     )

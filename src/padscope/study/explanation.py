@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from padscope.counts import plural
+
 if TYPE_CHECKING:
     from padscope.measurements import Counts
 
@@ -65,7 +67,7 @@ class Explanation:
         """Say what it rests on."""
         networks = self.networks["network"].unique(maintain_order=True).to_list()
         return (
-            f"Explanation({self.images!r}, {self.counts.images} images, "
+            f"Explanation({self.images!r}, {plural(self.counts.images, 'image')}, "
             f"networks: {', '.join(networks)})"
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.interventions.sets import headline_of
 from padscope.settings import FEWEST_IMAGES
 from padscope.tables.schema import (
@@ -99,8 +100,8 @@ class Impact:
     def __repr__(self) -> str:
         """Say what it rests on."""
         return (
-            f"Impact({self.images!r}, {self.counted} images, answer {self.answer!r}, "
-            f"fill {self.fill!r}, {self.effects.height} effects)"
+            f"Impact({self.images!r}, {plural(self.counted, 'image')}, answer {self.answer!r}, "
+            f"fill {self.fill!r}, {plural(self.effects.height, 'effect')})"
         )
 
     @property
@@ -185,7 +186,9 @@ def cannot_show(row: Mapping[str, Any]) -> str:
     if not draws:
         return "no controls could be drawn"
     if 1 / (1 + draws) > LEVEL:
-        least = f"with {draws} draws of controls p cannot fall below {1 / (1 + draws):.2g}"
+        least = (
+            f"with {plural(draws, 'draw')} of controls p cannot fall below {1 / (1 + draws):.2g}"
+        )
         return f"{least}, and {FEWEST_DRAWS} or more are needed"
     if row["shared"] is not None and row["shared"] >= 1:
         return "all draws of controls are of the same filters"
@@ -208,7 +211,7 @@ def counted(row: Mapping[str, Any]) -> str:
     '20 images, 8 of them independent, fewer than the 20 that an interval needs'
     """
     images, photographs = row["images"], row["photographs"]
-    told = f"{images:,} image{'' if images == 1 else 's'}"
+    told = plural(images, "image")
     if photographs < images:
         told += f", {photographs:,} of them independent"
     few = f", fewer than the {FEWEST_IMAGES} that an interval needs"
@@ -228,7 +231,7 @@ def drawn(row: Mapping[str, Any]) -> str:
     >>> drawn({"draws": 20, "images": 48, "control_images": 5})
     '20 draws, each on 5 of the images'
     """
-    told = f"{row['draws']} draw{'' if row['draws'] == 1 else 's'}"
+    told = plural(row["draws"], "draw")
     each = row.get("control_images") or row["images"]  # not said by runs of before
     return told if each >= row["images"] else f"{told}, each on {each:,} of the images"
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset
 
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.images import (
     Batch,
@@ -197,8 +198,8 @@ def make_framing(loaded: LoadedModel, seed: int) -> Probe | Window:
         )
     if loaded.input_channels not in (None, want.channels):
         raise PadscopeError(
-            f"mean and std have {want.channels} values and {loaded.spec} takes "
-            f"{loaded.input_channels} channels; give one value, or one per channel"
+            f"mean and std have {plural(want.channels, 'value')} and {loaded.spec} takes "
+            f"{plural(loaded.input_channels, 'channel')}; give one value, or one per channel"
         )
     if len(want.size) != 2 or want.channels not in (1, 3):
         return Window(want.size, want.mean, want.std, seed)
@@ -367,9 +368,7 @@ class Work:
                 return self.source.tensor(index)[None]
             except UnreadableImage as error:
                 problem = f"for example, {error}"
-        raise PadscopeError(
-            f"none of the {self.images} images can be read ({problem}); give others"
-        )
+        raise PadscopeError(f"no image can be read ({problem}); give others")
 
 
 def up_to(limit: int | None, batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from padscope.counts import plural
 from padscope.effects.resampling import Bootstrap
 from padscope.errors import PadscopeError, near
 from padscope.images import Batch, StreamedImages
@@ -222,7 +223,7 @@ class _Work:
         groups = sorted({self._group(index) for index in indices})
         if len(groups) < FEWEST:
             raise PadscopeError(
-                f"{len(groups)} of the images are independent; give {FEWEST} or more, of which a "
+                f"{plural(len(groups), 'independent image')}; give {FEWEST} or more, of which a "
                 "third is kept to compare on"
             )
         order = np.random.default_rng(self.settings.seed).permutation(len(groups))

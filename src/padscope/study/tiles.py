@@ -11,7 +11,7 @@ import polars as pl
 import torch
 from torch import nn
 
-from padscope.byte_counts import told_bytes
+from padscope.counts import plural, told_bytes
 from padscope.errors import Interrupted, PadscopeError
 from padscope.images import stream
 from padscope.models import LoadedModel, as_found
@@ -173,7 +173,7 @@ class _Trial:
             self.stage.conclude(HALOS.name, self.table())
         if self.stage.stopping():
             self.stage.finish()
-            raise Interrupted(f"stopped after {len(self.beside.tried)} halos")
+            raise Interrupted(f"stopped after {plural(len(self.beside.tried), 'halo')}")
         return self.beside.tried[halo]
 
     def table(self) -> pl.DataFrame:

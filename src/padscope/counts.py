@@ -1,4 +1,4 @@
-"""Counts of bytes as people write them."""
+"""Counts as people write them: with their noun, and of bytes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,24 @@ from padscope.errors import PadscopeError
 
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
          "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}  # fmt: skip
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """Write a count with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "image"), plural(1200, "image"), plural(2, "axis"), plural(0, "class")
+    ('1 image', '1,200 images', '2 axes', '0 classes')
+    """
+    return f"{count:,} {one if count == 1 else many or _many(one)}"
+
+
+def _many(one: str) -> str:
+    for ending, instead in (("ss", "sses"), ("is", "es"), ("ry", "ries")):
+        if one.endswith(ending):
+            return one.removesuffix(ending) + instead
+    return f"{one}s"
 
 
 def parse_bytes(text: str) -> int:
