@@ -123,7 +123,7 @@ def test_baselines_stand_beside_the_same_crops(explained: Study) -> None:
     study = with_counts(explained, given=(100,), fresh=(0, 3, 0), matched=(90, 120, 99))
     beside = {b.label: (b.value, b.low, b.high, b.written) for b in rungs(study)[2].beside}
     assert beside == {
-        "this network": (100, None, None, "100"),
+        "this network, on the first 96 images": (100, None, None, "100"),
         "untrained": (1, 0, 3, "0 to 3"),
         "matched kernels": (103, 90, 120, "90 to 120"),
     }
@@ -321,7 +321,7 @@ def test_where_it_comes_from_is_said_alike_everywhere(
     told = found.origin_sentences
     assert told[0].startswith(
         f"Untrained networks have {sorted(fresh)[0]}, {sorted(fresh)[1]} and {sorted(fresh)[2]} on "
-        "the same crops, this network 100: "
+        "the first 96 images, this network 100 there: "
     )
     assert told[1].startswith("Random kernels on the same channels have ")
     assert "none of its filters can be told apart from theirs one by one (q ≤ 0.05)." in told[0]
@@ -344,7 +344,7 @@ def test_where_nobody_recognises_nothing_is_said_to_bring_it_about(explained: St
     study = with_counts(explained, given=(0,), fresh=(0, 0, 0), matched=(0, 0, 1))
     assert study.explanation is not None
     training, kernels, *_ = recognition(study.filters, study.explanation).origin_sentences
-    assert training == "Untrained networks have none either, on the same crops."
+    assert training == "Untrained networks have none either on the first 96 images."
     assert "nothing shows that the kernels do more than any would" in kernels
 
 

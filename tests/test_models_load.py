@@ -124,7 +124,7 @@ def test_factory_from_the_working_directory(nets: str) -> None:
     assert not any(child.training for child in loaded.module.modules())
     digest = loaded.weights_hash[:8]
     assert loaded.describe() == (
-        f"my_nets:fresh: Sequential, 4e-05 M parameters, weights as built ({digest}), "
+        f"my_nets:fresh: Sequential, 40 parameters, weights as built ({digest}), "
         "input 2×20×30, mean 0.5, std 1"
     )
 

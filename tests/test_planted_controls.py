@@ -172,7 +172,7 @@ def test_controls_are_trained_once(
         questions = module.get_submodule("head").get_parameter("bias")
         count = 40 if len(questions) == 4 else 0  # one a side
         same = Comparison("more" if count else "as many", "", count, (0, 1))
-        origins = tuple(Origin(kind, same, count) for kind in ("fresh", "matched"))
+        origins = tuple(Origin(kind, same, count, on="") for kind in ("fresh", "matched"))
         return Recognition(120, count, 0, 0.01, 0, origins, usual="", warnings=())
 
     monkeypatch.setattr(benchmarks.controls, "judged", judged)

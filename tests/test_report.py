@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from padscope.cli.commands import explain_command, impact_command, scan_command
 from padscope.findings.again import OPTIONS, commands
-from padscope.findings.checks import count
+from padscope.findings.checks import count, limits
 from padscope.findings.distributions import distributions
 from padscope.images import Skipped
 from padscope.report import render_report
@@ -165,7 +165,10 @@ def test_the_counts_are_the_tables(study: Study, page: Page) -> None:
         "of 12 measured filters" in page.text
         and f"{found.respond} filters respond to the border" in page.text
     )
-    assert study.sites.filter(~pl.col("scored"))["unscored"][0] in page.text
+    site, reason = study.sites.filter(~pl.col("scored")).select("site", "unscored").row(0)
+    (line,) = (line for line in limits(study) if line.startswith("Not scored: "))
+    assert line.startswith(f"Not scored: {site}") and line.endswith(f" ({reason}).")
+    assert reason in page.text
 
 
 @pytest.mark.parametrize("name", HOSTILE)

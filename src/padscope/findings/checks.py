@@ -19,7 +19,7 @@ from padscope.tables import MEASURED, RESOLUTION
 from padscope.tables.comparison import response_columns
 
 CHANCE = 0.05  # false discovery rate
-NAMED = 5  # skipped images named in a sentence
+NAMED = 5  # skipped images, or sites, named in a sentence
 FEW = 48  # images below which counts are visibly inflated
 BUILTIN = re.compile(
     r"(?:[\d,]+ of )?[\d,]+ random crops? of (\d+) built-in photographs(?: \(seed \d+\))?"
@@ -129,7 +129,7 @@ def limits(study: Study) -> list[str]:
     """Say what limits a study's counts, in sentences."""
     found = count(study)
     told = _explained(study, study.explanation) if study.explanation else _scanned(found)
-    lines = [*told]
+    lines = [*told, *_unscored(study.sites)]
     if found.builtin:
         lines.append(
             f"There are {plural(found.builtin, 'photograph')} behind these crops: a demonstration."
@@ -142,6 +142,14 @@ def limits(study: Study) -> list[str]:
         lines += study.explanation.notes
         return [*lines, *skipped_lines("could not be explained", study.explanation.counts.skipped)]
     return [*lines, *skipped_lines("could not be read", study.counted.skipped)]
+
+
+def _unscored(sites: pl.DataFrame) -> Iterator[str]:
+    """Name the sites that have no scores, and say why."""
+    lacking = sites.filter(~pl.col("scored")).group_by("unscored", maintain_order=True)
+    for reason, names in lacking.agg("site").iter_rows():
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        yield f"Not scored: {', '.join(names[:NAMED])}{more} ({reason})."
 
 
 def _scanned(found: Counted) -> Iterator[str]:

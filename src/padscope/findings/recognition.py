@@ -71,11 +71,14 @@ class Origin:
     apart : int
         Recognising filters that can be told apart from this baseline's one by one, at a false
         discovery rate of `APART`.
+    on : str
+        The images that all of them were counted on: "on the first 25 images".
     """
 
     kind: str
     comparison: Comparison
     apart: int
+    on: str
 
     @property
     def others(self) -> str:
@@ -89,12 +92,12 @@ class Origin:
         if found.answer is None:
             return f"How that compares with {others} is open: {found.reason}."
         if not any((found.count, *found.baselines)):
-            return f"{others.capitalize()} have none either, on the same crops."
+            return f"{others.capitalize()} have none either {self.on}."
         counts = listed([f"{count:,}" for count in sorted(found.baselines)])
         apart = f"{self.apart:,}" if self.apart else "none"
         return (
-            f"{others.capitalize()} have {counts} on the same crops, this network "
-            f"{found.count:,}: {_MEANING[self.kind][found.answer]}; {apart} of its filters can be "
+            f"{others.capitalize()} have {counts} {self.on}, this network {found.count:,} there: "
+            f"{_MEANING[self.kind][found.answer]}; {apart} of its filters can be "
             f"told apart from theirs one by one (q ≤ {APART:g})."
         )
 
@@ -219,7 +222,12 @@ def _origin(kind: str, filters: pl.DataFrame, explanation: Explanation) -> Origi
     reason = explanation.open_training if kind == FRESH else ""
     comparison = compare_networks(tables[GIVEN], beside, explanation.content, reason)
     q = filters.filter("recognises")[f"q_{kind}"].to_numpy()
-    return Origin(kind, comparison, told_apart(q, APART))
+    return Origin(kind, comparison, told_apart(q, APART), on_first(explanation))
+
+
+def on_first(explanation: Explanation) -> str:
+    """Say which images the given network and its baselines were counted on."""
+    return f"on the first {plural(explanation.networks['images'][0], 'image')}"
 
 
 def compare_networks(

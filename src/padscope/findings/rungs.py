@@ -11,7 +11,7 @@ from padscope.counts import plural
 from padscope.evidence import CANDIDATE, CONFIRMED, RECOGNISED, STRONG
 from padscope.findings.effects import use_sentence
 from padscope.findings.measures import PRIMARY
-from padscope.findings.recognition import Recognition, recognition
+from padscope.findings.recognition import Recognition, on_first, recognition
 from padscope.findings.words import NONE, number, percent
 from padscope.interventions.fill_told import tell_fill
 from padscope.study import GIVEN, Explanation, Study
@@ -189,7 +189,8 @@ def _networks(explanation: Explanation, column: str) -> tuple[Beside, ...]:
     """Count in the given network and in each kind of baseline, on the same crops."""
     table = explanation.baselines.select("network", column)
     found = []
-    for kind, label in {GIVEN: "this network", **BASELINES}.items():
+    given = f"this network, {on_first(explanation)}"
+    for kind, label in {GIVEN: given, **BASELINES}.items():
         counts = table.filter(pl.col("network").str.split(" ").list.first() == kind)[column]
         if counts.is_empty():
             continue

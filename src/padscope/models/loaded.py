@@ -73,9 +73,12 @@ class LoadedModel:
 
     def describe(self) -> str:
         """Sum the model up in one line for people."""
-        millions = sum(p.numel() for p in self.module.parameters()) / 1e6
+        count = sum(p.numel() for p in self.module.parameters())
+        parameters = (
+            plural(count, "parameter") if count < 1e5 else f"{count / 1e6:.3g} M parameters"
+        )
         parts = [
-            f"{type(self.module).__name__}, {millions:.3g} M parameters",
+            f"{type(self.module).__name__}, {parameters}",
             f"{self.weights} ({self.weights_hash[:8]})",
             self._describe_input(),
         ]
