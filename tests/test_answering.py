@@ -106,6 +106,11 @@ def test_answers_that_are_not_one_row_an_image_are_refused(form: Any, count: int
         learn(form, count=count)
 
 
+def test_an_empty_answer_is_refused() -> None:
+    with pytest.raises(PadscopeError, match=r"the model's answer is empty: .* shape \(2, 0\)"):
+        learn(lambda scores: scores[:, :0], count=2)
+
+
 def test_a_masked_class_has_no_probability_and_changes_nothing() -> None:
     def masked(scores: Tensor) -> Tensor:
         return F.pad(scores, (0, 1), value=-torch.inf)

@@ -37,6 +37,13 @@ def strided(dims: int) -> nn.Module:
     ).eval()  # fmt: skip
 
 
+class Twofold(nn.Module):
+    """Answers twice for every image."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, -x])
+
+
 @pytest.fixture(autouse=True)
 def _same_weights() -> None:
     torch.manual_seed(0)
@@ -143,6 +150,7 @@ def test_no_more_than_a_batch_of_tiles_is_run_at_once() -> None:
         (lambda: nn.Sequential(conv(2), nn.Flatten(), nn.LazyLinear(2)), 16, 4, "no map"),
         (lambda: nn.Sequential(conv(2), nn.Flatten(1, 2)), 16, 4, "no map with channels"),
         (lambda: nn.Sequential(conv(2), nn.Unflatten(1, (1, 2))), 16, 4, "no map with channels"),
+        (lambda: Twofold(), 16, 4, "need one row per image"),
         (lambda: nn.Conv2d(2, 2, 5), 16, 2, "give a larger halo"),
         (lambda: strided(2), (16, 16, 16), 2, "3 numbers for 2 axes"),
     ],

@@ -34,7 +34,7 @@ def read_answer(output: object, key: str | None = None) -> Tensor:
     Raises
     ------
     PadscopeError
-        The answer is no tensor of numbers, or there is no such entry.
+        The answer is no tensor of numbers or an empty one, or there is no such entry.
 
     Examples
     --------
@@ -50,6 +50,11 @@ def read_answer(output: object, key: str | None = None) -> Tensor:
         raise PadscopeError(
             f"the model returns {_describe(found)}, not a tensor; say which entry is the answer "
             f"with --output{_choices(found)}"
+        )
+    if found.numel() == 0:
+        raise PadscopeError(
+            f"the model's answer is empty: a tensor of shape {tuple(found.shape)}; give larger "
+            "images, or name another entry with --output"
         )
     if not found.is_floating_point() or found.ndim < 1:
         raise PadscopeError(

@@ -101,7 +101,9 @@ def observe_first(model: nn.Module, image: Tensor, static_batch: int | None = No
     """
     # Two images tell the batch axis apart; an exported program may insist on its own number.
     example = as_input(model, image.repeat_interleave(static_batch or 2, dim=0))
-    observed = observe(model, example, partial=True)  # an error of padscope's own is raised
+    observed = observe(model, example, partial=True)
+    if isinstance(observed.failure, PadscopeError):  # as of an input adapter
+        raise observed.failure
     if observed.failure is not None:
         raise PadscopeError(rejection(example, observed.failure)) from observed.failure
     return observed

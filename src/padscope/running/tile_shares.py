@@ -30,7 +30,7 @@ from padscope.counts import plural
 from padscope.effects.answers import read_answer
 from padscope.effects.resampling import Bootstrap, FloatArray
 from padscope.errors import PadscopeError
-from padscope.running.model import as_input, run_batch
+from padscope.running.model import Asking, as_input
 from padscope.sites.depth_bounds import depth_bounds
 from padscope.sites.whole_statistics import WholeStatistics
 
@@ -299,8 +299,7 @@ class _Tiles:
         return pixels
 
     def _ask(self, pixels: Tensor) -> Tensor:
-        output = run_batch(self.model, pixels, range(len(pixels)), None)
-        return read_answer(output, self.output)
+        return Asking(self.output).ask(self.model, pixels, range(len(pixels)))
 
     def _cut(self, answer: Tensor, core: Box, region: Box) -> Tensor:
         """Cut the tile's own positions out of an answer to a region."""

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from padscope.counts import plural
 from padscope.effects.answers import read_answer
 from padscope.errors import PadscopeError
-from padscope.running.model import as_input, run_batch
+from padscope.running.model import Asking, as_input
 from padscope.sites.depth_bounds import DepthBounds, MapBounds, depth_bounds
 
 T = TypeVar("T")
@@ -204,8 +204,7 @@ class Tiled:
             for axis, span in enumerate(place):
                 pixels = pixels.narrow(axis + 1, span.run[0], span.run[1] - span.run[0])
             cut.append(pixels)
-        output = run_batch(self.model, torch.stack(cut), [image for image, _ in batch], None)
-        return read_answer(output, self.output)
+        return Asking(self.output).ask(self.model, torch.stack(cut), [image for image, _ in batch])
 
 
 def tiled(
@@ -382,8 +381,7 @@ class BesideWhole:
             inexact=inexact,
         )  # fmt: skip
         with torch.no_grad():
-            found = run_batch(model, images, range(len(images)), None)
-        self._whole = read_answer(found, output).double()
+            self._whole = Asking(output).ask(model, images, range(len(images))).double()
         spread = self._whole.flatten(1).std(dim=1, correction=0)
         self._spread = spread.clamp_min(torch.finfo(torch.float32).tiny)
 
