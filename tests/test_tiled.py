@@ -151,6 +151,7 @@ def test_no_more_than_a_batch_of_tiles_is_run_at_once() -> None:
         (lambda: nn.Sequential(conv(2), nn.Flatten(1, 2)), 16, 4, "no map with channels"),
         (lambda: nn.Sequential(conv(2), nn.Unflatten(1, (1, 2))), 16, 4, "no map with channels"),
         (lambda: Twofold(), 16, 4, "need one row per image"),
+        (lambda: nn.Conv2d(3, 2, 3), 16, 4, "does not take images of shape 1×2×20×20"),
         (lambda: nn.Conv2d(2, 2, 5), 16, 2, "give a larger halo"),
         (lambda: strided(2), (16, 16, 16), 2, "3 numbers for 2 axes"),
     ],

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from padscope.effects.comparison import Unchanged
 from padscope.errors import PadscopeError, brief
 from padscope.settings import AUTO
 from padscope.sites import Observation, observe, placed
+from padscope.sites.depth_bounds import DepthBounds, depth_bounds
 from padscope.sites.memory import memory_error, ran_out_of_memory
 
 
@@ -163,6 +165,32 @@ class Asking:
                 "that the first axis is that of the images"
             )
         return without_masked(answer[: len(images)])
+
+    def bounds(self, model: nn.Module, pixels: Tensor) -> DepthBounds:
+        """Find how far padding can reach into the maps of a model, and into its answer.
+
+        Parameters
+        ----------
+        model : nn.Module
+            In eval mode.
+        pixels : (N, C, *spatial) Tensor
+            See `depth_bounds`.
+
+        Raises
+        ------
+        PadscopeError
+            The model fails, or its answer cannot be read.
+        """
+        example = as_input(model, pixels)
+        try:
+            return depth_bounds(model, example, partial(read_answer, key=self.key))
+        except PadscopeError:
+            raise
+        except Exception as error:  # somebody's own code raises what it likes
+            if ran_out_of_memory(error):
+                shape = "×".join(map(str, example.shape))
+                raise memory_error(error, f"images of shape {shape}") from error
+            raise PadscopeError(rejection(example, error)) from error
 
     def numbered(self, images: Sequence[int]) -> tuple[int, ...]:
         """Give every row of a batch its image, rows that fill the batch up the last one.

@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
 from itertools import combinations
 from math import factorial
 
@@ -27,11 +26,9 @@ import torch
 from torch import Tensor, nn
 
 from padscope.counts import plural
-from padscope.effects.answers import read_answer
 from padscope.effects.resampling import Bootstrap, FloatArray
 from padscope.errors import PadscopeError
-from padscope.running.model import Asking, as_input
-from padscope.sites.depth_bounds import depth_bounds
+from padscope.running.model import Asking
 from padscope.sites.whole_statistics import WholeStatistics
 
 PADDING, NORMALISATION, PHASE = "padding", "normalisation", "phase"
@@ -152,9 +149,8 @@ def tile_shares(
             f"a tile of {tile} with a halo of {halo} and an offset of {offset} cannot be run; give "
             "a tile of 1 or more, and no less than 0 of the others"
         )
-    read = partial(read_answer, key=output)
     with torch.no_grad(), _unmoved(model):
-        bounds = depth_bounds(model, as_input(model, images[:1]), read)
+        bounds = Asking(output).bounds(model, images[:1])
     if bounds.output is None or not bounds.output.is_map:
         raise PadscopeError(
             "the model's answer is no map with channels and the axes of the image, so tiles have "

@@ -19,10 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from padscope.counts import plural
-from padscope.effects.answers import read_answer
 from padscope.errors import PadscopeError
-from padscope.running.model import Asking, as_input
-from padscope.sites.depth_bounds import DepthBounds, MapBounds, depth_bounds
+from padscope.running.model import Asking
+from padscope.sites.depth_bounds import DepthBounds, MapBounds
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
@@ -157,7 +156,7 @@ class Tiled:
             pixels = images[:1]
             for axis, n in enumerate(first):
                 pixels = pixels.narrow(axis + 2, 0, n)
-            self._known[key] = _bounds_of(self.model, pixels, self.output)
+            self._known[key] = Asking(self.output).bounds(self.model, pixels)
         bounds = self._known[key]
         answer = _require_map(bounds, len(size))
         if answer.whole and not self.inexact:
@@ -366,7 +365,7 @@ class BesideWhole:
         batch_size: int = 1,
         inexact: bool = False,
     ) -> None:
-        self.bounds = _bounds_of(model, images[:1], output)
+        self.bounds = Asking(output).bounds(model, images[:1])
         self.answer = _require_map(self.bounds, images.ndim - 2)
         if self.answer.whole and not inexact:
             raise PadscopeError(_sees_whole(self.answer.whole))
@@ -439,10 +438,6 @@ def smallest(error: Callable[[int], float], start: float, step: int, tolerance: 
 
 class _TooFewError(PadscopeError):
     """A tile's answer lacks positions that are its own."""
-
-
-def _bounds_of(model: nn.Module, pixels: Tensor, output: str | None) -> DepthBounds:
-    return depth_bounds(model, as_input(model, pixels), partial(read_answer, key=output))
 
 
 def _require_map(bounds: DepthBounds, dims: int) -> MapBounds:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from math import ceil, prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from padscope.effects import read_answer
 from padscope.effects.resampling import Bootstrap
 from padscope.errors import PadscopeError
 from padscope.images import Images, StreamedImages, TooSmall
@@ -25,7 +23,7 @@ from padscope.running import Recorded, Recording, Runner, find_runner
 from padscope.running.model import Asking, as_input, observe_first
 from padscope.settings import DepthSettings, ScanSettings
 from padscope.sites import observe
-from padscope.sites.depth_bounds import DepthBounds, depth_bounds
+from padscope.sites.depth_bounds import DepthBounds
 from padscope.study.context import CANVAS_CROPS, Canvas
 from padscope.study.depth_result import Depth
 from padscope.study.inputs import as_images, as_loaded, beside_identity, fingerprint
@@ -218,10 +216,10 @@ def prepare(
     crop = observe_first(module, image, static)
 
     def several(pixels: Tensor) -> Tensor:
-        return as_input(module, pixels.repeat_interleave(static or 2, dim=0))
+        return pixels.repeat_interleave(static or 2, dim=0)
 
     asking = Asking(settings.output, static)
-    bounds = depth_bounds(module, several(image), partial(read_answer, key=settings.output))
+    bounds = asking.bounds(module, several(image))
     margin = settings.margin or find_margin(module, crop, image)
     if margin is None:
         raise PadscopeError(
@@ -240,7 +238,7 @@ def prepare(
             f"the images are too small for {told_length(margin, len(size))} of real surroundings "
             f"({error.name}: {error.reason}); give larger images, or a smaller margin"
         ) from error
-    observed = observe(module, several(pixels), partial=True)
+    observed = observe(module, as_input(module, several(pixels)), partial=True)
     answers = None
     if observed.failure is None:
         with torch.no_grad():
