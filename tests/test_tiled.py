@@ -164,6 +164,17 @@ def test_bad_input_is_one_sentence(
 
 
 @torch.no_grad()
+def test_a_map_without_channels_is_one_with_one() -> None:
+    net = nn.Sequential(conv(2), nn.ReLU(), nn.Conv2d(2, 1, 3, padding=1), nn.Flatten(0, 1)).eval()
+    images = noise(3, 40, 48)
+    assert net(images).shape == (3, 40, 48)
+    told = halo_of(net, images, tile=16)
+    assert told.pixels == 2
+    answer = tiled(net, 16, told.pixels)(images)
+    torch.testing.assert_close(answer, net(images)[:, None])
+
+
+@torch.no_grad()
 def test_global_context_runs_when_asked_to() -> None:
     net = nn.Sequential(conv(2), nn.InstanceNorm2d(2)).eval()
     assert tiled(net, 16, 4, inexact=True)(noise(1, 40, 40)).shape == (1, 2, 40, 40)

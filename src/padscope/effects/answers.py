@@ -114,6 +114,29 @@ def without_masked(answer: Tensor) -> Tensor:
     return answer.masked_fill(masked, torch.finfo(answer.dtype).min) if masked.any() else answer
 
 
+def with_channels(answer: Tensor, size: Sequence[int]) -> Tensor:
+    """Give a map an axis of channels where it has none, as a map of depths may.
+
+    Parameters
+    ----------
+    answer : (N, …) Tensor
+    size : sequence of int
+        Of the image, per axis.
+
+    Returns
+    -------
+    (N, …) Tensor
+        (N, 1, *spatial) for (N, *spatial) of at least two axes that are as long as the image's;
+        else the answer as it is.
+
+    Examples
+    --------
+    >>> with_channels(torch.ones(2, 8, 9), (8, 9)).shape
+    torch.Size([2, 1, 8, 9])
+    """
+    return answer[:, None] if len(size) > 1 and answer.shape[1:] == tuple(size) else answer
+
+
 def kind_of_answer(answer: Tensor) -> AnswerKind:
     """Tell scores of classes from maps and from other values.
 

@@ -6,13 +6,17 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from padscope.counts import plural
-from padscope.effects.answers import kind_of_answer, read_answer, without_masked
+from padscope.effects.answers import (
+    kind_of_answer,
+    read_answer,
+    with_channels,
+    without_masked,
+)
 from padscope.effects.comparison import Unchanged
 from padscope.errors import PadscopeError, brief
 from padscope.settings import AUTO
@@ -149,6 +153,8 @@ class Asking:
     def ask(self, model: nn.Module, pixels: Tensor, images: Sequence[int]) -> Tensor:
         """Run a model on a batch and read its answer, one row per image.
 
+        Maps get an axis of channels where they have none, see `with_channels`.
+
         Raises
         ------
         PadscopeError
@@ -164,7 +170,7 @@ class Asking:
                 "need one row per image: name another entry with --output, or wrap the model so "
                 "that the first axis is that of the images"
             )
-        return without_masked(answer[: len(images)])
+        return with_channels(without_masked(answer[: len(images)]), pixels.shape[2:])
 
     def bounds(self, model: nn.Module, pixels: Tensor) -> DepthBounds:
         """Find how far padding can reach into the maps of a model, and into its answer.
@@ -182,8 +188,12 @@ class Asking:
             The model fails, or its answer cannot be read.
         """
         example = as_input(model, pixels)
+
+        def read(output: object) -> Tensor:
+            return with_channels(read_answer(output, self.key), pixels.shape[2:])
+
         try:
-            return depth_bounds(model, example, partial(read_answer, key=self.key))
+            return depth_bounds(model, example, read)
         except PadscopeError:
             raise
         except Exception as error:  # somebody's own code raises what it likes

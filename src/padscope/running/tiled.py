@@ -97,8 +97,8 @@ class Tiled:
         Returns
         -------
         (N, C', *spatial') Tensor
-            The answer, where the images are. Beside it, no more is in memory than a batch of tiles
-            takes.
+            The answer, where the images are; of maps without channels, with one. Beside it, no more
+            is in memory than a batch of tiles takes.
 
         Raises
         ------
