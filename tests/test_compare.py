@@ -311,10 +311,8 @@ def test_profiles_are_drawn_where_they_lie() -> None:
     profile = pl.DataFrame(
         {"depth": [0.0, 1 / 3, 2 / 3, 1.0], "share": [0.1, 0.0, None, 0.4]}
     )  # fmt: skip
-    ((chart, told),) = profiles([("net", profile)])
-    spec = chart.to_dict()
-    (drawn,) = spec["datasets"].values()
-    assert drawn == profile.with_columns(run=pl.lit("net")).to_dicts()
+    ((spec, told),) = profiles([("net", profile)])
+    assert spec["data"]["values"] == profile.with_columns(run=pl.lit("net")).to_dicts()
     assert spec["mark"]["invalid"] == "break-paths-show-domains"  # nothing is measured there
     assert told == "Along the depth: net: at most 40 %, at 100 % of the depth."
 
@@ -327,7 +325,7 @@ def test_many_profiles_share_charts_and_no_two_in_one_look_alike(
     assert profile is not None
     charts = list(profiles([("x" * 60, profile)] * count))
     assert len(charts) == -(-count // TOGETHER)
-    drawn = [chart.to_dict() for chart, _ in charts]
+    drawn = [chart for chart, _ in charts]
     for spec in drawn:
         for channel in ("color", "strokeDash", "shape"):
             scale = spec["encoding"][channel]["scale"]

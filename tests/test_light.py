@@ -77,10 +77,9 @@ def test_finished_runs_are_read_without_torch(run: Path, tmp_path: Path) -> None
     read = [["columns"], ["show", path], ["show", path, "5", "0"], ["verdict", path]]
     read.append(["check", path, *bound])
     read += [[*command, "--json"] for command in read]
+    read += [["figure", path, "all"], ["compare", path], ["report", path]]
+    read += [["compare", path, "--json"], ["report", path, "--json"]]
     assert all(each <= {"polars", "numpy"} for each in imported(*read, folder=tmp_path))
-    drawn = [["compare", path], ["figure", path, "all"], ["report", path]]
-    drawn += [[*command, "--json"] for command in drawn if command[0] != "figure"]
-    assert all(each <= {"polars", "numpy", "altair"} for each in imported(*drawn, folder=tmp_path))
 
 
 def test_what_is_read_later_is_the_same(run: Path) -> None:

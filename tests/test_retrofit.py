@@ -210,8 +210,7 @@ def test_the_given_network_stands_beside_swaps_and_tuned_ones(tuned: Retrofit) -
 
 
 def test_errors_are_drawn_one_row_a_network(tuned: Retrofit) -> None:
-    drawn = before_and_after(tuned).to_dict()
-    rows = [row for rows in drawn["datasets"].values() for row in rows if "name" in row]
+    rows = before_and_after(tuned)["layer"][1]["data"]["values"]
     assert {row["name"]: row["error"] for row in rows} == {
         f"{network}, {padding}": error
         for network, padding, error in tuned.table.select("network", "padding", "error").rows()

@@ -34,7 +34,7 @@ from padscope.console.show import (
 )
 from padscope.console.terminal import UNBOUNDED
 from padscope.findings.words import percent, visible
-from padscope.notebook.card import FilterCard
+from padscope.notebook import FilterCard
 
 Colours = Literal["standard", "256", "truecolor"]
 ANSI = re.compile(r"\x1b\[[\d;]*m")

@@ -315,8 +315,8 @@ def test_a_figure_shows_every_network_that_has_the_property() -> None:
     drawn = dict(zip(AGAINST, against(survey.table), strict=False))
     assert list(drawn) == ["sites", "parameters"]  # of one year, and accuracies are not known
     for chart, told in drawn.values():
-        (values,) = chart.to_dict()["datasets"].values()
-        assert {(row["label"], row["recognises"], row["high"]) for row in values} == {
+        rows = chart["data"]["values"]
+        assert {(row["name"], row["recognises"], row["high"]) for row in rows} == {
             ("a", 5, 8), ("b", 40, 43),
         }  # fmt: skip
         assert "2 networks: a has 5" in told

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import altair as alt
 import numpy as np
 import polars as pl
 
 from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.figures.drawings import SEQUENTIAL
-from padscope.figures.marks import WIDTH, Chart, basis, coloured, intervals, pictured
+from padscope.figures.marks import (
+    WIDTH,
+    Spec,
+    basis,
+    category,
+    coloured,
+    intervals,
+    pictured,
+    quantity,
+)
 from padscope.figures.theme import BLUE, GREY, ORANGE
 from padscope.findings.gains import gain_of, judge_of
 from padscope.findings.measures import PRIMARY, measure_of
@@ -24,7 +32,7 @@ WORDS = {1: "better", -1: "worse", 0: "open"}
 COLOURS = {"better": BLUE, "worse": ORANGE, "open": GREY}
 
 
-def swaps(study: Study) -> Chart:
+def swaps(study: Study) -> Spec:
     """Draw what other padding changes, by the measure that judges it."""
     if study.swaps is None:
         raise PadscopeError("it needs swaps; run padscope swaps first")
@@ -32,7 +40,7 @@ def swaps(study: Study) -> Chart:
     return _changes(rows, study.swaps.answer)
 
 
-def border(study: Study) -> Chart:
+def border(study: Study) -> Spec:
     """Draw where the border is wrong: one picture a padding, all in the same colours."""
     if study.swaps is None or study.swaps.maps.is_empty():
         raise PadscopeError("it needs borders with real surroundings; run padscope swaps")
@@ -53,11 +61,10 @@ def border(study: Study) -> Chart:
         f"{number(most)} spreads.",
         f"Lines near the sides one by one, the middle thinned. {plural(first['images'], 'image')}.",
     ]
-    drawn: Chart = alt.concat(*parts, columns=3, spacing=14, title=words)
-    return drawn
+    return {"concat": parts, "columns": 3, "spacing": 14, "title": words}
 
 
-def sizes(study: Study) -> Chart:
+def sizes(study: Study) -> Spec:
     """Draw what other input sizes change, and padding at the other end."""
     if study.sizes is None:
         raise PadscopeError("it needs sizes; run padscope sizes first")
@@ -66,7 +73,7 @@ def sizes(study: Study) -> Chart:
     return _changes(rows.with_columns(label=pl.Series(labels, dtype=pl.String)), study.sizes.answer)
 
 
-def _changes(table: pl.DataFrame, answer: str) -> Chart:
+def _changes(table: pl.DataFrame, answer: str) -> Spec:
     """Draw one row a change: its effect, with its interval, beside the network as it is."""
     name = judge_of(table) or PRIMARY[answer].name
     rows = [row for row in table.iter_rows(named=True) if row["measure"] == name]
@@ -75,11 +82,11 @@ def _changes(table: pl.DataFrame, answer: str) -> Chart:
     measure = measure_of(name, rows[0]["unit"])
     scale = 100 if measure.percent else 1
     drawn = pl.DataFrame([_row(row, scale) for row in rows])
-    x = alt.X("effect:Q", title=f"change of {measure.heading[0].lower()}{measure.heading[1:]}")
-    y = alt.Y("label:N", title=None, sort=drawn["label"].to_list())
+    x = quantity("effect", f"change of {measure.heading[0].lower()}{measure.heading[1:]}")
+    y = category("label", drawn["label"])
     marks = intervals(drawn, x, "effect", "own", y, coloured("judged", _used(drawn["judged"])))
     words = f"95 % over independent images; tick: the network as it is. {basis(table)}"
-    return marks.properties(width=WIDTH, title=words)
+    return marks | {"width": WIDTH, "title": words}
 
 
 def _row(row: dict[str, Any], scale: int) -> dict[str, Any]:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
 
-import altair as alt
 import polars as pl
 
 from padscope.figures.marks import (
     LONGEST_NAME,
     PALETTE,
     WIDTH,
-    Chart,
+    Spec,
+    category,
     coloured,
     data,
     intervals,
-    share_axis,
+    mark,
+    quantity,
+    share,
     wide,
 )
 from padscope.figures.theme import BORDER, INK, MUTED
 from padscope.findings.measures import measure_of
-from padscope.findings.words import share, shorten, visible
+from padscope.findings.words import share as told_share
+from padscope.findings.words import shorten, visible
 
 TOGETHER = 6  # runs in one chart; more are drawn in several, on the same scale
 DASHES = ([1, 0], [8, 3], [2, 2], [10, 3, 2, 3], [5, 2], [12, 3, 2, 3, 2, 3])
@@ -38,7 +40,7 @@ def labels(names: Sequence[str]) -> list[str]:
     ]
 
 
-def profiles(runs: Sequence[tuple[str, pl.DataFrame]]) -> Iterator[tuple[Chart, str]]:
+def profiles(runs: Sequence[tuple[str, pl.DataFrame]]) -> Iterator[tuple[Spec, str]]:
     """Overlay the shares of recognising filters along the depth of runs.
 
     Parameters
@@ -48,7 +50,7 @@ def profiles(runs: Sequence[tuple[str, pl.DataFrame]]) -> Iterator[tuple[Chart, 
 
     Yields
     ------
-    chart : Chart
+    chart : dict
         Of `TOGETHER` runs at most.
     told : str
         What it shows, in words.
@@ -70,46 +72,40 @@ def _tell(name: str, table: pl.DataFrame) -> str:
     if known.is_empty():
         return f"{name}: no site is measured"
     depth, most = known.row(0)[:2]
-    return f"{name}: at most {share(most)}, at {share(depth)} of the depth"
+    return f"{name}: at most {told_share(most)}, at {told_share(depth)} of the depth"
 
 
-def _profile(table: pl.DataFrame, names: list[str], most: float) -> Chart:
+def _profile(table: pl.DataFrame, names: list[str], most: float) -> Spec:
     colour = coloured("run", dict(zip(names, PALETTE, strict=False)))
-    lines = data(table).mark_line(
-        strokeWidth=2, invalid="break-paths-show-domains", point={"size": 40, "filled": True}
+    dashes, shapes = (
+        colour | {"scale": {"domain": names, "range": list(signs[: len(names)])}}
+        for signs in (DASHES, SHAPES)
     )
-    drawn: Chart = lines.encode(
-        x=alt.X(
-            "depth:Q", title="depth: share of the sites", axis=alt.Axis(format="%"),
-            scale=alt.Scale(domain=[0, 1]),
-        ),
-        y=alt.Y(
-            "share:Q", title="filters that recognise the border", axis=alt.Axis(format="%"),
-            scale=alt.Scale(domain=[0, most]),
-        ),
-        color=colour,
-        strokeDash=alt.StrokeDash(
-            "run:N", title=None, scale=alt.Scale(domain=names, range=[*DASHES[: len(names)]])
-        ),
-        shape=alt.Shape(
-            "run:N", title=None, scale=alt.Scale(domain=names, range=[*SHAPES[: len(names)]])
-        ),
-    ).properties(width=WIDTH, height=WIDTH // 2)  # fmt: skip
-    return drawn
+    lines = mark(
+        "line",
+        {"strokeWidth": 2, "invalid": "break-paths-show-domains",
+         "point": {"size": 40, "filled": True}},
+        x=share("depth", "depth: share of the sites", scale={"domain": [0, 1]}),
+        y=share("share", "filters that recognise the border", scale={"domain": [0, most]}),
+        color=colour, strokeDash=dashes, shape=shapes,
+    )  # fmt: skip
+    return data(table) | lines | {"width": WIDTH, "height": WIDTH // 2}
 
 
-def shares(table: pl.DataFrame) -> Iterator[Chart]:
+def _labelled(table: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Name the runs that have a value."""
+    return table.with_columns(label=pl.Series(labels(table["name"].to_list()))).drop_nulls(column)
+
+
+def shares(table: pl.DataFrame) -> Iterator[Spec]:
     """Share of recognising filters by run, beside the least and the greatest baseline."""
-    known = table.with_columns(label=pl.Series(labels(table["name"].to_list())))
-    known = known.filter(pl.col("recognises_share").is_not_null())
+    known = _labelled(table, "recognises_share")
     if known.is_empty():
         return
-    y = alt.Y("label:N", title=None, sort=known["label"].to_list())
+    y = category("label", known["label"])
     title = "share of measured filters that recognise the border; lines: baselines"
-    x = share_axis("recognises_share", title)
-    layers = [
-        data(known.select("label", "recognises_share")).mark_bar(color=BORDER).encode(x=x, y=y)
-    ]
+    bars = mark("bar", {"color": BORDER}, x=share("recognises_share", title), y=y)
+    layers = [data(known.select("label", "recognises_share")) | bars]
     for kind, (_, colour) in BASELINES.items():
         ends = known.select(
             "label",
@@ -117,24 +113,20 @@ def shares(table: pl.DataFrame) -> Iterator[Chart]:
         )
         ends = ends.explode("value").drop_nulls("value")
         if ends.height:
-            ticks = data(ends).mark_tick(color=colour, thickness=2)
-            layers.append(ticks.encode(x=share_axis("value", title), y=y))
-    yield cast("alt.LayerChart", alt.layer(*layers)).properties(width=WIDTH)
+            tick = {"color": colour, "thickness": 2}
+            layers.append(data(ends) | mark("tick", tick, x=share("value", title), y=y))
+    yield {"layer": layers, "width": WIDTH}
 
 
-def used(table: pl.DataFrame) -> Iterator[Chart]:
+def used(table: pl.DataFrame) -> Iterator[Spec]:
     """Effect of undoing the recognising filters by run, beside controls; one chart a measure."""
-    known = table.with_columns(label=pl.Series(labels(table["name"].to_list())))
-    known = known.filter(pl.col("used").is_not_null())
+    known = _labelled(table, "used")
     for name in known["measure"].drop_nulls().unique(maintain_order=True):
         own = known.filter(pl.col("measure") == name).select(
             "label", "used", "control", low="used_low", high="used_high"
         )
         values = [value for row in own.drop("label").rows() for value in row]
         title = f"{measure_of(name).heading}, recognising filters undone; ticks: controls"
-        x = alt.X(
-            "used:Q", title=title,
-            scale=alt.Scale(type="log") if wide(values) else alt.Scale(),
-        )  # fmt: skip
-        y = alt.Y("label:N", title=None, sort=own["label"].to_list())
-        yield intervals(own, x, "used", "control", y).properties(width=WIDTH)
+        x = quantity("used", title, scale={"type": "log"} if wide(values) else {})
+        drawn = intervals(own, x, "used", "control", category("label", own["label"]))
+        yield drawn | {"width": WIDTH}

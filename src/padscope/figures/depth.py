@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import json
 from textwrap import wrap
-from typing import Any, cast
+from typing import Any
 
-import altair as alt
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.figures.marks import Chart, data
+from padscope.figures.marks import Spec, data, mark, nominal
 from padscope.figures.theme import BORDER, FAINT, INK, MUTED, PAPER
 from padscope.findings.depth import depth_profile
-from padscope.findings.words import listed, visible
+from padscope.findings.words import listed, shorten, visible
 from padscope.regions import sides_of
 from padscope.study import Study
 
 WIDTH, HEIGHT, ROW = 760, 200, 13  # pixels: of the bars, and of a row of sides
 STEP, LENGTH = 22, 190  # of a site, and of its bar, where the network is drawn downwards
 LINE = 110  # letters of a title's line
+LONGEST_NAME = 18  # characters of a block
 LARGEST = 40  # sites that have their names at the axis; of more every second, third, … has
+# Of an axis that is seen by its labels alone.
+QUIET: dict[str, Any] = {"ticks": False, "domain": False, "labelColor": MUTED}
 # With the length of their lines, which are one colour in daylight and in the dark.
 BASELINES = {
     "matched_share": ("matched kernels (long)", 0.9), "fresh_share": ("fresh weights (short)", 0.5),
 }  # fmt: skip
 
 
-def depth(study: Study, *, downwards: bool = False, titled: bool = True) -> Chart:
+def depth(study: Study, *, downwards: bool = False, titled: bool = True) -> Spec:
     """Draw the share of every site's filters that recognise the border, and on which sides.
 
     Before a study is explained, the share that responds.
@@ -48,11 +50,9 @@ def depth(study: Study, *, downwards: bool = False, titled: bool = True) -> Char
     profile = depth_profile(study).with_row_index("place")
     if profile.is_empty():
         raise PadscopeError("no site was scored")
-    bars = _bars(profile, downwards=downwards)
-    sides = _sides(profile, downwards=downwards)
-    beside = alt.hconcat if downwards else alt.vconcat
-    drawn: Chart = beside(bars, sides, spacing=6, bounds="flush")
-    return drawn.properties(title=wrap(caption(study), LINE)) if titled else drawn
+    parts = [_bars(profile, downwards=downwards), _sides(profile, downwards=downwards)]
+    drawn = {"hconcat" if downwards else "vconcat": parts, "spacing": 6, "bounds": "flush"}
+    return drawn | ({"title": wrap(caption(study), LINE)} if titled else {})
 
 
 def caption(study: Study) -> str:
@@ -67,54 +67,55 @@ def caption(study: Study) -> str:
     return f"{told}.{lines} Below: at which sides."
 
 
-def _along(profile: pl.DataFrame, *, downwards: bool, named: bool) -> alt.X | alt.Y:
+def _along(profile: pl.DataFrame, *, downwards: bool, named: bool) -> Spec:
     """Give the axis along the network, with the names of its blocks."""
-    if not named:
-        axis = None
-    else:
+    axis = None
+    if named:
         every = -(-profile.height // LARGEST)
         names = profile.select("place", "block").iter_rows()
-        written = {place: visible(name) for place, name in names if place % every == 0}
         label = "".join(
-            f"datum.value=={place}?{json.dumps(name)}:" for place, name in written.items()
+            f"datum.value=={place}?{json.dumps(shorten(visible(name), LONGEST_NAME))}:"
+            for place, name in names
+            if place % every == 0
         )
-        axis = alt.Axis(
-            title=None, labelExpr=f"{label}''", labelAngle=0 if downwards else -40, ticks=False,
-            domain=False, labelColor=MUTED, labelLimit=110, labelOverlap=False,
-        )  # fmt: skip
-    kind: Any = alt.Y if downwards else alt.X
-    along: alt.X | alt.Y = kind("place:O", axis=axis, scale=alt.Scale(paddingInner=0.15))
-    return along
+        axis = QUIET | {
+            "title": None, "labelExpr": f"{label}''", "labelAngle": 0 if downwards else -40,
+            "labelOverlap": False,
+        }  # fmt: skip
+    return {"field": "place", "type": "ordinal", "axis": axis, "scale": {"paddingInner": 0.15}}
 
 
-def _bars(profile: pl.DataFrame, *, downwards: bool) -> alt.LayerChart:
+def _placed(along: Spec, across: Spec, *, downwards: bool) -> dict[str, Spec]:
+    return {"y": along, "x": across} if downwards else {"x": along, "y": across}
+
+
+def _bars(profile: pl.DataFrame, *, downwards: bool) -> Spec:
     along = _along(profile, downwards=downwards, named=downwards)
-    axis = alt.Axis(
-        format="%", tickCount=4, gridColor=FAINT, domain=False, ticks=False, labelColor=MUTED,
-        orient="top" if downwards else "left",
-    )  # fmt: skip
-    kind: Any = alt.X if downwards else alt.Y
-    channel, across = ("y", "x") if downwards else ("x", "y")
+    axis = QUIET | {
+        "format": "%", "tickCount": 4, "gridColor": FAINT, "orient": "top" if downwards else "left",
+    }  # fmt: skip
 
-    def at(column: str) -> dict[str, Any]:
-        return {channel: along, across: kind(f"{column}:Q", title=None, axis=axis)}
+    def at(column: str) -> dict[str, Spec]:
+        across = {"field": column, "type": "quantitative", "title": None, "axis": axis}
+        return _placed(along, across, downwards=downwards)
 
-    base = data(profile.drop("site", "block"))
-    layers = [base.mark_bar(color=BORDER).encode(**at("share"))]
+    layers = [mark("bar", {"color": BORDER}, **at("share"))]
     for column, (_, length) in BASELINES.items():
         if profile[column].is_not_null().any():
-            size = STEP if downwards else _size(profile)["width"] / profile.height
-            tick = base.mark_tick(color=INK, opacity=1, thickness=2, size=length * size)
-            layers.append(tick.encode(**at(column)))
-    size = {"width": LENGTH, "height": alt.Step(STEP)} if downwards else _size(profile)
-    return cast("alt.LayerChart", alt.layer(*layers)).properties(**size)
+            size = STEP if downwards else _width(profile) / profile.height
+            tick = {"color": INK, "opacity": 1, "thickness": 2, "size": length * size}
+            layers.append(mark("tick", tick, **at(column)))
+    box: Spec = {"width": _width(profile), "height": HEIGHT}
+    if downwards:
+        box = {"width": LENGTH, "height": {"step": STEP}}
+    return data(profile.drop("site", "block")) | {"layer": layers} | box
 
 
-def _size(profile: pl.DataFrame) -> dict[str, Any]:
-    return {"width": max(WIDTH, 9 * profile.height), "height": HEIGHT}
+def _width(profile: pl.DataFrame) -> int:
+    return max(WIDTH, 9 * profile.height)
 
 
-def _sides(profile: pl.DataFrame, *, downwards: bool) -> alt.LayerChart:
+def _sides(profile: pl.DataFrame, *, downwards: bool) -> Spec:
     """Draw one row a side: the stronger, the more of the site's filters are so there."""
     names = [side.name for side in sides_of(3) if side.name in profile.columns]
     names += [name for name in ("start", "end") if name in profile.columns and name not in names]
@@ -122,20 +123,19 @@ def _sides(profile: pl.DataFrame, *, downwards: bool) -> alt.LayerChart:
         names, index=["place", "measured"], variable_name="side", value_name="count"
     ).with_columns(share=pl.col("count").fill_null(0) / pl.col("measured").clip(1))
     along = _along(profile, downwards=downwards, named=not downwards)
-    axis = alt.Axis(
-        title=None, ticks=False, domain=False, labelColor=MUTED,
-        orient="top" if downwards else "left", labelAngle=-90 if downwards else 0,
-    )  # fmt: skip
-    kind: Any = alt.X if downwards else alt.Y
-    across = kind("side:N", sort=names, axis=axis)
-    channels = {"y": along, "x": across} if downwards else {"x": along, "y": across}
-    opacity = alt.Opacity("share:Q", legend=None, scale=alt.Scale(type="sqrt", range=[0, 1]))
-    base = data(table)
-    empty = base.mark_rect(fill=FAINT, opacity=0.35, stroke=PAPER).encode(**channels)
-    rows = base.mark_rect(fill=BORDER, stroke=PAPER).encode(**channels, opacity=opacity)
-    size = (
-        {"width": alt.Step(ROW), "height": alt.Step(STEP)}
-        if downwards
-        else {"width": _size(profile)["width"], "height": alt.Step(ROW)}
-    )
-    return cast("alt.LayerChart", alt.layer(empty, rows)).properties(**size)
+    axis = QUIET | {
+        "title": None, "orient": "top" if downwards else "left",
+        "labelAngle": -90 if downwards else 0,
+    }  # fmt: skip
+    across = nominal("side", sort=names, axis=axis)
+    channels = _placed(along, across, downwards=downwards)
+    strength = {"field": "share", "type": "quantitative", "legend": None,
+                "scale": {"type": "sqrt", "range": [0, 1]}}  # fmt: skip
+    layers = [
+        mark("rect", {"fill": FAINT, "opacity": 0.35, "stroke": PAPER}, **channels),
+        mark("rect", {"fill": BORDER, "stroke": PAPER}, **channels, opacity=strength),
+    ]
+    box: Spec = {"width": _width(profile), "height": {"step": ROW}}
+    if downwards:
+        box = {"width": {"step": ROW}, "height": {"step": STEP}}
+    return data(table) | {"layer": layers} | box

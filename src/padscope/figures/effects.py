@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import altair as alt
 import polars as pl
 
 from padscope.figures.marks import (
+    ABOVE,
     LONGEST_NAME,
     WIDTH,
-    Chart,
-    above,
+    Spec,
     basis,
+    category,
     coloured,
     data,
-    decades,
     impact_of,
     intervals,
+    logarithmic,
+    mark,
     measured,
-    of_axis,
     order,
+    ordinal,
+    quantity,
     ribbons,
+    share,
     wide,
 )
 from padscope.figures.theme import BLUE, GREY
@@ -33,15 +36,16 @@ from padscope.study.impact_result import ANSWER_MEASURE, UNITS, drawn, effect_of
 
 UNDONE, CONTROLS = "undone", "matched controls"
 COLOURS = {UNDONE: BLUE, CONTROLS: GREY}
+CHECKED = {"estimate": "estimated", "exact": "exact"}
 
 
-def effects(study: Study) -> Chart:
+def effects(study: Study) -> Spec:
     """Effect of undoing each set of filters, beside matched control draws."""
     impact = impact_of(study)
     measure, change = ANSWER_MEASURE[impact.answer], f"refill {impact.fill}"
     rows = measured(impact.effects, "effect", measure=measure, change=change)
     title = f"change of the answer, {UNITS[impact.answer]}"
-    y = alt.Y("set:N", title=None, sort=order(rows, "set"))
+    y = category("set", order(rows, "set"))
     part = pl.Series("matched_effect", [effect_of_matched(row) for row in rows.to_dicts()])
     table = rows.select("set", "effect", "low", "high", "control", part.cast(pl.Float64))
     values = [value for row in table.drop("set").rows() for value in row]
@@ -49,19 +53,17 @@ def effects(study: Study) -> Chart:
     if log:  # what is 0 has no place on it
         above = [pl.when(pl.col(name) > 0).then(name) for name in table.columns[1:]]
         table, title = table.with_columns(above), f"{title} (log scale)"
-    scale = alt.Scale(type="log") if log else alt.Scale()
-    axis = decades([v for v in values if v is not None]) if log else alt.Axis()
-    x = alt.X("effect:Q", title=title, scale=scale, axis=axis)
-    drawn: Chart = intervals(table, x, "effect", "control", y)
+    x = quantity("effect", title, **(logarithmic(values) if log else {}))
+    drawn = intervals(table, x, "effect", "control", y)
     words = [
         f"Blue: refilled ({impact.fill}), 95 % over images. Orange: matched control draws.",
         basis(rows),
     ]
     if part.count():
         words.append("Ring: those filters of a set that have controls, where not all have.")
-        rings = data(table.drop_nulls("matched_effect")).mark_point(size=60, color=BLUE)
-        drawn = alt.layer(drawn, rings.encode(x=of_axis(x, "matched_effect"), y=y))
-    return drawn.properties(width=WIDTH, title=words)
+        rings = mark("point", {"size": 60, "color": BLUE}, x=x | {"field": "matched_effect"}, y=y)
+        drawn = {"layer": [drawn, data(table.drop_nulls("matched_effect")) | rings]}
+    return drawn | {"width": WIDTH, "title": words}
 
 
 def _beside(rows: pl.DataFrame, index: list[str], value: str) -> pl.DataFrame:
@@ -77,7 +79,7 @@ def _beside(rows: pl.DataFrame, index: list[str], value: str) -> pl.DataFrame:
     return pl.concat([own, controls]).drop_nulls("value")
 
 
-def doses(study: Study) -> Chart:
+def doses(study: Study) -> Spec:
     """Effect of undoing ever more filters, strongest first."""
     impact = impact_of(study)
     measure = PRIMARY[impact.answer]
@@ -85,33 +87,32 @@ def doses(study: Study) -> Chart:
     table = _beside(rows, ["filters"], "effect")
     beside = rows.filter(pl.col("draws") > 0).head(1).to_dicts()
     controls = f"; of controls, {drawn(beside[0])}" if beside else ""
-    x = alt.X("filters:O", title="filters undone, strongest first", axis=alt.Axis(labelAngle=0))
+    x = ordinal("filters", "filters undone, strongest first")
     log = wide(table["value"])
     bands = ribbons(table, x, "value", measure.heading, coloured("what", COLOURS), log=log)
-    return bands.properties(
-        width=WIDTH,
-        height=WIDTH // 2,
-        title=f"Bands: 95 % over images{controls}. {basis(rows)}",
-    )
+    words = f"Bands: 95 % over images{controls}. {basis(rows)}"
+    return bands | {"width": WIDTH, "height": WIDTH // 2, "title": words}
 
 
-def distances(study: Study) -> Chart:
+def distances(study: Study) -> Spec:
     """Change of a dense answer by its distance from the border, by set of filters."""
     rows = measured(impact_of(study).distances, "change by distance")
     present = order(rows, "set")
     chosen = [name for name in MAIN_SETS if name in present] or present
     rows = rows.filter(pl.col("set").is_in(chosen))
     table = _beside(rows, ["set", "distance"], "change")
-    x = alt.X("distance:Q", title="distance from the border, output positions")
+    x = quantity("distance", "distance from the border, output positions")
     title = "change, in spreads of the answer"
     log = wide(table["value"])
     drawn = ribbons(table, x, "value", title, coloured("what", COLOURS), log=log)
-    rows_of = alt.Row("set:N", title=None, sort=chosen, header=above())
-    facets: Chart = drawn.properties(width=WIDTH, height=WIDTH // 4).facet(row=rows_of)
-    return facets.properties(title=f"Bands: 95 % over images. {basis(rows)}")
+    return {
+        "data": drawn.pop("data"), "facet": {"row": category("set", chosen) | {"header": ABOVE}},
+        "spec": drawn | {"width": WIDTH, "height": WIDTH // 4},
+        "title": f"Bands: 95 % over images. {basis(rows)}",
+    }  # fmt: skip
 
 
-def classes(study: Study) -> Chart:
+def classes(study: Study) -> Spec:
     """Classes whose probability gains and loses most when filters are undone."""
     table = measured(impact_of(study).classes, "change of a class")
     sets = order(table, "set")
@@ -126,33 +127,26 @@ def classes(study: Study) -> Chart:
     table = shown.select("change", "low", "high", "control", decided=decided).with_columns(
         pl.Series("name", names)
     )
-    title = f"change of probability, {chosen} undone"
-    x = alt.X("change:Q", title=title, axis=alt.Axis(format="%"))
-    y = alt.Y("name:N", title=None, sort=names)
+    x = share("change", f"change of probability, {chosen} undone")
     colour = coloured("decided", {f"q < {LEVEL}": BLUE, "open": GREY})
-    drawn = intervals(table, x, "change", "control", y, colour)
+    drawn = intervals(table, x, "change", "control", category("name", names), colour)
     words = f"95 % over images. Orange: the same done to matched control draws. {basis(own)}"
-    return drawn.properties(width=WIDTH, title=words)
+    return drawn | {"width": WIDTH, "title": words}
 
 
-def estimates(study: Study) -> Chart:
+def estimates(study: Study) -> Spec:
     """Exact against estimated impact of the filters checked."""
     rows = measured(impact_of(study).checks, "check of an estimate")
     table = rows.drop_nulls(["estimate", "exact"]).select("estimate", "exact")
     table = table.filter((pl.col("estimate") > 0) & (pl.col("exact") > 0))
     measured(table, "check of an estimate")
     values = [*table["estimate"], *table["exact"]]
-    scale = alt.Scale(type="log", domain=[min(values), max(values)], nice=True)
-    axis = decades(values)
-    points = data(table).mark_point(filled=True, size=40, color=BLUE).encode(
-        x=alt.X("estimate:Q", title="estimated impact", scale=scale, axis=axis),
-        y=alt.Y("exact:Q", title="exact impact", scale=scale, axis=axis),
-    )  # fmt: skip
-    ends = pl.DataFrame(
-        {"estimate": [min(values), max(values)], "exact": [min(values), max(values)]}
-    )
-    line = data(ends).mark_line(color=GREY, strokeDash=[4, 4]).encode(
-        x=alt.X("estimate:Q", scale=scale), y=alt.Y("exact:Q", scale=scale)
-    )  # fmt: skip
-    drawn: Chart = alt.layer(line, points)
-    return drawn.properties(width=WIDTH, height=WIDTH, title=basis(rows))
+    ends = [min(values), max(values)]
+    axis = logarithmic(values)
+    axis["scale"] |= {"domain": ends, "nice": True}
+    x, y = (quantity(name, f"{told} impact", **axis) for name, told in CHECKED.items())
+    points = mark("point", {"filled": True, "size": 40, "color": BLUE}, x=x, y=y)
+    line = mark("line", {"color": GREY, "strokeDash": [4, 4]}, x=x, y=y)
+    same = data(pl.DataFrame(dict.fromkeys(CHECKED, ends)))
+    layers = [same | line, data(table) | points]
+    return {"layer": layers, "width": WIDTH, "height": WIDTH, "title": basis(rows)}

@@ -1,12 +1,11 @@
-"""Colours, sizes and marks that the figures share."""
+"""Colours, sizes and marks that the figures share: charts are Vega-Lite, as plain data."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-import altair as alt
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -19,15 +18,16 @@ from padscope.findings.words import shorten, visible
 from padscope.study import Explanation, Impact, Study
 from padscope.study.impact_result import counted
 
+Spec = dict[str, Any]  # a chart in Vega-Lite, or a part of one
+
 PALETTE = (BLUE, ORANGE, GREEN, SKY, AMBER, PINK, YELLOW, GREY)
 WIDTH = 560  # pixels of a plot; print sizes follow from it
 PICTURE = 150  # pixels of a picture
 LONGEST_NAME = 40
 WIDE = 30  # values farther apart than by this factor are drawn on a logarithmic scale
-Chart = (
-    alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart | alt.HConcatChart
-    | alt.ConcatChart
-)  # fmt: skip
+# Titles of the parts of a figure, which stand over them.
+ABOVE = {"labelOrient": "top", "labelAnchor": "start", "labelAngle": 0}
+LEVEL = {"labelAngle": 0}  # an axis whose labels are not turned
 
 
 def explanation_of(study: Study) -> Explanation:
@@ -73,18 +73,6 @@ def basis(table: pl.DataFrame) -> str:
     return f"On {f'{least:,} to ' if least < most else ''}{counted(rows[-1])}."
 
 
-class _Rows(alt.InlineData):
-    """Rows of a chart, which Altair would copy one by one wherever charts are combined."""
-
-    def __deepcopy__(self, memo: Any) -> _Rows:
-        return self
-
-
-def data(table: pl.DataFrame) -> alt.Chart:
-    """Begin a chart with its numbers in it."""
-    return alt.Chart(_Rows(values=table.to_dicts()))
-
-
 def named(table: pl.DataFrame, column: str = "site") -> pl.DataFrame:
     """Shorten names, and show every character of them."""
     names = [shorten(visible(name), LONGEST_NAME) for name in table[column]]
@@ -96,24 +84,56 @@ def order(table: pl.DataFrame, column: str = "site") -> list[Any]:
     return table[column].unique(maintain_order=True).to_list()
 
 
-def above() -> alt.Header:
-    """Titles of the parts of a figure that stand over them."""
-    return alt.Header(labelOrient="top", labelAnchor="start", labelAngle=0)
+def data(table: pl.DataFrame) -> Spec:
+    """Begin a chart with its numbers in it."""
+    return {"data": {"values": table.to_dicts()}}
 
 
-def share_axis(column: str, title: str) -> alt.X:
-    """Axis of shares, in percent."""
-    return alt.X(f"{column}:Q", title=title, axis=alt.Axis(format="%"))
+def mark(kind: str, options: Mapping[str, Any] | None = None, /, **encoding: Spec) -> Spec:
+    """Draw one mark a row, placed and coloured by columns."""
+    return {"mark": {"type": kind, **(options or {})}, "encoding": encoding}
+
+
+def quantity(column: str, title: str | None = None, **options: Any) -> Spec:
+    """Place by a column of numbers; without a title the axis has that of other layers."""
+    told = {} if title is None else {"title": title}
+    return {"field": column, "type": "quantitative", **told, **options}
+
+
+def share(column: str, title: str, **options: Any) -> Spec:
+    """Place by a column of shares, in percent."""
+    return quantity(column, title, axis={"format": "%"}, **options)
+
+
+def nominal(column: str, **options: Any) -> Spec:
+    """Tell apart by a column of words."""
+    return {"field": column, "type": "nominal", **options}
+
+
+def category(column: str, values: Iterable[Any]) -> Spec:
+    """Place by a column of words, in an order; they need no title."""
+    return nominal(column, title=None, sort=list(values))
+
+
+def ordinal(column: str, title: str) -> Spec:
+    """Place by a column of amounts, each as far from the next."""
+    return {"field": column, "type": "ordinal", "title": title, "axis": LEVEL}
 
 
 def coloured(
     column: str, colours: Mapping[str, str] | Sequence[str], title: str | None = None
-) -> alt.Color:
+) -> Spec:
     """Colours of words: by a mapping, or by the palette in the order of the words."""
     if not isinstance(colours, Mapping):
         colours = dict(zip(colours, PALETTE * len(colours), strict=False))
-    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
-    return alt.Color(f"{column}:N", title=title, scale=scale)
+    scale = {"domain": list(colours), "range": list(colours.values())}
+    return nominal(column, title=title, scale=scale)
+
+
+def rules(values: Iterable[float], options: Mapping[str, Any], **axis: Spec) -> Spec:
+    """Draw lines across the plot at some values of the one axis that is given."""
+    ((_, place),) = axis.items()
+    return data(pl.DataFrame({place["field"]: values})) | mark("rule", options, **axis)
 
 
 def wide(values: Iterable[float | None]) -> bool:
@@ -131,16 +151,17 @@ def wide(values: Iterable[float | None]) -> bool:
     )
 
 
-def decades(values: Iterable[float]) -> alt.Axis:
-    """Make an axis of a logarithmic scale that is labelled at the powers of 10 alone."""
-    ends = [math.log10(value) for value in values if value > 0]
+def logarithmic(values: Iterable[float | None]) -> Spec:
+    """Give an axis a logarithmic scale, labelled at the powers of 10 around some values alone."""
+    ends = [math.log10(value) for value in values if value is not None and value > 0]
     first, last = math.floor(min(ends, default=0.0)), math.ceil(max(ends, default=1.0))
-    return alt.Axis(values=[float(f"1e{power}") for power in range(first, last + 1)], format="~g")
+    ticks = [float(f"1e{power}") for power in range(first, last + 1)]
+    return {"scale": {"type": "log"}, "axis": {"values": ticks, "format": "~g"}}
 
 
 def ribbons(
-    table: pl.DataFrame, x: alt.X, y: str, y_title: str, colour: alt.Color, *, log: bool = False
-) -> alt.LayerChart:
+    table: pl.DataFrame, x: Spec, y: str, title: str, colour: Spec, *, log: bool = False
+) -> Spec:
     """Draw lines, each within its interval (columns ``low`` and ``high``).
 
     Parameters
@@ -150,72 +171,61 @@ def ribbons(
     log : bool
         Draw on a logarithmic scale; values that are not positive are then left out.
     """
+    axis: Spec = {}
     if log:
         table = table.filter(pl.col(y) > 0).with_columns(
             pl.when(pl.col("low") > 0).then("low").otherwise(y).alias("low")
         )
-    scale = alt.Scale(type="log") if log else alt.Scale()
-    drawn = [*table["low"].drop_nulls(), *table["high"].drop_nulls(), *table[y]]
-    axis = decades(drawn) if log else alt.Axis()
-    base = data(table)
-    title = f"{y_title} (log scale)" if log else y_title
-    band = base.mark_area(opacity=0.18).encode(
-        x=x, y=alt.Y("low:Q", title=title, scale=scale, axis=axis), y2="high:Q", color=colour
-    )
-    line = base.mark_line(strokeWidth=2).encode(
-        x=x, y=alt.Y(f"{y}:Q", title=title, scale=scale, axis=axis), color=colour
-    )
-    points = base.mark_point(filled=True, size=36, opacity=1).encode(
-        x=x, y=alt.Y(f"{y}:Q", title=title, scale=scale, axis=axis), color=colour
-    )
-    return cast("alt.LayerChart", alt.layer(band, line, points))  # plain charts make no facets
+        title = f"{title} (log scale)"
+        axis = logarithmic([*table["low"], *table["high"], *table[y]])
+    low, value = quantity("low", title, **axis), quantity(y, title, **axis)
+    return data(table) | {
+        "layer": [
+            mark("area", {"opacity": 0.18}, x=x, y=low, y2={"field": "high"}, color=colour),
+            mark("line", {"strokeWidth": 2}, x=x, y=value, color=colour),
+            mark("point", POINTS | {"size": 36}, x=x, y=value, color=colour),
+        ]
+    }
+
+
+POINTS = {"filled": True, "size": 60, "opacity": 1}
 
 
 def intervals(
-    table: pl.DataFrame,
-    x: alt.X,
-    value: str,
-    beside: str,
-    y: alt.Y,
-    colour: alt.Color | None = None,
-) -> alt.LayerChart:
+    table: pl.DataFrame, x: Spec, value: str, beside: str, y: Spec, colour: Spec | None = None
+) -> Spec:
     """Draw values with their intervals (columns ``low`` and ``high``), and a tick to compare with.
 
     Parameters
     ----------
-    x : alt.X
+    x : dict
         Of the values; its title and axis hold for all.
     value, beside : str
         Columns of the values and of the ticks.
-    colour : alt.Color, optional
+    colour : dict, optional
         Of values and intervals.
     """
-    painted = {"color": colour or alt.value(BLUE)}
-    base = data(table).encode(y=y)
-    spans = base.mark_rule(strokeWidth=2).encode(x=of_axis(x, "low"), x2="high:Q", **painted)
-    points = base.mark_point(filled=True, size=60, opacity=1).encode(x=of_axis(x, value), **painted)
-    ticks = base.mark_tick(color=ORANGE, thickness=3, height=13).encode(x=of_axis(x, beside))
-    return cast("alt.LayerChart", alt.layer(spans, ticks, points))
-
-
-def of_axis(x: alt.X, column: str) -> alt.X:
-    """Give another column the same axis."""
-    same: alt.X = x.copy()
-    same.shorthand = f"{column}:Q"
-    return same
+    colour = colour or {"value": BLUE}
+    low, own, other = ({**x, "field": column} for column in ("low", value, beside))
+    tick = {"color": ORANGE, "thickness": 3, "height": 13}
+    return data(table) | {
+        "layer": [
+            mark("rule", {"strokeWidth": 2}, x=low, x2={"field": "high"}, y=y, color=colour),
+            mark("tick", tick, x=other, y=y),
+            mark("point", POINTS, x=own, y=y, color=colour),
+        ]
+    }
 
 
 def pictured(
-    values: NDArray[np.float64], low: float, high: float, palette: tuple[str, ...], title: str
-) -> alt.Chart:
+    values: NDArray[np.float64], low: float, high: float, palette: Sequence[str], title: str
+) -> Spec:
     """Draw cells as an image, one pixel a cell, that is not smoothed when it is scaled."""
     cells = colour_cells(values, low, high, palette)
     rows, columns = cells.shape[:2]
-    url = data_url(Image.fromarray(cells))
     scale = PICTURE / max(rows, columns)
-    width, height = max(12, round(columns * scale)), max(12, round(rows * scale))
-    image: alt.Chart = alt.Chart(alt.InlineData(values=[{"url": url}])).mark_image(
-        smooth=False,
-        width=width, height=height, x=width / 2, y=height / 2
-    ).encode(url="url:N").properties(width=width, height=height, title=title)  # fmt: skip
-    return image
+    size = {name: max(12, round(n * scale)) for name, n in (("width", columns), ("height", rows))}
+    middle = {"x": size["width"] / 2, "y": size["height"] / 2}
+    drawn = mark("image", {"smooth": False} | size | middle, url=nominal("url"))
+    url = data_url(Image.fromarray(cells))
+    return {"data": {"values": [{"url": url}]}} | drawn | size | {"title": title}

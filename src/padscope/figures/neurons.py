@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import altair as alt
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from padscope.errors import PadscopeError
 from padscope.figures.drawings import DIVERGING, SEQUENTIAL, ends_of
-from padscope.figures.marks import PICTURE, Chart, coloured, data, pictured
+from padscope.figures.marks import PICTURE, Spec, coloured, data, mark, pictured, quantity
 from padscope.figures.theme import BLUE, GREEN, ORANGE
 from padscope.findings.choice import choose_filters, strongest_side
 from padscope.findings.distributions import distributions
@@ -24,9 +23,9 @@ CURVES = {"border": ORANGE, "border, real surroundings": GREEN, "core": BLUE}
 FloatArray = NDArray[np.float64]
 
 
-def neurons(study: Study) -> Chart:
+def neurons(study: Study) -> Spec:
     """Draw the strongest filters, one a row; those that cannot be drawn are named."""
-    rows: list[Chart] = []
+    rows: list[Spec] = []
     refused: list[str] = []
     for site, index in choose_filters(study).select("site", "filter").iter_rows():
         if len(rows) == SHOWN:
@@ -38,11 +37,10 @@ def neurons(study: Study) -> Chart:
     if not rows:
         raise PadscopeError(next(iter(refused), "no filter could be measured"))
     words = {"title": f"Left out: {'; '.join(refused[:SHOWN])}"} if refused else {}
-    drawn: Chart = alt.vconcat(*rows, spacing=18, **words)
-    return drawn
+    return {"vconcat": rows, "spacing": 18} | words
 
 
-def neuron(study: Study, site: str, index: int) -> Chart:
+def neuron(study: Study, site: str, index: int) -> Spec:
     """Draw one filter: its kernel, its mean maps on one scale, and its distributions.
 
     Raises
@@ -54,7 +52,7 @@ def neuron(study: Study, site: str, index: int) -> Chart:
     side = card.row[strongest_side(study)] or card.row["side"]
     if side is None:
         raise PadscopeError(f"{site}/{index} could not be measured: it has one value everywhere")
-    parts: list[alt.Chart] = []
+    parts: list[Spec] = []
     if card.kernel is not None:
         parts.append(_kernel(card.kernel))
     parts += _maps(study, site, index)
@@ -63,12 +61,11 @@ def neuron(study: Study, site: str, index: int) -> Chart:
     if card.row.get("causal_ks") is not None:
         told.append(f"causal KS {card.row['causal_ks']:.2f}")
     told += [str(card.row[name]) for name in ("kind", "origin") if card.row.get(name)]
-    title = alt.TitleParams(
-        f"{shorten(visible(site), 60)}/{index}",
-        subtitle=f"{side}: {', '.join(told)}", anchor="start", fontWeight="bold",
-    )  # fmt: skip
-    drawn: Chart = alt.hconcat(*parts, spacing=16, title=title)
-    return drawn
+    title = {
+        "text": f"{shorten(visible(site), 60)}/{index}", "subtitle": f"{side}: {', '.join(told)}",
+        "anchor": "start", "fontWeight": "bold",
+    }  # fmt: skip
+    return {"hconcat": parts, "spacing": 16, "title": title}
 
 
 def _flat(values: FloatArray) -> FloatArray:
@@ -76,13 +73,13 @@ def _flat(values: FloatArray) -> FloatArray:
     return flat(ends_of(values) if values.ndim == 1 else values)
 
 
-def _kernel(total: FloatArray) -> alt.Chart:
+def _kernel(total: FloatArray) -> Spec:
     plane = _flat(total)
     limit = float(np.abs(plane[np.isfinite(plane)]).max(initial=0)) or 1.0
     return pictured(plane, -limit, limit, DIVERGING, f"kernel, ±{limit:.3g}")
 
 
-def _maps(study: Study, site: str, index: int) -> list[alt.Chart]:
+def _maps(study: Study, site: str, index: int) -> list[Spec]:
     maps = [_flat(m[0]) for m in mean_maps(study, site, [index])]
     finite = np.concatenate([m[np.isfinite(m)] for m in maps])
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
@@ -93,10 +90,10 @@ def _maps(study: Study, site: str, index: int) -> list[alt.Chart]:
         pictured(m, low, high, SEQUENTIAL, title) for m, title in zip(maps, words, strict=False)
     )
     scale = f"{low:.3g} to {high:.3g}"
-    return [first, *others] if len(maps) > 1 else [first.properties(title=f"mean map, {scale}")]
+    return [first, *others] if len(maps) > 1 else [first | {"title": f"mean map, {scale}"}]
 
 
-def _curves(study: Study, site: str, index: int, side: str) -> alt.Chart:
+def _curves(study: Study, site: str, index: int, side: str) -> Spec:
     curves = distributions(study, site, index, side)
     if curves is None:
         raise PadscopeError(f"{site}/{index} has no distribution to draw")
@@ -110,10 +107,10 @@ def _curves(study: Study, site: str, index: int, side: str) -> alt.Chart:
         for name, (edges, share) in drawn.items()
     )
     known = {name: colour for name, colour in CURVES.items() if name in drawn}
-    window = alt.Scale(domain=[low, high], nice=False)
-    lines: alt.Chart = data(table).mark_line(strokeWidth=2).encode(
-        x=alt.X("activation:Q", title="activation", scale=window),
-        y=alt.Y("share:Q", title="share up to it", scale=alt.Scale(domain=[0, 1])),
+    lines = mark(
+        "line", {"strokeWidth": 2},
+        x=quantity("activation", "activation", scale={"domain": [low, high], "nice": False}),
+        y=quantity("share", "share up to it", scale={"domain": [0, 1]}),
         color=coloured("where", known),
-    ).properties(width=200, height=PICTURE)  # fmt: skip
-    return lines
+    )  # fmt: skip
+    return data(table) | lines | {"width": 200, "height": PICTURE}

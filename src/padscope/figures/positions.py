@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import altair as alt
 import polars as pl
 
 from padscope.figures.marks import (
     WIDTH,
-    Chart,
+    Spec,
     basis,
+    category,
     coloured,
     data,
     impact_of,
     intervals,
+    mark,
     measured,
     order,
+    ordinal,
+    quantity,
     ribbons,
+    share,
 )
 from padscope.figures.theme import AMBER, BLUE, GREEN, GREY, ORANGE
 from padscope.findings.measures import PRIMARY, VIEWS
@@ -30,7 +34,7 @@ BANDS = {
 }  # fmt: skip
 
 
-def views(study: Study) -> Chart:
+def views(study: Study) -> Spec:
     """Change of the answer when the image moves, is enlarged or cropped, by treatment."""
     impact = impact_of(study)
     measure = PRIMARY[impact.answer]
@@ -42,48 +46,45 @@ def views(study: Study) -> Chart:
             "amount", "treatment", "value", "low", "high"
         )
         title, x_title, _ = VIEWS.get(view, (view, "amount", ""))
-        x = alt.X("amount:O", title=f"{title}: {x_title}", axis=alt.Axis(labelAngle=0))
+        x = ordinal("amount", f"{title}: {x_title}")
         present = [name for name in TREATMENTS if name in set(table["treatment"])]
         colour = coloured("treatment", {name: TREATMENTS[name] for name in present})
         drawn = ribbons(table, x, "value", measure.heading, colour)
-        parts.append(drawn.properties(width=WIDTH, height=WIDTH // 3))
-    return alt.vconcat(*parts).properties(title=f"Bands: 95 % over images. {basis(rows)}")
+        parts.append(drawn | {"width": WIDTH, "height": WIDTH // 3})
+    return {"vconcat": parts, "title": f"Bands: 95 % over images. {basis(rows)}"}
 
 
-def readout(study: Study) -> Chart:
+def readout(study: Study) -> Spec:
     """How well the position of a window can be read from the pooled features, by treatment."""
     rows = measured(impact_of(study).readout, "read-out of position")
     table = rows.with_columns(
         what=pl.concat_str([pl.col("axis"), pl.col("treatment")], separator=", ")
     ).select("what", "treatment", "r2", "low", "high", "chance")
-    x = alt.X("r2:Q", title="R² of the position read from the features")
-    y = alt.Y("what:N", title=None, sort=order(table, "what"))
-    drawn = intervals(table, x, "r2", "chance", y)
+    x = quantity("r2", "R² of the position read from the features")
+    drawn = intervals(table, x, "r2", "chance", category("what", order(table, "what")))
     words = f"95 % over images. Orange: with the positions shuffled. {basis(rows)}"
-    return drawn.properties(width=WIDTH, title=words)
+    return drawn | {"width": WIDTH, "title": words}
 
 
-def _width(study: Study) -> alt.X:
-    title = f"width of the band, {elements(len(study.size))}"
-    return alt.X("width:O", title=title, axis=alt.Axis(labelAngle=0))
+def _width(study: Study) -> Spec:
+    return ordinal("width", f"width of the band, {elements(len(study.size))}")
 
 
-def bands(study: Study) -> Chart:
+def bands(study: Study) -> Spec:
     """Change of the answer by the width of a band inside the image that looks like padding."""
     impact = impact_of(study)
     measure = PRIMARY[impact.answer]
     rows = measured(impact.bands, "false border", measure=measure.name)
     table = rows.select("width", "band", "value", "low", "high").sort("width", maintain_order=True)
-    x = _width(study)
     present = order(table, "band")
     known = {name: colour for name, colour in BANDS.items() if name in present}
     colour = coloured("band", known or present)
-    drawn = ribbons(table, x, "value", measure.heading, colour)
+    drawn = ribbons(table, _width(study), "value", measure.heading, colour)
     words = f"Bands: 95 % over images. {basis(rows)}"
-    return drawn.properties(width=WIDTH, height=WIDTH // 2, title=words)
+    return drawn | {"width": WIDTH, "height": WIDTH // 2, "title": words}
 
 
-def firing(study: Study) -> Chart:
+def firing(study: Study) -> Spec:
     """Answer of confirmed filters to a false border, as a share of that to the true one."""
     rows = measured(impact_of(study).firing, "firing at a false border").drop_nulls("firing")
     measured(rows, "firing at a false border")
@@ -102,12 +103,9 @@ def firing(study: Study) -> Chart:
         .with_columns(pl.col("band").replace_strict(names))
     )
     colours = dict(zip(names.values(), (BLUE, GREY, ORANGE), strict=True))
-    x = _width(study)
-    title = "share of the answer to the true border"
-    lines = data(long).mark_line(point=True, strokeWidth=2).encode(
-        x=x,
-        y=alt.Y("share:Q", title=title, axis=alt.Axis(format="%")),
+    lines = mark(
+        "line", {"point": True, "strokeWidth": 2}, x=_width(study),
+        y=share("share", "share of the answer to the true border"),
         color=coloured("band", colours),
     )  # fmt: skip
-    drawn: Chart = lines.properties(width=WIDTH, height=WIDTH // 2, title=basis(rows))
-    return drawn
+    return data(long) | lines | {"width": WIDTH, "height": WIDTH // 2, "title": basis(rows)}

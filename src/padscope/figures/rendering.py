@@ -7,22 +7,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import vl_convert
-from altair.utils.schemapi import debug_mode
 from markupsafe import Markup
 
 from padscope.errors import PadscopeError, near
 from padscope.figures import causes, changes, effects, positions, tiles
 from padscope.figures.depth import depth
-from padscope.figures.marks import Chart
+from padscope.figures.marks import Spec
 from padscope.figures.neurons import neuron, neurons
 from padscope.figures.reach import reach
 from padscope.figures.retrofit import retrofit
 from padscope.figures.theme import FAINT, INK, MUTED, printed
 from padscope.study import Study
 
-FONT = "DejaVu Sans, Arial, sans-serif"
 SCALE = 3  # pixels of the PNG for each of the SVG: 288 to the inch at the SVG's size
-FIGURES: Mapping[str, Callable[[Study], Chart]] = {
+FIGURES: Mapping[str, Callable[[Study], Spec]] = {
     "depth": depth, "neurons": neurons,
     "ladder": causes.ladder, "baselines": causes.baselines, "recall": causes.recall,
     "scores": causes.scores, "kinds": causes.kinds, "origins": causes.origins,
@@ -36,14 +34,29 @@ FIGURES: Mapping[str, Callable[[Study], Chart]] = {
     "tiles": tiles.tiles, "shares": tiles.shares, "retrofit": retrofit,
 }  # fmt: skip
 
-# Altair checks every part of a chart against the schema of all charts, which takes longer than
-# making it; the tests do that.
-unchecked = debug_mode(False)
+# Names are shortened before: what cuts a label here may cut a character in two, and then fails.
+_TEXT = {"labelFontSize": 12, "titleFontSize": 13, "labelLimit": 0}
+_INKED = {"labelColor": INK, "titleColor": INK}
+_CONFIG = {
+    "font": "DejaVu Sans, Arial, sans-serif",
+    "view": {"continuousWidth": 300, "continuousHeight": 300, "stroke": None},
+    "axis": _TEXT | {
+        "titleFontWeight": "normal", "labelColor": MUTED, "titleColor": INK, "gridColor": FAINT,
+        "domainColor": FAINT, "tickColor": FAINT,
+    },
+    "legend": _TEXT | _INKED | {"symbolOpacity": 1},
+    "header": {"labelFontSize": 13, "labelFontWeight": "bold", "labelColor": INK},
+    "title": {
+        "fontSize": 13, "subtitleFontSize": 12, "fontWeight": "normal", "anchor": "start",
+        "color": INK, "subtitleColor": MUTED,
+    },
+}  # fmt: skip
+_PAGE = {"background": "transparent", "padding": 0, "aria": False}  # words stand around it
+_ALONE = {"background": "white", "padding": 8, "aria": True}
 
 
-@unchecked
-def figure_chart(study: Study, name: str) -> Chart:
-    """Draw one figure as an Altair chart, with its numbers.
+def figure_spec(study: Study, name: str) -> Spec:
+    """Describe one figure in Vega-Lite, with its numbers, as it is written to files.
 
     Parameters
     ----------
@@ -60,64 +73,36 @@ def figure_chart(study: Study, name: str) -> Chart:
         chart = FIGURES[name](study) if name in FIGURES else _neuron(study, name)
     except PadscopeError as error:
         raise PadscopeError(f"figure {name} cannot be drawn: {error}") from error
-    return chart
-
-
-def figure_spec(study: Study, name: str) -> dict[str, Any]:
-    """Describe one figure in Vega-Lite, as it is written to files; see `figure_chart`."""
-    spec = _spec(figure_chart(study, name))
-    resolved: dict[str, Any] = json.loads(printed(json.dumps(spec)))
+    spec = chart | {"config": _CONFIG | _ALONE}
+    resolved: Spec = json.loads(printed(json.dumps(spec)))
     return resolved
 
 
-def _spec(chart: Chart, *, page: bool = False) -> dict[str, Any]:
-    fonts = {"labelFontSize": 12, "titleFontSize": 13, "labelLimit": 320}
-    background, padding = ("transparent", 0) if page else ("white", 8)
-    spec: dict[str, Any] = (
-        chart.configure(background=background, font=FONT, padding=padding, aria=not page)
-        .configure_view(stroke=None)
-        .configure_axis(
-            **fonts,
-            titleFontWeight="normal",
-            labelColor=MUTED,
-            titleColor=INK,
-            gridColor=FAINT,
-            domainColor=FAINT,
-            tickColor=FAINT,
-        )
-        .configure_legend(**fonts, symbolOpacity=1, labelColor=INK, titleColor=INK)
-        .configure_header(labelFontSize=13, labelFontWeight="bold", labelColor=INK)
-        .configure_title(
-            fontSize=13,
-            subtitleFontSize=12,
-            fontWeight="normal",
-            anchor="start",
-            color=INK,
-            subtitleColor=MUTED,
-        )
-        .to_dict(validate=False)
-    )
-    return spec
+def figure_chart(study: Study, name: str) -> Any:
+    """Give a figure as an Altair chart, which notebooks show; see `figure_spec`."""
+    import altair  # here: nothing else takes it, and it takes as long as a figure
+
+    return altair.Chart.from_dict(figure_spec(study, name))
 
 
-def inline(chart: Chart) -> Markup:
+def inline(chart: Spec) -> Markup:
     """Draw a chart for the page: its colours follow the style sheet, light and dark.
 
     Its marks, which have no words, are hidden from readers of the screen: words stand around it.
     """
-    spec = _spec(chart, page=True)
+    spec = chart | {"config": _CONFIG | _PAGE}
     svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     return Markup(f'<div aria-hidden="true">{svg}</div>')  # vega has escaped the texts
 
 
-def charted(chart: Chart, alt: str) -> Markup:
+def charted(chart: Spec, alt: str) -> Markup:
     """Draw a chart for the page, with words for those who do not see it."""
     return Markup('<div class="chart" role="img" tabindex="0" aria-label="{}">{}</div>').format(
         alt, inline(chart)
     )
 
 
-def _neuron(study: Study, name: str) -> Chart:
+def _neuron(study: Study, name: str) -> Spec:
     site, slash, index = name.rpartition("/")
     if not slash or not index.isdecimal():
         raise PadscopeError(
@@ -137,6 +122,11 @@ def file_stem(name: str) -> str:
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)[-120:]
 
 
+def figure_svg(study: Study, name: str) -> str:
+    """Draw one figure as it is written to files; see `figure_spec`."""
+    return vl_convert.vegalite_to_svg(figure_spec(study, name), allowed_base_urls=[])
+
+
 def render_figure(study: Study, name: str) -> dict[str, bytes]:
     """Draw one figure.
 
@@ -149,10 +139,9 @@ def render_figure(study: Study, name: str) -> dict[str, bytes]:
     Raises
     ------
     PadscopeError
-        As of `figure_chart`.
+        As of `figure_spec`.
     """
-    spec, stem = figure_spec(study, name), file_stem(name)
-    svg = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    svg, stem = figure_svg(study, name), file_stem(name)
     png = vl_convert.svg_to_png(svg, scale=SCALE)  # at half the cost of drawing it again
     return {f"{stem}.svg": svg.encode(), f"{stem}.png": png}
 

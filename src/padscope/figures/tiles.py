@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
-import altair as alt
 import polars as pl
 
 from padscope.counts import plural
 from padscope.errors import PadscopeError
-from padscope.figures.marks import WIDTH, Chart, data, decades, share_axis
+from padscope.figures.marks import (
+    WIDTH,
+    Spec,
+    category,
+    data,
+    logarithmic,
+    mark,
+    quantity,
+    rules,
+    share,
+)
 from padscope.figures.theme import BLUE, INK, MUTED, ORANGE
 from padscope.images.element import elements, told_length
 from padscope.study import Study, Tiles
 
+LINE = {"color": BLUE, "point": {"color": BLUE, "size": 50}}
 LEAST = 1e-5  # spreads; what is less is drawn there, for the scale is logarithmic
 
 
-def tiles(study: Study) -> Chart:
+def tiles(study: Study) -> Spec:
     """Draw the error of tiles by their halo, and what tiles cost by their size."""
     found = _of(study)
-    drawn: Chart = alt.vconcat(_errors(found), *_costs(found), spacing=64, bounds="flush")
-    return drawn
+    return {"vconcat": [_errors(found), *_costs(found)], "spacing": 64, "bounds": "flush"}
 
 
 def _of(study: Study) -> Tiles:
@@ -34,68 +41,54 @@ def _tried(found: Tiles) -> str:
     return f"Tiles of {told_length(found.tried, len(found.size))}"
 
 
-def _errors(found: Tiles) -> Chart:
+def _errors(found: Tiles) -> Spec:
     errors = found.halos.drop_nulls().with_columns(pl.col("error").clip(LEAST))
-    x = alt.X("halo:Q", title=f"halo, {elements(len(found.size))}", axis=alt.Axis(tickMinStep=1))
-    axis = decades([*errors["error"], found.tolerance])
-    log = alt.Scale(type="log")
-    y: Any = alt.Y("error:Q", title="greatest difference, spreads", scale=log, axis=axis)
-    line = data(errors).mark_line(color=BLUE, point={"color": BLUE, "size": 50})
-    rule = data(pl.DataFrame({"error": [found.tolerance]}))
+    x = quantity("halo", f"halo, {elements(len(found.size))}", axis={"tickMinStep": 1})
+    axis = logarithmic([*errors["error"], found.tolerance])
+    y = quantity("error", "greatest difference, spreads", **axis)
     layers = [
-        line.encode(x=x, y=y), rule.mark_rule(color=MUTED, strokeDash=[6, 3]).encode(y=y)
-    ]  # fmt: skip
+        data(errors) | mark("line", LINE, x=x, y=y),
+        rules([found.tolerance], {"color": MUTED, "strokeDash": [6, 3]}, y=y),
+    ]
     words = "Dashed: the tolerance."
     if found.halo is None:
         words = f"{words} No finite halo suffices."
     else:
-        chosen = data(pl.DataFrame({"halo": [found.halo]})).mark_rule(color=INK)
-        layers.append(chosen.encode(x=x))
+        layers.append(rules([found.halo], {"color": INK}, x=x))
         words = f"{words} Upright: the smallest halo that suffices."
-    chart = cast("alt.LayerChart", alt.layer(*layers))
     title = f"{_tried(found)} beside the whole, {plural(found.counted, 'image')}. {words}"
-    return chart.properties(width=WIDTH, height=WIDTH // 3, title=title)
+    return {"layer": layers, "width": WIDTH, "height": WIDTH // 3, "title": title}
 
 
-def _costs(found: Tiles) -> list[Chart]:
+def _costs(found: Tiles) -> list[Spec]:
     if found.halo is None:
         return []
-    sizes = found.table["tile"].to_list()
-    axis = alt.Axis(values=sizes, labelOverlap="greedy")
-    x = alt.X(
-        "tile:Q",
-        title=f"tile, {elements(len(found.size))}",
-        axis=axis,
-        scale=alt.Scale(type="log", base=2),
-    )
-    y = alt.Y(
-        "cost:Q", title=f"{elements(len(found.size))} run for each one", scale=alt.Scale(zero=False)
-    )
-    base = data(found.table).encode(x=x, y=y)
-    best = data(found.table.filter("best")).encode(x=x, y=y)
-    layers: list[Any] = [
-        base.mark_line(color=BLUE, point={"color": BLUE, "size": 50}),
-        best.mark_point(color=ORANGE, size=140, strokeWidth=3),
+    unit = elements(len(found.size))
+    axis = {"values": found.table["tile"].to_list(), "labelOverlap": "greedy"}
+    x = quantity("tile", f"tile, {unit}", axis=axis, scale={"type": "log", "base": 2})
+    y = quantity("cost", f"{unit} run for each one", scale={"zero": False})
+    ring = {"color": ORANGE, "size": 140, "strokeWidth": 3}
+    layers = [
+        data(found.table) | mark("line", LINE, x=x, y=y),
+        data(found.table.filter("best")) | mark("point", ring, x=x, y=y),
     ]
     words = " Ringed: the largest within the limit of memory." if found.best else ""
-    chart = cast("alt.LayerChart", alt.layer(*layers))
     title = f"Work of tiles with a halo of {told_length(found.halo, len(found.size))}.{words}"
-    return [chart.properties(width=WIDTH, height=WIDTH // 3, title=title)]
+    return [{"layer": layers, "width": WIDTH, "height": WIDTH // 3, "title": title}]
 
 
-def shares(study: Study) -> Chart:
+def shares(study: Study) -> Spec:
     """Draw in which parts padding, normalisation and phase make tiles differ from the whole."""
     found = _of(study)
     if not found.difference:
         raise PadscopeError("tiles do not differ from the whole, or that was not measured")
-    y = alt.Y("cause:N", title=None, sort=found.shares["cause"].to_list())
-    base = data(found.shares)
-    bars = base.mark_bar(color=BLUE, height=16).encode(
-        x=share_axis("share", "share of the mean squared difference"), y=y
-    )
-    spans = base.mark_rule(color=INK, strokeWidth=2).encode(
-        x=share_axis("low", "share of the mean squared difference"), x2="high:Q", y=y
-    )
-    chart = cast("alt.LayerChart", alt.layer(bars, spans))
+    x = share("share", "share of the mean squared difference")
+    y = category("cause", found.shares["cause"])
+    line, low = {"color": INK, "strokeWidth": 2}, x | {"field": "low"}
+    layers = [
+        mark("bar", {"color": BLUE, "height": 16}, x=x, y=y),
+        mark("rule", line, x=low, x2={"field": "high"}, y=y),
+    ]
     words = f"{_tried(found)} without a halo. Lines: 95 % over images."
-    return chart.properties(width=WIDTH, height=alt.Step(30), title=words)
+    size = {"width": WIDTH, "height": {"step": 30}}
+    return data(found.shares) | {"layer": layers, "title": words} | size

@@ -14,7 +14,6 @@ import polars as pl
 from padscope.findings.words import fixed, share
 from padscope.study import Study
 
-NO_BREAK = "\N{NO-BREAK SPACE}"  # a label is one word
 TICKS = (0.001, 0.01, 0.05)  # shares of the content that have a label
 
 
@@ -40,12 +39,6 @@ class RecallCurve:
     content: float
 
     @property
-    def value(self) -> str:
-        """The recall at `content`, written; "–" where it is unknown."""
-        found = self.recall[self.contents.index(self.content)]
-        return fixed(found)
-
-    @property
     def words(self) -> str:
         """The curve in words."""
         told = ", ".join(
@@ -57,28 +50,6 @@ class RecallCurve:
             f"Border recall at the {self.side} by share of the content that passes: "
             f"{told or 'unknown'}"
         )
-
-    @property
-    def ticks(self) -> list[tuple[float, str, str]]:
-        """Places of labels on that axis, where their text is anchored, and the labels."""
-        ends = {self.contents[0]: "start", self.contents[-1]: "end"}
-        return [
-            (self._place(part), ends.get(part, "middle"), share(part).replace(" ", NO_BREAK))
-            for part in TICKS
-        ]
-
-    def _place(self, part: float) -> float:
-        least, most = math.log(self.contents[0]), math.log(self.contents[-1])
-        return (math.log(part) - least) / (most - least)
-
-    @property
-    def points(self) -> list[tuple[float, float, bool]]:
-        """Places on a logarithmic axis from 0 to 1, values, and which is that of `content`."""
-        return [
-            (self._place(part), value, part == self.content)
-            for part, value in zip(self.contents, self.recall, strict=True)
-            if value is not None
-        ]
 
 
 def recall_curve(study: Study, site: str, index: int) -> RecallCurve | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from padscope.figures.comparison import profiles, shares, used
-from padscope.figures.rendering import charted, unchecked
+from padscope.figures.rendering import charted
 from padscope.findings.comparison import (
     Comparison,
     Run,
@@ -35,7 +35,6 @@ READING = (
 _MARKUP = re.compile(r"([\\`*_\[\]|~$])|^(?=[#+-])|(?<=^\d)(?=[.)])")
 
 
-@unchecked
 def render_comparison(comparison: Comparison) -> str:
     """Write the page of a comparison.
 

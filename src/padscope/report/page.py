@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from padscope.evidence import SMALL_MAP
-from padscope.figures.rendering import unchecked
 from padscope.findings.again import commands
 from padscope.findings.checks import count, limits
 from padscope.findings.sites import cause_listing, site_listing, summary_listing
@@ -22,7 +21,6 @@ from padscope.study import Study
 SCRIPTS = ("gallery_draw", "gallery_card", "gallery")  # in this order
 
 
-@unchecked
 def render_report(study: Study) -> str:
     """Write the report of a study.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from padscope.figures.comparison import shares
-from padscope.figures.rendering import charted, unchecked
+from padscope.figures.rendering import charted
 from padscope.figures.survey import against
 from padscope.findings.comparison import kind_listing, kinds_found
 from padscope.findings.survey import (
@@ -32,7 +32,6 @@ WHERE = (
 )
 
 
-@unchecked
 def render_survey(survey: Survey) -> str:
     """Write the page of a survey, which links each model to the page of its run.
 

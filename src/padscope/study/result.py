@@ -197,7 +197,7 @@ class Study:
 
         Returns
         -------
-        padscope.notebook.card.FilterCard
+        padscope.notebook.FilterCard
             In a notebook, a drawn card; elsewhere its `facts`.
 
         Raises

@@ -11,9 +11,9 @@ from typing import Any
 
 VIEWS = {
     "opening": "padscope.findings.headline:opening",
-    "card": "padscope.notebook.card:make_card",
+    "card": "padscope.notebook:make_card",
     "plot": "padscope.figures.rendering:figure_chart",
-    "summary": "padscope.notebook.summary:draw_summary",
+    "summary": "padscope.notebook:draw_summary",
     "log_to": "padscope.export:log_to",
     "push_to_hub": "padscope.export:push_to_hub",
 }

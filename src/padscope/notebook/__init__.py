@@ -1,1 +1,0 @@
-"""What a notebook shows: a study's summary, and the card of a filter."""
