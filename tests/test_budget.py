@@ -7,7 +7,7 @@ import torch
 from tests.test_impact import CLASSES, COUNT
 from torch import nn
 
-from padscope.console import Budget
+from padscope.console.budget import Budget
 from padscope.models import LoadedModel, wrap_module
 from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings
 from padscope.study.budget import IMPACT_DEAR, expect_audit, time_pass

@@ -13,9 +13,10 @@ import pytest
 from tests.conftest import Answer, Command, contents
 from typer.testing import CliRunner
 
-from padscope import __version__, console, load_study
+from padscope import __version__, load_study
 from padscope.cli.commands import app
 from padscope.cli.given import default_directory, parse_size
+from padscope.console.progress import show_progress
 from padscope.findings.checks import limits
 from padscope.findings.headline import headline
 from padscope.findings.json import as_json
@@ -376,7 +377,7 @@ def test_progress_lines_come_now_and_then(
     # A report asks twice: when it comes, and whether a line is due.
     now = iter([0.0, 1.0, 1.0, 10.0, 10.0, 11.0, 11.0, 21.0, 21.0, 22.0, 22.0])
     monkeypatch.setattr("padscope.console.progress.time.monotonic", lambda: next(now))
-    with console.show_progress("scan") as progress:
+    with show_progress("scan") as progress:
         for done in (100, 190, 200, 300):  # the first of them after a resumed run's checkpoint
             progress(done, 400, 400 - done)
         progress(400, 400, 0)
@@ -392,7 +393,7 @@ def test_progress_without_a_known_end(
 ) -> None:
     now = iter([0.0, 1.0, 1.0, 11.0, 11.0])
     monkeypatch.setattr("padscope.console.progress.time.monotonic", lambda: next(now))
-    with console.show_progress("scan") as progress:
+    with show_progress("scan") as progress:
         progress(0, None, None)
         progress(50, None, None)
     assert capsys.readouterr().err == "scan 50/? images, 5.0/s\n"
@@ -400,7 +401,7 @@ def test_progress_without_a_known_end(
 
 def test_progress_is_in_the_unit_that_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
     for stage, unit in (("scan", "images"), ("explain", "forward passes")):
-        with console.show_progress(stage) as progress:
+        with show_progress(stage) as progress:
             progress(90, 90, 0)
         assert capsys.readouterr().err.startswith(f"{stage} 90/90 {unit}, ")
 

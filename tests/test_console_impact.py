@@ -13,7 +13,7 @@ from tests.synthetic_impact import classes, with_impact
 from tests.test_report import HOSTILE
 from tests.test_report_explained import explain_2d
 
-from padscope.console import impact_lines
+from padscope.console.sentences import impact_lines
 from padscope.console.terminal import draw_listing
 from padscope.findings.effects import effect_listing, measure_listing
 from padscope.findings.listing import Listing

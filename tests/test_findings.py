@@ -13,7 +13,7 @@ from tests.test_report import Page, scan_2d
 from tests.test_report_explained import explain_2d
 
 from padscope import PadscopeError, RunDirectory, load_study
-from padscope.console import cause_lines, summary_lines
+from padscope.console.sentences import cause_lines, summary_lines
 from padscope.findings.checks import count
 from padscope.findings.comparison import read_comparison, take
 from padscope.findings.depth import depth_profile

@@ -13,8 +13,13 @@ from tests.conftest import Command
 from tests.synthetic_impact import with_impact
 from tests.test_report_explained import explain_2d
 
-from padscope.console import write_anything
-from padscope.console.terminal import STAND_INS, UNBOUNDED, draw_listing, make_console
+from padscope.console.terminal import (
+    STAND_INS,
+    UNBOUNDED,
+    draw_listing,
+    make_console,
+    write_anything,
+)
 from padscope.findings.effects import effect_listing, measure_listing
 from padscope.findings.networks import network_listing
 from padscope.findings.sites import cause_listing, site_listing, summary_listing

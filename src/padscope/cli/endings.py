@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from padscope.cli.figures import replace_figures
-from padscope.console import (
-    QUESTIONS,
+from padscope.console.budget import QUESTIONS
+from padscope.console.sentences import (
     answer_lines,
     cause_lines,
     impact_lines,
-    make_console,
     summary_lines,
     verdict_lines,
 )
+from padscope.console.terminal import make_console
 from padscope.findings.effects import effect_listing, measure_listing
 from padscope.findings.listing import Listing
 from padscope.findings.networks import network_listing

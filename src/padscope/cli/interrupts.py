@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from padscope import console
+from padscope.console.progress import show_progress
 from padscope.errors import Interrupted
 
 if TYPE_CHECKING:
-    from padscope.console import Budget
+    from padscope.console.budget import Budget
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def interruptible(stage: str, budget: Budget, work: Callable[..., T]) -> T:
 
     `work` takes what looks on: ``progress`` and ``stop``.
     """
-    with stop_on_interrupt() as stop, console.show_progress(stage) as progress:
+    with stop_on_interrupt() as stop, show_progress(stage) as progress:
         try:
             found = work(progress=budget.announcing(stage, progress), stop=stop)
         except Interrupted as stopped:

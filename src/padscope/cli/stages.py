@@ -9,7 +9,7 @@ from typing import Any
 from padscope.cli.endings import publish, say_answers
 from padscope.cli.given import Given
 from padscope.cli.interrupts import interruptible
-from padscope.console import Budget
+from padscope.console.budget import Budget
 from padscope.models import LoadedModel
 from padscope.running import Runner
 from padscope.settings import ExplainSettings, ImpactSettings, ScanSettings

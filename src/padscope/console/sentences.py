@@ -13,6 +13,7 @@ from padscope.findings.recognition import recognition
 from padscope.findings.rungs import rungs
 from padscope.findings.verdict import verdict
 from padscope.study import Study
+from padscope.study.stages import EXPLAIN, IMPACT, SCAN
 
 
 def summary_lines(study: Study) -> list[str]:
@@ -61,3 +62,18 @@ def verdict_lines(study: Study, *, notes: bool = True) -> list[str]:
     for heading in headings:
         lines += ["", heading.name.capitalize(), *(f"  {line}" for line in heading.sentences)]
     return [*lines, *(["", *impact.notes] if notes and impact.notes else [])]
+
+
+def answer_lines(study: Study, stage: str) -> list[str]:
+    """Answer the question of a stage; nothing where the study lacks it."""
+    if stage == SCAN:
+        return [*(f"Warning: {warning}" for warning in study.warnings), rungs(study)[0].sentence]
+    if stage == EXPLAIN and study.explanation:
+        _, caused, recognises, _ = rungs(study)
+        found = recognition(study.filters, study.explanation)
+        warnings = (f"Warning: {warning}" for warning in found.warnings)
+        return [*warnings, caused.sentence, recognises.sentence, *found.origin_sentences]
+    if stage == IMPACT and study.impact:
+        first, used = headline(study), rungs(study)[3]
+        return [first.title, used.sentence or used.open, *first.advice]
+    return []

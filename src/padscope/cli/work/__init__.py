@@ -17,15 +17,13 @@ if TYPE_CHECKING:
     )
     from padscope.cli.interrupts import interruptible
     from padscope.cli.stages import Stages
-    from padscope.console import (
-        Budget,
-        describe_sites,
-        make_console,
-        show_progress,
-        verdict_lines,
-    )
+    from padscope.console.budget import Budget
     from padscope.console.columns import column_listing
+    from padscope.console.progress import show_progress
+    from padscope.console.sentences import verdict_lines
     from padscope.console.show import show_filter, show_study
+    from padscope.console.sites import describe_sites
+    from padscope.console.terminal import make_console
     from padscope.figures import render_figure, render_figures
     from padscope.findings.advice import advice_lines, advise
     from padscope.findings.bound import check_recognising
