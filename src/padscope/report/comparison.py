@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import polars as pl
+
 from padscope.figures.comparison import profiles, shares, used
 from padscope.figures.rendering import charted
 from padscope.findings.comparison import (
@@ -17,9 +19,9 @@ from padscope.findings.comparison import (
     read_comparison,
 )
 from padscope.findings.listing import Listing
-from padscope.findings.words import NONE, visible
+from padscope.findings.words import NONE, plural, visible
 from padscope.report.parts import Part
-from padscope.report.templates import content_hash, page_environment, style_sheet
+from padscope.report.templates import render_page
 from padscope.study.impact_result import LEVEL
 
 READING = (
@@ -47,14 +49,10 @@ def render_comparison(comparison: Comparison) -> str:
     str
         A page that loads nothing from elsewhere and runs no script; the same for the same runs.
     """
-    css = style_sheet("report", "opening")
-    return page_environment().get_template("compare.html.jinja").render(
-        css=css,
-        css_hash=content_hash(css),
-        script_hash="",
-        sentences=read_comparison(comparison.table),
-        runs=comparison.runs,
-        parts=list(_parts(comparison)),
+    return render_page(
+        "tables", ("report", "opening"),
+        title=f"{plural(len(comparison.runs), 'run')} compared", about="side by side",
+        sentences=read_comparison(comparison.table), parts=list(_parts(comparison)),
     )  # fmt: skip
 
 
@@ -77,18 +75,23 @@ def _parts(comparison: Comparison) -> Iterator[Part]:
             ],
             charts=[charted(chart, told) for chart, told in profiles(known)],
         )  # fmt: skip
-    if kinds_found(table):
-        yield Part(
-            "kinds", "By kind",
-            notes=["Which sides the filters that respond because of padding answer to."],
-            tables=[("kind-rows", "Filters by kind", kind_listing(table))],
-        )  # fmt: skip
+    yield from kind_parts(table)
     left_out = [(directory, f"Left out: {reason}.") for directory, reason in comparison.refused]
     note = "The rows are also in compare.csv, compare.md and compare.parquet beside this page."
     yield Part(
         "runs", "The runs", comparison.settings, [note],
         facts=[*((run.name, _identity(run)) for run in comparison.runs), *left_out],
     )  # fmt: skip
+
+
+def kind_parts(table: pl.DataFrame) -> Iterator[Part]:
+    """List the kinds of filters of every run that has some."""
+    if kinds_found(table):
+        yield Part(
+            "kinds", "By kind",
+            notes=["Which sides the filters that respond because of padding answer to."],
+            tables=[("kind-rows", "Filters by kind", kind_listing(table))],
+        )  # fmt: skip
 
 
 def _identity(run: Run) -> str:

@@ -8,13 +8,12 @@ from padscope.findings.checks import count, limits
 from padscope.findings.sites import cause_listing, site_listing, summary_listing
 from padscope.findings.verdict import verdict
 from padscope.interventions.fill_told import tell_fill
-from padscope.report.advice import advice_parts
+from padscope.report.beside import beside_parts
 from padscope.report.explained import evidence_parts, kind_part
 from padscope.report.gallery.making import make_gallery
 from padscope.report.opening import make_opening
 from padscope.report.parts import Part
-from padscope.report.reached import depth_part
-from padscope.report.templates import content_hash, page_environment, script, style_sheet
+from padscope.report.templates import render_page
 from padscope.report.tested import impact_parts, method_part
 from padscope.study import Study
 
@@ -34,15 +33,11 @@ def render_report(study: Study) -> str:
         A page that loads nothing from elsewhere and runs its own script alone; the same for the
         same study. It can be read without the script too.
     """
-    css, code = style_sheet("report", "opening", "gallery"), script(*SCRIPTS)
     explanation, impact = study.explanation, study.impact
     command, python = commands(study)
-    return page_environment().get_template("report.html.jinja").render(
+    return render_page(
+        "report", ("report", "opening", "gallery"), SCRIPTS,
         study=study,
-        css=css,
-        css_hash=content_hash(css),
-        script=code,
-        script_hash=content_hash(code),
         builtin=count(study).builtin,
         opening=make_opening(study),
         gallery=make_gallery(study),
@@ -52,8 +47,7 @@ def render_report(study: Study) -> str:
         impact=impact,
         parts=[
             *(impact_parts(study, impact) if impact else ()),
-            *([depth_part(study, study.depth)] if study.depth else ()),
-            *advice_parts(study),
+            *beside_parts(study),
         ],
         limits=limits(study),
         evidence=evidence_parts(study, explanation) if explanation else (),

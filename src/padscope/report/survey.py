@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from padscope.figures.comparison import shares
 from padscope.figures.rendering import charted
 from padscope.figures.survey import against
-from padscope.findings.comparison import kind_listing, kinds_found
 from padscope.findings.survey import (
     Survey,
     failures,
@@ -16,9 +15,10 @@ from padscope.findings.survey import (
     side_listing,
     survey_listing,
 )
-from padscope.report.comparison import READING, markdown_table, plain
+from padscope.findings.words import plural
+from padscope.report.comparison import READING, kind_parts, markdown_table, plain
 from padscope.report.parts import Part
-from padscope.report.templates import content_hash, page_environment, script, style_sheet
+from padscope.report.templates import render_page
 
 ROWS = (
     "[In brackets]: the filters that recognise by the lower ends of their 95 % intervals over "
@@ -44,11 +44,15 @@ def render_survey(survey: Survey) -> str:
     str
         A page that loads nothing from elsewhere; without scripts its tables are there all the same.
     """
-    css, js = style_sheet("report", "opening", "survey"), script("survey")
-    return page_environment().get_template("survey.html.jinja").render(
-        css=css, css_hash=content_hash(css), script=js, script_hash=content_hash(js),
-        sentences=read_survey(survey), models=survey_listing(survey), notes=ROWS,
-        failures=failures(survey), parts=list(_parts(survey)),
+    models = survey_listing(survey)
+    listed = Part(
+        "models", "Model by model", notes=ROWS, tables=[("models-rows", "Models", models)]
+    )
+    left_out = [Part("left-out", "Not measured", told)] if (told := failures(survey)) else []
+    return render_page(
+        "tables", ("report", "opening", "survey"), ("survey",),
+        title=f"A survey of {plural(len(models.rows), 'model')}", about="model by model",
+        sentences=read_survey(survey), parts=[listed, *left_out, *_parts(survey)],
     )  # fmt: skip
 
 
@@ -64,12 +68,7 @@ def _parts(survey: Survey) -> Iterator[Part]:
         tables=[("where-rows", "By place and kind of site", property_listing(survey)),
                 ("side-rows", "By side and origin", side_listing(survey))],
     )  # fmt: skip
-    if kinds_found(explained):
-        yield Part(
-            "kinds", "By kind",
-            notes=["Which sides the filters that respond because of padding answer to."],
-            tables=[("kind-rows", "Filters by kind", kind_listing(explained))],
-        )  # fmt: skip
+    yield from kind_parts(explained)
 
 
 def survey_markdown(survey: Survey) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -30,18 +32,20 @@ def page_environment() -> Environment:
     return environment
 
 
-def style_sheet(*names: str) -> Markup:
-    """Read style sheets, one after the other."""
-    return Markup("".join(_source(f"styles/{name}.css") for name in names))
+def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), **given: Any) -> str:
+    """Fill the template of a page, which holds its style sheets and scripts, in an order.
 
-
-def script(*names: str) -> Markup:
-    """Read scripts, in an order, into one function: no name of theirs gets in the way of another.
-
-    Their text stands in the page as it is, which is why none may hold the end of a script.
+    Their text stands in the page as it is, which is why none may hold the end of a script; a
+    Content-Security-Policy allows them and nothing else.
     """
-    parts = "".join(_source(f"scripts/{name}.js") for name in names)
-    return Markup(f"(() => {{\n'use strict';\n{parts}}})();")
+    css = Markup("".join(_source(f"styles/{each}.css") for each in styles))
+    # In one function: no name of a script gets in the way of another page's.
+    parts = "".join(_source(f"scripts/{each}.js") for each in scripts)
+    script = Markup(f"(() => {{\n'use strict';\n{parts}}})();") if parts else Markup("")
+    return page_environment().get_template(f"{name}.html.jinja").render(
+        given, css=css, css_hash=content_hash(css), script=script,
+        script_hash=content_hash(script) if script else "",
+    )  # fmt: skip
 
 
 def _source(name: str) -> str:

@@ -1,9 +1,8 @@
 // The table of models: sorted by a click on a heading, filtered by what is typed.
 
-const table = document.getElementById("survey-rows").closest("table");
+const table = document.getElementById("models-rows").closest("table");
 const body = table.tBodies[0];
 const rows = [...body.rows];
-const form = document.getElementById("survey-filter");
 const headings = [...table.tHead.rows[0].cells];
 
 const textOf = (row, place) => row.cells[place].textContent.trim();
@@ -39,16 +38,22 @@ headings.forEach((heading, place) => {
 });
 
 function filter() {
-  const asked = new FormData(form).get("search").toLowerCase().split(/\s+/).filter(Boolean);
+  const asked = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   for (const row of rows) {
     const text = row.textContent.toLowerCase();
     row.hidden = !asked.every((word) => text.includes(word));
   }
   const shown = rows.filter((row) => !row.hidden).length;
-  form.querySelector("output").textContent = `${shown} of ${rows.length}`;
+  output.textContent = `${shown} of ${rows.length}`;
 }
 
+const [form, label, search, output] = ["form", "label", "input", "output"]
+  .map((name) => document.createElement(name));
+form.className = "filter";
+search.type = "search";
+label.append("Show those with ", search);
+form.append(label, output);
 form.addEventListener("input", filter);
 form.addEventListener("submit", (event) => event.preventDefault());
-form.hidden = false;
+table.parentElement.before(form);
 filter();
