@@ -30,7 +30,7 @@ from padscope.figures.drawings import DIVERGING, SEQUENTIAL, colour_cells
 from padscope.figures.rendering import figure_chart, file_stem
 from padscope.findings.choice import choose_filters
 from padscope.findings.depth import depth_profile
-from padscope.findings.distributions import Curves, distributions
+from padscope.findings.distributions import Distributions, distributions
 from padscope.findings.kinds import TITLES
 from padscope.store import RunDirectory
 from padscope.study import Impact, Study
@@ -39,6 +39,7 @@ SECOND = (
     "depth", "neurons", "ladder", "baselines", "recall", "scores", "kinds", "origins",
     "scatter",
 )  # fmt: skip
+Ints = NDArray[np.int64]
 THIRD = (
     "effects", "doses", "classes", "estimates", "views", "readout", "bands", "firing",
 )  # fmt: skip
@@ -277,14 +278,16 @@ def test_a_neuron_is_its_weights_maps_and_counts(study: Study) -> None:
     low, high = min(m.min() for m in maps), max(m.max() for m in maps)
     for table, drawn in zip((padded, real), maps, strict=True):
         np.testing.assert_array_equal(cells(table), colour_cells(drawn, low, high, SEQUENTIAL))
-    counted = distributions(study, site, index, row["causal_side"])
-    assert counted is not None and counted.real is not None
-    for name, edges, share in (
-        ("border", counted.edges, counted.border), ("core", counted.edges, counted.core),
-        ("border, real surroundings", counted.real.edges, counted.real.share),
+    sides = study.sides.filter(pl.col("site") == site)["side"].unique(maintain_order=True).to_list()
+    place = np.array([sides.index(row["causal_side"])])
+    counted = distributions(study, site, np.array([index]), place)
+    assert counted.real is not None
+    for name, shares in (
+        ("border", counted.border), ("core", counted.core),
+        ("border, real surroundings", counted.real),
     ):  # fmt: skip
         line = curves.filter(pl.col("where") == name)
-        expected = np.interp(line["activation"].to_numpy(), edges, share)
+        expected = np.interp(line["activation"].to_numpy(), shares.edges[0], shares.values[0])
         np.testing.assert_allclose(line["share"].to_numpy(), expected)
     files = render_figure(study, f"{site}/{index}")
     assert list(files) == [f"{site}_{index}.svg", f"{site}_{index}.png"]
@@ -296,8 +299,10 @@ def test_a_neuron_that_cannot_be_drawn_is_named_and_the_next_one_drawn(
     whole = figure_spec(study, "neurons")
     first, second = choose_filters(study).select("site", "filter").rows()[:2]
 
-    def without(study: Study, site: str, index: int, side: str) -> Curves | None:
-        return None if (site, index) == first else distributions(study, site, index, side)
+    def without(study: Study, site: str, filters: Ints, places: Ints) -> Distributions:
+        found = distributions(study, site, filters, places)
+        nothing = replace(found.core, values=np.full_like(found.core.values, np.nan))
+        return replace(found, core=nothing) if (site, filters[0]) == first else found
 
     monkeypatch.setattr("padscope.figures.neurons.distributions", without)
     spec = figure_spec(study, "neurons")

@@ -28,6 +28,7 @@ from torch import nn
 
 from padscope import RunDirectory, load_study
 from padscope.findings.choice import STATIC, choose_filters
+from padscope.findings.distributions import Distributions, cumulate
 from padscope.findings.neuron import told_reach
 from padscope.findings.recall_curve import recall_curve
 from padscope.measurements import FirstImages
@@ -40,7 +41,7 @@ from padscope.report.gallery.arrays import (
     quantise_levels,
     quantise_weights,
 )
-from padscope.report.gallery.curves import FULL, choose_points, cumulate_rows
+from padscope.report.gallery.curves import FULL, choose_points
 from padscope.report.gallery.data import to_thousandths, write_block
 from padscope.report.gallery.making import make_gallery
 from padscope.report.gallery.sites import LONGEST, MAP_BYTES, longest_axis
@@ -296,7 +297,7 @@ def test_where_nothing_responds_the_strongest_are_shown() -> None:
         net.get_parameter("1.weight").mul_(torch.tensor([[0.0, 0, 0], [0, 1, 0], [0, 0, 0]]))
     study = scan(net, noise(64, 1, 16, 16))
     gallery = make_gallery(study)
-    assert gallery.filters == len(gallery.strongest) == STATIC and gallery.filled
+    assert gallery.filters == len(gallery.strongest.rows) == STATIC and gallery.filled
     assert [choice.value for choice in gallery.evidence] == [""]
     strongest = study.filters.sort("ks", descending=True).head(STATIC)
     assert choose_filters(study)["ks"].to_list() == strongest["ks"].to_list()
@@ -348,10 +349,11 @@ def test_maps_survive_their_bytes(values: np.ndarray) -> None:
 def test_points_lie_on_the_curves(border: np.ndarray, core: np.ndarray) -> None:
     bins = Bins(torch.tensor([0.0, -2.0, 1e3]), torch.tensor([1.0, 0.1, 50.0]))
     edges = bins.edges()
-    points = choose_points(cumulate_rows(border, edges), cumulate_rows(core, edges), None)
+    found = Distributions(cumulate(border, edges), cumulate(core, edges))
+    points = choose_points(found)
     for row in range(3):
         if not (border[row].any() and core[row].any()):
-            assert np.isnan([points.low[row], points.high[row], points.threshold[row]]).all()
+            assert np.isnan([points.low[row], points.high[row], found.threshold[row]]).all()
             continue
         shares = [counts.cumsum()[:-1] / counts.sum() for counts in (border[row], core[row])]
         at = points.pair[row].astype(int)

@@ -15,7 +15,7 @@ from tests.test_report import Page, attributes, network, noise
 from torch import Tensor, nn
 
 from padscope.findings.checks import limits
-from padscope.findings.distributions import Curves, distributions
+from padscope.findings.distributions import distributions
 from padscope.findings.kinds import kinds
 from padscope.findings.recall_curve import recall_curve
 from padscope.findings.recognition import recognition
@@ -172,19 +172,22 @@ def test_curves_are_what_was_counted_and_scored(study: Study) -> None:
     contrasted = explanation_of(study).counts
     sides = ["top", "bottom", "left", "right"]
     for row in study.filters.iter_rows(named=True):
-        curves = distributions(study, row["site"], row["filter"], row["side"])
-        assert isinstance(curves, Curves) and curves.real
-        assert curves.ks == pytest.approx(row["ks"])
-        tallies = contrasted.of_site(row["site"])
         place = sides.index(row["side"])
+        curves = distributions(
+            study, row["site"], np.array([row["filter"]]), np.array([place])
+        )  # fmt: skip
+        assert curves.real
+        gap = np.abs(curves.border.values - curves.core.values)[0, curves.gap[0]]
+        assert gap == pytest.approx(row["ks"])
+        tallies = contrasted.of_site(row["site"])
         padded, real = (
             tallies[f"{name}/near"].fine[place, row["filter"], :BINS].numpy()
             for name in ("padded", "real")
         )
-        assert curves.counts[0] == padded.sum()
-        assert curves.real.count == real.sum() > 0
-        cumulated = (real.cumsum() / real.sum())[: len(curves.real.share)]
-        np.testing.assert_array_equal(curves.real.share, cumulated)
+        assert real.sum() > 0
+        for found, counted in ((curves.border, padded), (curves.real, real)):
+            shares = (counted.cumsum() / counted.sum())[: found.values.shape[1]]
+            np.testing.assert_array_equal(found.values[0], shares)
         side = study.sides.filter(
             (pl.col("site") == row["site"]) & (pl.col("filter") == row["filter"])
             & (pl.col("side") == row["side"])

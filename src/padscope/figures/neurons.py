@@ -56,7 +56,8 @@ def neuron(study: Study, site: str, index: int) -> Spec:
     if card.kernel is not None:
         parts.append(_kernel(card.kernel))
     parts += _maps(study, site, index)
-    parts.append(_curves(study, site, index, side))
+    place = [row["side"] for row in card.sides].index(side)
+    parts.append(_curves(study, site, index, place))
     told = [f"KS {card.row['ks']:.2f}"] if card.row["ks"] is not None else []
     if card.row.get("causal_ks") is not None:
         told.append(f"causal KS {card.row['causal_ks']:.2f}")
@@ -93,18 +94,19 @@ def _maps(study: Study, site: str, index: int) -> list[Spec]:
     return [first, *others] if len(maps) > 1 else [first | {"title": f"mean map, {scale}"}]
 
 
-def _curves(study: Study, site: str, index: int, side: str) -> Spec:
-    curves = distributions(study, site, index, side)
-    if curves is None:
+def _curves(study: Study, site: str, index: int, place: int) -> Spec:
+    found = distributions(study, site, np.array([index]), np.array([place]))
+    low, high = (float(end[0]) for end in found.window())
+    if not np.isfinite(high - low):
         raise PadscopeError(f"{site}/{index} has no distribution to draw")
-    low, high = curves.window()
+    drawn = {"border": found.border, "core": found.core}
+    if found.real:
+        drawn["border, real surroundings"] = found.real
     x = np.linspace(low, high, POINTS)
-    drawn = {"border": (curves.edges, curves.border), "core": (curves.edges, curves.core)}
-    if curves.real:
-        drawn["border, real surroundings"] = (curves.real.edges, curves.real.share)
     table = pl.concat(
-        pl.DataFrame({"activation": x, "share": np.interp(x, edges, share), "where": name})
-        for name, (edges, share) in drawn.items()
+        pl.DataFrame({"activation": x, "share": np.interp(x, *row), "where": name})
+        for name, each in drawn.items()
+        for row in zip(each.edges, each.values, strict=True)
     )
     known = {name: colour for name, colour in CURVES.items() if name in drawn}
     lines = mark(

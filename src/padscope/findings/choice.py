@@ -5,6 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from padscope.evidence import CANDIDATE
+from padscope.findings.listing import Listing
+from padscope.findings.words import NONE, fixed
 from padscope.study import Study
 
 STATIC = 50  # filters that stand in the page itself, for readers without JavaScript
@@ -42,3 +44,18 @@ def choose_filters(study: Study) -> pl.DataFrame:
 def strongest_side(study: Study) -> str:
     """Name the column that holds a filter's strongest side: by the causal KS if there is one."""
     return "causal_side" if study.explanation else "side"
+
+
+def strongest_listing(study: Study, chosen: pl.DataFrame) -> Listing:
+    """List the first `STATIC` filters of the gallery."""
+    headings = ["Filter", "Label", "Side", "KS"]
+    rows = []
+    for row in chosen.head(STATIC).iter_rows(named=True):
+        label = "recognises" if row.get("recognises") else row["label"] or "not explained"
+        cells = [f"{row['site']}/{row['filter']}", label, row["side"] or NONE, fixed(row["ks"])]
+        if study.explanation:
+            cells += [fixed(row["causal_ks"]), fixed(row["recall"]), row["kind"] or NONE]
+        rows.append(tuple(cells))
+    if study.explanation:
+        headings += ["Causal KS", "Recall", "Kind"]
+    return Listing(tuple(headings), tuple(rows), frozenset({"Label", "Side", "Kind"}))

@@ -1,159 +1,128 @@
-"""Distributions of one filter: of the border, of the core, and with real surroundings."""
+"""Distributions of filters: at the border, in the core, and with real surroundings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from padscope.study import Explanation, Study
+from padscope.study import Study
 from padscope.tallies import BINS
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+TAIL = 0.005  # share of the values that is not drawn, at each end
 
 
 @dataclass(frozen=True)
-class Cumulative:
-    """One cumulative distribution.
+class Shares:
+    """Cumulative distributions of C filters.
 
     Attributes
     ----------
-    edges : (E,) float64 array
+    edges : (C, E) float64 array
         Upper edges of bins, ascending, finite.
-    share : (E,) float64 array
-        Share of values up to each edge.
-    count : int
-        Values.
+    values : (C, E) float64 array
+        Share of the values up to each edge; NaN where nothing was counted.
     """
 
     edges: FloatArray
-    share: FloatArray
-    count: int
+    values: FloatArray
+
+    def reached(self, level: float) -> IntArray:
+        """Find the first edge, of every filter, up to which such a share of the values lies."""
+        places: IntArray = (self.values < level).sum(axis=1).clip(max=self.values.shape[1] - 1)
+        return places
+
+    def at(self, level: float) -> FloatArray:
+        """Give the activation there; NaN where nothing was counted."""
+        found = self.edges[np.arange(len(self.edges)), self.reached(level)]
+        return np.where(np.isfinite(self.values[:, 0]), found, np.nan)
 
 
 @dataclass(frozen=True)
-class Curves:
-    """Two cumulative distributions and where they lie farthest apart.
+class Distributions:
+    """Distributions of C filters at one side each.
 
     Attributes
     ----------
-    edges : (E,) float64 array
-        Upper edges of bins, ascending, finite.
-    border, core : (E,) float64 array
-        Share of values up to each edge.
-    counts : tuple of int
-        Values at the border and in the core.
-    real : Cumulative or None
-        A third one: the border's positions with real surroundings.
+    border, core : Shares
+        On the same edges.
+    real : Shares or None
+        The border's positions with real surroundings; None if that was not counted.
     """
 
-    edges: FloatArray
-    border: FloatArray
-    core: FloatArray
-    counts: tuple[int, int]
-    real: Cumulative | None = None
+    border: Shares
+    core: Shares
+    real: Shares | None = None
+
+    @cached_property
+    def gap(self) -> IntArray:
+        """Edge at which border and core lie farthest apart, by KS: the best threshold, (C,)."""
+        apart = np.nan_to_num(self.border.values - self.core.values)
+        places: IntArray = np.abs(apart).argmax(axis=1)
+        return places
 
     @property
-    def gap(self) -> int:
-        """Index of the edge with the greatest gap: the best threshold of a border detector."""
-        return int(np.abs(self.border - self.core).argmax())
+    def threshold(self) -> FloatArray:
+        """The activation there, (C,); NaN where one of the two was not counted."""
+        counted = np.isfinite(self.border.values[:, 0] + self.core.values[:, 0])
+        return np.where(counted, self.border.edges[np.arange(len(counted)), self.gap], np.nan)
 
-    @property
-    def ks(self) -> float:
-        """The gap there."""
-        return float(np.abs(self.border - self.core)[self.gap])
-
-    @property
-    def threshold(self) -> float:
-        """The activation there."""
-        return float(self.edges[self.gap])
-
-    def window(self) -> tuple[float, float]:
-        """Activations to draw: nearly all of the distributions, and the threshold."""
-        drawn = [(self.edges, self.border), (self.edges, self.core)]
-        if self.real:
-            drawn.append((self.real.edges, self.real.share))
-        seen = [
-            edges[np.searchsorted(share, level).clip(max=len(share) - 1)]
-            for edges, share in drawn
-            for level in (0.005, 0.995)
-        ]
-        low, high = min(*seen, self.threshold), max(*seen, self.threshold)
-        margin = 0.06 * (high - low) or 1.0
+    def window(self) -> tuple[FloatArray, FloatArray]:
+        """Activations to draw, (C,) each: nearly all of the distributions, and the threshold."""
+        drawn = [self.border, self.core, *([self.real] if self.real else [])]
+        known = np.isfinite(self.threshold)
+        seen = [self.threshold, *(each.at(level) for each in drawn for level in (TAIL, 1 - TAIL))]
+        low, high = (np.where(known, end.reduce(seen), np.nan) for end in (np.fmin, np.fmax))
+        margin = np.where(high > low, 0.06 * (high - low), 1.0)
         return low - margin, high + margin
 
 
-def accumulate(
-    border: NDArray[np.int64], core: NDArray[np.int64], edges: FloatArray
-) -> Curves | None:
-    """Cumulate two histograms over shared bins; None if there is nothing to draw.
+def cumulate(counts: IntArray, edges: FloatArray) -> Shares:
+    """Cumulate the histograms of C filters.
 
     Parameters
     ----------
-    border, core : (B,) array
-        Counts.
-    edges : (B - 1,) float64 array
-        Upper edge of every bin but the last; infinite ones are left out.
+    counts : (C, B) array
+    edges : (C, B - 1) float64 array
+        Upper edge of every bin but the last; the last of them, which is infinite, is left out.
 
     Examples
     --------
-    >>> curves = accumulate(np.array([3, 1, 0]), np.array([0, 1, 3]), np.array([0.0, 1.0]))
-    >>> curves.border.tolist(), curves.core.tolist(), curves.ks
-    ([0.75, 1.0], [0.0, 0.25], 0.75)
+    >>> cumulate(np.array([[3, 1, 0, 0]]), np.array([[0.0, 1.0, np.inf]])).values
+    array([[0.75, 1.  ]])
     """
-    totals = int(border.sum()), int(core.sum())
-    finite = np.isfinite(edges)
-    if not all(totals) or not finite.any():
-        return None
-    below_border, below_core = (
-        (counts.cumsum()[:-1] / total)[finite]
-        for counts, total in zip((border, core), totals, strict=True)
-    )
-    return Curves(edges[finite], below_border, below_core, totals)
+    totals = counts.sum(axis=1, keepdims=True).astype(np.float64)
+    totals[totals == 0] = np.nan
+    return Shares(edges[:, :-1], counts.cumsum(axis=1)[:, :-2] / totals)
 
 
-def cumulate(counts: NDArray[np.int64], edges: FloatArray) -> Cumulative | None:
-    """Cumulate one histogram as `accumulate` does two."""
-    total = int(counts.sum())
-    finite = np.isfinite(edges)
-    if not total or not finite.any():
-        return None
-    return Cumulative(edges[finite], (counts.cumsum()[:-1] / total)[finite], total)
-
-
-def distributions(study: Study, site: str, index: int, side: str) -> Curves | None:
-    """Give the counted border and core distributions of a filter, and the explained one."""
-    names = study.sides.filter(pl.col("site") == site)["side"].unique(maintain_order=True).to_list()
-    counts = study.counts_of(site)
-    fine = np.asarray(counts.near(site).fine[:, index, :BINS], np.int64)
-    edges = counts.bins[site].edges()[index]
-    # The compared regions are line 0 of every side, in the order of the table, then the core.
-    curves = accumulate(fine[names.index(side)], fine[-1], edges)
-    if curves and study.explanation:
-        real = real_surroundings(study.explanation, site, index, names.index(side))
-        return replace(curves, real=real)
-    return curves
-
-
-def real_surroundings(
-    explanation: Explanation, site: str, index: int, place: int
-) -> Cumulative | None:
-    """Give the distribution with real surroundings; None if it was not counted.
+def distributions(study: Study, site: str, filters: IntArray, places: IntArray) -> Distributions:
+    """Give the counted distributions of C filters of a site.
 
     Parameters
     ----------
-    explanation : Explanation
-    site : str
-    index : int
-        Of the filter.
-    place : int
-        Of the side, among the sides of the site.
+    filters : (C,) int64 array
+    places : (C,) int64 array
+        The side of each, among the sides of the site.
     """
-    tally = explanation.counts.near_real(site)
-    bins = (explanation.counts.bins or {}).get(site)
-    if tally is None or bins is None:
-        return None
-    counts = np.asarray(tally.fine[place, index, :BINS], np.int64)
-    return cumulate(counts, bins.edges()[index])
+    counts = study.counts_of(site)
+    fine, edges = np.asarray(counts.near(site).fine), counts.bins[site].edges()[filters]
+    # The compared regions are line 0 of every side, in the order of the table, then the core.
+    border, core = (cumulate(_binned(fine[place, filters]), edges) for place in (places, -1))
+    contrasted = study.explanation.counts if study.explanation else None
+    tally = contrasted.near_real(site) if contrasted else None
+    if contrasted is None or tally is None or site not in contrasted.bins:
+        return Distributions(border, core)
+    real = _binned(np.asarray(tally.fine)[places, filters])
+    return Distributions(border, core, cumulate(real, contrasted.bins[site].edges()[filters]))
+
+
+def _binned(counts: NDArray[np.integer[Any]]) -> IntArray:
+    """Leave out what lies in no bin."""
+    return counts[:, :BINS].astype(np.int64)

@@ -7,6 +7,7 @@ few hundred pixels wide: one byte a value is as fine as can be seen.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ WEIGHTS = 127  # steps from 0 to the greatest weight, either way
 NO_WEIGHT = 128  # the byte of weights that are not finite: -128
 LEVELS = 254  # steps from the least to the greatest activation of a map
 NO_VALUE = 255  # the byte of what is not finite, or not measured
+DIGITS = 3  # of numbers without a fixed scale
 HALF = 1e-9  # how near to the middle of two steps a product of floats may lie
 
 
@@ -138,6 +140,13 @@ def quantise_scores(scores: FloatArray) -> ByteArray:
     # A product of 97.5 does not tell on which side of it the score lies.
     steps[halves] = [round(100 * float(f"{score:.2f}")) for score in scores[halves]]
     return np.where(known, steps, NO_VALUE).astype(np.uint8)
+
+
+def significant(value: float | None) -> float | None:
+    """Round to some significant digits; None for what is no number."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.{DIGITS}g}")
 
 
 def encode_rows(rows: Iterable[ByteArray]) -> list[str]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
 import polars as pl
 
-from padscope.evidence import CANDIDATE, RECOGNISED, SMALL_MAP, STRONG
+from padscope.evidence import CANDIDATE, RECOGNISED, STRONG
 from padscope.figures.drawings import DIVERGING, SEQUENTIAL
 from padscope.findings.choice import strongest_side
 from padscope.findings.recall_curve import TICKS
-from padscope.findings.words import size, visible
-from padscope.report.gallery.sites import SitePictures, draw_site, longest_axis, names_of, sides_at
+from padscope.report.gallery.arrays import significant
+from padscope.report.gallery.sites import SitePictures, draw_site, longest_axis
 from padscope.report.photos import encode_photos, first_images
 from padscope.scores import listed_statistics
 from padscope.study import Study
@@ -46,8 +44,7 @@ WORDS = (
     ("sign", "sign"), ("origin", "origin"), ("corner", "causal_corner"),
     ("recallSide", "recall_side"), ("active", "active_sides"),
 )  # fmt: skip
-DIGITS = 3
-_Entry = TypeVar("_Entry", list[int], float | None, str)
+TOLD = ("title", "meaning", "unit", "share")  # of a listed statistic
 
 
 def gallery_block(study: Study, chosen: pl.DataFrame) -> dict[str, Any]:
@@ -90,23 +87,17 @@ def gallery_block(study: Study, chosen: pl.DataFrame) -> dict[str, Any]:
         columns[name] = [known.get(word, -1) for word in _list(rows, column)]
     for name in ("flagged", "apart", "beyond", "recognises"):
         columns[name] = [int(bool(value)) for value in _list(rows, name)]
-    arrays, numbers, channels, photos = _scatter(chosen, pictures)
+    drawn = _in_order(chosen, {site: found.columns for site, found in pictures.items()})
     return {
-        "sites": [_describe(study, site, found) for site, found in pictures.items()],
+        "sites": [found.shared for found in pictures.values()],
         "words": words,
         "statistics": [
-            {
-                "name": name,
-                "title": each.title,
-                "meaning": each.meaning,
-                "unit": each.unit,
-                "share": each.share,
-            }
+            {"name": name} | {told: getattr(each, told) for told in TOLD}
             for name, each in statistics.items()
         ],
-        "columns": columns | numbers | {"channels": channels} | photos,
+        "columns": columns | drawn,
         "photos": encode_photos(first) if (first := first_images(study)) else [],
-        "arrays": arrays,
+        "arrays": _in_order(chosen, {site: found.arrays for site, found in pictures.items()}),
         "palettes": {"diverging": DIVERGING, "sequential": SEQUENTIAL},
         "cuts": {"candidate": CANDIDATE, "strong": STRONG, "recognised": RECOGNISED},
         "contents": study.contents,
@@ -148,13 +139,6 @@ def to_thousandths(score: float) -> float:
     return round(rounded, 3)
 
 
-def significant(value: float | None) -> float | None:
-    """Round to some significant digits; None for what is no number."""
-    if value is None or not math.isfinite(value):
-        return None
-    return float(f"{value:.{DIGITS}g}")
-
-
 def _list(rows: pl.DataFrame, column: str) -> list[Any]:
     """Values of a column; Nones if the study has no such column."""
     return rows[column].to_list() if column in rows.columns else [None] * rows.height
@@ -188,67 +172,21 @@ def _with_evidence(study: Study, chosen: pl.DataFrame) -> pl.DataFrame:
 def _draw_sites(study: Study, chosen: pl.DataFrame) -> dict[str, SitePictures]:
     longest = longest_axis(study, chosen)
     # Once, instead of a search through the whole table at every site.
-    all_sides = study.sides.partition_by("site", as_dict=True)
-    by_site = chosen.partition_by("site", as_dict=True)
-    pictures = {}
-    for site in study.sites.filter("scored")["site"]:
-        if (site,) not in by_site:
-            continue
-        here, sides = by_site[site,], all_sides[site,]
-        places = sides_at(names_of(sides), here["side"].to_list())
-        recalled = places
-        if "recall_side" in here.columns:
-            recalled = sides_at(names_of(sides), here["recall_side"].to_list())
-        filters = here["filter"].to_numpy().astype(np.int64)
-        pictures[site] = draw_site(study, site, sides, filters, places, recalled, longest)
-    return pictures
-
-
-def _scatter(
-    chosen: pl.DataFrame, pictures: Mapping[str, SitePictures]
-) -> tuple[
-    dict[str, list[str]], dict[str, list[float | None]], list[list[int]],
-    dict[str, list[list[int]]],
-]:  # fmt: skip
-    """Put what was drawn site by site into the order of the gallery."""
-    first = next(iter(pictures.values()), None)
-    arrays = {name: [""] * chosen.height for name in (first.arrays if first else ())}
-    numbers: dict[str, list[float | None]] = {
-        name: [None] * chosen.height for name in (first.numbers if first else ())
-    }
-    channels: list[list[int]] = [[] for _ in range(chosen.height)]
-    photos = {end: [list[int]() for _ in range(chosen.height)] for end in ("most", "least")}
-    places: dict[str, list[int]] = {}
-    for place, site in enumerate(chosen["site"]):
-        places.setdefault(site, []).append(place)
-    for site, found in pictures.items():
-        for name, texts in found.arrays.items():
-            _put(arrays[name], places[site], texts)
-        for name, values in found.numbers.items():
-            _put(numbers[name], places[site], [significant(float(v)) for v in values])
-        for end, images in found.photos.items():
-            _put(photos[end], places[site], images)
-        if found.channels:
-            _put(channels, places[site], found.channels)
-    return arrays, numbers, channels, photos
-
-
-def _put(into: list[_Entry], places: Sequence[int], values: Sequence[_Entry]) -> None:
-    for place, value in zip(places, values, strict=True):
-        into[place] = value
-
-
-def _describe(study: Study, site: str, found: SitePictures) -> dict[str, Any]:
-    shape = study.sites.row(by_predicate=pl.col("site") == site, named=True)["map_size"]
+    sides = study.sides.partition_by("site", as_dict=True)
+    here = chosen.partition_by("site", as_dict=True)
+    scored = study.sites.filter("scored")["site"]
     return {
-        "name": visible(site),
-        "map": size(shape),
-        "axes": len(shape),
-        "small": min(shape) < SMALL_MAP,
-        "sides": found.sides,
-        "kernel": found.kernel,
-        "slice": found.slices[:1],
-        "maps": found.maps,
-        "inputs": found.inputs,
-        "thinned": found.thinned,
+        site: draw_site(study, here[site,], sides[site,], longest)
+        for site in scored
+        if (site,) in here
     }
+
+
+def _in_order(
+    chosen: pl.DataFrame, drawn: Mapping[str, Mapping[str, list[Any]]]
+) -> dict[str, list[Any]]:
+    """Put what was drawn site by site into the order of the gallery."""
+    names = next(iter(drawn.values()), {})
+    rows = {site: zip(*columns.values(), strict=True) for site, columns in drawn.items()}
+    ordered = [next(rows[site]) for site in chosen["site"]]
+    return {name: [row[place] for row in ordered] for place, name in enumerate(names)}

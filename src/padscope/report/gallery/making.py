@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,9 @@ import polars as pl
 from markupsafe import Markup
 
 from padscope.evidence import CANDIDATE, STRONG
-from padscope.findings.choice import STATIC, choose_filters
+from padscope.findings.choice import STATIC, choose_filters, strongest_listing
 from padscope.findings.kinds import TITLES
+from padscope.findings.listing import Listing
 from padscope.report.gallery.data import gallery_block, write_block
 from padscope.study import Study
 
@@ -49,14 +51,12 @@ class Gallery:
     ----------
     filters : int
         Filters of the gallery.
-    strongest : list of dict
+    strongest : Listing
         The first of them, for readers without JavaScript.
     evidence, sorts, sites, sides, kinds, origins : list of Choice
         Entries of the menus; those that select begin with the default.
     block : Markup
         All filters, as JSON.
-    held : frozenset of (str, int)
-        Site and filter of all of them.
     kernels : bool
         Whether the study has kept them.
     filled : bool
@@ -64,7 +64,7 @@ class Gallery:
     """
 
     filters: int
-    strongest: list[dict[str, Any]]
+    strongest: Listing
     evidence: list[Choice]
     sorts: list[Choice]
     sites: list[Choice]
@@ -72,7 +72,6 @@ class Gallery:
     kinds: list[Choice]
     origins: list[Choice]
     block: Markup
-    held: frozenset[tuple[str, int]]
     kernels: bool
     filled: bool
 
@@ -84,16 +83,16 @@ def make_gallery(study: Study) -> Gallery:
     columns, words = block["columns"], block["words"]
 
     def menu(column: str) -> list[Choice]:
-        counts = _count(columns[column])
+        counts = Counter(columns[column])
         return [
-            Choice(word, TITLES.get(word, word), counts.get(place, 0))
+            Choice(word, TITLES.get(word, word), counts[place])
             for place, word in enumerate(words[column])
         ]
 
-    by_site = _count(columns["site"])
+    by_site = Counter(columns["site"])
     return Gallery(
         chosen.height,
-        _strongest(chosen),
+        strongest_listing(study, chosen),
         _evidence(study, chosen),
         _sorts(study, block),
         [Choice(str(n), site["name"], by_site[n]) for n, site in enumerate(block["sites"])],
@@ -101,39 +100,23 @@ def make_gallery(study: Study) -> Gallery:
         menu("kind"),
         menu("origin"),
         Markup(write_block(block)),
-        frozenset((site, index) for site, index in chosen.select("site", "filter").iter_rows()),
         bool(study.kernels),
         bool((chosen["ks"] < CANDIDATE).any()) and chosen.height <= STATIC,
     )
 
 
-def _strongest(chosen: pl.DataFrame) -> list[dict[str, Any]]:
-    named = ("recognises", "causal_ks", "recall", "kind")
-    empty = [pl.lit(None).alias(name) for name in named if name not in chosen.columns]
-    return chosen.head(STATIC).with_columns(empty).to_dicts()
-
-
-def _count(column: list[Any]) -> dict[Any, int]:
-    counts: dict[Any, int] = {}
-    for value in column:
-        counts[value] = counts.get(value, 0) + 1
-    return counts
-
-
 def _evidence(study: Study, chosen: pl.DataFrame) -> list[Choice]:
     """Menu of labels; the first that has filters is the default."""
-    choices = []
+    choices, counts = [], Counter(chosen["label"])
     if study.explanation:
-        counts = dict(chosen.group_by("label").len().iter_rows())
         recognising = int(chosen["recognises"].sum())
         choices.append(Choice("recognises", "recognise the border", recognising))
-        choices.append(Choice("confirmed", "confirmed", counts.get("confirmed", 0)))
-    responding = int((chosen["ks"] >= CANDIDATE).sum())
-    strong = int((chosen["ks"] >= STRONG).sum())
+        choices.append(Choice("confirmed", "confirmed", counts["confirmed"]))
+    responding, strong = (int((chosen["ks"] >= cut).sum()) for cut in (CANDIDATE, STRONG))
     choices.append(Choice("candidate", f"responding, KS ≥ {CANDIDATE}", responding))
     choices.append(Choice("strong", f"strong, KS ≥ {STRONG}", strong))
     if study.explanation:
-        choices += [Choice(name, name, counts.get(name, 0)) for name in ("grey", "rejected")]
+        choices += [Choice(name, name, counts[name]) for name in ("grey", "rejected")]
     choices.append(Choice("", "all that are kept here", chosen.height))
     return [choice for choice in choices if choice.count] or choices[-1:]
 
