@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from padscope import RunDirectory, depth, load_study, measure_depth, render_report, scan
 from padscope.effects.resampling import Bootstrap, FloatArray
 from padscope.errors import Interrupted, PadscopeError
-from padscope.figures.rendering import figure_chart
+from padscope.figures.rendering import figure_spec
 from padscope.findings.depth import depth_lines
 from padscope.settings import DepthSettings, ScanSettings
 from padscope.study import Depth
@@ -252,11 +252,11 @@ def test_page_and_figure_show_it() -> None:
     net, images = planted(2, (3, 5)), noise(4, 64, 64)
     study = scan(net, images[:, :, 16:48, 16:48], ScanSettings(limit=4))
     with pytest.raises(PadscopeError, match="run padscope depth RUN"):
-        figure_chart(study, "reach")
+        figure_spec(study, "reach")
     assert 'id="reach"' not in render_report(study)
     study = depth(study, net, images, DepthSettings(margin=16))
-    drawn = figure_chart(study, "reach").to_dict()
-    rows = [row for rows in drawn["datasets"].values() for row in rows]
+    layers = figure_spec(study, "reach")["layer"]
+    rows = [row for layer in layers for row in layer["data"]["values"]]
     assert {row["side"] for row in rows if "side" in row} == {"top", "bottom", "left", "right"}
     assert {"distance": 3.0} in rows  # the bound
     page = render_report(study)

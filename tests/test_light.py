@@ -14,8 +14,6 @@ from tests.test_report_explained import SETTINGS, cut, two_layers
 
 import padscope
 from padscope import explain, render_report, scan
-from padscope.figures import FIGURES
-from padscope.figures.listed import FIGURE_NAMES
 from padscope.settings import ExplainSettings
 from padscope.store import RunDirectory, load_study
 from padscope.store.later import Later
@@ -97,10 +95,6 @@ def test_what_is_read_later_is_the_same(run: Path) -> None:
 def test_what_is_there_is_told_without_reading_it() -> None:
     later = Later(["a"], pytest.fail)
     assert "a" in later and "b" not in later and [*later] == ["a"]
-
-
-def test_figures_are_listed_as_they_are_drawn() -> None:
-    assert tuple(FIGURES) == FIGURE_NAMES
 
 
 def test_public_names_are_there_and_no_others() -> None:

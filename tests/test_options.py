@@ -16,7 +16,7 @@ from tests.conftest import Command
 from typer.models import OptionInfo
 
 from padscope.cli.commands import app
-from padscope.figures.listed import FIGURE_NAMES
+from padscope.figures.listed import FIGURES
 
 # What means something else by command, and why that is.
 OWN_TYPES = {"--fill": "retrofit writes networks, and takes what convolutions can pad with"}
@@ -120,7 +120,7 @@ def test_bash_completes(program: Path) -> None:
         complete padscope scan mynets:tiny --batch
         complete padscope figure run ""
     """)  # fmt: skip
-    assert found == ["verdict", ";", "--batch-size", ";", *FIGURE_NAMES, "all", ";"]
+    assert found == ["verdict", ";", "--batch-size", ";", *FIGURES, "all", ";"]
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")

@@ -11,7 +11,7 @@ from padscope.cli import work
 from padscope.cli.files import write_files
 from padscope.cli.looking import name_missing
 from padscope.cli.options import RunArgument, complete
-from padscope.figures.listed import FIGURE_NAMES
+from padscope.figures.listed import FIGURES
 from padscope.paths import printable
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ Name = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help=f"{', '.join(FIGURE_NAMES)}; a neuron as SITE/FILTER; or all.",
-        autocompletion=complete(*FIGURE_NAMES, ALL),
+        help=f"{', '.join(FIGURES)}; a neuron as SITE/FILTER; or all.",
+        autocompletion=complete(*FIGURES, ALL),
     ),
 ]
 Out = Annotated[
@@ -50,7 +50,7 @@ def replace_figures(run: Path, study: Study) -> None:
     """Write the figures of a run, and take away those that an earlier stage left and this lacks."""
     files = work.render_figures(study)
     write_files(run / FOLDER, files)
-    for name in FIGURE_NAMES:
+    for name in FIGURES:
         for end in ("svg", "png"):
             if f"{name}.{end}" not in files:
                 (run / FOLDER / f"{name}.{end}").unlink(missing_ok=True)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from padscope.lazily import lazily
 
 if TYPE_CHECKING:
+    from padscope.figures.listed import FIGURES
     from padscope.figures.rendering import (
-        FIGURES,
         SCALE,
         figure_chart,
         figure_spec,

@@ -12,7 +12,7 @@ from padscope.figures.marks import PICTURE, Spec, coloured, data, mark, pictured
 from padscope.figures.theme import BLUE, GREEN, ORANGE
 from padscope.findings.choice import choose_filters, strongest_side
 from padscope.findings.distributions import distributions
-from padscope.findings.neuron import flat, mean_maps
+from padscope.findings.neuron import flat, mean_maps, scale_of
 from padscope.findings.neuron import neuron as find_neuron
 from padscope.findings.words import shorten, visible
 from padscope.study import Study
@@ -82,16 +82,11 @@ def _kernel(total: FloatArray) -> Spec:
 
 def _maps(study: Study, site: str, index: int) -> list[Spec]:
     maps = [_flat(m[0]) for m in mean_maps(study, site, [index])]
-    finite = np.concatenate([m[np.isfinite(m)] for m in maps])
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    words = ["mean map", "real surroundings"]
-    if study.explanation:
-        words[0] = "as it is, padded"
-    first, *others = (
-        pictured(m, low, high, SEQUENTIAL, title) for m, title in zip(maps, words, strict=False)
-    )
-    scale = f"{low:.3g} to {high:.3g}"
-    return [first, *others] if len(maps) > 1 else [first | {"title": f"mean map, {scale}"}]
+    low, high = scale_of(maps)
+    words = [f"mean map, {low:.3g} to {high:.3g}"]
+    if len(maps) > 1:
+        words = ["as it is, padded", "real surroundings"]
+    return [pictured(m, low, high, SEQUENTIAL, title) for m, title in zip(maps, words, strict=True)]
 
 
 def _curves(study: Study, site: str, index: int, place: int) -> Spec:

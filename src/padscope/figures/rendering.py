@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from pkgutil import resolve_name
 from typing import Any
 
 import vl_convert
 from markupsafe import Markup
 
 from padscope.errors import PadscopeError, near
-from padscope.figures import causes, changes, effects, positions, tiles
-from padscope.figures.depth import depth
+from padscope.figures.listed import FIGURES
 from padscope.figures.marks import Spec
-from padscope.figures.neurons import neuron, neurons
-from padscope.figures.reach import reach
-from padscope.figures.retrofit import retrofit
+from padscope.figures.neurons import neuron
 from padscope.figures.theme import FAINT, INK, MUTED, printed
 from padscope.study import Study
 
 SCALE = 3  # pixels of the PNG for each of the SVG: 288 to the inch at the SVG's size
-FIGURES: Mapping[str, Callable[[Study], Spec]] = {
-    "depth": depth, "neurons": neurons,
-    "ladder": causes.ladder, "baselines": causes.baselines, "recall": causes.recall,
-    "scores": causes.scores, "kinds": causes.kinds, "origins": causes.origins,
-    "scatter": causes.scatter,
-    "effects": effects.effects, "doses": effects.doses, "distances": effects.distances,
-    "classes": effects.classes, "estimates": effects.estimates,
-    "views": positions.views, "readout": positions.readout, "bands": positions.bands,
-    "firing": positions.firing,
-    "reach": reach,
-    "swaps": changes.swaps, "border": changes.border, "sizes": changes.sizes,
-    "tiles": tiles.tiles, "shares": tiles.shares, "retrofit": retrofit,
-}  # fmt: skip
-
 # Names are shortened before: what cuts a label here may cut a character in two, and then fails.
 _TEXT = {"labelFontSize": 12, "titleFontSize": 13, "labelLimit": 0}
 _INKED = {"labelColor": INK, "titleColor": INK}
@@ -70,7 +53,7 @@ def figure_spec(study: Study, name: str) -> Spec:
         There is no such figure, or the study lacks what it shows.
     """
     try:
-        chart = FIGURES[name](study) if name in FIGURES else _neuron(study, name)
+        chart = draw(study, name)
     except PadscopeError as error:
         raise PadscopeError(f"figure {name} cannot be drawn: {error}") from error
     spec = chart | {"config": _CONFIG | _ALONE}
@@ -102,7 +85,11 @@ def charted(chart: Spec, alt: str) -> Markup:
     )
 
 
-def _neuron(study: Study, name: str) -> Spec:
+def draw(study: Study, name: str) -> Spec:
+    """Draw one figure in the page's colours; see `figure_spec`."""
+    if name in FIGURES:
+        drawn: Spec = resolve_name(f"padscope.figures.{FIGURES[name]}")(study)
+        return drawn
     site, slash, index = name.rpartition("/")
     if not slash or not index.isdecimal():
         raise PadscopeError(

@@ -197,6 +197,12 @@ def mean_maps(study: Study, site: str, filters: list[int]) -> list[FloatArray]:
     return [np.asarray(each[filters], np.float64) for each in maps]
 
 
+def scale_of(maps: Sequence[FloatArray]) -> tuple[float, float]:
+    """Least and greatest finite value of maps that are drawn in the same colours; zeros if none."""
+    finite = np.concatenate([each[np.isfinite(each)] for each in maps])
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+
 def flat(values: FloatArray) -> FloatArray:
     """Cut a kernel or map of 1 to 3 axes into what can be drawn flat: in the middle of its depth.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import polars as pl
@@ -18,6 +18,9 @@ from padscope.sites.census import contact_share, touches
 from padscope.sites.geometry import Window
 from padscope.study import Study
 
+if TYPE_CHECKING:
+    from padscope.sites import Site
+
 ORIGINS = {
     "nascent": "the site's own padding suffices",
     "inherited": "what comes in from padding before it suffices",
@@ -25,6 +28,14 @@ ORIGINS = {
     "neither": "only both together",
 }
 MARKS = {"*": f"map under {SMALL_MAP} positions", "‡": "explained without real context"}
+
+
+def describe_sites(sites: Sequence[Site]) -> str:
+    """Count sites in a sentence."""
+    scored = [site for site in sites if site.scored]
+    filters = sum(site.filters for site in scored)
+    counted = f"{plural(len(scored), 'scored site')}, {plural(filters, 'filter')}"
+    return f"{counted}; {len(sites) - len(scored)} listed only."
 
 
 def _per_side(before: Sequence[int], after: Sequence[int]) -> str:

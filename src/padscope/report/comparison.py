@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
@@ -120,10 +120,14 @@ def comparison_markdown(comparison: Comparison) -> str:
             (*cells, *counts) for cells, (_, *counts) in zip(found.rows, kinds.rows, strict=True)
         ),
     )
-    lines = [plain(sentence) + "\n" for sentence in read_comparison(comparison.table)]
-    lines.append(markdown_table(both))
     notes = [*lacking(comparison), *comparison.cautions, *comparison.settings]
-    return "\n".join([*lines, "", *(f"- {plain(note)}" for note in notes)]).rstrip() + "\n"
+    return markdown(read_comparison(comparison.table), both, notes)
+
+
+def markdown(sentences: Iterable[str], listing: Listing, notes: Iterable[str]) -> str:
+    """Write sentences, a table and a list of notes as Markdown."""
+    lines = [*(f"{plain(sentence)}\n" for sentence in sentences), markdown_table(listing), ""]
+    return "\n".join([*lines, *(f"- {plain(note)}" for note in notes)]).rstrip() + "\n"
 
 
 def markdown_table(listing: Listing) -> str:

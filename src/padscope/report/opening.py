@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 from markupsafe import Markup
 
@@ -14,7 +13,7 @@ from padscope.figures.depth import caption, depth
 from padscope.figures.drawings import SEQUENTIAL, picture
 from padscope.figures.rendering import inline
 from padscope.findings.headline import Headline, headline
-from padscope.findings.neuron import flat, mean_maps
+from padscope.findings.neuron import flat, mean_maps, scale_of
 from padscope.findings.rungs import Rung, rungs
 from padscope.findings.words import number
 from padscope.study import Study
@@ -99,10 +98,7 @@ def _example(study: Study) -> Example | None:
         return None
     site, index = strongest.select("site", "filter").row(0)
     maps = [flat(each[0]) for each in mean_maps(study, site, [index])]
-    finite = np.concatenate([each[np.isfinite(each)] for each in maps])
-    if not finite.size:
-        return None
-    low, high = float(finite.min()), float(finite.max())
+    low, high = scale_of(maps)
     names = ("with padding", "with real surroundings") if len(maps) > 1 else ("mean response",)
     scale = f"from {number(low)} to {number(high)}"
     return Example(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from padscope.errors import PadscopeError
-from padscope.figures.rendering import FIGURES, charted
+from padscope.figures.rendering import charted, draw
 from padscope.findings.listing import Listing
 from padscope.study import Study
 
@@ -44,6 +44,6 @@ class Part:
 def drawn(study: Study, name: str, alt: str) -> list[Markup]:
     """Draw a figure, described in words; nothing where its numbers were not measured."""
     try:
-        return [charted(FIGURES[name](study), alt)]
+        return [charted(draw(study, name), alt)]
     except PadscopeError:
         return []

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from padscope.measurements import FirstImages
 
 EACH = 3  # photographs at either end
-BOX = 48  # pixels of their longest side on a card
 IntArray = NDArray[np.int64]
 
 

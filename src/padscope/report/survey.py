@@ -16,7 +16,7 @@ from padscope.findings.survey import (
     survey_listing,
 )
 from padscope.findings.words import plural
-from padscope.report.comparison import READING, kind_parts, markdown_table, plain
+from padscope.report.comparison import READING, kind_parts, markdown
 from padscope.report.parts import Part
 from padscope.report.templates import render_page
 
@@ -73,7 +73,4 @@ def _parts(survey: Survey) -> Iterator[Part]:
 
 def survey_markdown(survey: Survey) -> str:
     """Write a survey as Markdown: sentences, the table of models, what is left out."""
-    lines = [plain(sentence) + "\n" for sentence in read_survey(survey)]
-    lines += [markdown_table(survey_listing(survey)), ""]
-    lines += [f"- {plain(failure)}" for failure in failures(survey)]
-    return "\n".join(lines).rstrip() + "\n"
+    return markdown(read_survey(survey), survey_listing(survey), failures(survey))

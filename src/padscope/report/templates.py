@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -49,9 +50,7 @@ def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), *
 
 
 def _source(name: str) -> str:
-    loader = page_environment().loader
-    assert loader is not None
-    return loader.get_source(page_environment(), name)[0]
+    return files("padscope.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def content_hash(content: str) -> str:

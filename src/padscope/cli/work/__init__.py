@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from padscope.console.progress import show_progress
     from padscope.console.sentences import verdict_lines
     from padscope.console.show import show_filter, show_study
-    from padscope.console.sites import describe_sites
     from padscope.console.terminal import make_console
     from padscope.figures import render_figure, render_figures
     from padscope.findings.advice import advice_lines, advise
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
         retrofit_lines,
         retrofit_listing,
     )
-    from padscope.findings.sites import census_of, site_listing
+    from padscope.findings.sites import census_of, describe_sites, site_listing
     from padscope.findings.sizes import describe_uneven, size_parts, size_sentences
     from padscope.findings.survey import (
         Survey,

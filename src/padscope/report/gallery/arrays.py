@@ -142,11 +142,9 @@ def quantise_scores(scores: FloatArray) -> ByteArray:
     return np.where(known, steps, NO_VALUE).astype(np.uint8)
 
 
-def significant(value: float | None) -> float | None:
-    """Round to some significant digits; None for what is no number."""
-    if value is None or not math.isfinite(value):
-        return None
-    return float(f"{value:.{DIGITS}g}")
+def significant(value: float) -> float | None:
+    """Round to some significant digits; None for what is not finite."""
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 
 
 def encode_rows(rows: Iterable[ByteArray]) -> list[str]:

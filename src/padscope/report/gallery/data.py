@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
@@ -69,18 +69,16 @@ def gallery_block(study: Study, chosen: pl.DataFrame) -> dict[str, Any]:
     places = {site: place for place, site in enumerate(pictures)}
     columns: dict[str, list[Any]] = {"site": [places[site] for site in chosen["site"]]}
     words: dict[str, list[str]] = {}
-    for name, column in COUNTS:
-        columns[name] = _list(rows, column)
-    for name, column in SCORES:
-        columns[name] = [None if v is None else to_thousandths(v) for v in _list(rows, column)]
     statistics = listed_statistics(rows.columns)
-    for name, statistic in statistics.items():
-        write = to_thousandths if statistic.share else significant
-        columns[name] = [None if v is None else write(v) for v in _list(rows, name)]
-    for name, column in HUNDREDTHS:
-        columns[name] = [None if v is None else float(f"{v:.2f}") for v in _list(rows, column)]
-    for name, column in AMOUNTS:
-        columns[name] = [significant(value) for value in _list(rows, column)]
+    numbers: list[tuple[str, str, Callable[[Any], float | None]]] = [
+        *((*names, int) for names in COUNTS),
+        *((*names, to_thousandths) for names in SCORES),
+        *((n, n, to_thousandths if s.share else significant) for n, s in statistics.items()),
+        *((*names, to_hundredths) for names in HUNDREDTHS),
+        *((*names, significant) for names in AMOUNTS),
+    ]
+    for name, column, write in numbers:
+        columns[name] = [None if v is None else write(v) for v in _list(rows, column)]
     for name, column in WORDS:
         words[name] = sorted({word for word in _list(rows, column) if word is not None})
         known = {word: place for place, word in enumerate(words[name])}
@@ -125,6 +123,11 @@ def write_block(block: Mapping[str, Any]) -> str:
     return text
 
 
+def to_hundredths(score: float) -> float:
+    """Round to what is printed."""
+    return float(f"{score:.2f}")
+
+
 def to_thousandths(score: float) -> float:
     """Round to three decimals that still round to the two that are printed.
 
@@ -135,7 +138,7 @@ def to_thousandths(score: float) -> float:
     """
     rounded = round(score, 3)
     if round(1000 * rounded) % 10 == 5:
-        rounded += 0.001 if float(f"{score:.2f}") > rounded else -0.001
+        rounded += 0.001 if to_hundredths(score) > rounded else -0.001
     return round(rounded, 3)
 
 

@@ -163,7 +163,7 @@ function open(i) {
   close.addEventListener("click", () => one.close());
   one.replaceChildren(
     make("div", { class: "bar" }, ...steps, make("span", { class: "muted" }, told), close),
-    make("article", { class: "card big", tabindex: -1 }, title, ...bodyOf(i, true).filter(Boolean)));
+    make("article", { class: "card big", tabindex: -1 }, title, ...bodyOf(i).filter(Boolean)));
   one.setAttribute("aria-labelledby", title.id);
   if (!one.open) one.showModal();
   one.scrollTop = 0;

@@ -127,17 +127,16 @@ function briefOf(i) {
     : `recall ${fixed(columns.recall[i])}, causal KS ${fixed(columns.causal[i])}`;
   return [
     make("p", { class: "brief" }, told, make("br"), make("span", { class: "muted" }, scores)),
-    make("div", { class: "pictures" }, kernelPicture(i), ...mapPictures(i)),
+    make("div", { class: "pictures" }, ...kernelPictures(i, 48), ...mapPictures(i, 72)),
   ];
 }
 
 /** Everything of a card below its heading. */
-function bodyOf(i, big = false) {
+function bodyOf(i) {
   const listed = causes(i);
   return [
     tags(i), score(i), listed.length ? entries(listed) : "",
-    make("div", { class: "pictures" }, ...kernelFigures(i, big), mapFigure(i, big)),
-    photosFigure(i, big),
-    curvesFigure(i), recallFigure(i), sidesFigure(i),
+    make("div", { class: "pictures" }, ...kernelFigures(i), mapFigure(i)),
+    photosFigure(i), curvesFigure(i), recallFigure(i), sidesFigure(i),
   ];
 }

@@ -122,54 +122,56 @@ function figure(title, drawn, foot, note = "") {
     make("div", { class: "planes" }, ...drawn), foot, note && make("p", { class: "muted" }, note));
 }
 
-/** The kernel's sum over its inputs alone, small. */
-function kernelPicture(i) {
-  if (!arrays.kernel[i]) return "";
-  const [, rows, cols] = siteOf(i).kernel[0];
-  const cells = Array.from(decode(arrays.kernel[i], Int8Array)).slice(0, rows * cols);
-  const [cell] = pictures(cells, siteOf(i).kernel.slice(0, 1), weightColour, 48, "Kernel");
-  return cell;
+function cellsIn(shapes) {
+  return shapes.reduce((sum, [, rows, cols]) => sum + rows * cols, 0);
 }
 
-/** The mean map with padding, and with real surroundings, small. */
-function mapPictures(i) {
-  const site = siteOf(i);
-  const cells = Array.from(decode(arrays.map[i]));
-  const size = site.maps.reduce((sum, [, rows, cols]) => sum + rows * cols, 0);
-  const names = cells.length > size ? ["padded", columns.apart[i] ? "replicated ‡" : "real"] : ["mean map"];
-  return names.map((name, k) => {
-    const part = cells.slice(k * size, (k + 1) * size);
-    const alt = `Mean map, ${name}`;
-    const [drawn] = site.axes === 1 ? [line(part, alt)] : pictures(part, site.maps, levelColour, 72, alt);
-    return make("span", { class: "cell" }, drawn, make("small", {}, name));
-  });
-}
-
-function kernelFigures(i, big) {
-  const site = siteOf(i);
-  if (!arrays.kernel[i]) {
-    return [figure("Kernel", [make("p", { class: "muted" }, "not kept by this run")], "")];
-  }
+/** The kernel summed over its inputs; nothing if the run has not kept it. */
+function kernelPictures(i, box) {
+  const { kernel, inputs } = siteOf(i);
   const cells = Array.from(decode(arrays.kernel[i], Int8Array));
-  const limit = columns.limit[i];
-  const size = site.kernel.reduce((sum, [, rows, cols]) => sum + rows * cols, 0);
-  let alt = `Weights summed over ${plural(site.inputs, "input channel")}`;
-  const [, rows, cols] = site.kernel[0];
+  if (!cells.length) return [];
+  let alt = `Weights summed over ${plural(inputs, "input channel")}`;
+  const [, rows, cols] = kernel[0];
   if (rows * cols <= 25) {
-    const weights = cells.slice(0, rows * cols).map((cell) => number(cell / WEIGHTS * limit, 2));
+    const weights = cells.slice(0, rows * cols)
+      .map((cell) => number(cell / WEIGHTS * columns.limit[i], 2));
     alt += ": " + Array.from({ length: rows }, (_, row) =>
       weights.slice(row * cols, (row + 1) * cols).join(" ")).join("; ");
   }
-  const sum = pictures(cells.slice(0, size), site.kernel, weightColour, big ? 132 : 72, alt);
+  return pictures(cells.slice(0, cellsIn(kernel)), kernel, weightColour, box, alt);
+}
+
+/** The mean map with padding, and with real surroundings if they were seen. */
+function mapPictures(i, box) {
+  const site = siteOf(i);
+  const cells = Array.from(decode(arrays.map[i]));
+  const size = cellsIn(site.maps);
+  const alt = `Mean activation map of ${site.map} positions, ` +
+    `from ${number(columns.mapLow[i])} to ${number(columns.mapHigh[i])}`;
+  const names = cells.length > size ? ["padded", columns.apart[i] ? "replicated ‡" : "real"] : ["padded"];
+  return names.map((name, k) => {
+    const part = cells.slice(k * size, (k + 1) * size);
+    const drawn = site.axes === 1 ? [line(part, `${alt}, ${name}`)]
+      : pictures(part, site.maps, levelColour, box, `${alt}, ${name}`);
+    return make("span", { class: "map" }, ...drawn, make("small", {}, name));
+  });
+}
+
+function kernelFigures(i) {
+  const sum = kernelPictures(i, 132);
+  if (!sum.length) return [figure("Kernel", [make("p", { class: "muted" }, "not kept by this run")], "")];
+  const site = siteOf(i);
+  const cells = Array.from(decode(arrays.kernel[i], Int8Array));
+  const limit = columns.limit[i];
   const note = cells.includes(NO_WEIGHT) ? "grey: not finite" : "";
   const found = [figure("Kernel", sum, legend(-limit, limit, "diverging"), note)];
   const channels = columns.channels[i];
   if (channels.length) {
-    const each = site.slice[0][1] * site.slice[0][2];
+    const [size, each] = [cellsIn(site.kernel), cellsIn(site.slice)];
     const drawn = channels.map((channel, k) => {
       const part = cells.slice(size + k * each, size + (k + 1) * each);
-      const [cell] = pictures(part, site.slice, weightColour, big ? 56 : 30,
-        `Weights for input channel ${channel}`);
+      const [cell] = pictures(part, site.slice, weightColour, 56, `Weights for input channel ${channel}`);
       cell.append(make("small", {}, String(channel)));
       return cell;
     });
@@ -179,33 +181,20 @@ function kernelFigures(i, big) {
   return found;
 }
 
-function mapFigure(i, big) {
+function mapFigure(i) {
   const site = siteOf(i);
-  const cells = Array.from(decode(arrays.map[i]));
-  const [low, high] = [columns.mapLow[i], columns.mapHigh[i]];
-  const alt = `Mean activation map of ${site.map} positions, from ${number(low)} to ${number(high)}`;
-  const size = site.maps.reduce((sum, [, rows, cols]) => sum + rows * cols, 0);
-  const both = cells.length > size; // as it is, then with real surroundings
-  const others = columns.apart[i] ? "border replicated ‡" : "real surroundings";
-  const each = (part, told) => {
-    const said = told ? `${alt}, ${told}` : alt;
-    const drawn = site.axes === 1 ? [line(part, said)]
-      : pictures(part, site.maps, levelColour, big ? 224 : 112, said);
-    return make("span", { class: "map" }, ...drawn, told && make("small", {}, told));
-  };
-  const drawn = both ? [each(cells.slice(0, size), "padded"), each(cells.slice(size), others)]
-    : [each(cells, "")];
-  const made = figure(both ? "Mean map, padded and not" : "Mean map", drawn,
-    legend(low, high, site.axes === 1 ? "" : "sequential"), site.thinned);
+  const drawn = mapPictures(i, 224);
+  const made = figure(drawn.length > 1 ? "Mean map, padded and not" : "Mean map", drawn,
+    legend(columns.mapLow[i], columns.mapHigh[i], site.axes === 1 ? "" : "sequential"), site.thinned);
   if (site.axes === 1) made.classList.add("lines");
   return made;
 }
 
 /** The photographs on which the border fires most and least, of those that were kept. */
-function photosFigure(i, big) {
+function photosFigure(i) {
   if (!block.photos.length || !columns.most[i].length) return "";
   const row = (end) => make("span", { class: "photos" }, make("small", {}, end),
-    ...columns[end][i].map((image) => make("img", { class: "photo", width: big ? 64 : 48,
+    ...columns[end][i].map((image) => make("img", { class: "photo", width: 64,
       src: `data:image/jpeg;base64,${block.photos[image]}`, alt: `Image ${image + 1}` })));
   return make("figure", {}, make("figcaption", {}, `Photographs on which the ${word("side", i)} ` +
     `border fires most and least`), row("most"), row("least"));
