@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.evidence import CANDIDATE, SMALL_MAP, STRONG
 from padscope.findings.listing import Listing
 from padscope.findings.words import NONE, fixed, number, share, size

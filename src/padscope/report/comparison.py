@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
+from padscope.counts import plural
 from padscope.figures.comparison import profiles, shares, used
 from padscope.figures.rendering import charted
 from padscope.findings.comparison import (
@@ -19,7 +20,7 @@ from padscope.findings.comparison import (
     read_comparison,
 )
 from padscope.findings.listing import Listing
-from padscope.findings.words import NONE, plural, visible
+from padscope.findings.words import NONE, visible
 from padscope.report.parts import Part
 from padscope.report.templates import render_page
 from padscope.study.impact_result import LEVEL

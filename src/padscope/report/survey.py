@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from padscope.counts import plural
 from padscope.figures.comparison import shares
 from padscope.figures.rendering import charted
 from padscope.figures.survey import against
@@ -15,7 +16,6 @@ from padscope.findings.survey import (
     side_listing,
     survey_listing,
 )
-from padscope.findings.words import plural
 from padscope.report.comparison import READING, kind_parts, markdown
 from padscope.report.parts import Part
 from padscope.report.templates import render_page
