@@ -121,9 +121,12 @@ def test_another_number_than_the_scan_had_is_explained(explained: Study) -> None
 
 def test_baselines_stand_beside_the_same_crops(explained: Study) -> None:
     study = with_counts(explained, given=(100,), fresh=(0, 3, 0), matched=(90, 120, 99))
-    beside = {b.label: (b.value, b.low, b.high, b.written) for b in rungs(study)[2].beside}
+    recognises = rungs(study)[2]
+    assert recognises.beside_on == "on the first 96 images"
+    assert "On the first 96 images:" in page_of(study)
+    beside = {b.label: (b.value, b.low, b.high, b.written) for b in recognises.beside}
     assert beside == {
-        "this network, on the first 96 images": (100, None, None, "100"),
+        "this network": (100, None, None, "100"),
         "untrained": (1, 0, 3, "0 to 3"),
         "matched kernels": (103, 90, 120, "90 to 120"),
     }

@@ -58,7 +58,7 @@ def check_recognising(study: Study, most: int | None, share: float | None) -> Ch
         said
         for said, beyond in (
             (f"{most:,}" if most is not None else "", most is not None and who.recognising > most),
-            (f"{share:.4g} of them" if share is not None else "",
+            (f"{100 * share:.4g} % of them" if share is not None else "",
              share is not None and who.recognising > share * who.measured),
         )
         if beyond

@@ -159,14 +159,14 @@ def _scanned(found: Counted) -> Iterator[str]:
     )
     if found.undecided:
         yield (
-            f"{plural(found.images, 'image')} leave {plural(found.undecided, 'filter')} on either "
-            f"side of {CANDIDATE:g} (95 %), {found.far:,} of them farther than {UNDECIDED_BAND:g} "
-            "from it."
+            f"{plural(found.undecided, 'filter')} whose 95 % interval spans {CANDIDATE:g}, on "
+            f"{plural(found.images, 'image')}; {found.far:,} of them farther than "
+            f"{UNDECIDED_BAND:g} from it."
         )
     if found.coarse:
         yield (
-            f"{found.coarse:,} of {plural(found.filter_sides, 'filter-side')} are known only "
-            f"to within {RESOLUTION:g}: the bounds are in sides.parquet."
+            f"{found.coarse:,} of {plural(found.filter_sides, 'filter-side')} with a KS that bins "
+            f"blur by more than {RESOLUTION:g}: the bounds are in sides.parquet."
         )
     if found.small:
         yield (

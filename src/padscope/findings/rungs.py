@@ -69,7 +69,9 @@ class Rung:
     rule : str
         What it takes, in a sentence.
     beside : tuple of Beside
-        The same of baselines, on the same crops for all of them; of the last, of controls.
+        The same of baselines, and of this network on the images of these; of the last, of controls.
+    beside_on : str
+        Which images the baselines were counted on, if not on all: "on the first 25 images".
     sentence : str
         What was found; "" if nothing was.
     open : str
@@ -85,6 +87,7 @@ class Rung:
     beside: tuple[Beside, ...]
     sentence: str
     open: str
+    beside_on: str = ""
 
 
 def rungs(study: Study) -> tuple[Rung, ...]:
@@ -110,11 +113,20 @@ def rungs(study: Study) -> tuple[Rung, ...]:
 
 
 def _counted(
-    name: str, count: int, measured: int, rule: str, sentence: str, beside: tuple[Beside, ...] = ()
+    name: str,
+    count: int,
+    measured: int,
+    rule: str,
+    sentence: str,
+    explanation: Explanation | None = None,
+    baselines: str = "",
 ) -> Rung:
+    """Count a rung; `baselines` is the column that counts it in baselines, if any does."""
     unit = f"{percent(count, measured)} of {plural(measured, 'measured filter')}"
     share = count / measured if measured else None
-    return Rung(name, count, share, f"{count:,}", unit, rule, beside, sentence, "")
+    beside = _networks(explanation, baselines) if explanation and baselines else ()
+    on = on_first(explanation) if explanation and beside else ""
+    return Rung(name, count, share, f"{count:,}", unit, rule, beside, sentence, "", on)
 
 
 def _unknown(name: str, rule: str, why: str) -> Rung:
@@ -137,8 +149,9 @@ def _responds(study: Study) -> Rung:
     if study.explanation is None:
         return _counted(RESPONDS, count, measured, rule, sentence)
     again = f" {_counted_again(study.explanation)}"
-    beside = _networks(study.explanation, "candidates")
-    return _counted(RESPONDS, count, measured, rule + again, sentence + again, beside)
+    return _counted(
+        RESPONDS, count, measured, rule + again, sentence + again, study.explanation, "candidates"
+    )
 
 
 def _counted_again(explanation: Explanation) -> str:
@@ -180,8 +193,8 @@ def _recognises(found: Recognition | None, explanation: Explanation | None) -> R
             "Who recognises the border is not tested: padscope explain RUN tells.",
         )
     return _counted(
-        RECOGNISES, found.recognising, found.measured, found.rule, found.sentence,
-        _networks(explanation, "recalled"),
+        RECOGNISES, found.recognising, found.measured, found.rule, found.sentence, explanation,
+        "recalled",
     )  # fmt: skip
 
 
@@ -189,8 +202,7 @@ def _networks(explanation: Explanation, column: str) -> tuple[Beside, ...]:
     """Count in the given network and in each kind of baseline, on the same crops."""
     table = explanation.baselines.select("network", column)
     found = []
-    given = f"this network, {on_first(explanation)}"
-    for kind, label in {GIVEN: given, **BASELINES}.items():
+    for kind, label in {GIVEN: "this network", **BASELINES}.items():
         counts = table.filter(pl.col("network").str.split(" ").list.first() == kind)[column]
         if counts.is_empty():
             continue
