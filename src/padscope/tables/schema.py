@@ -199,12 +199,12 @@ FILTER = Column("filter", WHOLE, "", "Number of the filter at its site, from 0."
 SIDE = Column("side", TEXT, "", "Side of the map.", SCORE)
 SET = Column("set", TEXT, "", "Name of the set of filters.", SETS)
 MEASURE = Column("measure", TEXT, "", "What is measured of the answer.", EFFECT)
-IMAGES = Column("images", WHOLE, "images", "Images that it rests on.", EFFECT)
+IMAGES = Column("images", WHOLE, "images", "Number of images behind the row.", EFFECT)
 PHOTOGRAPHS = Column(
     "photographs",
     WHOLE,
     "images",
-    "Independent ones of these: crops of a photograph count once.",
+    "Independent images among these: all crops of a photograph count as one.",
     EFFECT,
 )
 
@@ -230,14 +230,15 @@ def _at(side: str, columns: Iterable[Column]) -> tuple[Column, ...]:
 _RESPONSES = (
     Column("ks", NUMBER, SHARE, "KS between line 0 of the side and the core.", SCORE),
     Column("ks_bound", NUMBER, SHARE, "How much larger the exact KS can be.", SCORE),
-    Column("polarity", NUMBER, PROBABILITY, "P(border > core), ties by half.", SCORE),
+    Column("polarity", NUMBER, PROBABILITY, "P(border > core) + P(equal) / 2.", SCORE),
     Column(
         "border_recall", NUMBER, SHARE,
         "Share of line 0 beyond the threshold that a given share of the core exceeds.",
         RECOGNITION,
     ),
     Column(
-        "border_recall_bound", NUMBER, SHARE, "How far the exact recall can lie from it.",
+        "border_recall_bound", NUMBER, SHARE,
+        "How far the exact recall can be from `border_recall`.",
         RECOGNITION,
     ),
     *_interval("ks_low", "ks_high", SHARE, "`ks`", CHANCE),
@@ -253,14 +254,15 @@ _CAUSES = (
         EXPLAIN,
     ),
     Column(
-        "causal_polarity", NUMBER, PROBABILITY, "P(padded > real) on line 0, ties by half.", SCORE,
+        "causal_polarity", NUMBER, PROBABILITY,
+        "P(padded > real) + P(equal) / 2, on line 0.", SCORE,
         EXPLAIN,
     ),
     *_interval("causal_low", "causal_high", SHARE, "`causal_ks`", CHANCE, EXPLAIN),
 )  # fmt: skip
 _LINES = (1, 2, 3)
 _REAL_CONTEXT = Column(
-    "real_context", TRUTH, "", "Whether real surroundings stood beside the padding.",
+    "real_context", TRUTH, "", "Whether padding was compared with real surroundings.",
     COUNTERFACTUAL, EXPLAIN,
 )  # fmt: skip
 _RECOGNISES = "confirmed, and `border_recall` is .5 or more"
@@ -278,16 +280,16 @@ SITES = Table(
         Column("dilation", WHOLES, "positions", "Dilation, per axis."),
         Column("groups", WHOLE, "groups", "Groups of channels."),
         Column("pad_before", WHOLES, "positions", "Padding before the first position, per axis."),
-        Column("pad_after", WHOLES, "positions", "Padding behind the last position, per axis."),
+        Column("pad_after", WHOLES, "positions", "Padding after the last position, per axis."),
         Column("fill", TEXT, "", "What the padding holds."),
         Column("input_size", WHOLES, "positions", "Size of the input without padding, per axis."),
         Column("map_size", WHOLES, "positions", "Size of the output map, per axis."),
         Column("contact_before", WHOLES, "lines", "First lines that touch padding, per axis."),
         Column("contact_after", WHOLES, "lines", "Last lines that touch padding, per axis."),
-        Column("filters", WHOLE, "filters", "Number of filters; 0 for what has none."),
+        Column("filters", WHOLE, "filters", "Number of filters; 0 if it has none."),
         Column("scored", TRUTH, "", "Whether its filters are scored."),
-        Column("unscored", TEXT, "", 'Why they are not; "" if they are.'),
-        Column("hidden", TRUTH, "", "Whether the operation is seen in scripted code only."),
+        Column("unscored", TEXT, "", 'Why its filters are not scored; "" if they are.'),
+        Column("hidden", TRUTH, "", "Whether the operation can be seen in scripted code only."),
         Column(
             "total_stride", NUMBERS, "input pixels", "Input pixels per position, per axis.",
             COUNTERFACTUAL, EXPLAIN,
@@ -316,7 +318,8 @@ SITES = Table(
         ),
         Column(
             "margin_agreement", NUMBER, SHARE,
-            "Jaccard index of the confirmed filter-sides before and after that.", COUNTERFACTUAL,
+            "Jaccard index of the confirmed filter-sides before and after doubling the margin.",
+            COUNTERFACTUAL,
             EXPLAIN,
         ),
     ),
@@ -343,7 +346,11 @@ SIDES = Table(
             )
             for d in _LINES
         ),
-        Column("label", TEXT, "", "What its causes come to.", KINDS_AND_REACH, EXPLAIN),
+        Column(
+            "label", TEXT, "",
+            "The verdict on its cause: confirmed, grey, rejected or quiet.",
+            KINDS_AND_REACH, EXPLAIN,
+        ),
         Column("recognises", TRUTH, "", f"Whether it is {_RECOGNISES}.", RECOGNITION, EXPLAIN),
         *_CAUSES,
         *(
@@ -355,14 +362,15 @@ SIDES = Table(
         ),
         Column(
             "reach", WHOLE, "lines",
-            "Last line, from the border on, up to which the causal KS is .3 or more.",
+            "Last line, counted from the border, up to which the causal KS is .3 or more.",
             KINDS_AND_REACH, EXPLAIN,
         ),
         Column(
-            "own_ks", NUMBER, SHARE, "KS that the site's own padding makes alone.", ORIGIN, EXPLAIN
+            "own_ks", NUMBER, SHARE, "KS caused by the site's own padding alone.", ORIGIN, EXPLAIN
         ),
         Column(
-            "incoming_ks", NUMBER, SHARE, "KS that arrives with the site's input alone.", ORIGIN,
+            "incoming_ks", NUMBER, SHARE,
+            "KS caused by what arrives with the site's input alone.", ORIGIN,
             EXPLAIN,
         ),
         Column(
@@ -391,7 +399,7 @@ FILTERS = Table(
     (
         SITE, FILTER,
         Column(
-            "label", TEXT, "", "By its KS; once explained, by the causes at its strongest side.",
+            "label", TEXT, "", "By its KS; once explained, the label of its strongest side.",
             KINDS_AND_REACH,
         ),
         Column("side", TEXT, "", "The side with the greatest KS."),
@@ -422,16 +430,18 @@ FILTERS = Table(
             ORIGIN, EXPLAIN,
         ),
         Column(
-            "kind", TEXT, "", "Which sides it tells apart; null without a kind.", KINDS_AND_REACH,
+            "kind", TEXT, "",
+            "Which sides it answers to, as a kind; null if it has none.", KINDS_AND_REACH,
             EXPLAIN,
         ),
         Column("active", TEXTS, "", "The sides that it answers to.", KINDS_AND_REACH, EXPLAIN),
         Column(
-            "sign", TEXT, "", "Whether padding excites or inhibits it there, or mixed.",
+            "sign", TEXT, "",
+            "Whether padding excites or inhibits it at these sides: excited, inhibited or mixed.",
             KINDS_AND_REACH, EXPLAIN,
         ),
         Column(
-            "stability", NUMBER, SHARE, "Share of resamples of the images that agree on the kind.",
+            "stability", NUMBER, SHARE, "Share of resamples of the images that give the same kind.",
             KINDS_AND_REACH, EXPLAIN,
         ),
         Column(
@@ -450,20 +460,23 @@ FILTERS = Table(
             COUNTERFACTUAL, EXPLAIN,
         ),
         Column(
-            "p", NUMBER, PROBABILITY, "The p of its sides, combined into one.", CHANCE, EXPLAIN
+            "p", NUMBER, PROBABILITY,
+            "The p-values of its sides, combined into one.", CHANCE, EXPLAIN
         ),
         Column("q", NUMBER, SHARE, "False discovery rate, over all filters.", CHANCE, EXPLAIN),
         _REAL_CONTEXT,
         Column(
-            "q_fresh", NUMBER, SHARE, "False discovery rate of its recall beside fresh weights.",
+            "q_fresh", NUMBER, SHARE,
+            "False discovery rate of its recall, compared with fresh weights.",
             COUNTS, EXPLAIN,
         ),
         Column(
-            "q_matched", NUMBER, SHARE, "The same beside matched random kernels.", COUNTS, EXPLAIN
+            "q_matched", NUMBER, SHARE,
+            "The same, compared with matched random kernels.", COUNTS, EXPLAIN
         ),
         Column(
             "impact", NUMBER, "nats, or of the answer",
-            "Estimated size of the change of the answer when it alone is undone.", SINGLE,
+            "Estimated change of the answer when this filter alone is undone.", SINGLE,
             ESTIMATES,
         ),
         *_interval(
@@ -492,8 +505,11 @@ INHERITED = Table(
         Column("kernel", WHOLES, "positions", "Size of the kernel, per axis.", ARCHITECTURE),
         Column("map_size", WHOLES, "positions", "Size of the output map, per axis.", ARCHITECTURE),
         FILTER, SIDE,
-        Column("causal_ks", NUMBER, SHARE, "Causal KS of what its input carries from padding."),
-        Column("causal_polarity", NUMBER, PROBABILITY, "P(padded > real), ties by half."),
+        Column(
+            "causal_ks", NUMBER, SHARE,
+            "Causal KS of the effect of padding that arrives with its input.",
+        ),
+        Column("causal_polarity", NUMBER, PROBABILITY, "P(padded > real) + P(equal) / 2."),
     ),
 )  # fmt: skip
 
@@ -505,8 +521,8 @@ NETWORKS = Table(
     (
         Column(
             "network", TEXT, "",
-            "given, fresh 1 …, matched 1 …, shuffled, re-estimated (statistics of batch norm) or "
-            "unshifted (and no shifts).",
+            "given, fresh 1 …, matched 1 …, shuffled, re-estimated (batch norm statistics) or "
+            "unshifted (these, without shifts).",
         ),
         SITE,
         Column("images", WHOLE, "images", "Images looked at."),
@@ -518,7 +534,7 @@ NETWORKS = Table(
         Column("recalled", WHOLE, "filters", "Filters with a recall of .5 or more.", RECOGNITION),
         Column(
             "response_deciles", NUMBERS, SHARE,
-            "KS of the filters' strongest sides: least, nine deciles, greatest.", SCORE,
+            "KS of the filters' strongest sides: lowest, nine deciles, highest.", SCORE,
         ),
         Column(
             "recall", NUMBERS, SHARE, "Greatest recall of each filter; null where unmeasured.",
@@ -528,7 +544,7 @@ NETWORKS = Table(
             "recalled_without", WHOLES, "filters",
             "`recalled` without each fold of the images in turn.", COUNTS,
         ),
-        Column("note", TEXT, "", 'What could not be done for the network; "" if nothing.'),
+        Column("note", TEXT, "", 'What could not be done for the network; "" if all was done.'),
     ),
 )  # fmt: skip
 
@@ -547,7 +563,8 @@ USUAL = Table(
         Column("above", WHOLE, "values", "Values of the content that are greater than the fill."),
         Column(
             "usual", NUMBER, "0 to 1",
-            "Share of the content no nearer to the middle than the fill: 0 where none reaches it.",
+            "Share of the content at or beyond the fill, on its rarer side; 0 if the fill is "
+            "beyond all content.",
         ),
         *(Column(f"{side}_without", WHOLE, "values", _WITHOUT)
           for side in ("below", "equal", "above")),
@@ -559,15 +576,22 @@ _BESIDE_CONTROLS = (
     IMAGES, PHOTOGRAPHS,
     Column("effect", NUMBER, OF_MEASURE, "Mean change from the unchanged answer.", EFFECT),
     *_interval("low", "high", OF_MEASURE, "`effect`", EFFECT),
-    Column("control", NUMBER, OF_MEASURE, "The same of controls, mean over draws.", CONTROLS),
-    Column("control_low", NUMBER, OF_MEASURE, "Effect of the least draw of controls.", CONTROLS),
-    Column("control_high", NUMBER, OF_MEASURE, "Effect of the greatest draw.", CONTROLS),
-    Column("draws", WHOLE, "draws", "Draws of controls.", CONTROLS),
+    Column("control", NUMBER, OF_MEASURE, "The same for controls, mean over draws.", CONTROLS),
     Column(
-        "control_images", WHOLE, "images", "Images that a draw is run on, rounded.", CONTROLS
+        "control_low", NUMBER, OF_MEASURE,
+        "Effect of the control draw with the smallest effect.", CONTROLS,
     ),
     Column(
-        "p", NUMBER, PROBABILITY, "Chance of an effect so far from zero among controls.", CONTROLS
+        "control_high", NUMBER, OF_MEASURE,
+        "Effect of the control draw with the largest effect.", CONTROLS,
+    ),
+    Column("draws", WHOLE, "draws", "Number of control draws.", CONTROLS),
+    Column(
+        "control_images", WHOLE, "images", "Images on which each draw is run, rounded.", CONTROLS
+    ),
+    Column(
+        "p", NUMBER, PROBABILITY,
+        "Probability of an effect this far from zero among controls.", CONTROLS
     ),
 )  # fmt: skip
 _EXCESS = (
@@ -575,17 +599,17 @@ _EXCESS = (
         "excess",
         NUMBER,
         OF_MEASURE,
-        "Effect of the filters that have controls less `control`, image by image.",
+        "Effect of the filters that have controls minus `control`, image by image.",
         EFFECT,
     ),
     *_interval("excess_low", "excess_high", OF_MEASURE, "`excess`", EFFECT),
 )
-_MATCHED = Column("matched", WHOLE, "filters", "Those of its filters that have controls.", CONTROLS)
+_MATCHED = Column("matched", WHOLE, "filters", "Its filters that have controls.", CONTROLS)
 EFFECTS = Table(
     "effects",
     "One set of filters, one change made to them and one measure, all differences from the "
-    "unchanged answer. Null where there are no controls, disturbances or partners, or one "
-    "photograph alone.",
+    "unchanged answer. Null without controls, disturbances or partners, or with a single "
+    "photograph.",
     IMPACT,
     EFFECT,
     (
@@ -594,30 +618,36 @@ EFFECTS = Table(
         Column("filters", WHOLE, "filters", "Filters that are changed."),
         Column("sites", WHOLE, "sites", "Sites of these filters."),
         _MATCHED, MEASURE,
-        Column("unit", TEXT, "", "Unit of a metric of one's own; null for other measures."),
+        Column("unit", TEXT, "", "Unit of your own metric; null for other measures."),
         Column(
             "higher_is_better", TRUTH, "",
-            "Whether more of the measure is better; null where neither is, or it is not known.",
+            "Whether a higher value is better; null if neither is, or if it is not known.",
         ),
         *_BESIDE_CONTROLS,
         Column(
             "matched_effect", NUMBER, OF_MEASURE,
-            "Effect of the filters that have controls, which p compares.", CONTROLS,
+            "Effect of the filters that have controls; p refers to it.", CONTROLS,
         ),
         *_EXCESS,
         Column(
             "disturbance", NUMBER, OF_MEASURE,
-            "Mean effect of the same differences put into the core.", CONTROLS,
+            "Mean effect of adding the same differences to the core.", CONTROLS,
         ),
-        Column("shared", NUMBER, SHARE, "Share of a draw's filters that another has.", CONTROLS),
+        Column(
+            "shared", NUMBER, SHARE,
+            "Share of a draw's filters that another draw has too.", CONTROLS,
+        ),
         Column(
             "scale_error", NUMBER, "log",
-            "Median distance of a filter's spread from that of its control.", CONTROLS,
+            "Median difference between a filter's spread and that of its control.", CONTROLS,
         ),
         Column("paired", WHOLE, "filters", "Recognising filters that have a partner.", SETS),
-        Column("paired_effect", NUMBER, OF_MEASURE, "Effect of these.", SETS),
+        Column("paired_effect", NUMBER, OF_MEASURE, "Effect of the paired filters.", SETS),
         Column("partner", NUMBER, OF_MEASURE, "Effect of their partners.", SETS),
-        Column("beyond", NUMBER, OF_MEASURE, "The difference of the two, image by image.", SETS),
+        Column(
+            "beyond", NUMBER, OF_MEASURE,
+            "`paired_effect` minus `partner`, image by image.", SETS,
+        ),
         *_interval("beyond_low", "beyond_high", OF_MEASURE, "`beyond`", SETS),
     ),
     file="impact.parquet",
@@ -625,7 +655,7 @@ EFFECTS = Table(
 
 DOSES = Table(
     "doses",
-    "One number of filters undone, the greatest recall first, and one measure.",
+    "One number of filters undone, those with the highest recall first, and one measure.",
     IMPACT,
     DOSE,
     (
@@ -641,11 +671,11 @@ DISTANCES = Table(
     EFFECT,
     (
         SET,
-        Column("distance", WHOLE, "output positions", "From the nearest end."),
+        Column("distance", WHOLE, "output positions", "Distance from the nearest end."),
         Column("change", NUMBER, "standard deviations", "Mean absolute change of the answer."),
         *_interval("low", "high", "standard deviations", "`change`"),
         Column(
-            "control", NUMBER, "standard deviations", "The same of controls, mean over draws.",
+            "control", NUMBER, "standard deviations", "The same for controls, mean over draws.",
             CONTROLS,
         ),
         IMAGES, PHOTOGRAPHS,
@@ -660,18 +690,18 @@ CLASSES = Table(
     (
         SET,
         Column("class", WHOLE, "", "Number of the class, from 0."),
-        Column("name", TEXT, "", "Its name; null where unknown."),
+        Column("name", TEXT, "", "Name of the class; null if unknown."),
         Column("change", NUMBER, PROBABILITY, "Mean change of the class's probability."),
         *_interval("low", "high", PROBABILITY, "`change`"),
-        Column("control", NUMBER, PROBABILITY, "The same of controls.", CONTROLS),
-        Column("excess", NUMBER, PROBABILITY, "`change` less `control`, image by image."),
+        Column("control", NUMBER, PROBABILITY, "The same for controls.", CONTROLS),
+        Column("excess", NUMBER, PROBABILITY, "`change` minus `control`, image by image."),
         *_interval("excess_low", "excess_high", PROBABILITY, "`excess`"),
-        Column("p", NUMBER, PROBABILITY, "Chance of such an excess if its signs meant nothing."),
+        Column("p", NUMBER, PROBABILITY, "Probability of such an excess if its signs were random."),
         Column("q", NUMBER, SHARE, "False discovery rate, over the classes of the set."),
         IMAGES, PHOTOGRAPHS,
         Column(
             "images_needed", WHOLE, "images",
-            "Images that would take the set's first class to q < .05; null if no number would.",
+            "Images needed for q < .05 of the set's first class; null if no number is enough.",
         ),
     ),
 )  # fmt: skip
@@ -685,18 +715,22 @@ VIEWS = Table(
         Column("view", TEXT, "", "shift, size or crop."),
         Column(
             "amount", NUMBER, "pixels, or ratio",
-            "Pixels of a shift, else the ratio to the crop's size; null for all views together.",
+            "Pixels of a shift, otherwise the ratio to the crop's size; null for all views "
+            "together.",
         ),
         Column("treatment", TEXT, "", "What is done to the network."),
         MEASURE, IMAGES, PHOTOGRAPHS,
         Column(
             "value", NUMBER, OF_MEASURE,
-            "Mean change of the answer from that on the centre view, under the same treatment.",
+            "Mean change of the answer from that for the centred image, under the same treatment.",
         ),
         *_interval("low", "high", OF_MEASURE, "`value`"),
-        Column("difference", NUMBER, OF_MEASURE, "From the network as it is, image by image."),
+        Column(
+            "difference", NUMBER, OF_MEASURE,
+            "`value` minus that of the network as it is, image by image.",
+        ),
         *_interval("difference_low", "difference_high", OF_MEASURE, "`difference`"),
-        Column("control_difference", NUMBER, OF_MEASURE, "The difference of controls."),
+        Column("control_difference", NUMBER, OF_MEASURE, "`difference` of controls."),
     ),
 )  # fmt: skip
 
@@ -710,10 +744,11 @@ READOUT = Table(
         Column("axis", TEXT, "", "The axis, by the sides at its ends."),
         Column(
             "r2", NUMBER, "at most 1",
-            "Share of the offsets' variance that is explained; below 0 for less than a constant.",
+            "Share of the offsets' variance that is explained; below 0 if a constant explains "
+            "more.",
         ),
         *_interval("low", "high", "at most 1", "`r2`"),
-        Column("chance", NUMBER, "at most 1", "Mean r2 with the offsets exchanged at random."),
+        Column("chance", NUMBER, "at most 1", "Mean r2 with the offsets permuted at random."),
         IMAGES, PHOTOGRAPHS,
     ),
 )  # fmt: skip
@@ -725,13 +760,13 @@ BANDS = Table(
     BORDERS,
     (
         Column("width", WHOLE, "pixels", "Width of the band."),
-        Column("band", TEXT, "", "What it is filled with: fill is the padding's value."),
+        Column("band", TEXT, "", "What it is filled with; fill: the padding's value."),
         MEASURE, IMAGES, PHOTOGRAPHS,
         Column("value", NUMBER, OF_MEASURE, "Mean change of the answer from that without a band."),
         *_interval("low", "high", OF_MEASURE, "`value`"),
         Column(
             "excess", NUMBER, OF_MEASURE,
-            "More than a band of the mean colour changes, image by image; null for that one.",
+            "`value` minus that of a band of the mean colour, image by image; null for that band.",
         ),
         *_interval("excess_low", "excess_high", OF_MEASURE, "`excess`"),
     ),
@@ -746,11 +781,11 @@ FIRING = Table(
     (
         SITE, SIDE,
         Column("width", WHOLE, "pixels", "Width of the band."),
-        Column("filters", WHOLE, "filters", "Those that answer to the border."),
+        Column("filters", WHOLE, "filters", "Filters that answer to the border."),
         IMAGES, PHOTOGRAPHS,
         Column(
             "firing", NUMBER, _OF_THE_BORDER,
-            "Median answer of the filters to a band of the padding's value: 1 as to the border.",
+            "Median answer of the filters to a band of the padding's value; 1: as to the border.",
         ),
         Column("low", NUMBER, _OF_THE_BORDER, "Lower quartile of the filters."),
         Column("high", NUMBER, _OF_THE_BORDER, "Upper quartile of the filters."),
@@ -767,7 +802,10 @@ CHECKS = Table(
     (
         SITE, FILTER, IMAGES, PHOTOGRAPHS,
         Column("estimate", NUMBER, "nats, or of the answer", "Estimated impact on these images."),
-        Column("exact", NUMBER, "nats, or of the answer", "The impact when it is really undone."),
+        Column(
+            "exact", NUMBER, "nats, or of the answer",
+            "Measured impact when the filter is undone.",
+        ),
         Column(
             "kl", NUMBER, "nats",
             "Divergence of the changed answer; null unless the answer is scores of classes.",
@@ -782,19 +820,22 @@ COSTS = Table(
     SETS,
     (
         SET,
-        Column("filters", WHOLE, "filters", "Its filters."),
-        Column("filters_share", NUMBER, SHARE, "Their share of all padded convolutions."),
+        Column("filters", WHOLE, "filters", "Number of filters in the set."),
+        Column("filters_share", NUMBER, SHARE, "The same as a share of all padded convolutions."),
         Column("parameters", WHOLE, "parameters", "Parameters of its filters."),
-        Column("parameters_share", NUMBER, SHARE, "Their share of all padded convolutions."),
+        Column(
+            "parameters_share", NUMBER, SHARE,
+            "The same as a share of all padded convolutions.",
+        ),
         Column("macs", WHOLE, "multiply-adds", "Multiply-adds of its filters, for one image."),
-        Column("macs_share", NUMBER, SHARE, "Their share of all padded convolutions."),
+        Column("macs_share", NUMBER, SHARE, "The same as a share of all padded convolutions."),
     ),
 )  # fmt: skip
 
 DEPTHS = Table(
     "depth",
-    "One side of one map, or of the answer. Depths are up to where the mean difference over images "
-    "stays below the tolerance.",
+    "One side of one map, or of the answer. The depth ends where the mean difference over "
+    "images stays below the tolerance.",
     DEPTH,
     DENSE,
     (
@@ -806,15 +847,15 @@ DEPTHS = Table(
         *_interval("low", "high", "input pixels", "`depth`"),
         Column(
             "within", TRUTH, "",
-            "Whether the depth is less than all lines looked at; if not, it is a lower bound.",
+            "Whether the depth ends within the lines looked at; if not, it is a lower bound.",
         ),
-        Column("largest", NUMBER, "input pixels", "The depth by the image that differs most."),
+        Column("largest", NUMBER, "input pixels", "The depth for the image that differs most."),
         Column(
             "bound", NUMBER, "input pixels",
-            "How deep padding can reach; null if without end, or not known.",
+            "How deep padding can reach; null if there is no limit, or if it is not known.",
         ),
         Column("status", TEXT, "", "Whether this bound is exact; null if not known."),
-        Column("reason", TEXT, "", "What makes it larger, or endless."),
+        Column("reason", TEXT, "", "Why the bound is larger, or why there is none."),
         Column("ratio", NUMBER, "", "`depth` over `bound`."),
         IMAGES, PHOTOGRAPHS,
     ),
@@ -828,10 +869,10 @@ DEPTH_CURVES = Table(
     (
         Column("map", TEXT, "", "Name of the operation that gives it; (output) for the answer."),
         SIDE,
-        Column("distance", NUMBER, "input pixels", "From this side to the line."),
+        Column("distance", NUMBER, "input pixels", "Distance from this side to the line."),
         Column("mean", NUMBER, "spreads", "Mean difference that padding makes, over images."),
         Column("p95", NUMBER, "spreads", "95th percentile of this difference."),
-        Column("largest", NUMBER, "spreads", "The greatest of this difference."),
+        Column("largest", NUMBER, "spreads", "Largest difference."),
     ),
 )  # fmt: skip
 
@@ -844,64 +885,72 @@ RETROFITS = Table(
         Column("network", TEXT, "", "given, swapped (other padding) or tuned (padding tuned)."),
         Column("padding", TEXT, "", "What its convolutions pad with."),
         Column("error", NUMBER, "spreads",
-               "Border error: how far its map is from that with real surroundings."),
+               "Border error: difference of its map from the map with real surroundings."),
         *_interval("low", "high", "spreads", "`error`"),
-        Column("change", NUMBER, "spreads", "`error` less that of the given network."),
+        Column("change", NUMBER, "spreads", "`error` minus that of the given network."),
         *_interval("change_low", "change_high", "spreads", "`change`"),
-        Column("behind", NUMBER, "spreads", "`error` less that of the retrofit."),
+        Column("behind", NUMBER, "spreads", "`error` minus that of the retrofit."),
         *_interval("behind_low", "behind_high", "spreads", "`behind`"),
         Column("interior", NUMBER, "spreads",
-               "How far tuning moves its map where padding does not reach; null if not tuned."),
+               "How much tuning changes its map where padding does not reach; null if not tuned."),
         *_interval("interior_low", "interior_high", "spreads", "`interior`"),
         MEASURE,
-        Column("answer", NUMBER, OF_MEASURE, "How far its answer is from the given network's."),
+        Column(
+            "answer", NUMBER, OF_MEASURE,
+            "Difference of its answer from that of the given network.",
+        ),
         *_interval("answer_low", "answer_high", OF_MEASURE, "`answer`"),
         Column("filters", WHOLE, "filters",
-               "Filters that do not give one value everywhere; null if they were not counted."),
-        Column("responds", WHOLE, "filters", "Those with a KS of .5 or more.", CLAIMS),
-        Column("recalled", WHOLE, "filters", "Those with a recall of .5 or more.", RECOGNITION),
+               "Filters that do not give the same value everywhere; null if they were not counted.",
+               ),
+        Column("responds", WHOLE, "filters", "Filters with a KS of .5 or more.", CLAIMS),
+        Column("recalled", WHOLE, "filters", "Filters with a recall of .5 or more.", RECOGNITION),
         IMAGES, PHOTOGRAPHS,
     ),
 )  # fmt: skip
 
 SWAP_EFFECTS = Table(
     "swaps",
-    "One padding in place of all that the network has, and one measure: the difference from the "
-    "network as it is.",
+    "One kind of padding in place of all padding of the network, and one measure: the difference "
+    "from the network as it is.",
     SWAPS,
     SWAPPING,
     (
-        Column("swap", TEXT, "", "What comes in place of padding; partial: partial convolution."),
+        Column("swap", TEXT, "", "What replaces the padding; partial: partial convolution."),
         MEASURE,
-        Column("unit", TEXT, "", "Unit of a metric of one's own, or of the border's error."),
+        Column("unit", TEXT, "", "Unit of your own metric, or of the border error."),
         Column(
             "higher_is_better", TRUTH, "",
-            "Whether more of the measure is better; null where neither is, or it is not known.",
+            "Whether a higher value is better; null if neither is, or if it is not known.",
         ),
-        Column("own", NUMBER, OF_MEASURE, "The measure as it is; null of changes of the answer."),
-        Column("effect", NUMBER, OF_MEASURE, "By how much the swap changes it."),
+        Column(
+            "own", NUMBER, OF_MEASURE,
+            "The measure without any change; null for changes of the answer.",
+        ),
+        Column("effect", NUMBER, OF_MEASURE, "How much the swap changes the measure."),
         *_interval("low", "high", OF_MEASURE, "`effect`"),
         IMAGES, PHOTOGRAPHS,
         Column(
             "added", NUMBER, "per multiply-add",
-            "Values that are written once more, over the multiply-adds of padded convolutions.",
+            "Values written in addition, per multiply-add of the padded convolutions.",
         ),
     ),
 )  # fmt: skip
 
 BORDER_MAPS = Table(
     "border_maps",
-    "One padding, or the network as it is: how far its map is from that with real surroundings, "
-    "cell by cell. Lines near the sides are cells of their own, and those between are averaged.",
+    "One kind of padding, or the network as it is: the difference of its map from the map with "
+    "real surroundings, cell by cell. Lines near the sides have cells of their own; those between "
+    "are averaged.",
     SWAPS,
     SWAPPING,
     (
-        Column("swap", TEXT, "", "What comes in place of padding; as it is: nothing does."),
+        Column("swap", TEXT, "", "What replaces the padding; as it is: the network's own."),
         Column("rows", NUMBERS, "input pixels", "Where rows of cells begin, and the last ends."),
         Column("columns", NUMBERS, "input pixels",
-               "The same of columns; of maps with one axis, these are all there is."),
+               "The same for columns; maps with one axis have columns only."),
         Column("error", NUMBERS, "spreads",
-               "Mean difference over images, row by row from the first; of three axes, over the "
+               "Mean difference over images, row by row from the first; with three axes, over the "
                "central half of the first."),
         IMAGES,
     ),
@@ -914,22 +963,28 @@ SIZE_EFFECTS = Table(
     SIZES,
     SIZING,
     (
-        Column("size", WHOLES, "pixels", "Of the input, per axis."),
+        Column("size", WHOLES, "pixels", "Size of the input, per axis."),
         Column(
             "change", TEXT, "",
-            "even: no stride is uneven at this size; control: as far off on the other side, and "
-            "uneven; other end: the wanted size, uneven padding moved.",
+            "even: no stride is uneven at this size; control: a size as far from the wanted one, "
+            "on the other side, and uneven; other end: the wanted size, uneven padding moved.",
         ),
-        Column("uneven", WHOLE, "sites", "Sites with more padding at one end, by their stride."),
-        Column("work", NUMBER, "ratio", "Pixels of the input, over those of the wanted size."),
+        Column("uneven", WHOLE, "sites", "Sites whose stride leaves more padding at one end."),
+        Column(
+            "work", NUMBER, "ratio",
+            "Pixels of the input, divided by those of the wanted size.",
+        ),
         MEASURE,
-        Column("unit", TEXT, "", "Unit of a metric of one's own; null for other measures."),
+        Column("unit", TEXT, "", "Unit of your own metric; null for other measures."),
         Column(
             "higher_is_better", TRUTH, "",
-            "Whether more of the measure is better; null where neither is, or it is not known.",
+            "Whether a higher value is better; null if neither is, or if it is not known.",
         ),
-        Column("own", NUMBER, OF_MEASURE, "The measure as it is; null of changes of the answer."),
-        Column("effect", NUMBER, OF_MEASURE, "By how much the change changes it."),
+        Column(
+            "own", NUMBER, OF_MEASURE,
+            "The measure without any change; null for changes of the answer.",
+        ),
+        Column("effect", NUMBER, OF_MEASURE, "How much the change alters the measure."),
         *_interval("low", "high", OF_MEASURE, "`effect`"),
         IMAGES, PHOTOGRAPHS,
     ),
@@ -942,15 +997,18 @@ PARITY = Table(
     SIZING,
     (
         SITE,
-        Column("op", TEXT, "", "What it is.", ARCHITECTURE),
+        Column("op", TEXT, "", "Name of the operation in PyTorch.", ARCHITECTURE),
         Column("stride", WHOLES, "positions", "Its stride, per axis."),
-        Column("before", WHOLES, "positions", "Padding that windows reach before the first one."),
-        Column("after", WHOLES, "positions", "The same behind the last one."),
+        Column(
+            "before", WHOLES, "positions",
+            "Padding that windows read before the first position.",
+        ),
+        Column("after", WHOLES, "positions", "Padding that windows read after the last position."),
         Column(
             "steps", NUMBERS, "strides",
-            "By how much windows stand farther on if the odd line is at the other end.",
+            "How far windows move if the odd line of padding is at the other end.",
         ),
-        Column("movable", TRUTH, "", "Whether it was moved to measure what that does."),
+        Column("movable", TRUTH, "", "Whether its padding was moved to measure the effect."),
     ),
 )  # fmt: skip
 
@@ -961,14 +1019,14 @@ TILE_COSTS = Table(
     TILING,
     TILED,
     (
-        Column("tile", WHOLE, "pixels", "Of a tile's own, along every axis."),
-        Column("run", WHOLE, "pixels", "That are run for it: with the halo at both ends."),
-        Column("cost", NUMBER, "ratio", "Pixels that are run for each one of the image."),
+        Column("tile", WHOLE, "pixels", "Size of a tile without its halo, along every axis."),
+        Column("run", WHOLE, "pixels", "Size that is run: with the halo at both ends."),
+        Column("cost", NUMBER, "ratio", "Pixels run per pixel of the image."),
         Column(
             "held", WHOLE, "bytes",
-            "A forward pass of one holds no more at once, beside the weights; null if not known.",
+            "Upper bound of the memory of a forward pass, without the weights; null if not known.",
         ),
-        Column("best", TRUTH, "", "Whether it is the largest that keeps within the limit given."),
+        Column("best", TRUTH, "", "Whether it is the largest within the given limit."),
     ),
 )  # fmt: skip
 
@@ -978,13 +1036,16 @@ HALOS = Table(
     TILING,
     TILED,
     (
-        Column("halo", WHOLE, "pixels", "At every end of a tile that is no border of the image."),
+        Column(
+            "halo", WHOLE, "pixels",
+            "Halo at every end of a tile that is not a border of the image.",
+        ),
         Column(
             "error", NUMBER, "spreads",
-            "Greatest difference of tiles from the whole; null if they lack positions of their "
-            "own.",
+            "Largest difference between tiles and the whole; null if tiles lack positions of "
+            "their own.",
         ),
-        Column("cost", NUMBER, "ratio", "Pixels that are run for each one, by the tiles tried."),
+        Column("cost", NUMBER, "ratio", "Pixels run per pixel of the image, with the tiles tried."),
     ),
 )  # fmt: skip
 
@@ -996,7 +1057,8 @@ TILE_SHARES = Table(
     (
         Column("cause", TEXT, "", "padding, normalisation (statistics over the tile) or phase."),
         Column("share", NUMBER, "ratio",
-               "Of the mean squared difference; all add up to 1. Below 0 if it hides another's."),
+               "Share of the mean squared difference; all add up to 1. Negative if it hides "
+               "another."),
         *_interval("low", "high", "ratio", "`share`"),
         IMAGES,
     ),
@@ -1005,16 +1067,16 @@ TILE_SHARES = Table(
 _OF_KIND = "Confirmed filters of the kind {}."
 COMPARISON = Table(
     "comparison",
-    "One run. Null is what it has not measured.",
+    "One run. Null: not measured.",
     COMPARE,
     COMPARING,
     (
-        Column("name", TEXT, "", "What tells the rows apart."),
+        Column("name", TEXT, "", "Name of the row."),
         Column("run", TEXT, "", "The run's directory."),
-        Column("model", TEXT, "", "The model, in a line for people."),
+        Column("model", TEXT, "", "Description of the model."),
         Column("sites", WHOLE, "sites", "Scored sites."),
-        Column("filters", WHOLE, "filters", "Filters of these."),
-        Column("measured", WHOLE, "filters", "Those that do not give one value everywhere.",
+        Column("filters", WHOLE, "filters", "Filters of the scored sites."),
+        Column("measured", WHOLE, "filters", "Filters that do not give the same value everywhere.",
                CLAIMS),
         Column("responds", WHOLE, "filters", "Filters with a KS of .5 or more.", CLAIMS),
         Column("responds_share", NUMBER, SHARE, "Their share of the measured ones.", CLAIMS),
@@ -1023,16 +1085,20 @@ COMPARISON = Table(
         Column("caused_share", NUMBER, SHARE, "Their share of the measured ones.", CLAIMS),
         Column("recognises", WHOLE, "filters", "Filters that recognise the border.", RECOGNITION),
         Column("recognises_share", NUMBER, SHARE, "Their share of the measured ones.", CLAIMS),
-        Column("recalled", WHOLE, "filters", "The same count, measured as that of baselines is.",
+        Column("recalled", WHOLE, "filters",
+        "Filters that recognise the border, counted as in baselines.",
                BASELINES),
-        Column("fresh_low", WHOLE, "filters", "Least count of a network with fresh weights.",
+        Column("fresh_low", WHOLE, "filters", "Lowest count of a network with fresh weights.",
                BASELINES),
-        Column("fresh_high", WHOLE, "filters", "Greatest count of such a network.", BASELINES),
-        Column("training", TEXT, "", "What that says of training: more, as many, fewer.", COUNTS),
-        Column("matched_low", WHOLE, "filters", "Least count of a network with matched kernels.",
+        Column("fresh_high", WHOLE, "filters", "Highest count of such a network.", BASELINES),
+        Column(
+            "training", TEXT, "",
+            "What this says about training: more, as many, fewer.", COUNTS,
+        ),
+        Column("matched_low", WHOLE, "filters", "Lowest count of a network with matched kernels.",
                BASELINES),
-        Column("matched_high", WHOLE, "filters", "Greatest count of such a network.", BASELINES),
-        Column("kernels", TEXT, "", "What that says of the kernels: more, as many, fewer.",
+        Column("matched_high", WHOLE, "filters", "Highest count of such a network.", BASELINES),
+        Column("kernels", TEXT, "", "What this says about the kernels: more, as many, fewer.",
                COUNTS),
         *(
             Column(kind, WHOLE, "filters", _OF_KIND.format(kind), KINDS_AND_REACH)
@@ -1043,18 +1109,21 @@ COMPARISON = Table(
                KINDS_AND_REACH),
         MEASURE,
         Column("change", TEXT, "", "How the filters were undone.", "impact.md#interventions"),
-        Column("used", NUMBER, OF_MEASURE, "Effect of undoing those that use is judged by.",
+        Column("used", NUMBER, OF_MEASURE, "Effect of undoing the filters that use is judged by.",
                EFFECT),
         *_interval("used_low", "used_high", OF_MEASURE, "`used`", EFFECT),
         _MATCHED,
-        Column("matched_used", NUMBER, OF_MEASURE, "Effect of these, which p compares.", CONTROLS),
+        Column(
+            "matched_used", NUMBER, OF_MEASURE,
+            "Effect of the matched filters; p refers to it.", CONTROLS,
+        ),
         *(column for column in _BESIDE_CONTROLS if column.name.startswith("control")),
         *(column for column in _BESIDE_CONTROLS if column.name in ("draws", "p")),
-        Column("excess", NUMBER, OF_MEASURE, "`matched_used` less `control`, image by image.",
+        Column("excess", NUMBER, OF_MEASURE, "`matched_used` minus `control`, image by image.",
                EFFECT),
         *_interval("excess_low", "excess_high", OF_MEASURE, "`excess`", EFFECT),
         Column("beyond_controls", TRUTH, "",
-               "Whether the effect goes beyond that of controls; null where they cannot show it.",
+               "Whether the effect goes beyond that of controls; null if they cannot show it.",
                CONTROLS),
         Column("scanned", WHOLE, "images", "Images of the scan."),
         Column("explained", WHOLE, "images", "Images of the explanation."),
@@ -1070,41 +1139,42 @@ _AT_SIDES = tuple(
 )
 SURVEY = Table(
     "survey",
-    "One model of a survey. Null is what was not measured of it.",
+    "One model of a survey. Null: not measured.",
     SURVEYING,
     SURVEYED,
     (
-        Column("name", TEXT, "", "What tells the rows apart."),
+        Column("name", TEXT, "", "Name of the row."),
         Column("model", TEXT, "", "What was loaded."),
-        Column("weights", TEXT, "", "What is known of its weights: given, random, unknown."),
-        Column("state", TEXT, "", "What became of it: done, not fetched, failed, not tried."),
+        Column("weights", TEXT, "", "What is known about its weights: given, random, unknown."),
+        Column("state", TEXT, "", "done, not fetched, failed or not tried."),
         Column("reason", TEXT, "", 'Why it was not measured to the end; "" if it was.'),
-        Column("run", TEXT, "", "The run's directory, below that of the survey."),
-        Column("year", WHOLE, "", "Of its publication, as the list of models says."),
-        Column("accuracy", NUMBER, "percent", "As published, as the list of models says."),
-        Column("parameters", WHOLE, "parameters", "Of the whole network."),
+        Column("run", TEXT, "", "The run's directory, inside that of the survey."),
+        Column("year", WHOLE, "", "Year of publication, from the list of models."),
+        Column("accuracy", NUMBER, "percent", "Published accuracy, from the list of models."),
+        Column("parameters", WHOLE, "parameters", "Parameters of the whole network."),
         Column("norms", TEXT, "", "Kinds of its normalisation layers."),
-        Column("pixels", WHOLE, "pixels", "Of an image, all axes together."),
-        Column("depthwise", WHOLE, "sites", "Scored sites with a filter for every channel alone."),
+        Column("pixels", WHOLE, "pixels", "Pixels of an image, all axes together."),
+        Column("depthwise", WHOLE, "sites", "Scored sites with one filter per channel."),
         Column("strided", WHOLE, "sites", "Scored sites with a stride above 1."),
         Column("uneven", WHOLE, "sites",
-               "Of these, those that see more padding at one end of an axis."),
+               "Strided sites with more padding at one end of an axis."),
         *(
             replace(column, since="")
             for column in COMPARISON.columns
             if column.name not in ("name", "run", "model")
         ),
         Column("recognises_low", WHOLE, "filters",
-               "Those that recognise by the lower ends of their intervals too.", CHANCE),
+               "Filters that recognise the border even by the lower ends of their intervals.",
+               CHANCE),
         Column("recognises_high", WHOLE, "filters",
-               "Those that may, by the upper ends of their intervals.", CHANCE),
+               "Filters that may recognise it, by the upper ends of their intervals.", CHANCE),
         *_AT_SIDES,
         *(
             Column(origin, WHOLE, "filters", f"Recognising filters of the origin {origin}.", ORIGIN)
             for origin in ("nascent", "inherited", "both", "neither")
         ),
-        Column("verdict", TEXT, "", "What its page says first."),
-        Column("seconds", NUMBER, "seconds", "Of a bare forward pass of one image."),
+        Column("verdict", TEXT, "", "Headline of its page."),
+        Column("seconds", NUMBER, "seconds", "Time of a bare forward pass of one image."),
     ),
 )  # fmt: skip
 
@@ -1116,18 +1186,18 @@ SURVEY_SITES = Table(
     (
         Column("name", TEXT, "", "The model's name."),
         SITE,
-        Column("depth", NUMBER, SHARE, "Its place among the scored sites: 0 first, 1 last."),
-        Column("map", WHOLE, "positions", "Shortest axis of its map."),
-        Column("depthwise", TRUTH, "", "Whether it has a filter for every channel alone."),
+        Column("depth", NUMBER, SHARE, "Position among the scored sites: 0 first, 1 last."),
+        Column("map", WHOLE, "positions", "Length of the shortest axis of its map."),
+        Column("depthwise", TRUTH, "", "Whether it has one filter per channel."),
         Column("strided", TRUTH, "", "Whether its stride is above 1."),
-        Column("uneven", TRUTH, "", "Whether it sees more padding at one end of an axis."),
-        Column("measured", WHOLE, "filters", "Those that do not give one value everywhere.",
+        Column("uneven", TRUTH, "", "Whether it has more padding at one end of an axis."),
+        Column("measured", WHOLE, "filters", "Filters that do not give the same value everywhere.",
                CLAIMS),
         Column("recognises", WHOLE, "filters", "Filters that recognise the border.", RECOGNITION),
         *_AT_SIDES,
         Column("fuller", WHOLE, "filters",
-               "Filters that recognise ends with more padding than the other end has."),
-        Column("barer", WHOLE, "filters", "Filters that recognise those other ends."),
+               "Filters that recognise the end that has more padding."),
+        Column("barer", WHOLE, "filters", "Filters that recognise the end that has less."),
     ),
 )  # fmt: skip
 
