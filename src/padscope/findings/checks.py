@@ -47,9 +47,8 @@ class Counted:
         Responding filters whose strongest side has no padding of the site's own.
     nonfinite : int
         Filters with NaN or infinite values.
-    caused, grey, rejected, grey_responding : int
-        Measured filters with these labels; the last of the grey ones that respond. 0 if the study
-        is not explained.
+    caused, grey, rejected : int
+        Measured filters with these labels; 0 if the study is not explained.
     apart : int
         Measured filters explained without real context.
     images, skipped : int
@@ -73,7 +72,6 @@ class Counted:
     caused: int
     grey: int
     rejected: int
-    grey_responding: int
     apart: int
     images: int
     skipped: int
@@ -117,7 +115,6 @@ def count(study: Study) -> Counted:
         caused=of(pl.col("label") == "confirmed"),
         grey=of(pl.col("label") == "grey"),
         rejected=of(pl.col("label") == "rejected"),
-        grey_responding=of((pl.col("label") == "grey") & responding),
         apart=of(~pl.col("real_context")) if explained else 0,
         images=counts.images,
         skipped=len(counts.skipped),

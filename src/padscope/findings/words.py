@@ -116,19 +116,6 @@ def share(value: float | None) -> str:
     return NONE if value is None else f"{number(100 * value)} %"
 
 
-def percent_range(counts: Sequence[tuple[int, int]]) -> str:
-    """Write the least and the greatest of some shares of counts; "" for none.
-
-    Examples
-    --------
-    >>> percent_range([(3, 10), (1, 10), (2, 10)]), percent_range([(1, 10)])
-    ('10.0–30.0 %', '10.0 %')
-    """
-    shares = sorted(counts, key=lambda count: count[0] / count[1] if count[1] else 0.0)
-    ends = list(dict.fromkeys(percent(*count) for count in (*shares[:1], *shares[-1:])))
-    return "–".join([*(end.removesuffix(" %") for end in ends[:-1]), *ends[-1:]])
-
-
 def chance(p: float | None) -> str:
     """Write a p- or q-value.
 
