@@ -75,6 +75,9 @@ def wrong():
 def lazy():
     return nn.LazyConv2d(4, 3)
 
+def unreal():
+    return nn.Conv2d(3, 4, 3, device="meta")
+
 class Training(nn.Conv2d):
     # Its train() trains, as some people write it, and needs data for it.
 
@@ -188,6 +191,12 @@ def test_factory_with_a_weights_file(nets: str, tmp_path: Path) -> None:
         ("my_nets:quitting", {}, "failed with SystemExit: 3"),
         ("my_nets:wrong", {}, "returned int: it must return a torch.nn.Module"),
         ("my_nets:lazy", {"size": 8}, "weight of LazyConv2d is not initialised"),
+        (
+            "my_nets:lazy",
+            {"size": 8, "weights": "random"},
+            "weight of LazyConv2d is not initialised",
+        ),
+        ("my_nets:unreal", {"size": 8, "weights": "random"}, "weight of Conv2d is on the meta dev"),
         ("my_broken_nets:net", {}, "ModuleNotFoundError: No module named 'a_module_nobody_has'"),
         ("nobody_has:net", {}, "importing nobody_has for the model nobody_has:net failed"),
         ("weights.pth", {}, "weights.pth holds weights, not a model.*--weights weights.pth"),

@@ -123,12 +123,25 @@ def hash_weights(module: nn.Module) -> str:
     Raises
     ------
     PadscopeError
-        The module is lazy and has no weights yet.
+        The module is lazy and has no weights yet, or on the meta device and has no values.
     """
     digest = hashlib.blake2b(digest_size=32)
-    for name, tensor in module.state_dict().items():
-        if not isinstance(tensor, torch.Tensor):  # a module's extra state: no weight
-            continue
+    for name, tensor in _weights_of(module).items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        # Not by way of numpy: what it has looked at can no longer be resized.
+        flat = as_dense(tensor).detach().cpu().contiguous()
+        digest.update((ctypes.c_char * flat.nbytes).from_address(flat.data_ptr()))
+    return digest.hexdigest()
+
+
+def _weights_of(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Read the state dict, and refuse weights that have no values."""
+    tensors = {
+        name: tensor
+        for name, tensor in module.state_dict().items()
+        if isinstance(tensor, torch.Tensor)  # a module's extra state is no weight
+    }
+    for name, tensor in tensors.items():
         if is_lazy(tensor):
             raise PadscopeError(
                 f"the weight {name} of {type(module).__name__} is not initialised: "
@@ -139,11 +152,7 @@ def hash_weights(module: nn.Module) -> str:
                 f"the weight {name} of {type(module).__name__} is on the meta device and has no "
                 "values: build the model on another one"
             )
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        # Not by way of numpy: what it has looked at can no longer be resized.
-        flat = as_dense(tensor).detach().cpu().contiguous()
-        digest.update((ctypes.c_char * flat.nbytes).from_address(flat.data_ptr()))
-    return digest.hexdigest()
+    return tensors
 
 
 def same_weights(module: nn.Module, other: nn.Module) -> bool:
@@ -153,15 +162,13 @@ def same_weights(module: nn.Module, other: nn.Module) -> bool:
     ----------
     module, other : torch.nn.Module
         On one device.
+
+    Raises
+    ------
+    PadscopeError
+        As `hash_weights` does.
     """
-    ours, theirs = (
-        {
-            name: value
-            for name, value in each.state_dict().items()
-            if isinstance(value, torch.Tensor)
-        }
-        for each in (module, other)
-    )
+    ours, theirs = _weights_of(module), _weights_of(other)
     return list(ours) == list(theirs) and all(
         mine.dtype == theirs[name].dtype and torch.equal(as_dense(mine), as_dense(theirs[name]))
         for name, mine in ours.items()
