@@ -340,6 +340,17 @@ def test_photographs(tmp_path: Path) -> None:
     assert study.sides["real_context"].all()
 
 
+def test_baselines_run_on_as_many_photographs_that_can_be_used(tmp_path: Path) -> None:
+    for number in range(10):
+        write_photo(tmp_path / f"{number}.png", number, (8, 8) if number in {2, 5} else (60, 50))
+    model = net()
+    model.pretrained_cfg = {"input_size": (3, SIZE, SIZE)}  # type: ignore[assignment]  # as models of timm have it
+    settings = replace(QUICK, baselines=1, baseline_images=5)
+    study = explain(scan(model, tmp_path), model, tmp_path, settings)
+    assert study.explanation is not None
+    assert set(study.explanation.networks["images"]) == {5}
+
+
 def test_small_photographs_among_damaged_ones(tmp_path: Path) -> None:
     for name in ("a", "z"):
         (tmp_path / f"{name}.png").write_bytes(b"no photograph")

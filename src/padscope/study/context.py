@@ -24,6 +24,7 @@ from padscope.images import (
     unit_count,
 )
 from padscope.images.element import elements
+from padscope.images.skipped import Skipped
 from padscope.measurements import (
     ContrastPlan,
     Verification,
@@ -98,9 +99,16 @@ class Canvas:
         """All units; of a stream of unknown length, without end."""
         return self.units_of(self.images)
 
-    def first_images(self, limit: int, seen: int | None = None) -> int:
-        """Find how many images there are up to a limit; `seen` if no more came."""
+    def first_images(
+        self, limit: int, seen: int | None = None, skipped: Iterable[Skipped] = ()
+    ) -> int:
+        """Find how many images there are up to a limit; `seen` if no more came.
+
+        One that is skipped makes room for the next.
+        """
         there = self.images if seen is None else seen
+        for skip in sorted(skipped, key=lambda skip: skip.index):
+            limit += skip.index < limit
         return limit if there is None else min(limit, there)
 
     def units_of(self, images: int | None) -> Iterable[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
@@ -11,6 +11,7 @@ from torch import nn
 
 from padscope.errors import PadscopeError, Unfinished
 from padscope.images import Images, StreamedImages, unit_count
+from padscope.images.skipped import Skipped
 from padscope.measurements import Counts, contrasting
 from padscope.models import LoadedModel, as_found
 from padscope.running import Runner, find_runner
@@ -99,7 +100,7 @@ def explain(
             margin = check_margin(module, context, counts, settings)
             stage.spend(work.margin)
             seen = counts.images + len(counts.skipped)
-            beside = _baselines(loaded, context, settings, seen)
+            beside = _baselines(loaded, context, settings, seen, counts.skipped)
             stage.expect(beside.effort(USUAL, *names))
             if USUAL in stage.kept.tables:
                 stage.spend(beside.effort(USUAL))
@@ -138,10 +139,11 @@ def _contrast(
 
 
 def _baselines(
-    loaded: LoadedModel, context: Context, settings: ExplainSettings, seen: int | None
-) -> Baselines:
+    loaded: LoadedModel, context: Context, settings: ExplainSettings, seen: int | None,
+    skipped: Iterable[Skipped] = (),
+) -> Baselines:  # fmt: skip
     canvas = context.canvas
-    few = canvas.first_images(settings.baseline_images, seen)
+    few = canvas.first_images(settings.baseline_images, seen, skipped)
     plan = context.plan.of_crops(replace(canvas.sample_size(settings), images=few))
     return Baselines(loaded, canvas, plan, few, settings)
 
