@@ -72,12 +72,28 @@ class Pace:
         return f"{self.per_second:.1f}/s{rest}"
 
 
+def _lines(task: str, pace: Pace) -> Progress:
+    """Tell progress in plain lines."""
+    last = time.monotonic()
+
+    def progress(done: int, total: int | None, left: float | None) -> None:
+        nonlocal last
+        pace.report(done, left)
+        now = time.monotonic()
+        if done == total or now - last >= PLAIN_SECONDS:
+            last = now
+            told = f"{task} {done}/{total or '?'} {COUNTED[task]}, {pace.told()}"
+            print(told, file=sys.stderr, flush=True)
+
+    return progress
+
+
 @contextmanager
 def show_progress(task: str) -> Iterator[Progress]:
     """Show how far a stage is: a bar on a terminal, a line now and then elsewhere."""
     pace = Pace()
     if not sys.stderr.isatty():
-        yield _Lines(task, pace)
+        yield _lines(task, pace)
         return
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
@@ -91,20 +107,3 @@ def show_progress(task: str) -> Iterator[Progress]:
             bar.update(number, completed=done, total=total, pace=pace.told())
 
         yield progress
-
-
-class _Lines:
-    """Progress in plain lines."""
-
-    def __init__(self, task: str, pace: Pace) -> None:
-        self._task, self._pace = task, pace
-        self._last = time.monotonic()
-
-    def __call__(self, done: int, total: int | None, left: float | None) -> None:
-        self._pace.report(done, left)
-        now = time.monotonic()
-        if done != total and now - self._last < PLAIN_SECONDS:
-            return
-        self._last = now
-        told = f"{self._task} {done}/{total or '?'} {COUNTED[self._task]}, {self._pace.told()}"
-        print(told, file=sys.stderr, flush=True)

@@ -46,8 +46,9 @@ def show_study(study: Study) -> RenderableType:
         box=None, pad_edge=False, title=f"Filters that {what}", title_justify="left",
         title_style="bold",
     )  # fmt: skip
-    for name, justify in (("site", "left"), ("filters", "right"), ("share", "right")):
-        table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
+    table.add_column("site", no_wrap=True)
+    for name in ("filters", "share"):
+        table.add_column(name, justify="right", no_wrap=True)
     most = profile.sort("share", descending=True, nulls_last=True).row(0, named=True)
     table.add_column(f"up to {percent(most['counted'], most['measured'])}", no_wrap=True)
     for row in profile.iter_rows(named=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -84,7 +83,8 @@ def _changes(table: pl.DataFrame, answer: str) -> Spec:
     drawn = pl.DataFrame([_row(row, scale) for row in rows])
     x = quantity("effect", f"change of {measure.heading[0].lower()}{measure.heading[1:]}")
     y = category("label", drawn["label"])
-    marks = intervals(drawn, x, "effect", "own", y, coloured("judged", _used(drawn["judged"])))
+    used = {word: colour for word, colour in COLOURS.items() if word in drawn["judged"]}
+    marks = intervals(drawn, x, "effect", "own", y, coloured("judged", used))
     words = f"95 % over independent images; tick: the network as it is. {basis(table)}"
     return marks | {"width": WIDTH, "title": words}
 
@@ -96,7 +96,3 @@ def _row(row: dict[str, Any], scale: int) -> dict[str, Any]:
         judged = WORDS[gain_of(row, row["label"]).sign]
     return {"label": row["label"], "effect": scale * row["effect"], **values, "own": 0.0,
             "judged": judged}  # fmt: skip
-
-
-def _used(judged: Sequence[str] | pl.Series) -> dict[str, str]:
-    return {word: colour for word, colour in COLOURS.items() if word in judged}

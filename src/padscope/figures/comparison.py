@@ -28,7 +28,7 @@ from padscope.findings.words import shorten, visible
 TOGETHER = 6  # runs in one chart; more are drawn in several, on the same scale
 DASHES = ([1, 0], [8, 3], [2, 2], [10, 3, 2, 3], [5, 2], [12, 3, 2, 3, 2, 3])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
-BASELINES = {"fresh": ("fresh weights", MUTED), "matched": ("matched kernels", INK)}
+BASELINES = {"fresh": MUTED, "matched": INK}  # colours
 
 
 def labels(names: Sequence[str]) -> list[str]:
@@ -106,7 +106,7 @@ def shares(table: pl.DataFrame) -> Iterator[Spec]:
     title = "share of measured filters that recognise the border; lines: baselines"
     bars = mark("bar", {"color": BORDER}, x=share("recognises_share", title), y=y)
     layers = [data(known.select("label", "recognises_share")) | bars]
-    for kind, (_, colour) in BASELINES.items():
+    for kind, colour in BASELINES.items():
         ends = known.select(
             "label",
             value=pl.concat_list(f"{kind}_low", f"{kind}_high") / pl.col("measured"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -85,8 +86,13 @@ def _along(profile: pl.DataFrame, *, downwards: bool, named: bool) -> Spec:
     return {"field": "place", "type": "ordinal", "axis": axis, "scale": {"paddingInner": 0.15}}
 
 
-def _placed(along: Spec, across: Spec, *, downwards: bool) -> dict[str, Spec]:
-    return {"y": along, "x": across} if downwards else {"x": along, "y": across}
+def _turned(names: Sequence[str], along: Any, across: Any, *, downwards: bool) -> Spec:
+    """Name what holds along the network and across it, for a chart of either direction."""
+    return dict(zip(names[::-1] if downwards else names, (along, across), strict=True))
+
+
+def _width(profile: pl.DataFrame) -> int:
+    return max(WIDTH, 9 * profile.height)
 
 
 def _bars(profile: pl.DataFrame, *, downwards: bool) -> Spec:
@@ -97,7 +103,7 @@ def _bars(profile: pl.DataFrame, *, downwards: bool) -> Spec:
 
     def at(column: str) -> dict[str, Spec]:
         across = {"field": column, "type": "quantitative", "title": None, "axis": axis}
-        return _placed(along, across, downwards=downwards)
+        return _turned("xy", along, across, downwards=downwards)
 
     layers = [mark("bar", {"color": BORDER}, **at("share"))]
     for column, (_, length) in BASELINES.items():
@@ -105,14 +111,9 @@ def _bars(profile: pl.DataFrame, *, downwards: bool) -> Spec:
             size = STEP if downwards else _width(profile) / profile.height
             tick = {"color": INK, "opacity": 1, "thickness": 2, "size": length * size}
             layers.append(mark("tick", tick, **at(column)))
-    box: Spec = {"width": _width(profile), "height": HEIGHT}
-    if downwards:
-        box = {"width": LENGTH, "height": {"step": STEP}}
-    return data(profile.drop("site", "block")) | {"layer": layers} | box
-
-
-def _width(profile: pl.DataFrame) -> int:
-    return max(WIDTH, 9 * profile.height)
+    box: Any = ({"step": STEP}, LENGTH) if downwards else (_width(profile), HEIGHT)
+    size = _turned(("width", "height"), *box, downwards=downwards)
+    return data(profile.drop("site", "block")) | {"layer": layers} | size
 
 
 def _sides(profile: pl.DataFrame, *, downwards: bool) -> Spec:
@@ -128,14 +129,13 @@ def _sides(profile: pl.DataFrame, *, downwards: bool) -> Spec:
         "labelAngle": -90 if downwards else 0,
     }  # fmt: skip
     across = nominal("side", sort=names, axis=axis)
-    channels = _placed(along, across, downwards=downwards)
+    channels = _turned("xy", along, across, downwards=downwards)
     strength = {"field": "share", "type": "quantitative", "legend": None,
                 "scale": {"type": "sqrt", "range": [0, 1]}}  # fmt: skip
     layers = [
         mark("rect", {"fill": FAINT, "opacity": 0.35, "stroke": PAPER}, **channels),
         mark("rect", {"fill": BORDER, "stroke": PAPER}, **channels, opacity=strength),
     ]
-    box: Spec = {"width": _width(profile), "height": {"step": ROW}}
-    if downwards:
-        box = {"width": {"step": ROW}, "height": {"step": STEP}}
-    return data(table) | {"layer": layers} | box
+    length: Any = {"step": STEP} if downwards else _width(profile)
+    size = _turned(("width", "height"), length, {"step": ROW}, downwards=downwards)
+    return data(table) | {"layer": layers} | size

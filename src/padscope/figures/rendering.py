@@ -21,7 +21,9 @@ SCALE = 3  # pixels of the PNG for each of the SVG: 288 to the inch at the SVG's
 _TEXT = {"labelFontSize": 12, "titleFontSize": 13, "labelLimit": 0}
 _INKED = {"labelColor": INK, "titleColor": INK}
 _CONFIG = {
-    "font": "DejaVu Sans, Arial, sans-serif",
+    # The renderer brings the first: texts are measured alike on every machine, and five times as
+    # fast as in DejaVu Sans. Arial is as wide.
+    "font": "Liberation Sans, Arial, sans-serif",
     "view": {"continuousWidth": 300, "continuousHeight": 300, "stroke": None},
     "axis": _TEXT | {
         "titleFontWeight": "normal", "labelColor": MUTED, "titleColor": INK, "gridColor": FAINT,

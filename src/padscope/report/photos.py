@@ -28,13 +28,12 @@ def first_images(study: Study) -> FirstImages | None:
 def encode_photos(first: FirstImages) -> list[str]:
     """Write every small photograph as a JPEG in base64."""
     assert first.photos is not None
-    return [_encode(photo) for photo in np.moveaxis(np.asarray(first.photos), 1, -1)]
-
-
-def _encode(photo: NDArray[np.uint8]) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(photo.squeeze(-1) if photo.shape[-1] == 1 else photo).save(buffer, "JPEG")
-    return base64.b64encode(buffer.getvalue()).decode()
+    encoded = []
+    for photo in np.moveaxis(np.asarray(first.photos), 1, -1):
+        buffer = io.BytesIO()
+        Image.fromarray(photo.squeeze(-1) if photo.shape[-1] == 1 else photo).save(buffer, "JPEG")
+        encoded.append(base64.b64encode(buffer.getvalue()).decode())
+    return encoded
 
 
 def ends_of_firing(borders: NDArray[np.float32]) -> tuple[IntArray, IntArray]:

@@ -57,8 +57,6 @@ class Gallery:
         Entries of the menus; those that select begin with the default.
     block : Markup
         All filters, as JSON.
-    kernels : bool
-        Whether the study has kept them.
     filled : bool
         Whether the gallery holds filters that do not respond either.
     """
@@ -72,7 +70,6 @@ class Gallery:
     kinds: list[Choice]
     origins: list[Choice]
     block: Markup
-    kernels: bool
     filled: bool
 
 
@@ -100,7 +97,6 @@ def make_gallery(study: Study) -> Gallery:
         menu("kind"),
         menu("origin"),
         Markup(write_block(block)),
-        bool(study.kernels),
         bool((chosen["ks"] < CANDIDATE).any()) and chosen.height <= STATIC,
     )
 

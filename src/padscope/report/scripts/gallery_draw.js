@@ -241,6 +241,18 @@ function label(x, y, anchor, text, kind = null) {
   return shape("text", { x, y, "text-anchor": anchor, class: kind }, text);
 }
 
+/** A plot of 320 units across and some up, under its title. */
+function plot(name, title, height, alt, ...parts) {
+  const drawn = shape("svg", { class: name, viewBox: `0 0 320 ${height}`, role: "img", "aria-label": alt },
+    ...parts);
+  return make("figure", { class: "plot" }, make("figcaption", {}, ...title), drawn);
+}
+
+/** The ends of the axis of shares. */
+function shareLabels(top, bottom) {
+  return [label(LEFT - 5, bottom + 1, "end", "0"), label(LEFT - 5, top + 8, "end", "1")];
+}
+
 function curvesFigure(i) {
   const side = word("side", i);
   const title = `${side[0].toUpperCase()}${side.slice(1)} border against core, cumulative`;
@@ -259,7 +271,8 @@ function curvesFigure(i) {
   const alt = `Cumulative distributions of the ${side} border and of the core: ${ks} at an ` +
     `activation of ${number(columns.threshold[i])}` + (real.length ? "; and of the same border " +
     `positions with ${columns.apart[i] ? "a replicated border" : "real surroundings"}` : "");
-  const plot = shape("svg", { class: "curves", viewBox: "0 0 320 132", role: "img", "aria-label": alt },
+  const best = make("span", { class: "muted" }, `best threshold ${number(columns.threshold[i])}`);
+  return plot("curves", [title, best], 132, alt,
     shape("path", { class: "rule", d: `M${LEFT} ${TOP}V${BOTTOM}H${RIGHT}` }),
     shape("path", { class: "core", d: pathOf(points.map((p) => [p[0], p[2]])) }),
     real.length ? shape("path", { class: "real", d: pathOf(real) }) : "",
@@ -268,10 +281,7 @@ function curvesFigure(i) {
     label(x + (right ? 8 : -8), (upper + lower) / 2 + 4, right ? "start" : "end", ks, "ks"),
     label(LEFT, BOTTOM + 14, "start", number(columns.low[i])),
     label((LEFT + RIGHT) / 2, BOTTOM + 14, "middle", "activation"),
-    label(RIGHT, BOTTOM + 14, "end", number(columns.high[i])),
-    label(LEFT - 5, BOTTOM + 1, "end", "0"), label(LEFT - 5, TOP + 8, "end", "1"));
-  return make("figure", { class: "plot" }, make("figcaption", {}, title,
-    make("span", { class: "muted" }, `best threshold ${number(columns.threshold[i])}`)), plot);
+    label(RIGHT, BOTTOM + 14, "end", number(columns.high[i])), ...shareLabels(TOP, BOTTOM));
 }
 
 /** The side where border recall is greatest; of what is not explained, where the KS is. */
@@ -297,14 +307,12 @@ function recallFigure(i) {
   const alt = `Border recall at the ${recallSide(i)} by share of the content that passes: ` +
     (told || "unknown");
   const [asked] = known.filter(([share]) => share === content).map(([, value]) => fixed(value));
-  return make("figure", { class: "plot" }, make("figcaption", {},
-    `Border recall ${asked ?? "–"}, ${recallSide(i)}, by share of content that passes`),
-    shape("svg", { class: "recall", viewBox: "0 0 320 80", role: "img", "aria-label": alt },
-      shape("path", { class: "rule", d: `M${LEFT} ${top}V${bottom}H${RIGHT}` }),
-      shape("path", { class: "cut", d: `M${place(contents[0], cuts.recognised)}H${RIGHT}` }),
-      line ? shape("path", { class: "border", d: `M${line}` }) : "",
-      shape("path", { class: "dot", d: dot.join("") }),
-      label(LEFT - 5, bottom + 1, "end", "0"), label(LEFT - 5, top + 8, "end", "1"), ...ticks));
+  const title = `Border recall ${asked ?? "–"}, ${recallSide(i)}, by share of content that passes`;
+  return plot("recall", [title], 80, alt,
+    shape("path", { class: "rule", d: `M${LEFT} ${top}V${bottom}H${RIGHT}` }),
+    shape("path", { class: "cut", d: `M${place(contents[0], cuts.recognised)}H${RIGHT}` }),
+    line ? shape("path", { class: "border", d: `M${line}` }) : "",
+    shape("path", { class: "dot", d: dot.join("") }), ...shareLabels(top, bottom), ...ticks);
 }
 
 /** Bars of the KS of every side and line; of an explained filter ticks at the causal KS. */
@@ -336,7 +344,5 @@ function sidesFigure(i) {
     return `${name} ${list(ks.slice(0, 4)) || "not measured"}${causal}`;
   });
   const alt = `KS by side, on lines 0 to 3 from the border: ${told.join("; ")}`;
-  return make("figure", { class: "plot" },
-    make("figcaption", {}, "KS by side, lines 0–3 from the border inwards"),
-    shape("svg", { class: "sides", viewBox: "0 0 320 80", role: "img", "aria-label": alt }, ...parts));
+  return plot("sides", ["KS by side, lines 0–3 from the border inwards"], 80, alt, ...parts);
 }
