@@ -343,6 +343,7 @@ def test_a_link_opens_its_filter(visitor: Visitor, file: Path, chosen: pl.DataFr
         link.click()
         visit.expect_opened((link.get_attribute("href") or "").removeprefix("#"))
         visit.page.keyboard.press("Escape")
+    assert visit.page.get_by_text("What is drawn in a neuron").is_visible()
     assert visit.complaints == []
 
 

@@ -9,17 +9,9 @@ import polars as pl
 
 from padscope.counts import plural
 from padscope.errors import PadscopeError
+from padscope.figures import vega as vl
 from padscope.figures.drawings import SEQUENTIAL
-from padscope.figures.marks import (
-    WIDTH,
-    Spec,
-    basis,
-    category,
-    coloured,
-    intervals,
-    pictured,
-    quantity,
-)
+from padscope.figures.marks import WIDTH, basis, intervals, pictured
 from padscope.figures.theme import BLUE, GREY, ORANGE
 from padscope.findings.gains import gain_of, judge_of
 from padscope.findings.measures import PRIMARY, measure_of
@@ -31,7 +23,7 @@ WORDS = {1: "better", -1: "worse", 0: "open"}
 COLOURS = {"better": BLUE, "worse": ORANGE, "open": GREY}
 
 
-def swaps(study: Study) -> Spec:
+def swaps(study: Study) -> vl.Spec:
     """Draw what other padding changes, by the measure that judges it."""
     if study.swaps is None:
         raise PadscopeError("it needs swaps; run padscope swaps first")
@@ -39,7 +31,7 @@ def swaps(study: Study) -> Spec:
     return _changes(rows, study.swaps.answer)
 
 
-def border(study: Study) -> Spec:
+def border(study: Study) -> vl.Spec:
     """Draw where the border is wrong: one picture a padding, all in the same colours."""
     if study.swaps is None or study.swaps.maps.is_empty():
         raise PadscopeError("it needs borders with real surroundings; run padscope swaps")
@@ -63,7 +55,7 @@ def border(study: Study) -> Spec:
     return {"concat": parts, "columns": 3, "spacing": 14, "title": words}
 
 
-def sizes(study: Study) -> Spec:
+def sizes(study: Study) -> vl.Spec:
     """Draw what other input sizes change, and padding at the other end."""
     if study.sizes is None:
         raise PadscopeError("it needs sizes; run padscope sizes first")
@@ -72,7 +64,7 @@ def sizes(study: Study) -> Spec:
     return _changes(rows.with_columns(label=pl.Series(labels, dtype=pl.String)), study.sizes.answer)
 
 
-def _changes(table: pl.DataFrame, answer: str) -> Spec:
+def _changes(table: pl.DataFrame, answer: str) -> vl.Spec:
     """Draw one row a change: its effect, with its interval, beside the network as it is."""
     name = judge_of(table) or PRIMARY[answer].name
     rows = [row for row in table.iter_rows(named=True) if row["measure"] == name]
@@ -81,10 +73,10 @@ def _changes(table: pl.DataFrame, answer: str) -> Spec:
     measure = measure_of(name, rows[0]["unit"])
     scale = 100 if measure.percent else 1
     drawn = pl.DataFrame([_row(row, scale) for row in rows])
-    x = quantity("effect", f"change of {measure.heading[0].lower()}{measure.heading[1:]}")
-    y = category("label", drawn["label"])
+    x = vl.quantity("effect", f"change of {measure.heading[0].lower()}{measure.heading[1:]}")
+    y = vl.category("label", drawn["label"])
     used = {word: colour for word, colour in COLOURS.items() if word in drawn["judged"]}
-    marks = intervals(drawn, x, "effect", "own", y, coloured("judged", used))
+    marks = intervals(drawn, x, "effect", "own", y, vl.coloured("judged", used))
     words = f"95 % over independent images; tick: the network as it is. {basis(table)}"
     return marks | {"width": WIDTH, "title": words}
 

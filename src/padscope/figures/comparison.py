@@ -6,20 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from padscope.figures.marks import (
-    LONGEST_NAME,
-    PALETTE,
-    WIDTH,
-    Spec,
-    category,
-    coloured,
-    data,
-    intervals,
-    mark,
-    quantity,
-    share,
-    wide,
-)
+from padscope.figures import vega as vl
+from padscope.figures.marks import LONGEST_NAME, WIDTH, intervals, wide
 from padscope.figures.theme import BORDER, INK, MUTED
 from padscope.findings.measures import measure_of
 from padscope.findings.words import share as told_share
@@ -40,7 +28,7 @@ def labels(names: Sequence[str]) -> list[str]:
     ]
 
 
-def profiles(runs: Sequence[tuple[str, pl.DataFrame]]) -> Iterator[tuple[Spec, str]]:
+def profiles(runs: Sequence[tuple[str, pl.DataFrame]]) -> Iterator[tuple[vl.Spec, str]]:
     """Overlay the shares of recognising filters along the depth of runs.
 
     Parameters
@@ -75,21 +63,21 @@ def _tell(name: str, table: pl.DataFrame) -> str:
     return f"{name}: at most {told_share(most)}, at {told_share(depth)} of the depth"
 
 
-def _profile(table: pl.DataFrame, names: list[str], most: float) -> Spec:
-    colour = coloured("run", dict(zip(names, PALETTE, strict=False)))
+def _profile(table: pl.DataFrame, names: list[str], most: float) -> vl.Spec:
+    colour = vl.coloured("run", names)
     dashes, shapes = (
         colour | {"scale": {"domain": names, "range": list(signs[: len(names)])}}
         for signs in (DASHES, SHAPES)
     )
-    lines = mark(
+    lines = vl.mark(
         "line",
         {"strokeWidth": 2, "invalid": "break-paths-show-domains",
          "point": {"size": 40, "filled": True}},
-        x=share("depth", "depth: share of the sites", scale={"domain": [0, 1]}),
-        y=share("share", "filters that recognise the border", scale={"domain": [0, most]}),
+        x=vl.share("depth", "depth: share of the sites", scale={"domain": [0, 1]}),
+        y=vl.share("share", "filters that recognise the border", scale={"domain": [0, most]}),
         color=colour, strokeDash=dashes, shape=shapes,
     )  # fmt: skip
-    return data(table) | lines | {"width": WIDTH, "height": WIDTH // 2}
+    return vl.data(table) | lines | {"width": WIDTH, "height": WIDTH // 2}
 
 
 def _labelled(table: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -97,15 +85,15 @@ def _labelled(table: pl.DataFrame, column: str) -> pl.DataFrame:
     return table.with_columns(label=pl.Series(labels(table["name"].to_list()))).drop_nulls(column)
 
 
-def shares(table: pl.DataFrame) -> Iterator[Spec]:
+def shares(table: pl.DataFrame) -> Iterator[vl.Spec]:
     """Share of recognising filters by run, beside the least and the greatest baseline."""
     known = _labelled(table, "recognises_share")
     if known.is_empty():
         return
-    y = category("label", known["label"])
+    y = vl.category("label", known["label"])
     title = "share of measured filters that recognise the border; lines: baselines"
-    bars = mark("bar", {"color": BORDER}, x=share("recognises_share", title), y=y)
-    layers = [data(known.select("label", "recognises_share")) | bars]
+    bars = vl.mark("bar", {"color": BORDER}, x=vl.share("recognises_share", title), y=y)
+    layers = [vl.data(known.select("label", "recognises_share")) | bars]
     for kind, colour in BASELINES.items():
         ends = known.select(
             "label",
@@ -114,11 +102,11 @@ def shares(table: pl.DataFrame) -> Iterator[Spec]:
         ends = ends.explode("value").drop_nulls("value")
         if ends.height:
             tick = {"color": colour, "thickness": 2}
-            layers.append(data(ends) | mark("tick", tick, x=share("value", title), y=y))
+            layers.append(vl.data(ends) | vl.mark("tick", tick, x=vl.share("value", title), y=y))
     yield {"layer": layers, "width": WIDTH}
 
 
-def used(table: pl.DataFrame) -> Iterator[Spec]:
+def used(table: pl.DataFrame) -> Iterator[vl.Spec]:
     """Effect of undoing the recognising filters by run, beside controls; one chart a measure."""
     known = _labelled(table, "used")
     for name in known["measure"].drop_nulls().unique(maintain_order=True):
@@ -127,6 +115,6 @@ def used(table: pl.DataFrame) -> Iterator[Spec]:
         )
         values = [value for row in own.drop("label").rows() for value in row]
         title = f"{measure_of(name).heading}, recognising filters undone; ticks: controls"
-        x = quantity("used", title, scale={"type": "log"} if wide(values) else {})
-        drawn = intervals(own, x, "used", "control", category("label", own["label"]))
+        x = vl.quantity("used", title, scale={"type": "log"} if wide(values) else {})
+        drawn = intervals(own, x, "used", "control", vl.category("label", own["label"]))
         yield drawn | {"width": WIDTH}

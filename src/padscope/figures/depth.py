@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from padscope.errors import PadscopeError
-from padscope.figures.marks import Spec, data, mark, nominal
+from padscope.figures import vega as vl
 from padscope.figures.theme import BORDER, FAINT, INK, MUTED, PAPER
 from padscope.findings.depth import depth_profile
 from padscope.findings.words import listed, shorten, visible
@@ -30,7 +30,7 @@ BASELINES = {
 }  # fmt: skip
 
 
-def depth(study: Study, *, downwards: bool = False, titled: bool = True) -> Spec:
+def depth(study: Study, *, downwards: bool = False, titled: bool = True) -> vl.Spec:
     """Draw the share of every site's filters that recognise the border, and on which sides.
 
     Before a study is explained, the share that responds.
@@ -68,7 +68,7 @@ def caption(study: Study) -> str:
     return f"{told}.{lines} Below: at which sides."
 
 
-def _along(profile: pl.DataFrame, *, downwards: bool, named: bool) -> Spec:
+def _along(profile: pl.DataFrame, *, downwards: bool, named: bool) -> vl.Spec:
     """Give the axis along the network, with the names of its blocks."""
     axis = None
     if named:
@@ -86,7 +86,7 @@ def _along(profile: pl.DataFrame, *, downwards: bool, named: bool) -> Spec:
     return {"field": "place", "type": "ordinal", "axis": axis, "scale": {"paddingInner": 0.15}}
 
 
-def _turned(names: Sequence[str], along: Any, across: Any, *, downwards: bool) -> Spec:
+def _turned(names: Sequence[str], along: Any, across: Any, *, downwards: bool) -> vl.Spec:
     """Name what holds along the network and across it, for a chart of either direction."""
     return dict(zip(names[::-1] if downwards else names, (along, across), strict=True))
 
@@ -95,28 +95,28 @@ def _width(profile: pl.DataFrame) -> int:
     return max(WIDTH, 9 * profile.height)
 
 
-def _bars(profile: pl.DataFrame, *, downwards: bool) -> Spec:
+def _bars(profile: pl.DataFrame, *, downwards: bool) -> vl.Spec:
     along = _along(profile, downwards=downwards, named=downwards)
     axis = QUIET | {
         "format": "%", "tickCount": 4, "gridColor": FAINT, "orient": "top" if downwards else "left",
     }  # fmt: skip
 
-    def at(column: str) -> dict[str, Spec]:
+    def at(column: str) -> dict[str, vl.Spec]:
         across = {"field": column, "type": "quantitative", "title": None, "axis": axis}
         return _turned("xy", along, across, downwards=downwards)
 
-    layers = [mark("bar", {"color": BORDER}, **at("share"))]
+    layers = [vl.mark("bar", {"color": BORDER}, **at("share"))]
     for column, (_, length) in BASELINES.items():
         if profile[column].is_not_null().any():
-            size = STEP if downwards else _width(profile) / profile.height
-            tick = {"color": INK, "opacity": 1, "thickness": 2, "size": length * size}
-            layers.append(mark("tick", tick, **at(column)))
+            step = STEP if downwards else _width(profile) / profile.height
+            tick = {"color": INK, "opacity": 1, "thickness": 2, "size": length * step}
+            layers.append(vl.mark("tick", tick, **at(column)))
     box: Any = ({"step": STEP}, LENGTH) if downwards else (_width(profile), HEIGHT)
     size = _turned(("width", "height"), *box, downwards=downwards)
-    return data(profile.drop("site", "block")) | {"layer": layers} | size
+    return vl.data(profile.drop("site", "block")) | {"layer": layers} | size
 
 
-def _sides(profile: pl.DataFrame, *, downwards: bool) -> Spec:
+def _sides(profile: pl.DataFrame, *, downwards: bool) -> vl.Spec:
     """Draw one row a side: the stronger, the more of the site's filters are so there."""
     names = [side.name for side in sides_of(3) if side.name in profile.columns]
     names += [name for name in ("start", "end") if name in profile.columns and name not in names]
@@ -128,14 +128,14 @@ def _sides(profile: pl.DataFrame, *, downwards: bool) -> Spec:
         "title": None, "orient": "top" if downwards else "left",
         "labelAngle": -90 if downwards else 0,
     }  # fmt: skip
-    across = nominal("side", sort=names, axis=axis)
+    across = vl.nominal("side", sort=names, axis=axis)
     channels = _turned("xy", along, across, downwards=downwards)
     strength = {"field": "share", "type": "quantitative", "legend": None,
                 "scale": {"type": "sqrt", "range": [0, 1]}}  # fmt: skip
     layers = [
-        mark("rect", {"fill": FAINT, "opacity": 0.35, "stroke": PAPER}, **channels),
-        mark("rect", {"fill": BORDER, "stroke": PAPER}, **channels, opacity=strength),
+        vl.mark("rect", {"fill": FAINT, "opacity": 0.35, "stroke": PAPER}, **channels),
+        vl.mark("rect", {"fill": BORDER, "stroke": PAPER}, **channels, opacity=strength),
     ]
     length: Any = {"step": STEP} if downwards else _width(profile)
     size = _turned(("width", "height"), length, {"step": ROW}, downwards=downwards)
-    return data(table) | {"layer": layers} | size
+    return vl.data(table) | {"layer": layers} | size

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import polars as pl
 
+from padscope.figures import vega as vl
 from padscope.figures.marks import (
-    ABOVE,
     LONGEST_NAME,
     WIDTH,
-    Spec,
     basis,
-    category,
-    coloured,
-    data,
     impact_of,
     intervals,
-    logarithmic,
-    mark,
     measured,
     order,
-    ordinal,
-    quantity,
     ribbons,
-    share,
     wide,
 )
 from padscope.figures.theme import BLUE, GREY
@@ -39,13 +30,13 @@ COLOURS = {UNDONE: BLUE, CONTROLS: GREY}
 CHECKED = {"estimate": "estimated", "exact": "exact"}
 
 
-def effects(study: Study) -> Spec:
+def effects(study: Study) -> vl.Spec:
     """Effect of undoing each set of filters, beside matched control draws."""
     impact = impact_of(study)
     measure, change = ANSWER_MEASURE[impact.answer], f"refill {impact.fill}"
     rows = measured(impact.effects, "effect", measure=measure, change=change)
     title = f"change of the answer, {UNITS[impact.answer]}"
-    y = category("set", order(rows, "set"))
+    y = vl.category("set", order(rows, "set"))
     part = pl.Series("matched_effect", [effect_of_matched(row) for row in rows.to_dicts()])
     table = rows.select("set", "effect", "low", "high", "control", part.cast(pl.Float64))
     values = [value for row in table.drop("set").rows() for value in row]
@@ -53,7 +44,7 @@ def effects(study: Study) -> Spec:
     if log:  # what is 0 has no place on it
         above = [pl.when(pl.col(name) > 0).then(name) for name in table.columns[1:]]
         table, title = table.with_columns(above), f"{title} (log scale)"
-    x = quantity("effect", title, **(logarithmic(values) if log else {}))
+    x = vl.quantity("effect", title, **(vl.logarithmic(values) if log else {}))
     drawn = intervals(table, x, "effect", "control", y)
     words = [
         f"Blue: refilled ({impact.fill}), 95 % over images. Orange: matched control draws.",
@@ -61,8 +52,9 @@ def effects(study: Study) -> Spec:
     ]
     if part.count():
         words.append("Ring: those filters of a set that have controls, where not all have.")
-        rings = mark("point", {"size": 60, "color": BLUE}, x=x | {"field": "matched_effect"}, y=y)
-        drawn = {"layer": [drawn, data(table.drop_nulls("matched_effect")) | rings]}
+        ring, part_x = {"size": 60, "color": BLUE}, x | {"field": "matched_effect"}
+        rings = vl.data(table.drop_nulls("matched_effect")) | vl.mark("point", ring, x=part_x, y=y)
+        drawn = {"layer": [drawn, rings]}
     return drawn | {"width": WIDTH, "title": words}
 
 
@@ -79,7 +71,7 @@ def _beside(rows: pl.DataFrame, index: list[str], value: str) -> pl.DataFrame:
     return pl.concat([own, controls]).drop_nulls("value")
 
 
-def doses(study: Study) -> Spec:
+def doses(study: Study) -> vl.Spec:
     """Effect of undoing ever more filters, strongest first."""
     impact = impact_of(study)
     measure = PRIMARY[impact.answer]
@@ -87,32 +79,33 @@ def doses(study: Study) -> Spec:
     table = _beside(rows, ["filters"], "effect")
     beside = rows.filter(pl.col("draws") > 0).head(1).to_dicts()
     controls = f"; of controls, {drawn(beside[0])}" if beside else ""
-    x = ordinal("filters", "filters undone, strongest first")
+    x = vl.ordinal("filters", "filters undone, strongest first")
     log = wide(table["value"])
-    bands = ribbons(table, x, "value", measure.heading, coloured("what", COLOURS), log=log)
+    bands = ribbons(table, x, "value", measure.heading, vl.coloured("what", COLOURS), log=log)
     words = f"Bands: 95 % over images{controls}. {basis(rows)}"
     return bands | {"width": WIDTH, "height": WIDTH // 2, "title": words}
 
 
-def distances(study: Study) -> Spec:
+def distances(study: Study) -> vl.Spec:
     """Change of a dense answer by its distance from the border, by set of filters."""
     rows = measured(impact_of(study).distances, "change by distance")
     present = order(rows, "set")
     chosen = [name for name in MAIN_SETS if name in present] or present
     rows = rows.filter(pl.col("set").is_in(chosen))
     table = _beside(rows, ["set", "distance"], "change")
-    x = quantity("distance", "distance from the border, output positions")
+    x = vl.quantity("distance", "distance from the border, output positions")
     title = "change, in spreads of the answer"
     log = wide(table["value"])
-    drawn = ribbons(table, x, "value", title, coloured("what", COLOURS), log=log)
+    drawn = ribbons(table, x, "value", title, vl.coloured("what", COLOURS), log=log)
+    row = vl.category("set", chosen) | {"header": vl.ABOVE}
     return {
-        "data": drawn.pop("data"), "facet": {"row": category("set", chosen) | {"header": ABOVE}},
+        "data": drawn.pop("data"), "facet": {"row": row},
         "spec": drawn | {"width": WIDTH, "height": WIDTH // 4},
         "title": f"Bands: 95 % over images. {basis(rows)}",
     }  # fmt: skip
 
 
-def classes(study: Study) -> Spec:
+def classes(study: Study) -> vl.Spec:
     """Classes whose probability gains and loses most when filters are undone."""
     table = measured(impact_of(study).classes, "change of a class")
     sets = order(table, "set")
@@ -127,14 +120,14 @@ def classes(study: Study) -> Spec:
     table = shown.select("change", "low", "high", "control", decided=decided).with_columns(
         pl.Series("name", names)
     )
-    x = share("change", f"change of probability, {chosen} undone")
-    colour = coloured("decided", {f"q < {LEVEL}": BLUE, "open": GREY})
-    drawn = intervals(table, x, "change", "control", category("name", names), colour)
+    x = vl.share("change", f"change of probability, {chosen} undone")
+    colour = vl.coloured("decided", {f"q < {LEVEL}": BLUE, "open": GREY})
+    drawn = intervals(table, x, "change", "control", vl.category("name", names), colour)
     words = f"95 % over images. Orange: the same done to matched control draws. {basis(own)}"
     return drawn | {"width": WIDTH, "title": words}
 
 
-def estimates(study: Study) -> Spec:
+def estimates(study: Study) -> vl.Spec:
     """Exact against estimated impact of the filters checked."""
     rows = measured(impact_of(study).checks, "check of an estimate")
     table = rows.drop_nulls(["estimate", "exact"]).select("estimate", "exact")
@@ -142,11 +135,11 @@ def estimates(study: Study) -> Spec:
     measured(table, "check of an estimate")
     values = [*table["estimate"], *table["exact"]]
     ends = [min(values), max(values)]
-    axis = logarithmic(values)
+    axis = vl.logarithmic(values)
     axis["scale"] |= {"domain": ends, "nice": True}
-    x, y = (quantity(name, f"{told} impact", **axis) for name, told in CHECKED.items())
-    points = mark("point", {"filled": True, "size": 40, "color": BLUE}, x=x, y=y)
-    line = mark("line", {"color": GREY, "strokeDash": [4, 4]}, x=x, y=y)
-    same = data(pl.DataFrame(dict.fromkeys(CHECKED, ends)))
-    layers = [same | line, data(table) | points]
+    x, y = (vl.quantity(name, f"{told} impact", **axis) for name, told in CHECKED.items())
+    points = vl.mark("point", {"filled": True, "size": 40, "color": BLUE}, x=x, y=y)
+    line = vl.mark("line", {"color": GREY, "strokeDash": [4, 4]}, x=x, y=y)
+    same = vl.data(pl.DataFrame(dict.fromkeys(CHECKED, ends)))
+    layers = [same | line, vl.data(table) | points]
     return {"layer": layers, "width": WIDTH, "height": WIDTH, "title": basis(rows)}

@@ -7,8 +7,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from padscope.errors import PadscopeError
+from padscope.figures import vega as vl
 from padscope.figures.drawings import DIVERGING, SEQUENTIAL, ends_of
-from padscope.figures.marks import PICTURE, Spec, coloured, data, mark, pictured, quantity
+from padscope.figures.marks import PICTURE, pictured
 from padscope.figures.theme import BLUE, GREEN, ORANGE
 from padscope.findings.choice import choose_filters, strongest_side
 from padscope.findings.distributions import distributions
@@ -23,9 +24,9 @@ CURVES = {"border": ORANGE, "border, real surroundings": GREEN, "core": BLUE}
 FloatArray = NDArray[np.float64]
 
 
-def neurons(study: Study) -> Spec:
+def neurons(study: Study) -> vl.Spec:
     """Draw the strongest filters, one a row; those that cannot be drawn are named."""
-    rows: list[Spec] = []
+    rows: list[vl.Spec] = []
     refused: list[str] = []
     for site, index in choose_filters(study).select("site", "filter").iter_rows():
         if len(rows) == SHOWN:
@@ -40,7 +41,7 @@ def neurons(study: Study) -> Spec:
     return {"vconcat": rows, "spacing": 18} | words
 
 
-def neuron(study: Study, site: str, index: int) -> Spec:
+def neuron(study: Study, site: str, index: int) -> vl.Spec:
     """Draw one filter: its kernel, its mean maps on one scale, and its distributions.
 
     Raises
@@ -52,7 +53,7 @@ def neuron(study: Study, site: str, index: int) -> Spec:
     side = card.row[strongest_side(study)] or card.row["side"]
     if side is None:
         raise PadscopeError(f"{site}/{index} could not be measured: it has one value everywhere")
-    parts: list[Spec] = []
+    parts: list[vl.Spec] = []
     if card.kernel is not None:
         parts.append(_kernel(card.kernel))
     parts += _maps(study, site, index)
@@ -74,13 +75,13 @@ def _flat(values: FloatArray) -> FloatArray:
     return flat(ends_of(values) if values.ndim == 1 else values)
 
 
-def _kernel(total: FloatArray) -> Spec:
+def _kernel(total: FloatArray) -> vl.Spec:
     plane = _flat(total)
     limit = float(np.abs(plane[np.isfinite(plane)]).max(initial=0)) or 1.0
     return pictured(plane, -limit, limit, DIVERGING, f"kernel, ±{limit:.3g}")
 
 
-def _maps(study: Study, site: str, index: int) -> list[Spec]:
+def _maps(study: Study, site: str, index: int) -> list[vl.Spec]:
     maps = [_flat(m[0]) for m in mean_maps(study, site, [index])]
     low, high = scale_of(maps)
     words = [f"mean map, {low:.3g} to {high:.3g}"]
@@ -89,7 +90,7 @@ def _maps(study: Study, site: str, index: int) -> list[Spec]:
     return [pictured(m, low, high, SEQUENTIAL, title) for m, title in zip(maps, words, strict=True)]
 
 
-def _curves(study: Study, site: str, index: int, place: int) -> Spec:
+def _curves(study: Study, site: str, index: int, place: int) -> vl.Spec:
     found = distributions(study, site, np.array([index]), np.array([place]))
     low, high = (float(end[0]) for end in found.window())
     if not np.isfinite(high - low):
@@ -104,10 +105,10 @@ def _curves(study: Study, site: str, index: int, place: int) -> Spec:
         for row in zip(each.edges, each.values, strict=True)
     )
     known = {name: colour for name, colour in CURVES.items() if name in drawn}
-    lines = mark(
+    lines = vl.mark(
         "line", {"strokeWidth": 2},
-        x=quantity("activation", "activation", scale={"domain": [low, high], "nice": False}),
-        y=quantity("share", "share up to it", scale={"domain": [0, 1]}),
-        color=coloured("where", known),
+        x=vl.quantity("activation", "activation", scale={"domain": [low, high], "nice": False}),
+        y=vl.quantity("share", "share up to it", scale={"domain": [0, 1]}),
+        color=vl.coloured("where", known),
     )  # fmt: skip
-    return data(table) | lines | {"width": 200, "height": PICTURE}
+    return vl.data(table) | lines | {"width": 200, "height": PICTURE}

@@ -4,23 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from padscope.figures.marks import (
-    WIDTH,
-    Spec,
-    basis,
-    category,
-    coloured,
-    data,
-    impact_of,
-    intervals,
-    mark,
-    measured,
-    order,
-    ordinal,
-    quantity,
-    ribbons,
-    share,
-)
+from padscope.figures import vega as vl
+from padscope.figures.marks import WIDTH, basis, impact_of, intervals, measured, order, ribbons
 from padscope.figures.theme import AMBER, BLUE, GREEN, GREY, ORANGE
 from padscope.findings.measures import PRIMARY, VIEWS
 from padscope.images.element import elements
@@ -34,7 +19,7 @@ BANDS = {
 }  # fmt: skip
 
 
-def views(study: Study) -> Spec:
+def views(study: Study) -> vl.Spec:
     """Change of the answer when the image moves, is enlarged or cropped, by treatment."""
     impact = impact_of(study)
     measure = PRIMARY[impact.answer]
@@ -46,31 +31,31 @@ def views(study: Study) -> Spec:
             "amount", "treatment", "value", "low", "high"
         )
         title, x_title, _ = VIEWS.get(view, (view, "amount", ""))
-        x = ordinal("amount", f"{title}: {x_title}")
+        x = vl.ordinal("amount", f"{title}: {x_title}")
         present = [name for name in TREATMENTS if name in set(table["treatment"])]
-        colour = coloured("treatment", {name: TREATMENTS[name] for name in present})
+        colour = vl.coloured("treatment", {name: TREATMENTS[name] for name in present})
         drawn = ribbons(table, x, "value", measure.heading, colour)
         parts.append(drawn | {"width": WIDTH, "height": WIDTH // 3})
     return {"vconcat": parts, "title": f"Bands: 95 % over images. {basis(rows)}"}
 
 
-def readout(study: Study) -> Spec:
+def readout(study: Study) -> vl.Spec:
     """How well the position of a window can be read from the pooled features, by treatment."""
     rows = measured(impact_of(study).readout, "read-out of position")
     table = rows.with_columns(
         what=pl.concat_str([pl.col("axis"), pl.col("treatment")], separator=", ")
     ).select("what", "treatment", "r2", "low", "high", "chance")
-    x = quantity("r2", "R² of the position read from the features")
-    drawn = intervals(table, x, "r2", "chance", category("what", order(table, "what")))
+    x = vl.quantity("r2", "R² of the position read from the features")
+    drawn = intervals(table, x, "r2", "chance", vl.category("what", order(table, "what")))
     words = f"95 % over images. Orange: with the positions shuffled. {basis(rows)}"
     return drawn | {"width": WIDTH, "title": words}
 
 
-def _width(study: Study) -> Spec:
-    return ordinal("width", f"width of the band, {elements(len(study.size))}")
+def _width(study: Study) -> vl.Spec:
+    return vl.ordinal("width", f"width of the band, {elements(len(study.size))}")
 
 
-def bands(study: Study) -> Spec:
+def bands(study: Study) -> vl.Spec:
     """Change of the answer by the width of a band inside the image that looks like padding."""
     impact = impact_of(study)
     measure = PRIMARY[impact.answer]
@@ -78,13 +63,13 @@ def bands(study: Study) -> Spec:
     table = rows.select("width", "band", "value", "low", "high").sort("width", maintain_order=True)
     present = order(table, "band")
     known = {name: colour for name, colour in BANDS.items() if name in present}
-    colour = coloured("band", known or present)
+    colour = vl.coloured("band", known or present)
     drawn = ribbons(table, _width(study), "value", measure.heading, colour)
     words = f"Bands: 95 % over images. {basis(rows)}"
     return drawn | {"width": WIDTH, "height": WIDTH // 2, "title": words}
 
 
-def firing(study: Study) -> Spec:
+def firing(study: Study) -> vl.Spec:
     """Answer of confirmed filters to a false border, as a share of that to the true one."""
     rows = measured(impact_of(study).firing, "firing at a false border").drop_nulls("firing")
     measured(rows, "firing at a false border")
@@ -103,9 +88,9 @@ def firing(study: Study) -> Spec:
         .with_columns(pl.col("band").replace_strict(names))
     )
     colours = dict(zip(names.values(), (BLUE, GREY, ORANGE), strict=True))
-    lines = mark(
+    lines = vl.mark(
         "line", {"point": True, "strokeWidth": 2}, x=_width(study),
-        y=share("share", "share of the answer to the true border"),
-        color=coloured("band", colours),
+        y=vl.share("share", "share of the answer to the true border"),
+        color=vl.coloured("band", colours),
     )  # fmt: skip
-    return data(long) | lines | {"width": WIDTH, "height": WIDTH // 2, "title": basis(rows)}
+    return vl.data(long) | lines | {"width": WIDTH, "height": WIDTH // 2, "title": basis(rows)}

@@ -10,8 +10,8 @@ import vl_convert
 from markupsafe import Markup
 
 from padscope.errors import PadscopeError, near
+from padscope.figures import vega as vl
 from padscope.figures.listed import FIGURES
-from padscope.figures.marks import Spec
 from padscope.figures.neurons import neuron
 from padscope.figures.theme import FAINT, INK, MUTED, printed
 from padscope.study import Study
@@ -40,7 +40,7 @@ _PAGE = {"background": "transparent", "padding": 0, "aria": False}  # words stan
 _ALONE = {"background": "white", "padding": 8, "aria": True}
 
 
-def figure_spec(study: Study, name: str) -> Spec:
+def figure_spec(study: Study, name: str) -> vl.Spec:
     """Describe one figure in Vega-Lite, with its numbers, as it is written to files.
 
     Parameters
@@ -59,7 +59,7 @@ def figure_spec(study: Study, name: str) -> Spec:
     except PadscopeError as error:
         raise PadscopeError(f"figure {name} cannot be drawn: {error}") from error
     spec = chart | {"config": _CONFIG | _ALONE}
-    resolved: Spec = json.loads(printed(json.dumps(spec)))
+    resolved: vl.Spec = json.loads(printed(json.dumps(spec)))
     return resolved
 
 
@@ -70,7 +70,7 @@ def figure_chart(study: Study, name: str) -> Any:
     return altair.Chart.from_dict(figure_spec(study, name))
 
 
-def inline(chart: Spec) -> Markup:
+def inline(chart: vl.Spec) -> Markup:
     """Draw a chart for the page: its colours follow the style sheet, light and dark.
 
     Its marks, which have no words, are hidden from readers of the screen: words stand around it.
@@ -80,17 +80,17 @@ def inline(chart: Spec) -> Markup:
     return Markup(f'<div aria-hidden="true">{svg}</div>')  # vega has escaped the texts
 
 
-def charted(chart: Spec, alt: str) -> Markup:
+def charted(chart: vl.Spec, alt: str) -> Markup:
     """Draw a chart for the page, with words for those who do not see it."""
     return Markup('<div class="chart" role="img" tabindex="0" aria-label="{}">{}</div>').format(
         alt, inline(chart)
     )
 
 
-def draw(study: Study, name: str) -> Spec:
+def draw(study: Study, name: str) -> vl.Spec:
     """Draw one figure in the page's colours; see `figure_spec`."""
     if name in FIGURES:
-        drawn: Spec = resolve_name(f"padscope.figures.{FIGURES[name]}")(study)
+        drawn: vl.Spec = resolve_name(f"padscope.figures.{FIGURES[name]}")(study)
         return drawn
     site, slash, index = name.rpartition("/")
     if not slash or not index.isdecimal():

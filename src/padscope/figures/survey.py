@@ -7,17 +7,8 @@ from collections.abc import Iterator
 import polars as pl
 
 from padscope.counts import plural
-from padscope.figures.marks import (
-    POINTS,
-    WIDTH,
-    Spec,
-    coloured,
-    data,
-    mark,
-    named,
-    nominal,
-    quantity,
-)
+from padscope.figures import vega as vl
+from padscope.figures.marks import WIDTH, named
 from padscope.figures.theme import BORDER, GREY
 from padscope.findings.words import number
 
@@ -29,7 +20,7 @@ LOGARITHMIC = ("sites", "parameters")
 COLOURS = {"trained": BORDER, "random weights": GREY}
 
 
-def against(table: pl.DataFrame) -> Iterator[tuple[Spec, str]]:
+def against(table: pl.DataFrame) -> Iterator[tuple[vl.Spec, str]]:
     """Draw the recognising filters of every network against its depth, size, year and accuracy.
 
     Parameters
@@ -56,24 +47,24 @@ def against(table: pl.DataFrame) -> Iterator[tuple[Spec, str]]:
             yield _scatter(here, column, title), _tell(here, column, title)
 
 
-def _scatter(table: pl.DataFrame, column: str, title: str) -> Spec:
+def _scatter(table: pl.DataFrame, column: str, title: str) -> vl.Spec:
     scale = {"type": "log" if column in LOGARITHMIC else "linear", "zero": False, "nice": True}
     axis = {"format": "d" if column == "year" else "~s", "tickCount": 6}
-    x = quantity(column, title, scale=scale, axis=axis)
-    y = quantity(
+    x = vl.quantity(column, title, scale=scale, axis=axis)
+    y = vl.quantity(
         "recognises", "filters that recognise the border; line: what images leave open",
         scale={"type": "symlog", "constant": 10},  # some have none
     )  # fmt: skip
-    colour = coloured("kind", COLOURS)
-    shape = nominal("kind", title=None, scale={"domain": [*COLOURS]})
+    colour = vl.coloured("kind", COLOURS)
+    shape = vl.nominal("kind", title=None, scale={"domain": [*COLOURS]})
     low, high = y | {"field": "low"}, {"field": "high"}
     beside = {"align": "left", "dx": 6, "fontSize": 10}
     layers = [
-        mark("rule", {"strokeWidth": 1}, x=x, y=low, y2=high, color=colour),
-        mark("point", POINTS, x=x, y=y, color=colour, shape=shape),
-        mark("text", beside, x=x, y=y, color=colour, text=nominal("name")),
+        vl.mark("rule", {"strokeWidth": 1}, x=x, y=low, y2=high, color=colour),
+        vl.mark("point", vl.POINTS, x=x, y=y, color=colour, shape=shape),
+        vl.mark("text", beside, x=x, y=y, color=colour, text=vl.nominal("name")),
     ]
-    drawn = data(table.select("name", "kind", column, "recognises", "low", "high"))
+    drawn = vl.data(table.select("name", "kind", column, "recognises", "low", "high"))
     return drawn | {"layer": layers, "width": WIDTH, "height": WIDTH * 3 // 4}
 
 

@@ -72,11 +72,9 @@ def _sites(study: Study) -> Part:
 
 def _stages(study: Study) -> list[tuple[str, dict[str, object]]]:
     """Give what identifies each stage: digests and settings."""
-    found = [("Scan", study.identity)]
-    if study.explanation:
-        found.append(("Explanation", study.explanation.identity))
-    if study.impact:
-        found.append(("Impact", study.impact.identity))
+    stages = {"Scan": study, "Explanation": study.explanation, "Impact": study.impact}
     return [
-        (title, {"images": identity["images"], **identity["settings"]}) for title, identity in found
+        (title, {"images": stage.identity["images"], **stage.identity["settings"]})
+        for title, stage in stages.items()
+        if stage
     ]

@@ -216,13 +216,8 @@ function line(cells, alt) {
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [26, 314, 8, 112]; // the plot within its 320 × 132 units
 
-function across(byte) {
-  return LEFT + (RIGHT - LEFT) * byte / FULL;
-}
-
-function up(byte) {
-  return BOTTOM - (BOTTOM - TOP) * byte / FULL;
-}
+const across = (byte) => LEFT + (RIGHT - LEFT) * byte / FULL;
+const up = (byte) => BOTTOM - (BOTTOM - TOP) * byte / FULL;
 
 /** Join points of bytes by straight lines, level out to both ends of the plot. */
 function pathOf(points) {
