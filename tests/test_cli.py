@@ -343,7 +343,7 @@ def test_explain_refuses_a_run_from_python(padscope: Command) -> None:
     Path("run/manifest.json").write_text(json.dumps(manifest | {"invocation": {}}))
     answer = padscope("explain", "run")
     assert answer.status == 2
-    assert "made from Python; go on there, with padscope.explain" in answer.err
+    assert "made from Python; continue there, with padscope.explain" in answer.err
 
 
 def test_audit_needs_nothing_but_a_model(padscope: Command) -> None:

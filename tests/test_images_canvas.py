@@ -345,7 +345,7 @@ def test_contradictory_settings(
 
 def test_sources_without_canvases() -> None:
     streamed: Any = StreamedImages([ramp(2, 1, 9, 9)], 2)
-    with pytest.raises(PadscopeError, match="one after the other have no canvases"):
+    with pytest.raises(PadscopeError, match="a stream of images has no canvases"):
         Canvases(streamed, (3, 3), (1, 1))
     flat = Canvases(TensorImages(ramp(2, 1, 9, 9), 2), (3,), (1,))
     with pytest.raises(PadscopeError, match=r"image 0 has shape .* wants 2 axes"):

@@ -331,13 +331,13 @@ def test_classes_of_shards_that_number_alike_are_told_apart(tmp_path: Path) -> N
     ("column", "text", "words"),
     [
         ("cls", None, "the archives hold no .cls beside the images, but .txt"),
-        ("cls", "1\n2", ".left.png, .cls tells no class (it has several lines); give a CSV"),
-        ("cls", "1" * 70_000, "tells no class (it has 70,000 bytes)"),
-        ("json", "{", ".json tells no class ("),
+        ("cls", "1\n2", ".left.png, .cls gives no class (it has several lines); give a CSV"),
+        ("cls", "1" * 70_000, "gives no class (it is larger than 65.5 KB)"),
+        ("json", "{", ".json gives no class ("),
         ("json", "[1]", "it has no entry class_index, label, class, target or cls of one value"),
         ("json", '{"label": [1]}', "of one value"),
-        ("json", "[" * 60_000, ".json tells no class ("),
-        ("json", "7", ".json tells no class ("),
+        ("json", "[" * 60_000, ".json gives no class ("),
+        ("json", "7", ".json gives no class ("),
     ],
 )
 def test_what_tells_no_class_is_named(

@@ -411,7 +411,7 @@ def test_one_that_is_entered_already_is_refused_and_leaves_nothing_behind(
 ) -> None:
     model = make_net()
     once = make(model)
-    with once, pytest.raises(PadscopeError, match="is entered already; make another one"), once:
+    with once, pytest.raises(PadscopeError, match="is already active; create another one"), once:
         pass
     assert not model._forward_pre_hooks
     assert not torch_modules._global_forward_pre_hooks

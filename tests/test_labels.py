@@ -270,7 +270,7 @@ def test_files_that_are_no_table(tmp_path: Path) -> None:
 
 
 def test_wrong_folders() -> None:
-    with pytest.raises(PadscopeError, match="lie in no folders of their own"):
+    with pytest.raises(PadscopeError, match="are not in folders of their own"):
         read_labels("folders", ("a.png", "b.png"), None)
     with pytest.raises(PadscopeError, match="2 names of classes, and the model has 10"):
         read_labels("folders", NAMES, 10)

@@ -317,7 +317,7 @@ def test_more_ray_workers_than_units() -> None:
 def test_runners_that_there_are_not() -> None:
     for spec, said in (
         ("spark", "runner 'spark' is not known; choose from local, torchrun, ray"),
-        ("local:4", "runner local takes nothing behind a colon"),
+        ("local:4", "runner local takes nothing after a colon"),
         ("torchrun", "start the command with torchrun --nproc-per-node N -m padscope"),
     ):
         with pytest.raises(PadscopeError, match=said):

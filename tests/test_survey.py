@@ -389,9 +389,9 @@ def test_patterns_stand_for_models_and_files(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("timm:no_such_*", "here: no model with trained weights is like timm:no_such_*"),
-        ("hf:microsoft/*", "here: what hf: has cannot be listed"),
-        ("nowhere/*.onnx", "here: no file is like nowhere/*.onnx"),
+        ("timm:no_such_*", "here: no model with trained weights matches timm:no_such_*"),
+        ("hf:microsoft/*", "here: the models of hf: cannot be listed"),
+        ("nowhere/*.onnx", "here: no file matches nowhere/*.onnx"),
         ("lite0 --wieghts x", "here: unrecognized arguments: --wieghts x; write a model and its"),
         ("lite0 --year soon", "here: argument --year: invalid int value: 'soon'"),
         ("lite0 'torn", "here: no closing quotation; close the quotation"),
@@ -419,7 +419,7 @@ def test_two_models_of_one_name_are_refused(padscope: Command, workdir: Path) ->
     answer = padscope("survey", "mynets:tiny", "mynets:tiny", "--images", "photos")
     assert answer.status == 2 and len(answer.err.splitlines()) == 1
     assert "two models of the list are called 'mynets:tiny'" in answer.err
-    with pytest.raises(PadscopeError, match="are too much alike for folders"):
+    with pytest.raises(PadscopeError, match="are too similar for folders"):
         check_names([Listed("a:b", "a:b"), Listed("a-b", "a:b")])
     check_names([Listed("a:b", "a:b"), Listed("a:c", "a:b")])
 

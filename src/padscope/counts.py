@@ -47,7 +47,7 @@ def parse_bytes(text: str) -> int:
     except (KeyError, ValueError):
         count = 0.0
     if count < 1:
-        raise PadscopeError(f"{text!r} is no amount of memory; give one such as 500MB or 2GB")
+        raise PadscopeError(f"{text!r} is not an amount of memory; give one such as 500MB or 2GB")
     return int(count)
 
 

@@ -92,7 +92,7 @@ def reopen(
     study = load_study(run)
     if not study.invocation:
         raise PadscopeError(
-            f"the run in {run} was made from Python; go on there, with padscope.{stage}"
+            f"the run in {run} was made from Python; continue there, with padscope.{stage}"
         )
     given = Given(**study.invocation)
     loaded = load(replace(given, weights=weights or given.weights), device)
@@ -137,7 +137,7 @@ def parse_size(text: str | None) -> tuple[int, ...] | int | None:
     except ValueError:
         lengths = ()
     if not lengths or min(lengths) < 1:
-        raise PadscopeError(f"--size {text!r} is no size; give 224, or HEIGHTxWIDTH")
+        raise PadscopeError(f"--size {text!r} is not a size; give 224, or HEIGHTxWIDTH")
     return lengths[0] if len(lengths) == 1 else lengths
 
 
@@ -150,6 +150,6 @@ def _parse_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
         numbers = ()
     if not numbers or not all(map(math.isfinite, numbers)):
         raise PadscopeError(
-            f"{option} {text!r} is no number; give one, or one per channel with commas"
+            f"{option} {text!r} is not a number; give one, or one per channel, separated by commas"
         )
     return numbers

@@ -126,7 +126,9 @@ def _refuse(x: FloatArray, number: NDArray[np.int64]) -> None:
             "or more, to keep some apart for testing"
         )
     if not np.isfinite(x).all():
-        raise PadscopeError("the model's pooled features are not all finite; position is not read")
+        raise PadscopeError(
+            "the model's pooled features are not all finite, so position cannot be read"
+        )
 
 
 def _with_exchanged(where: FloatArray, images: int, seed: int) -> FloatArray:

@@ -17,7 +17,7 @@ COLOURS = {"given": GREY, "swapped": ORANGE, "tuned": BLUE}
 def retrofit(study: Study) -> vl.Spec:
     """Draw that of a study; see `before_and_after`."""
     if study.retrofit is None:
-        raise PadscopeError("it takes a retrofit; run padscope retrofit RUN -o new.safetensors")
+        raise PadscopeError("it needs a retrofit; run padscope retrofit RUN -o new.safetensors")
     return before_and_after(study.retrofit)
 
 

@@ -24,7 +24,7 @@ def tiles(study: Study) -> vl.Spec:
 
 def _of(study: Study) -> Tiles:
     if study.tiles is None:
-        raise PadscopeError("it takes tiles; run padscope tiles RUN")
+        raise PadscopeError("it needs tiles; run padscope tiles RUN")
     return study.tiles
 
 

@@ -141,7 +141,7 @@ def _read_in_order(
         start = unit * batch_size
         if start < position:
             raise PadscopeError(
-                f"images which come one after the other cannot go back to unit {unit}; "
+                f"a stream of images cannot go back to unit {unit}; "
                 "give a tensor or a Dataset instead"
             )
         for _ in take(start - position):

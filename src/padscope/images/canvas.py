@@ -85,7 +85,7 @@ class Canvases:
         """Check the settings."""
         if isinstance(self.source, StreamedImages):
             raise PadscopeError(
-                "images which come one after the other have no canvases; give a tensor or a "
+                "a stream of images has no canvases; give a tensor or a "
                 "Dataset instead, or cut the batches with `central`"
             )
         if len(self.size) != len(self.margin):
@@ -97,7 +97,7 @@ class Canvases:
                 f"size {self.size} must be positive and margin {self.margin} must not be negative"
             )
         if isinstance(self.source, Photographs) and len(self.size) != 2:
-            raise PadscopeError(f"photographs have two spatial axes, and size {self.size} has not")
+            raise PadscopeError(f"photographs have two spatial axes, but size {self.size} has not")
 
     @property
     def canvas_size(self) -> tuple[int, ...]:

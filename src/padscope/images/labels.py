@@ -228,7 +228,9 @@ def _from_folders(
         for above in {parent.parent for parent in parents if parent.name}:
             folders |= {name: name for name in _folders_in(root / above) if name not in folders}
     if not folders:
-        raise PadscopeError("the images lie in no folders of their own, so these give no classes")
+        raise PadscopeError(
+            "the images are not in folders of their own, so folders give no classes"
+        )
     numbers = number_names(folders, classes, known, "the folders of the images")
     found = tuple(numbers.get(parent.name, UNKNOWN) for parent in parents)
     return Labels(found, {number: name for name, number in sorted(numbers.items())}, FOLDERS)

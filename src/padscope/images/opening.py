@@ -87,7 +87,7 @@ def open_images(
         raise PadscopeError(f"the images {source} could not be opened: {brief(error)}") from error
     if not isinstance(images, Images):
         raise PadscopeError(
-            f"the source of the images {source} gave {type(images).__name__}, which is no "
+            f"the source of the images {source} gave {type(images).__name__}, which is not a "
             "padscope.images.Images"
         )
     return images

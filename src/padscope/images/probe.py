@@ -75,7 +75,7 @@ class Probe:
                 "must not be negative"
             )
         if not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise PadscopeError(f"scale {self.scale} must ascend within 0 and 1")
+            raise PadscopeError(f"scale {self.scale} must be ascending, between 0 and 1")
 
     def box(self, index: int, width: int, height: int) -> Box:
         """Return the crop of image `index`, whose photograph has `width` × `height` pixels."""

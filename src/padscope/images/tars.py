@@ -115,7 +115,7 @@ def _class_in(name: str, content: bytes) -> str | int | None:
     except (ValueError, TypeError, RecursionError) as error:
         reason = str(error) if type(error) is ValueError else brief(error)
         raise PadscopeError(
-            f"{printable(name)} tells no class ({reason}); give a CSV of labels"
+            f"{printable(name)} gives no class ({reason}); give a CSV of labels"
         ) from error
     return found
 

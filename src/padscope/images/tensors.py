@@ -71,7 +71,7 @@ class TensorImages:
         if len(self.items) != self._length:
             raise PadscopeError(
                 f"the {kind} had {plural(self._length, 'image')} at first and has "
-                f"{len(self.items)} now; give one which stays as it is while it is read"
+                f"{len(self.items)} now; give images that do not change while they are read"
             )
         advice = f"; make it give one for every index below its length, {self._length}"
         item = given(lambda: self.items[index], kind, name, advice)
@@ -167,7 +167,7 @@ class StreamedImages:
         if self.length not in (None, total):
             raise PadscopeError(
                 f"the {kind} had {plural(self.length, 'image')} at first and gave {total} now; "
-                "give one which stays as it is while it is read"
+                "give images that do not change while they are read"
             )
 
     def _chunk(self, pixels: Tensor, name: str) -> Tensor:

@@ -117,7 +117,9 @@ class Intervention:
     def __enter__(self) -> Intervention:
         """Check the selection, and install hooks and modes."""
         if self._exit is not None:
-            raise PadscopeError("an intervention is entered already; make another one to nest it")
+            raise PadscopeError(
+                "this intervention is already active; create another one to nest it"
+            )
         self._check()
         observed = self._observed
         with ExitStack() as stack:

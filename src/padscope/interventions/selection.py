@@ -157,5 +157,7 @@ def _indices(site: str, values: Any) -> tuple[int, ...] | None:
     for value in listed:
         # `True` is an int to Python, and a mask is no list of indices.
         if isinstance(value, bool) or not hasattr(value, "__index__") or index(value) < 0:
-            raise PadscopeError(f"{value!r} is no filter of site {site!r}: give indices from 0 on")
+            raise PadscopeError(
+                f"{value!r} is not a filter of site {site!r}: give indices from 0 on"
+            )
     return tuple(sorted({index(value) for value in listed}))

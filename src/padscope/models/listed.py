@@ -140,7 +140,7 @@ def check_names(models: Sequence[Listed]) -> None:
                 f"two models of the list are called {model.name!r}: {_told(other)} and "
                 f"{_told(model)}; give one of them another name with --name"
                 if other.name == model.name
-                else f"the names {other.name!r} and {model.name!r} are too much alike for folders; "
+                else f"the names {other.name!r} and {model.name!r} are too similar for folders; "
                 "give one of them another with --name"
             )
 
@@ -160,7 +160,7 @@ class _Line(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say where and what."""
         raise PadscopeError(
-            f"{self._where}: {message}; write a model and its options, as behind padscope scan"
+            f"{self._where}: {message}; write a model and its options, as after padscope scan"
         )
 
 
@@ -185,12 +185,12 @@ def _models(model: str, where: str) -> Sequence[str]:
     matching: Callable[[str], Sequence[str]] | None = getattr(source, "matching", None)
     if matching is None:
         raise PadscopeError(
-            f"{where}: what {scheme}: has cannot be listed, so {model} cannot be a pattern; name "
-            "the models"
+            f"{where}: the models of {scheme}: cannot be listed, so {model} cannot be a pattern; "
+            "name the models"
         )
     found = [f"{scheme}:{name}" for name in matching(pattern)]
     if not found:
-        raise PadscopeError(f"{where}: no model with trained weights is like {model}")
+        raise PadscopeError(f"{where}: no model with trained weights matches {model}")
     return found
 
 
@@ -202,5 +202,5 @@ def _files(path: str, where: str) -> Sequence[str]:
     below = Path(path).relative_to(anchor).as_posix()
     found = sorted(file.as_posix() for file in Path(anchor).glob(below))
     if not found:
-        raise PadscopeError(f"{where}: no file is like {path}")
+        raise PadscopeError(f"{where}: no file matches {path}")
     return found

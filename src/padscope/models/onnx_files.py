@@ -198,8 +198,8 @@ class OnnxFile:
             ) from error
         if max(differences) > TOLERANCE * (10 if half else 1):
             raise PadscopeError(
-                f"{said} answers otherwise than in ONNX Runtime (by {max(differences):.2g} of the "
-                f"greatest answer): {advice}"
+                f"{said} gives other answers than ONNX Runtime does (by {max(differences):.2g} of "
+                f"the greatest answer): {advice}"
             )
 
 

@@ -251,7 +251,7 @@ class _Worker:
         if job.fingerprint and self._compared != job.stage:
             if job.fingerprint() != job.digest:
                 raise Unfinished(
-                    "it sees other images than the process that leads; give a path that holds the "
+                    "it sees other images than the leading process; give a path that holds the "
                     "same files on every machine"
                 )
             self._compared = job.stage

@@ -67,7 +67,7 @@ class LocalRunner(OneProgram):
 def _without_options(make: Callable[[], Runner], name: str) -> Callable[[str], Runner]:
     def runner(options: str) -> Runner:
         if options:
-            raise PadscopeError(f"runner {name} takes nothing behind a colon; give {name} alone")
+            raise PadscopeError(f"runner {name} takes nothing after a colon; give {name} alone")
         return make()
 
     return runner

@@ -131,7 +131,9 @@ class Tiled:
         """Give every axis its pixels: those that are not cut have their own."""
         axes = range(len(size)) if self.axes is None else self.axes
         if any(axis not in range(len(size)) for axis in axes):
-            raise PadscopeError(f"axes are {self.axes}, and images have {len(size)}, from 0 on")
+            raise PadscopeError(
+                f"axes are {self.axes}, but those of images are 0 to {len(size) - 1}"
+            )
         values = [*given] * len(axes) if len(given) == 1 else given
         if len(values) != len(axes):
             raise PadscopeError(

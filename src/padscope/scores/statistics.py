@@ -146,7 +146,7 @@ def known_statistics() -> dict[str, Statistic]:
         if not isinstance(statistic, Statistic) or not name.isidentifier():
             raise PadscopeError(
                 f"{name!r} among the statistics is {type(statistic).__name__}: give a "
-                "padscope.scores.Statistic, under a name that can be a column's"
+                "padscope.scores.Statistic, under a name that can be a column name"
             )
     # Tried here, and not only when all images are counted.
     measure(known, Counts(np.ones((2, 1, BINS), np.int32), np.ones((1, BINS), np.int32)))

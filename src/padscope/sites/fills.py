@@ -280,7 +280,7 @@ class OtherImage:
             other = next((n for n in following if self.images[n] != image), None)
             if other is None:
                 raise PadscopeError(
-                    "padding cannot be filled with another image's border, for a batch holds one "
+                    "padding cannot be filled with another image's border when a batch holds one "
                     "image alone; run two or more at once, or take another fill"
                 )
             found.append(other)

@@ -113,7 +113,9 @@ class Interception:
     def __enter__(self) -> Interception:
         """Install hooks and modes."""
         if self._exit is not None:
-            raise PadscopeError("an interception is entered already; make another one to nest it")
+            raise PadscopeError(
+                "this interception is already active; create another one to nest it"
+            )
         with ExitStack() as stack:
             # Compiled modules run as they were written: a graph would take hooks and modes into it.
             stack.enter_context(torch.compiler.set_stance("force_eager"))

@@ -162,9 +162,7 @@ def with_labels(
         return tested
     source = tested.source
     if isinstance(source, StreamedImages):
-        raise PadscopeError(
-            "images which come one after the other take no labels; give a tensor or a Dataset"
-        )
+        raise PadscopeError("a stream of images takes no labels; give a tensor or a Dataset")
     names = [source.name(index) for index in range(len(source))]
     known = class_numbers(loaded, classes)
     if isinstance(source, PhotoFiles | ArrayFiles) and isinstance(source.container, HoldsLabels):

@@ -118,8 +118,7 @@ def retrofit(
     ) as at:  # fmt: skip
         if isinstance(at.canvas.source, StreamedImages):
             raise PadscopeError(
-                "images that come one after the other cannot be gone through again; give a "
-                "folder, a tensor or a Dataset"
+                "a stream of images cannot be read twice; give a folder, a tensor or a Dataset"
             )
         return _Work(
             at.loaded, at.module, _modes(at.loaded), at.canvas, at.plan, settings, at.stage

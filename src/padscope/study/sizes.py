@@ -140,7 +140,7 @@ class _Plan:
         source = compared.tested.source
         if isinstance(source, StreamedImages):
             raise PadscopeError(
-                "images that come one after the other have been begun; give a tensor or a Dataset"
+                "the stream of images has been read from already; give a tensor or a Dataset"
             )
         margin = tuple(
             max(-(-(each.size[axis] - n) // 2) for each in self.tried)

@@ -172,7 +172,9 @@ class _Swapping:
         compared, settings = self.compared, self.settings
         source, asking = compared.tested.source, compared.asked.asking
         if isinstance(source, StreamedImages):
-            raise PadscopeError("images that come one after the other are gone through once")
+            raise PadscopeError(
+                "a stream of images can be read only once; give a folder, a tensor or a Dataset"
+            )
         how = DepthSettings(
             limit=settings.border_images, margin=settings.margin, seed=settings.seed,
             batch_size=settings.batch_size, output=asking.key,

@@ -109,7 +109,7 @@ def with_statistics(
     """
     if taken := sorted(columns.keys() & statistics.keys()):
         raise PadscopeError(
-            f"a statistic cannot be called {taken[0]!r}, for another column has this name: give "
+            f"a statistic cannot be called {taken[0]!r}: another column has this name; give "
             "it another"
         )
     first = next(place for place, name in enumerate(columns) if name.endswith("_low"))
