@@ -210,7 +210,7 @@ def test_a_conversion_that_answers_otherwise_is_refused(
         return module
 
     monkeypatch.setattr(OnnxFile, "_convert", wrongly)
-    with pytest.raises(PadscopeError, match=r"other answers than ONNX Runtime does \(by 0\.1 of the"):
+    with pytest.raises(PadscopeError, match=r"other answers than ONNX Runtime does \(by 0\.1 "):
         load_model(str(path))
 
 

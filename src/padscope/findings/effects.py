@@ -191,6 +191,6 @@ def compared_lines(impact: Impact) -> list[str]:
         told,
         "Brackets: 95 % over images; of controls, the least and the greatest of "
         f"{drawn(most)}. p cannot be less than {chance(1 / (1 + most['draws']))}, and is not "
-        "corrected for the number of sets. Where not all filters of a set are matched, p and what "
-        'is beyond the controls are of those that are, as is "their" effect.',
+        "corrected for the number of sets. If only some filters of a set have controls, p, "
+        '"their" effect and what is beyond the controls refer to these.',
     ]

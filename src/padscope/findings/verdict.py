@@ -31,13 +31,13 @@ from padscope.study.impact_result import (
 from padscope.study.result import Study
 
 ALL_VIEWS = {
-    "shift": "moved", "size": "at another input size", "crop": "cropped otherwise",
+    "shift": "moved", "size": "at another input size", "crop": "cropped differently",
 }  # fmt: skip
 # What is compared with the answer to the centred image: words, scale, unit.
 STABILITY = {
-    "kl": ("the answer's divergence from that to the centred image changes", 1, " nats"),
-    "flip": ("images that get another class", 100, " points"),
-    "change": ("the answer's difference from that to the centred image changes", 1, ""),
+    "kl": ("the answer diverges by {} nats from that to the centred image", 1, " nats"),
+    "flip": ("{} % of the images get another class", 100, " points"),
+    "change": ("the answer differs by {} from that to the centred image", 1, ""),
 }
 
 
@@ -192,11 +192,9 @@ def _stability(view: str, rows: Mapping[str, dict[str, Any]], undone: str | None
 
     A treatment that flattens answers lowers their divergence, and flips more of them.
     """
-    told = [_steadiness(measure, row) for measure, row in rows.items()]
+    told = [_steadiness(measure, row, undone) for measure, row in rows.items()]
     on = counted(next(iter(rows.values())))
-    sentence = (
-        f"Image {ALL_VIEWS[view]} (on {on}): with the {undone} filters undone, {', '.join(told)}"
-    )
+    sentence = f"Image {ALL_VIEWS[view]} (on {on}): {'; '.join(told)}"
     signs = {_sign(row, "difference_low", "difference_high") for row in rows.values()}
     if len(signs) > 1 or not signs <= {-1, 1}:
         why = "the measures disagree"
@@ -208,14 +206,14 @@ def _stability(view: str, rows: Mapping[str, dict[str, Any]], undone: str | None
     return _Statement(f"{sentence}: with them the model is {steadier}.", decided=True)
 
 
-def _steadiness(measure: str, row: dict[str, Any]) -> str:
-    """Write how one measure of steadiness changes, and what it is with them."""
+def _steadiness(measure: str, row: dict[str, Any], undone: str | None) -> str:
+    """Write one measure of steadiness, and how it changes when filters are undone."""
     what, scale, unit = STABILITY[measure]
     change = spelt(row, "difference", "difference_low", "difference_high", scale)
     control = row["control_difference"]
-    controls = "" if control is None else f"; controls {number(scale * control)}"
-    as_is = scale * (row["value"] - row["difference"])
-    return f"{what} by {change}{unit} ({number(as_is)} with them{controls})"
+    controls = "" if control is None else f" (controls {number(scale * control)})"
+    as_is = what.format(number(scale * (row["value"] - row["difference"])))
+    return f"{as_is}, {change}{unit} more with the {undone} filters undone{controls}"
 
 
 def _sign(row: Mapping[str, Any], low: str, high: str) -> int:
