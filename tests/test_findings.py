@@ -393,7 +393,7 @@ def test_one_filter_and_unknown_recall_are_said(explained: Study) -> None:
         recognises=pl.lit(value=False), recall=pl.lit(None, dtype=pl.Float64)
     )
     told = recognition(unknown, study.explanation).sentence
-    assert "Of 1 it is not known: their core has fewer than the 100 values" in told
+    assert "For 1 it is not known: their core has fewer than the 100 values" in told
 
 
 def test_commands_stand_on_lines_of_their_own(explained: Study) -> None:

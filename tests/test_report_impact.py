@@ -245,7 +245,7 @@ def test_no_class_is_decided_and_how_many_images_it_would_take() -> None:
 def test_confidence_lost_is_no_gain_of_the_other_classes() -> None:
     table = classes([f"bird {number}" for number in range(30)]).filter(pl.col("set") == "confirmed")
     every = table.with_columns(excess=pl.lit(0.001), q=pl.lit(0.01))
-    assert "That is confidence lost" in read_classes(every)
+    assert "This is lost confidence" in read_classes(every)
     mixed = every.with_columns(excess=pl.when(pl.col("class") < 10).then(-0.001).otherwise(0.001))
     assert "20 classes gain and 10 lose probability beyond the controls" in read_classes(mixed)
     assert "confidence" not in read_classes(mixed)

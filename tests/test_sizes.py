@@ -106,7 +106,7 @@ def test_labels_judge() -> None:
     said = " ".join(size_sentences(found))
     assert "2 sites with a stride see more padding" in said
     assert "at 33×33 none does" in said
-    assert "up to 0.5 strides away" in said
+    assert "shifted by up to 0.5 strides" in said
     assert "33×33, even:" in said
     assert [row[0] for row in size_listing(found).rows][:2] == ["33×33 even", "31×31 control"]
     assert parity_listing(found).rows[0][-1] == "yes"

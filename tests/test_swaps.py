@@ -166,7 +166,7 @@ def test_estimating_batch_norms_anew_has_its_own_price_beside_it() -> None:
     assert alone["effect"] == pytest.approx(expected, rel=1e-4)
     assert alone["added"] == 0
     said = " ".join(swap_sentences(found))
-    assert "at their own price: without any swap that" in said
+    assert "has a price of its own: without any swap, it" in said
     with pytest.raises(PadscopeError, match="no batch norm"):
         measured(network(), "reflect", reestimate=16)
 

@@ -122,8 +122,8 @@ def _of_depth(depth: Depth, tiles: Tiles | None) -> Iterator[Advice]:
     if not surely:
         yield _leave(
             "Leave borders and tiles as they are",
-            f"padding reaches no depth beyond its interval into the output, at a tolerance of "
-            f"{depth.tolerance:g} spreads",
+            "the interval of the depth that padding reaches into the output includes 0, at a "
+            f"tolerance of {depth.tolerance:g} spreads",
         )
         return
     edges = depth.curves.filter((pl.col("map") == OUTPUT) & (pl.col("distance") == 0))
@@ -132,7 +132,7 @@ def _of_depth(depth: Depth, tiles: Tiles | None) -> Iterator[Advice]:
     axes = len(depth.size)
     gain = (
         f"the outermost line is {number(worst)} spreads from what it is with real surroundings, "
-        f"and less than {depth.tolerance:g} behind {told_length(depth.deepest, axes)} "
+        f"and less than {depth.tolerance:g} beyond {told_length(depth.deepest, axes)} "
         f"{interval(least, most)}"
     )
     crop = ceil(depth.deepest)
@@ -172,7 +172,7 @@ def _of_tiles(tiles: Tiles) -> Iterator[Advice]:
     if not tiles.halo or padding is None or padding["low"] is None or padding["low"] <= 0:
         yield _leave(
             "Run tiles without a halo",
-            "padding takes no part in how they differ from the whole beyond its interval",
+            "the interval of padding's share in their difference from the whole includes 0",
         )
         return
     best = tiles.table.filter("best")

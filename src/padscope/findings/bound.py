@@ -52,7 +52,9 @@ def check_recognising(study: Study, most: int | None, share: float | None) -> Ch
     if share is not None and not 0 <= share <= 1:
         raise PadscopeError(f"--max-share is {share:g}; give a share from 0 to 1")
     if study.explanation is None:
-        raise PadscopeError("who recognises the border is not known; run padscope explain first")
+        raise PadscopeError(
+            "which filters recognise the border is not known; run padscope explain first"
+        )
     who = recognition(study.filters, study.explanation)
     broken = [
         said

@@ -94,8 +94,8 @@ def read_classes(table: pl.DataFrame) -> str:
         )
         if gain >= ONE_SIDED * max(lose, 1):
             told += (
-                " That is confidence lost: what the first class of an image loses, all others "
-                "share, and it says nothing of these classes."
+                " This is lost confidence: all other classes share what the first class of an "
+                "image loses, so it says nothing about them."
             )
         return told
     none = (

@@ -160,7 +160,7 @@ class Recognition:
         if self.without:
             needed = math.ceil(round(1 / self.content, 6))
             told += (
-                f" Of {self.without:,} it is not known: their core has fewer than the "
+                f" For {self.without:,} it is not known: their core has fewer than the "
                 f"{plural(needed, 'value')} that such a threshold needs; give more images."
             )
         return told

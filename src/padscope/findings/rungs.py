@@ -190,7 +190,7 @@ def _recognises(found: Recognition | None, explanation: Explanation | None) -> R
             RECOGNISES,
             "Because of padding, it fires on half of the border or more "
             f"(recall ≥ {RECOGNISED:g}), and hardly ever elsewhere.",
-            "Who recognises the border is not tested: padscope explain RUN tells.",
+            "Which filters recognise the border is not tested: run padscope explain RUN.",
         )
     return _counted(
         RECOGNISES, found.recognising, found.measured, found.rule, found.sentence, explanation,

@@ -63,8 +63,8 @@ def size_sentences(sizes: Sizes) -> Iterator[str]:
         return
     steps = max(abs(step) for row in sizes.parity["steps"] for step in row)
     yield (
-        "A framework that puts the odd line at the other end has their windows stand up to "
-        f"{number(steps)} strides away."
+        "In a framework that puts the odd line at the other end, their windows are shifted by up "
+        f"to {number(steps)} strides."
     )
     yield from _effects(sizes)
     yield from sizes.notes

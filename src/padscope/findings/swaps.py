@@ -70,14 +70,14 @@ def _judged(gains: list[Gain]) -> Iterator[str]:
         if gain.name == AS_IS:
             verb = "improves" if gain.value > 0 else "costs"
             yield (
-                f"Batch norms whose statistics are estimated anew are offered at their own price: "
-                f"without any swap that {verb} {gain.written} of {what}."
+                "Estimating the statistics of batch norm anew has a price of its own: without any "
+                f"swap, it {verb} {gain.written} of {what}."
             )
         if gain.name == CONTROL and gain.value:
             verb = "improves" if gain.value > 0 else "costs"
             yield (
-                f"The control, the border of another image, {verb} {gain.written}: that much comes "
-                "of other values beyond the border, whatever they say."
+                f"The control, the border of another image, {verb} {gain.written}: so much is "
+                "due to other values beyond the border, whatever they show."
             )
 
 

@@ -93,7 +93,7 @@ def _best(found: Tiles) -> str:
     return (
         f"Under {limit} the best tile is {told_length(row['tile'], axes)}: it holds no more than "
         f"{told_bytes(row['held'])}, and runs {row['cost']:.3g} {elements(axes)} for each one. "
-        "Image and answer come on top."
+        "Image and answer take memory of their own."
     )
 
 
