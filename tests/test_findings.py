@@ -19,7 +19,8 @@ from padscope.findings.comparison import read_comparison, take
 from padscope.findings.depth import depth_profile
 from padscope.findings.effects import NOT_MEASURED, use_sentence
 from padscope.findings.headline import headline, opening
-from padscope.findings.kinds import kinds
+from padscope.findings.kinds import Kind, kind_sentence, kinds
+from padscope.findings.once import once
 from padscope.findings.recognition import NO_BASELINE, recognition
 from padscope.findings.rungs import NAMES, rungs
 from padscope.findings.verdict import verdict
@@ -304,6 +305,22 @@ def with_counts(study: Study, **counts: tuple[int, ...]) -> Study:
     )
     explanation = replace(study.explanation, networks=networks)
     return replace(study, filters=filters, explanation=explanation)
+
+
+def test_what_is_found_of_a_study_is_found_once(
+    explained: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, seen = replace(explained), []
+
+    def counting(study: Study) -> tuple[Kind, ...]:
+        seen.append(study)
+        return kinds(study)
+
+    monkeypatch.setattr("padscope.findings.kinds.kinds", once(counting))
+    assert kind_sentence(study) == kind_sentence(study) == kind_sentence(explained)
+    assert seen == [study, explained]
+    other = replace(study, filters=study.filters.with_columns(kind=pl.lit(None, pl.String)))
+    assert kind_sentence(other) != kind_sentence(study)  # of another study nothing is kept
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import polars as pl
 
 from padscope.counts import plural
 from padscope.evidence import CANDIDATE, CONFIRMED, GREY, SMALL_MAP, UNDECIDED_BAND
+from padscope.findings.once import once
 from padscope.findings.words import share, size
 from padscope.images import Skipped
 from padscope.images.element import elements
@@ -83,6 +84,7 @@ class Counted:
         return self.filters - self.measured
 
 
+@once
 def count(study: Study) -> Counted:
     """Count what a study found, and what of it is open."""
     filters, found = study.filters, response_columns(study.filters)
@@ -122,6 +124,7 @@ def count(study: Study) -> Counted:
     )
 
 
+@once
 def limits(study: Study) -> list[str]:
     """Say what limits a study's counts, in sentences."""
     found = count(study)

@@ -9,6 +9,7 @@ import polars as pl
 from padscope.counts import plural
 from padscope.evidence import CANDIDATE
 from padscope.findings.listing import Listing
+from padscope.findings.once import once
 from padscope.findings.words import NONE, shorten
 from padscope.images.element import elements
 from padscope.measurements.output import OUTPUT
@@ -46,6 +47,7 @@ def block_name(site: str) -> str:
     return shorten(".".join(parts), LONGEST)
 
 
+@once
 def depth_profile(study: Study) -> pl.DataFrame:
     """Count every scored site's filters that recognise the border, or respond if not explained.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from padscope.counts import plural
 from padscope.findings.effects import use_sentence
+from padscope.findings.once import once
 from padscope.findings.recognition import Recognition, recognition
 from padscope.findings.rungs import rungs
 from padscope.findings.verdict import verdict
@@ -37,6 +38,7 @@ class Headline:
     warnings: tuple[str, ...]
 
 
+@once
 def headline(study: Study) -> Headline:
     """Say the most important of what a study found, and no more than its figures carry."""
     explanation, impact = study.explanation, study.impact

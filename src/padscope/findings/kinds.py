@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from padscope.counts import plural
 from padscope.evidence import KINDS
+from padscope.findings.once import once
 from padscope.findings.words import listed, share
 from padscope.regions import sides_of
 from padscope.study import Study
@@ -93,6 +94,7 @@ def with_kind(study: Study) -> pl.DataFrame:
     )
 
 
+@once
 def kinds(study: Study) -> tuple[Kind, ...]:
     """Describe the kinds that a study has filters of, in display order; none if not explained."""
     if study.explanation is None:

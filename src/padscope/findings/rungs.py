@@ -11,6 +11,7 @@ from padscope.counts import plural
 from padscope.evidence import CANDIDATE, CONFIRMED, RECOGNISED, STRONG
 from padscope.findings.effects import use_sentence
 from padscope.findings.measures import PRIMARY
+from padscope.findings.once import once
 from padscope.findings.recognition import Recognition, on_first, recognition
 from padscope.findings.words import NONE, number, percent
 from padscope.interventions.fill_told import tell_fill
@@ -90,6 +91,7 @@ class Rung:
     beside_on: str = ""
 
 
+@once
 def rungs(study: Study) -> tuple[Rung, ...]:
     """Count how many filters climb each rung, and set baselines and controls beside them.
 

@@ -16,6 +16,7 @@ import polars as pl
 from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.findings.effects import spelt, use_sentence
+from padscope.findings.once import once
 from padscope.findings.words import chance, number, share
 from padscope.images.element import told_length
 from padscope.interventions import RECOGNISING_SET, SILENCE
@@ -62,6 +63,7 @@ class Heading:
     advice: tuple[str, ...]
 
 
+@once
 def verdict(study: Study) -> tuple[Heading, ...]:
     """Answer under four headings whether the model's padding-aware neurons are desirable.
 
