@@ -16,7 +16,16 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import padscope
-from padscope import PadscopeError, RunDirectory, ScanSettings, Study, load_model, scan
+from padscope import (
+    ExplainSettings,
+    PadscopeError,
+    RunDirectory,
+    ScanSettings,
+    Study,
+    explain,
+    load_model,
+    scan,
+)
 from padscope.errors import Interrupted
 
 COUNT = 22  # no multiple of any batch size here
@@ -429,6 +438,33 @@ def test_a_network_that_chooses_its_path_by_image(more: bool) -> None:
     problem = "site dark ran on the images 1 to 1, though it did not on the first"
     with pytest.raises(PadscopeError, match=problem):
         scan(Choosing(more=more), images, ScanSettings(batch_size=1))
+
+
+class Boxes(nn.Module):
+    """Has a second stage for some of the images, as detectors have one for every box."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, padding=1)
+        self.second = nn.Conv2d(4, 4, 3, padding=1)
+        self.threshold = threshold
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.first(x).relu()
+        self.second(found[found.mean((1, 2, 3)) > self.threshold])
+        return found
+
+
+@pytest.mark.parametrize(("threshold", "sites"), [(0.0, {"first", "second"}), (99.0, {"first"})])
+def test_a_second_stage_that_finds_nothing_is_no_site(threshold: float, sites: set[str]) -> None:
+    # Where marks of the check of alignments have made all NaN, it finds nothing either.
+    canvases = torch.randn(8, 3, 32, 32, generator=torch.manual_seed(0))
+    crops, model = canvases[:, :, 8:-8, 8:-8].clone(), Boxes(threshold).eval()
+    settings = ExplainSettings(margin=8, baselines=0, check=0)
+    study = explain(scan(model, crops, SETTINGS), model, canvases, settings)
+    assert set(study.sites["site"]) == sites
+    assert study.explanation is not None
+    assert set(study.filters.filter("real_context")["site"]) <= sites
 
 
 def test_a_network_that_leaves_out_a_site() -> None:

@@ -202,6 +202,8 @@ class Interception:
         below_autograd: bool,
     ) -> Any:
         output = result[0] if isinstance(result, tuple) else result
+        if isinstance(output, Tensor) and not output.numel():  # a second stage that found no box
+            return result
         try:
             arguments = given if signature is None else complete_arguments(name, signature, given)
             if signature is not None and "pad" in arguments:
