@@ -716,7 +716,7 @@ def test_what_a_selection_is_made_of() -> None:
 
 @pytest.mark.parametrize("wrong", [[-1], [0.5], [True, False], "ab", [None], -1])
 def test_what_is_no_filter(wrong: Any) -> None:
-    with pytest.raises(PadscopeError, match="no filter of site '0'"):
+    with pytest.raises(PadscopeError, match="not a filter of site '0'"):
         Selection.of({"0": wrong})
 
 
