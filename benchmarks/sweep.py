@@ -34,6 +34,7 @@ from torch import Tensor
 from benchmarks.sweep_models import ADAPTERS, save_configuration
 from padscope import ExplainSettings, ScanSettings, explain, scan
 from padscope.cli.given import look_at
+from padscope.counts import plural
 from padscope.errors import PadscopeError
 from padscope.images import central
 from padscope.models import LoadedModel, load_model
@@ -230,7 +231,8 @@ def describe_sweep(pattern: str = "*", *, write: bool = False) -> bool:
     found = {(row.model, row.size): row for row in kept}
     todo = [row for row in wanted if (row.model, row.size) not in found]
     print(
-        f"{len(wanted)} models, {len(todo)} to measure, each at most {MINUTES} minutes", flush=True
+        f"{plural(len(wanted), 'model')}, {len(todo)} to measure, each at most {MINUTES} minutes",
+        flush=True,
     )
     for place, row in enumerate(todo, 1):
         begun = time.monotonic()

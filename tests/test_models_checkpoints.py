@@ -89,7 +89,7 @@ def test_where_the_weights_were_found_is_said(tmp_path: Path) -> None:
     torch.save({"state_dict": content}, path)
     said = load_weights(make(), path, "net")
     assert (
-        said == "entry state_dict, without _orig_mod., below net., 1 others left out (loss.weight)"
+        said == "entry state_dict, without _orig_mod., below net., 1 other left out (loss.weight)"
     )
     wrapped = nn.ModuleDict({"net": make(2)})
     torch.save({"params": state, "params_ema": state}, path)

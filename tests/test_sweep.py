@@ -81,7 +81,7 @@ def test_a_sweep_goes_on_where_it_was_ended(
     small_table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert describe_sweep()
-    assert "1 models, 0 to measure" in capsys.readouterr().out
+    assert "1 model, 0 to measure" in capsys.readouterr().out
 
 
 def test_a_lost_model_is_told(small_table: Path, capsys: pytest.CaptureFixture[str]) -> None:
