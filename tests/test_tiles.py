@@ -295,7 +295,7 @@ def test_the_command_takes_a_model_or_a_run(workdir: Path, padscope: Command) ->
     study = load_study(Path("run"))
     assert study.tiles is not None
     assert list(tile_sentences(study.tiles)) == printed["sentences"]
-    for memory, told in (("100 B", "too small for one tile"), ("much", "'much' is no amount")):
+    for memory, told in (("100 B", "too small for one tile"), ("much", "'much' is not an amount")):
         refused = padscope("tiles", "run", *how, "--memory", memory)
         assert refused.status == 2
         assert told in refused.err
