@@ -135,7 +135,9 @@ def main() -> None:
                "--limit", given.limit, "--until", given.until, "--out", given.out]  # fmt: skip
     if given.tables_only:
         command.append("--tables-only")
-    subprocess.run([sys.executable, "-m", "padscope", *map(str, command)], check=True)
+    ended = subprocess.run([sys.executable, "-m", "padscope", *map(str, command)], check=False)
+    if ended.returncode:  # which it has told
+        sys.exit(ended.returncode)
     survey = Survey(
         pl.read_parquet(given.out / "survey.parquet"),
         pl.read_parquet(given.out / "survey_sites.parquet"),
