@@ -5,15 +5,17 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
 from tests.conftest import Command, write_photo
 from torch import nn
 
-from padscope import ScanSettings, scan
+from padscope import PadscopeError, ScanSettings, scan
 from padscope.running import memory
 from padscope.running.memory import available_memory, keep_freed_memory, keeping_freed_memory
+from padscope.running.model import as_input
 
 LARGE = 12 * 2**20  # floats: above any threshold that glibc finds by itself
 
@@ -142,3 +144,24 @@ def test_a_container_may_have_less_memory_than_its_machine(
         pytest.skip("the system does not say what is free")
     (tmp_path / "memory.max").write_text(f"{2**20}\n")
     assert available_memory() == 2**20 - 500 * 2**10 < machine
+
+
+def fail(*_: object, **__: object) -> NoReturn:
+    raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+
+def test_images_that_cannot_be_copied_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("padscope.running.model.placed", fail)
+    with pytest.raises(PadscopeError, match="memory ran out on images of shape 2×3×8×8"):
+        as_input(nn.Identity(), torch.zeros(2, 3, 8, 8))
+
+
+@pytest.mark.usefixtures("workdir")
+def test_memory_that_runs_out_anywhere_is_told(
+    padscope: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("padscope.cli.given.load_model", fail)
+    answer = padscope("sites", "mynets:tiny")
+    assert answer.status == 2
+    (line,) = answer.err.splitlines()
+    assert line.startswith("padscope: memory ran out on this machine: DefaultCPUAllocator")

@@ -14,6 +14,7 @@ from padscope.cli.interrupts import STATUS, Stopped, answered, stop_at_once
 from padscope.console.terminal import write_anything
 from padscope.errors import PadscopeError
 from padscope.findings.words import visible
+from padscope.sites.memory import memory_error, ran_out_of_memory
 
 depth.register(app)
 swaps.register(app)
@@ -36,8 +37,18 @@ def main() -> None:
     try:
         with answered(signal.SIGINT, stop_at_once):
             app()
-    except (PadscopeError, Stopped) as error:
+    except (PadscopeError, Stopped, MemoryError, RuntimeError) as failure:
+        error = _without_memory(failure)
         if debug:
             traceback.print_exc()
         print(f"padscope: {visible(str(error))}", file=sys.stderr)
         sys.exit(STATUS if isinstance(error, Stopped) else 2)
+
+
+def _without_memory(failure: BaseException) -> BaseException:
+    """Say that memory ran out, if it did; any other error of a program is raised."""
+    if isinstance(failure, PadscopeError | Stopped):
+        return failure
+    if not isinstance(failure, Exception) or not ran_out_of_memory(failure):
+        raise failure
+    return memory_error(failure, "this machine")

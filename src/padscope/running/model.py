@@ -22,7 +22,7 @@ from padscope.errors import PadscopeError, brief
 from padscope.settings import AUTO
 from padscope.sites import Observation, observe, placed
 from padscope.sites.depth_bounds import DepthBounds, depth_bounds
-from padscope.sites.memory import memory_error, ran_out_of_memory
+from padscope.sites.memory import memory_error, ran_out_of_memory, told_images
 
 
 def find_device(name: str) -> torch.device:
@@ -48,13 +48,23 @@ def as_input(model: nn.Module, pixels: Tensor) -> Tensor:
     """Copy images to where a model is, in its type and the memory format in which it is fastest.
 
     Always a copy: a model that normalises its input in place would change what comes after.
+
+    Raises
+    ------
+    PadscopeError
+        Memory runs out.
     """
     channels_last = pixels.ndim == 4
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    copied = placed(model, pixels)
-    if copied is pixels or copied.data_ptr() == pixels.data_ptr():
-        return pixels.clone(memory_format=layout)
-    return copied.contiguous(memory_format=layout)
+    try:
+        copied = placed(model, pixels)
+        if copied is pixels or copied.data_ptr() == pixels.data_ptr():
+            return pixels.clone(memory_format=layout)
+        return copied.contiguous(memory_format=layout)
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        raise memory_error(error, told_images(pixels)) from error
 
 
 def run_batch(
@@ -198,8 +208,7 @@ class Asking:
             raise
         except Exception as error:  # somebody's own code raises what it likes
             if ran_out_of_memory(error):
-                shape = "×".join(map(str, example.shape))
-                raise memory_error(error, f"images of shape {shape}") from error
+                raise memory_error(error, told_images(example)) from error
             raise PadscopeError(rejection(example, error)) from error
 
     def numbered(self, images: Sequence[int]) -> tuple[int, ...]:

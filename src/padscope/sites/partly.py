@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from padscope.sites.interception import Interception
-from padscope.sites.memory import memory_error, ran_out_of_memory
+from padscope.sites.memory import memory_error, ran_out_of_memory, told_images
 
 
 def run_partly(seen: Interception, example: Tensor) -> Exception | None:
@@ -29,6 +29,5 @@ def run_partly(seen: Interception, example: Tensor) -> Exception | None:
             raise seen.failure from None
         if not ran_out_of_memory(error):
             return error
-        shape = "×".join(map(str, example.shape))
-        raise memory_error(error, f"images of shape {shape} (batch, channels, size)") from error
+        raise memory_error(error, told_images(example)) from error
     return None
