@@ -443,15 +443,17 @@ def test_a_network_that_chooses_its_path_by_image(more: bool) -> None:
 class Boxes(nn.Module):
     """Has a second stage for some of the images, as detectors have one for every box."""
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self, threshold: float, boxes: int = 1) -> None:
         super().__init__()
+        self.boxes = boxes
         self.first = nn.Conv2d(3, 4, 3, padding=1)
         self.second = nn.Conv2d(4, 4, 3, padding=1)
         self.threshold = threshold
 
     def forward(self, x: Tensor) -> Tensor:
         found: Tensor = self.first(x).relu()
-        self.second(found[found.mean((1, 2, 3)) > self.threshold])
+        kept = found[found.mean((1, 2, 3)) > self.threshold]
+        self.second(kept.repeat_interleave(self.boxes, dim=0))
         return found
 
 
@@ -465,6 +467,14 @@ def test_a_second_stage_that_finds_nothing_is_no_site(threshold: float, sites: s
     assert set(study.sites["site"]) == sites
     assert study.explanation is not None
     assert set(study.filters.filter("real_context")["site"]) <= sites
+
+
+def test_a_second_stage_that_finds_something_later_is_left_out() -> None:
+    images = torch.cat([pixels(1) * 0, pixels(1)])
+    nothing = float(Boxes(0.0).first(images[:1]).relu().mean().detach())
+    model = Boxes(nothing + 0.01, boxes=3).eval()
+    study = scan(model, images, ScanSettings(batch_size=len(images)))
+    assert study.sites["site"].to_list() == ["first"]
 
 
 def test_a_network_that_leaves_out_a_site() -> None:

@@ -195,7 +195,9 @@ class Contrast:
     def _refuse_unknown(self, call: Call) -> None:
         # Poolings have no weight to be named by, and may go by another name here.
         padded = call.weight is not None and call.operation.window.padded
-        if self._phase == CROP and padded and call.name not in self._known:
+        # More maps than images are those of a second stage, as of boxes, which has no scores.
+        by_image = len(call.output) <= max(len(self._batch), self._plan.static_batch or 0)
+        if self._phase == CROP and padded and by_image and call.name not in self._known:
             raise PadscopeError(self._another_path(call.name, "ran", "did not"))
 
     def _another_path(self, site: str, did: str, before: str) -> str:
