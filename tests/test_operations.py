@@ -202,7 +202,7 @@ def test_the_command_line_knows_what_an_installed_package_adds(
     finally:
         added_operations.cache_clear()
     assert not ended.value.code
-    assert "1 scored sites, 4 filters; 0 listed only." in capsys.readouterr().out
+    assert "1 scored site, 4 filters; 0 listed only." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
