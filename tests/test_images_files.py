@@ -320,7 +320,7 @@ def test_an_installed_package_adds_a_source(
          "it"),
         ("none:a", "the images none:a could not be opened: TypeError: math.sqrt() takes exactly "
          "one argument (4 given)"),
-        ("shelf:text", "the source of the images shelf:text gave str, which is no "
+        ("shelf:text", "the source of the images shelf:text gave str, which is not a "
          "padscope.images.Images"),
         ("unknown:a", "there is no image unknown:a; check the path"),
     ],

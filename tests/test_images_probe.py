@@ -103,8 +103,8 @@ def test_extreme_photographs(shape: tuple[int, int]) -> None:
         ({"std": (0.5, 0.0, 0.5)}, "must be positive"),
         ({"size": (0, 5)}, "must be positive"),
         ({"seed": -1}, "seed -1 must not be negative"),
-        ({"scale": (0.9, 0.2)}, "must ascend"),
-        ({"scale": (0.5, 1.5)}, "must ascend"),
+        ({"scale": (0.9, 0.2)}, "must be ascending"),
+        ({"scale": (0.5, 1.5)}, "must be ascending"),
     ],
 )
 def test_contradictory_settings(settings: dict[str, Any], said: str) -> None:

@@ -427,7 +427,7 @@ def test_recognising_filters_are_set_against_confirmed_ones_that_do_not(
     assert any(told in note for note in found_here.notes)
     performance, generalisation, efficiency, safety = verdict(tested)
     assert "the 3 recognising filters" in performance.sentences[0]
-    assert "these partners, confirmed but not recognising" in performance.sentences[-1]
+    assert "undoing as many others, confirmed" in performance.sentences[-1]
     assert "with the recognising filters undone" in generalisation.sentences[0]
     assert "Filters that recognise the border" in efficiency.sentences[0]
     assert "the recognising filters give" in safety.sentences[-1]
