@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -57,6 +57,7 @@ def test_a_curve_is_the_recall_at_each_share_of_content() -> None:
     border=st.lists(st.integers(0, 30), min_size=1, max_size=60),
     core=st.lists(st.integers(0, 30), min_size=10, max_size=60),
 )
+@example(border=[0] * 3 + [1] * 2, core=[0] * 3 + [1] * 7)  # a shift of .3, but for rounding
 def test_what_is_turned_round_is_recalled_alike(border: list[int], core: list[int]) -> None:
     p, q = (np.bincount(values, minlength=31) for values in (border, core))
     counts = Counts(p, q, content=CONTENT)

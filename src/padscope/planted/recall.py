@@ -76,7 +76,7 @@ def recall_of_shift(
 ) -> float:
     """Recall in the direction of `shift_of_values`; 0 where that is less than `least_shift`."""
     shift = shift_of_values(border, core)
-    direction = np.sign(shift) if abs(shift) >= least_shift else 0
+    direction = np.sign(shift) if abs(shift) >= least_shift - 1e-9 else 0  # but for rounding
     return recall_of_values(border, core, direction, content)
 
 

@@ -117,7 +117,7 @@ def _settled(counts: Counts, recall: FloatArray) -> FloatArray:
     """Recall of 0 where there is no shift, and none where nothing can be said."""
     ks, (_, q) = counts.shift.ks, counts.sums
     unknown = np.isnan(ks) | (q[..., -1] * counts.content < 1)
-    return np.where(unknown, np.nan, np.where(ks >= LEAST_SHIFT, recall, 0.0))
+    return np.where(unknown, np.nan, np.where(ks >= LEAST_SHIFT - ROUNDING, recall, 0.0))
 
 
 def _single(counts: Counts) -> int | None:
