@@ -48,8 +48,7 @@ def _depth(study: Study, depth: Depth) -> Part:
         "reach", "How deep padding reaches", depth_lines(depth),
         [
             "Every image is run as a crop, and with real surroundings; what differs is due to "
-            "padding. Beside it stands how deep padding can reach, from the operations alone. "
-            "Tiles and crops of dense networks need no more than the measured depth."
+            "padding. Beside it stands how deep padding can reach, from the operations alone."
         ],
         drawn(study, "reach", "Difference by distance from each side."),
         tables=[("reach-rows", "Depth of padding by map and side", depth_listing(depth))],

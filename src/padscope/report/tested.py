@@ -57,9 +57,8 @@ def _doses(study: Study, impact: Impact) -> Iterator[Part]:
         yield Part(
             "doses", "Dose and response",
             notes=[
-                f"The {impact.headline} filters are undone, the strongest first: ever more of "
-                "them, compared with as many controls. If the model uses these filters, the effect "
-                "grows with their number and stays above the controls."
+                f"More and more {impact.headline} filters are undone, the strongest first. If the "
+                "model uses them, the effect grows, and stays above that of as many controls."
             ],
             charts=charts, tables=[("doses-rows", "Filters undone", dose_listing(impact))],
             folded=True,
@@ -72,9 +71,8 @@ def _estimates(study: Study, impact: Impact) -> Iterator[Part]:
             "estimates", "Estimated impact of every filter", said,
             [
                 "What refilling the padding of a single filter does to the answer, to first order: "
-                "the gradient of the answer times the change that the filter's border makes. "
-                "Effects of one filter on another, and of large changes, are left out; sums over "
-                "filters are not the effect of a set. Neurons can be sorted by it."
+                "the gradient of the answer times the change at the filter's border. It leaves out "
+                "effects of one filter on another, so sums are not the effect of a set."
             ],
             drawn(study, "estimates", f"Estimated against exact impact. {said[0]}"),
         )  # fmt: skip
