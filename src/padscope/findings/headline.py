@@ -15,6 +15,11 @@ from padscope.study import Impact, Study
 from padscope.study.impact_result import beyond_controls, cannot_show
 from padscope.tables.comparison import response_columns
 
+OPEN = (
+    "These figures alone advise nothing. padscope depth, swaps and sizes measure what cropping, "
+    "other padding and other input sizes would change; padscope advise ranks what they find."
+)
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -27,7 +32,7 @@ class Headline:
     sentences : tuple of str
         Beside untrained networks, beside random kernels, what undoing these filters does.
     advice : tuple of str
-        What to do, where anything is known; else nothing.
+        What to do, or what would tell; nothing before the impact.
     warnings : tuple of str
         Why the network may not be what it is taken for; to be read before all else.
     """
@@ -49,7 +54,7 @@ def headline(study: Study) -> Headline:
     advice: tuple[str, ...] = ()
     if impact is not None:
         sentences = (*sentences, use_sentence(impact))
-        advice = tuple(told for heading in verdict(study) for told in heading.advice)
+        advice = tuple(told for heading in verdict(study) for told in heading.advice) or (OPEN,)
     return Headline(_title(found, impact), sentences, advice, found.warnings)
 
 
