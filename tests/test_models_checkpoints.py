@@ -245,7 +245,13 @@ def test_torchscript_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-@pytest.mark.parametrize("content", [b"", b"some text", bytes(range(100, 256)) * 9, b"PK garbage"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"some text", bytes(range(100, 256)) * 9, b"PK garbage",
+        b"PK\6\7" + bytes([1] * 16) + b"PK\5\6" + bytes(18),  # an archive on many disks
+    ],
+)  # fmt: skip
 def test_garbage(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)

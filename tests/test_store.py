@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from safetensors import safe_open
@@ -287,6 +288,17 @@ def test_a_manifest_that_lacks_something_is_refused(run: Path, key: str) -> None
 def test_some_other_json_is_no_manifest(run: Path, content: str) -> None:
     (run / "manifest.json").write_text(content)
     with pytest.raises(PadscopeError, match=r"manifest.json is damaged"):
+        load_study(run)
+
+
+def test_a_table_at_which_polars_panics_is_damaged(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def panic(*_: object, **__: object) -> None:
+        raise pl.exceptions.PanicException("assertion failed")
+
+    monkeypatch.setattr(pl, "read_parquet", panic)
+    with pytest.raises(PadscopeError, match=r"\.parquet is damaged \(assertion failed\)"):
         load_study(run)
 
 

@@ -142,9 +142,7 @@ def _read_torch(path: Path) -> Any:
         with path.open("rb") as file:  # a name may hold bytes that torch cannot read
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # damage surfaces as KeyError, EOFError, RuntimeError, ...
-        with path.open("rb") as file:
-            from_torch = zipfile.is_zipfile(path) or file.read(1) == PICKLE_MAGIC
-        if from_torch and isinstance(error, pickle.UnpicklingError):
+        if _is_of_torch(path) and isinstance(error, pickle.UnpicklingError):
             message = (
                 f"{path} holds pickled Python objects, not only tensors, and loading those "
                 "would execute code: save model.state_dict() with safetensors instead"
@@ -157,6 +155,14 @@ def _read_torch(path: Path) -> Any:
         else:
             message = f"{path} is not a readable weights file: save it again with safetensors"
         raise PadscopeError(message) from error
+
+
+def _is_of_torch(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return zipfile.is_zipfile(path) or file.read(1) == PICKLE_MAGIC
+    except zipfile.BadZipFile:  # it has the end of an archive, and that is damaged
+        return False
 
 
 def _is_state_dict(content: object) -> TypeGuard[Mapping[str, Any]]:

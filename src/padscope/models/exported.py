@@ -73,10 +73,11 @@ class Exported:
 
 def _is_archive(path: Path) -> bool:
     # Asked first because torch logs a traceback before it raises on anything else.
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("archive_format") for name in archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("archive_format") for name in archive.namelist())
 
 
 def _trains(graph: fx.Graph) -> bool:

@@ -26,7 +26,7 @@ MAPS = "maps.safetensors"
 # How reading a damaged file fails.
 DAMAGE = (
     OSError, SafetensorError, pl.exceptions.PolarsError, zlib.error, RecursionError,
-    AttributeError, LookupError, TypeError, ValueError,
+    AttributeError, LookupError, TypeError, ValueError, pl.exceptions.PanicException,
 )  # fmt: skip
 
 
