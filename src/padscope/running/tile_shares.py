@@ -29,6 +29,7 @@ from padscope.counts import plural
 from padscope.effects.resampling import Bootstrap, FloatArray
 from padscope.errors import PadscopeError
 from padscope.running.model import Asking
+from padscope.running.tiled import require_map
 from padscope.sites.whole_statistics import WholeStatistics
 
 PADDING, NORMALISATION, PHASE = "padding", "normalisation", "phase"
@@ -151,12 +152,8 @@ def tile_shares(
         )
     with torch.no_grad(), _unmoved(model):
         bounds = Asking(output).bounds(model, images[:1])
-    if bounds.output is None or not bounds.output.is_map:
-        raise PadscopeError(
-            "the model's answer is no map with channels and the axes of the image, so tiles have "
-            "none either; name another entry with output"
-        )
-    tiles = _Tiles(model, images, tile, halo, offset, output, bounds.step, bounds.output.stride)
+    answer = require_map(bounds, images.ndim - 2)
+    tiles = _Tiles(model, images, tile, halo, offset, output, bounds.step, answer.stride)
     with torch.no_grad(), _unmoved(model):
         errors = tiles.errors()
     parts = np.stack([_shapley(errors, cause) for cause in CAUSES], axis=1)

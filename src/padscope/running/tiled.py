@@ -160,7 +160,7 @@ class Tiled:
                 pixels = pixels.narrow(axis + 2, 0, n)
             self._known[key] = Asking(self.output).bounds(self.model, pixels)
         bounds = self._known[key]
-        answer = _require_map(bounds, len(size))
+        answer = require_map(bounds, len(size))
         if answer.whole and not self.inexact:
             raise PadscopeError(_sees_whole(answer.whole))
         return bounds, answer
@@ -368,7 +368,7 @@ class BesideWhole:
         inexact: bool = False,
     ) -> None:
         self.bounds = Asking(output).bounds(model, images[:1])
-        self.answer = _require_map(self.bounds, images.ndim - 2)
+        self.answer = require_map(self.bounds, images.ndim - 2)
         if self.answer.whole and not inexact:
             raise PadscopeError(_sees_whole(self.answer.whole))
         cut = range(images.ndim - 2) if axes is None else axes
@@ -442,7 +442,8 @@ class _TooFewError(PadscopeError):
     """A tile's answer lacks positions that are its own."""
 
 
-def _require_map(bounds: DepthBounds, dims: int) -> MapBounds:
+def require_map(bounds: DepthBounds, dims: int) -> MapBounds:
+    """Return what holds of an answer that is a map; raises `PadscopeError` for any other."""
     answer = bounds.output
     if answer is None or not answer.is_map:
         raise PadscopeError(
